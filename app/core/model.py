@@ -1,0 +1,206 @@
+"""The words of the product as records: immutable, keyword-only, free of I/O.
+
+Units: times are UTC milliseconds since 1970 (`*_ms`), digests are raw bytes, addresses are `str` as the sender wrote them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, IntFlag, StrEnum
+from types import MappingProxyType
+from typing import NewType
+
+BrandId = NewType("BrandId", str)
+BrandNumber = NewType("BrandNumber", int)  # 1..65535; stands for the brand in tokens and keys, so it never changes
+GroupId = NewType("GroupId", str)
+GroupKey = NewType("GroupKey", int)  # 32 bits of a hash of the group id: fixed width in tokens and records, see core.groups
+CampaignId = NewType("CampaignId", str)
+RecipientDigest = NewType("RecipientDigest", bytes)  # DIGEST_BYTES of HMAC-SHA256(brand pepper, recipient identity)
+
+DIGEST_BYTES = 10
+
+
+class Management(StrEnum):
+    """Who receives a brand's one-click requests (seed 004)."""
+
+    MANAGED = "managed"
+    SELF_MANAGED = "self_managed"
+    NONE = "none"
+
+
+class Purpose(IntFlag):
+    """What a token may be used for; a token may hold several, each good for its own act only (catalogue T4)."""
+
+    ONE_CLICK = 1
+    CALLBACK = 2
+    MAILTO = 4
+    PREFERENCES = 8
+    PROBE = 16
+
+
+class Source(IntEnum):
+    """By which way a statement reached us. The numbers are stored: never reuse one."""
+
+    LIST_UNSUBSCRIBE = 1
+    MAILTO = 2
+    CALLBACK = 3
+    GROUP_PAGE = 4
+    PREFERENCE_CENTRE = 5
+    LANDING_PAGE = 6
+    API = 7
+    IMPORT = 8
+
+    @property
+    def label(self) -> str:
+        """Return the name used in events, metrics and answers, such as `list_unsubscribe`."""
+        return self.name.lower()
+
+
+class OnSuppressed(StrEnum):
+    """What the upstream hears about a recipient who has left (catalogue X17)."""
+
+    DISCARD = "discard"
+    REJECT = "reject"
+
+
+class OnStoreDown(StrEnum):
+    """What happens to promotional mail while the states cannot be read (catalogue Q11)."""
+
+    TEMPFAIL = "tempfail"
+    ACCEPT = "accept"
+
+
+class ExistingHeader(StrEnum):
+    """What happens to List-Unsubscribe fields that came with the mail (catalogue H1, H13)."""
+
+    REPLACE = "replace"
+    KEEP = "keep"
+    MERGE = "merge"
+    REJECT = "reject"
+
+
+class Promotional(StrEnum):
+    """Which of a brand's mails count as promotional when the sender does not say."""
+
+    MARKED = "marked"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+class MailClass(StrEnum):
+    """The class of one message."""
+
+    PROMOTIONAL = "promotional"
+    TRANSACTIONAL = "transactional"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brand:
+    """A customer whose mail we relay (MoEngage: workspace, CleverTap: account)."""
+
+    id: BrandId
+    number: BrandNumber
+    name: str
+    sender_domains: frozenset[str]  # A-label, lower case
+    management: Management = Management.MANAGED
+    on_suppressed: OnSuppressed = OnSuppressed.DISCARD
+    existing_header: ExistingHeader = ExistingHeader.REPLACE
+    on_store_down: OnStoreDown = OnStoreDown.TEMPFAIL
+    promotional: Promotional = Promotional.MARKED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Campaign:
+    """What the sender said about the sending that one message belongs to."""
+
+    id: CampaignId = CampaignId("")
+    groups: tuple[GroupId, ...] = ()
+    test: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipient:
+    """One envelope recipient: the address to write on the wire, and the digest that identifies the person within the brand."""
+
+    address: str
+    digest: RecipientDigest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claims:
+    """A decoded qmoe. `address` is empty when the token holds only the digest (an address too long for the URL budget, H6)."""
+
+    brand: BrandNumber
+    key_id: int
+    data_centre: int
+    purpose: Purpose
+    campaign: CampaignId
+    groups: tuple[GroupKey, ...]  # empty: all
+    issued_day: int  # days since 1970-01-01 UTC
+    test: bool
+    address: str
+    digest: RecipientDigest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """What a recipient said, as it is spooled, applied and written to the history.
+
+    Applying statements is idempotent and commutative: the newest `at_ms` wins, a tie goes to the unsubscribe. `expected_sequence` is a
+    precondition, only for a resubscribe: the sequence that the person's page had seen.
+    """
+
+    id: bytes  # 16 random bytes, the id of the events that this statement causes
+    brand: BrandNumber
+    digest: RecipientDigest
+    groups: tuple[GroupKey, ...]  # empty: all
+    subscribed: bool
+    source: Source
+    at_ms: int  # receipt at the edge
+    campaign: CampaignId = CampaignId("")
+    key_id: int = 0  # of the token that gave the right; 0: none
+    sealed_address: bytes = b""  # for webhooks and exports; no clear address is ever stored
+    expected_sequence: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """The state of one recipient towards one group, or towards all mail of the brand."""
+
+    subscribed: bool = True
+    source: Source | None = None
+    since_ms: int = 0  # when this state began, exact when statements arrive in the order of their time
+    last_ms: int = 0  # newest statement of this state
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preferences:
+    """Everything known about one recipient of one brand. Absent groups are subscribed."""
+
+    everything: Subscription = Subscription()
+    groups: Mapping[GroupKey, Subscription] = field(default_factory=lambda: MappingProxyType({}))
+    sequence: int = 0  # counts the changes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What applying one statement did. `changed` is empty when the state was already so, and then no event was written."""
+
+    changed: tuple[GroupKey, ...]  # core.groups.EVERYTHING stands for all mail
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryEntry:
+    """One change as the history holds it, newest state first decided, oldest entry first listed."""
+
+    entry_id: str  # the stream's id, a cursor
+    statement: Statement
+    changed: tuple[GroupKey, ...]
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acknowledgement:
+    """A durable answer to a click: `copies` counts the places (spool, store) that held it when we said so; 0 for a test token."""
+
+    copies: int

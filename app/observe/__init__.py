@@ -1,0 +1,1 @@
+"""One vocabulary of log events and one of metrics, for every process."""

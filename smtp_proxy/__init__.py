@@ -1,0 +1,1 @@
+"""Everything that speaks SMTP. It imports `app`; `app` never imports it."""
