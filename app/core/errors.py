@@ -66,6 +66,12 @@ class MalformedMessage(InvalidInput):
     code = "message_malformed"
 
 
+class MessageTooLarge(InvalidInput):
+    """A header block beyond what receivers take: whole block, number of fields, or one field (catalogue H16)."""
+
+    code = "message_too_large"
+
+
 class RuleViolation(InvalidInput):
     """Well-formed, but against a rule of the brand or the product, such as a From of another brand."""
 

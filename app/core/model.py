@@ -14,6 +14,7 @@ BrandNumber = NewType("BrandNumber", int)  # 1..65535; stands for the brand in t
 GroupId = NewType("GroupId", str)
 GroupKey = NewType("GroupKey", int)  # 32 bits of a hash of the group id: fixed width in tokens and records, see core.groups
 CampaignId = NewType("CampaignId", str)
+NO_CAMPAIGN = CampaignId("")
 RecipientDigest = NewType("RecipientDigest", bytes)  # DIGEST_BYTES of HMAC-SHA256(brand pepper, recipient identity)
 
 DIGEST_BYTES = 10

@@ -1,0 +1,57 @@
+"""Who a recipient is: one identity for all spellings of an address, and the keyed digest that stands for it in the store.
+
+The local part is compared casefolded, though RFC 5321 2.4 lets it matter: nobody runs two people apart by case, and a click must reach
+whom it means (catalogue T7). Plus-tags and dots are kept, for there they do run people apart. The domain is compared in A-label form
+(RFC 5890), both in Unicode's NFC (RFC 6531 3.1).
+"""
+
+import hmac
+import re
+import unicodedata
+
+import idna
+
+from app.core.errors import AddressInvalid
+from app.core.model import DIGEST_BYTES, RecipientDigest
+
+MAX_ADDRESS_OCTETS = 254  # RFC 5321 4.5.3.1.3: a path holds 256, its angle brackets among them
+
+_HOST_NAME = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+
+
+def identity(address: str) -> str:
+    """Return the one spelling under which a recipient is known. Raises AddressInvalid when there is no local part or no domain."""
+    local, at, domain = address.rpartition("@")
+    if not (local and at and domain):
+        raise AddressInvalid("an address needs a local part and a domain")
+    if address.isascii():
+        return address.lower()
+    return f"{_nfc(_nfc(local).casefold())}@{ascii_domain(domain)}"
+
+
+def ascii_domain(domain: str) -> str:
+    """Return a domain in lower-case A-label form; an address literal stays as it is. Raises AddressInvalid for what is no domain."""
+    if domain.startswith("[") and domain.endswith("]"):
+        return domain.lower()
+    try:
+        encoded = domain.lower() if domain.isascii() else idna.encode(_nfc(domain), uts46=True).decode("ascii")
+    except idna.IDNAError as exc:
+        raise AddressInvalid("the domain of the address is not a valid internationalised name") from exc
+    if len(encoded) > 253 or not _HOST_NAME.fullmatch(encoded):  # noqa: PLR2004 - RFC 1035 2.3.4
+        raise AddressInvalid("the domain of the address is not a host name")
+    return encoded
+
+
+def digest(address: str, *, pepper: bytes) -> RecipientDigest:
+    """Return the keyed digest of a recipient (DIGEST_BYTES bytes): what the store knows instead of the address."""
+    return RecipientDigest(hmac.digest(pepper, identity(address).encode(), "sha256")[:DIGEST_BYTES])
+
+
+def masked(address: str) -> str:
+    """Return the address as a page may show it to whoever holds the link, such as `b•••@example.com`; empty stays empty."""
+    local, at, domain = address.rpartition("@")
+    return f"{local[:1]}•••@{domain}" if at else ""
+
+
+def _nfc(text: str) -> str:
+    return unicodedata.normalize("NFC", text)

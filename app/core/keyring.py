@@ -1,0 +1,70 @@
+"""The keyring: master keys that mint and open tokens, and the pepper that names recipients in the store.
+
+A key is added as primary with a `not_before` in the near future, so that every process has learned it before the first token under it
+leaves; the primary before it goes on opening. Revoking a key is the only thing that ends a token (catalogue T3). Each brand's own keys are
+derived by HKDF (RFC 5869), so a token of one brand opens for no other (T5).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from app.core.errors import SignerUnavailable, TokenKeyUnknown
+from app.core.model import BrandNumber
+
+MASTER_KEY_BYTES = 32
+
+
+class KeyStatus(StrEnum):
+    """What a master key may still do."""
+
+    PRIMARY = "primary"  # mints from its not_before on, and opens
+    ACTIVE = "active"  # opens
+    REVOKED = "revoked"  # does nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MasterKey:
+    """One master key of the keyring. `id` is 1..255 and in every token; `not_before_ms` lets every process learn a key before it mints."""
+
+    id: int
+    secret: bytes
+    status: KeyStatus
+    not_before_ms: int = 0
+
+
+class Keyring:
+    """The master keys and the pepper. The pepper names recipients in the store, so it is made once and never changes."""
+
+    def __init__(self, *, keys: Sequence[MasterKey], pepper: bytes) -> None:
+        self._keys = {key.id: key for key in keys}
+        self._primaries = sorted((k for k in keys if k.status is KeyStatus.PRIMARY), key=lambda k: (k.not_before_ms, k.id))
+        self._pepper = pepper
+
+    def minting_key(self, at_ms: int) -> MasterKey:
+        """Return the newest primary key whose not-before has come. Raises SignerUnavailable when there is none."""
+        for key in reversed(self._primaries):
+            if key.not_before_ms <= at_ms:
+                return key
+        raise SignerUnavailable("the keyring has no primary key that may mint yet")
+
+    def opening_key(self, key_id: int) -> MasterKey:
+        """Return the key with this id. Raises TokenKeyUnknown when it is missing or revoked."""
+        key = self._keys.get(key_id)
+        if key is None or key.status is KeyStatus.REVOKED:
+            raise TokenKeyUnknown("no usable key has this id")
+        return key
+
+    def pepper(self, brand: BrandNumber) -> bytes:
+        """Return the brand's pepper for recipient digests."""
+        return derive(self._pepper, b"signoff recipient", brand)
+
+
+@lru_cache(maxsize=4096)
+def derive(secret: bytes, label: bytes, brand: BrandNumber, length: int = 32) -> bytes:
+    """Return the brand's own key of `length` bytes for one use, named by `label`."""
+    return HKDF(algorithm=SHA256(), length=length, salt=None, info=label + brand.to_bytes(2, "big")).derive(secret)

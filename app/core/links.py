@@ -1,0 +1,74 @@
+"""Which URL and which mail-to address one copy carries.
+
+Managed: both are ours. The URL holds a token of the recipient of this copy alone (RFC 8058 3.1, catalogue H11).
+"""
+
+import urllib.parse
+from dataclasses import dataclass
+
+from app.core import subject
+from app.core.groups import group_key
+from app.core.mail.stamp import MAX_URI_CHARS, Links
+from app.core.model import Brand, BrandNumber, Campaign, GroupKey, Purpose, Recipient
+from app.core.token import Minter, TokenCodec
+
+ONE_CLICK_PATH = "/u"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyLinks:
+    """The links of one message; `for_copy` turns them into those of one recipient."""
+
+    _prefix: str
+    _minter: Minter
+    _codec: TokenCodec
+    _inbox_domain: str
+    _brand: BrandNumber
+    _groups: tuple[GroupKey, ...]
+    _at_ms: int
+
+    def for_copy(self, recipient: Recipient) -> Links:
+        """Return the links of one recipient's copy."""
+        token = self._minter.mint(address=recipient.address, digest=recipient.digest)
+        mailto = self._mailto(recipient, token) if self._inbox_domain else None
+        return Links(https_uri=self._prefix + token, mailto_uri=mailto, one_click=True)
+
+    def _mailto(self, recipient: Recipient, token: str) -> str:
+        short = self._codec.mint_short(brand=self._brand, digest=recipient.digest, groups=self._groups, at_ms=self._at_ms)
+        # RFC 6068 2: everything but unreserved characters is percent-encoded, a space as %20.
+        text = urllib.parse.quote(subject.encode(recipient.digest.hex(), token), safe="")
+        return f"mailto:u-{short}@{self._inbox_domain}?subject={text}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkMaker:
+    """Makes the links of managed mail. `inbox_domain` is empty while nothing listens for mail-to unsubscribes."""
+
+    codec: TokenCodec
+    public_url: str
+    inbox_domain: str = ""
+
+    def for_message(self, brand: Brand, campaign: Campaign, *, at_ms: int) -> CopyLinks:
+        """Return the links of one message of a managed brand. Raises SignerUnavailable when no key may mint yet."""
+        groups = tuple(group_key(group) for group in campaign.groups)
+        return CopyLinks(
+            _prefix=one_click_prefix(self.public_url),
+            _minter=self.codec.minter(
+                brand=brand.number, purpose=Purpose.ONE_CLICK, at_ms=at_ms, campaign=campaign.id, groups=groups, test=campaign.test
+            ),
+            _codec=self.codec,
+            _inbox_domain=self.inbox_domain,
+            _brand=brand.number,
+            _groups=groups,
+            _at_ms=at_ms,
+        )
+
+
+def one_click_prefix(public_url: str) -> str:
+    """Return everything of the one-click URL that stands before the token."""
+    return f"{public_url}{ONE_CLICK_PATH}?qmoe="
+
+
+def token_room(public_url: str) -> int:
+    """Return how many characters of a one-click URL are left to the token (catalogue H6, T10)."""
+    return MAX_URI_CHARS - len(one_click_prefix(public_url))

@@ -1,0 +1,240 @@
+"""The qmoe codec: the token in a one-click URL, which alone says who leaves what.
+
+1. A token is AES-SIV (RFC 5297), deterministic: a mail that is sent again carries the same URL, and nothing is stored at sending time.
+2. In clear, bound as associated data: version, key id, data centre, brand number. Sealed: purpose, flags, day of issue, campaign, groups,
+   recipient. No plain address is in the URL (RFC 8058 6, catalogue T2).
+3. Each brand has its own key, derived from the keyring's master key by HKDF (RFC 5869): a token of one brand opens for no other (T5).
+4. A token never expires (T3); only a revoked key ends it. A key mints from its `not_before` on, and opens always.
+5. A token fits `max_chars`: what is too long for the URL budget (H6, T10) is replaced by a hash, first the campaign, then the address.
+6. base64url without padding, in its one canonical spelling: any changed character makes another token, and that one does not open (T1).
+
+The layout of a token, before base64url, big-endian:
+
+    version u8 · key u8 · data centre u8 · brand u16 · SIV 16 bytes · sealed…
+    sealed: purpose u8 · flags u8 · day u16 · campaign length u8 · campaign · number of groups u8 · group keys u32… · recipient
+
+The short token of a mail-to local part (case-insensitive, at most 62 characters, T6) is base32 of
+
+    version u8 · key u8 · brand u16 · recipient digest 10 bytes · number of groups u8 · group keys u32… · MAC 10 bytes
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+import struct
+import urllib.parse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
+from app.core import address as addresses
+from app.core.errors import RuleViolation, TokenMalformed, TokenPurposeWrong, TokenTagInvalid
+from app.core.keyring import Keyring, derive
+from app.core.model import DIGEST_BYTES, NO_CAMPAIGN, BrandNumber, CampaignId, Claims, GroupKey, Purpose, RecipientDigest
+
+MIN_TOKEN_CHARS = 120  # below it there is no room for a digest, a campaign and a handful of groups
+MAX_TOKEN_CHARS = 168  # leaves 82 of the 250 characters of a URL to its host and path
+
+_VERSION = 1
+_HEADER = struct.Struct(">BBBH")
+_SEALED_HEAD = struct.Struct(">BBHB")
+_SHORT_HEAD = struct.Struct(">BBH10sB")
+_SIV_BYTES = 16
+_MAC_BYTES = 10
+_CAMPAIGN_HASH_BYTES = 12
+_MAX_SHORT_GROUPS = 2  # 62 characters of base32 hold 38 bytes
+_TEST, _DIGEST_ONLY, _CAMPAIGN_HASHED = 1, 2, 4
+_MAX_RAW_CHARS = 2048
+_ALPHABET = re.compile(r"[A-Za-z0-9_-]+")
+_NOISE = re.compile(r"[\s\x00-\x1f]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Minter:
+    """Everything of a token that is the same for all copies of one message; `mint` adds the recipient."""
+
+    _header: bytes
+    _sealed_head: bytes
+    _sealed_head_hashed: bytes
+    _siv: AESSIV
+    _room: int
+
+    def mint(self, *, address: str, digest: RecipientDigest) -> str:
+        """Return the token for one recipient: the same token every time, another one for every other recipient."""
+        recipient = address.encode()
+        head = self._sealed_head
+        if len(head) + len(recipient) > self._room:
+            head = self._sealed_head_hashed
+            if len(head) + len(recipient) > self._room:
+                head = head[:1] + bytes((head[1] | _DIGEST_ONLY,)) + head[2:]
+                recipient = digest
+                if len(head) + len(recipient) > self._room:
+                    raise RuleViolation("too many subscription groups for one campaign: their token does not fit into a URL")
+        return _to_base64(self._header + self._siv.encrypt(head + recipient, [self._header]))
+
+
+class TokenCodec:
+    """Mints and opens the tokens of one data centre."""
+
+    def __init__(self, *, keyring: Keyring, data_centre: int, max_chars: int = MAX_TOKEN_CHARS) -> None:
+        self._keyring = keyring
+        self._data_centre = data_centre
+        self._room = max_chars * 3 // 4 - _HEADER.size - _SIV_BYTES
+
+    def minter(  # noqa: PLR0913 - the parts of a token
+        self,
+        *,
+        brand: BrandNumber,
+        purpose: Purpose,
+        at_ms: int,
+        campaign: CampaignId = NO_CAMPAIGN,
+        groups: Sequence[GroupKey] = (),
+        test: bool = False,
+    ) -> Minter:
+        """Return the minter for one message. Raises SignerUnavailable when no key may mint yet."""
+        key = self._keyring.minting_key(at_ms)
+        name = campaign.encode()
+        hashed = hashlib.sha256(name).digest()[:_CAMPAIGN_HASH_BYTES]
+        flags = _TEST if test else 0
+        scope = struct.pack(f">B{len(groups)}I", len(groups), *groups)
+
+        def head(campaign_bytes: bytes, flags: int) -> bytes:
+            day = at_ms // 86_400_000
+            return _SEALED_HEAD.pack(purpose, flags, day, len(campaign_bytes)) + campaign_bytes + scope
+
+        short = head(hashed, flags | _CAMPAIGN_HASHED) if len(name) > len(hashed) else head(name, flags)
+        return Minter(
+            _header=_HEADER.pack(_VERSION, key.id, self._data_centre, brand),
+            _sealed_head=head(name, flags) if len(name) <= self._room else short,
+            _sealed_head_hashed=short,
+            _siv=_sealer(key.secret, brand),
+            _room=self._room,
+        )
+
+    def open(self, text: str, *, purpose: Purpose) -> Claims:
+        """Return the claims of a token that grants `purpose`.
+
+        Forgives what mail software does to URLs (catalogue T11): white space, a trailing `>` or `.`, one more round of percent-encoding.
+        Raises TokenMalformed, TokenKeyUnknown, TokenTagInvalid, or TokenPurposeWrong for a genuine token of another purpose.
+        """
+        raw = _from_base64(_cleaned(text))
+        if len(raw) <= _HEADER.size + _SIV_BYTES:
+            raise TokenMalformed("shorter than any token")
+        header, sealed = raw[: _HEADER.size], raw[_HEADER.size :]
+        version, key_id, data_centre, brand = _HEADER.unpack(header)
+        if version != _VERSION:
+            raise TokenMalformed("unknown version")
+        try:
+            plain = _sealer(self._keyring.opening_key(key_id).secret, brand).decrypt(sealed, [header])
+        except InvalidTag as exc:
+            raise TokenTagInvalid("the seal does not verify") from exc
+        claims = self._claims(plain, key_id=key_id, data_centre=data_centre, brand=BrandNumber(brand))
+        if not claims.purpose & purpose:
+            raise TokenPurposeWrong("a genuine token of another purpose")
+        return claims
+
+    def mint_short(self, *, brand: BrandNumber, digest: RecipientDigest, groups: Sequence[GroupKey], at_ms: int) -> str:
+        """Return the token for a mail-to local part, lower-case base32 of at most 62 characters (RFC 5321 4.5.3.1.1, catalogue T6).
+
+        More groups than fit mean all mail: who writes to leave and can no longer be asked what, leaves.
+        """
+        scope = tuple(groups) if len(groups) <= _MAX_SHORT_GROUPS else ()
+        key = self._keyring.minting_key(at_ms)
+        body = _SHORT_HEAD.pack(_VERSION, key.id, brand, digest, len(scope)) + struct.pack(f">{len(scope)}I", *scope)
+        return base64.b32encode(body + _short_mac(key.secret, brand, body)).decode("ascii").rstrip("=").lower()
+
+    def open_short(self, text: str) -> tuple[BrandNumber, RecipientDigest, tuple[GroupKey, ...]]:
+        """Return brand, recipient digest and groups of a short token in any case. Raises as `open` does."""
+        try:
+            raw = base64.b32decode(text.upper() + "=" * (-len(text) % 8))
+            _, key_id, brand, digest, count = _SHORT_HEAD.unpack_from(raw)
+        except (binascii.Error, struct.error, ValueError) as exc:
+            raise TokenMalformed("not a short token") from exc
+        body, mac = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
+        if len(body) != _SHORT_HEAD.size + 4 * count:
+            raise TokenMalformed("not a short token")
+        if not hmac.compare_digest(mac, _short_mac(self._keyring.opening_key(key_id).secret, brand, body)):
+            raise TokenTagInvalid("the seal does not verify")
+        groups = struct.unpack_from(f">{count}I", body, _SHORT_HEAD.size)
+        return BrandNumber(brand), RecipientDigest(digest), tuple(GroupKey(group) for group in groups)
+
+    def seal_address(self, address: str, *, brand: BrandNumber, at_ms: int) -> bytes:
+        """Return the address sealed for the store: key id, then AES-SIV. What an event or an export may later need in clear."""
+        key = self._keyring.minting_key(at_ms)
+        return bytes((key.id,)) + _sealer(key.secret, brand).encrypt(address.encode(), [b"address"])
+
+    def unseal_address(self, sealed: bytes, *, brand: BrandNumber) -> str:
+        """Return the address of `seal_address`, empty for empty. Raises TokenKeyUnknown or TokenTagInvalid."""
+        if not sealed:
+            return ""
+        try:
+            return _sealer(self._keyring.opening_key(sealed[0]).secret, brand).decrypt(sealed[1:], [b"address"]).decode()
+        except InvalidTag as exc:
+            raise TokenTagInvalid("the seal does not verify") from exc
+
+    def digest(self, address: str, *, brand: BrandNumber) -> RecipientDigest:
+        """Return the digest under which the brand knows this recipient. Raises AddressInvalid."""
+        return addresses.digest(address, pepper=self._keyring.pepper(brand))
+
+    def _claims(self, plain: bytes, *, key_id: int, data_centre: int, brand: BrandNumber) -> Claims:
+        purpose, flags, day, campaign_length = _SEALED_HEAD.unpack_from(plain)
+        at = _SEALED_HEAD.size + campaign_length
+        name, count = plain[_SEALED_HEAD.size : at], plain[at]
+        groups = struct.unpack_from(f">{count}I", plain, at + 1)
+        recipient = plain[at + 1 + 4 * count :]
+        digest_only = bool(flags & _DIGEST_ONLY)
+        address = "" if digest_only else recipient.decode()
+        return Claims(
+            brand=brand,
+            key_id=key_id,
+            data_centre=data_centre,
+            purpose=Purpose(purpose),
+            campaign=CampaignId(f"sha256:{name.hex()}" if flags & _CAMPAIGN_HASHED else name.decode()),
+            groups=tuple(GroupKey(group) for group in groups),
+            issued_day=day,
+            test=bool(flags & _TEST),
+            address=address,
+            digest=RecipientDigest(recipient) if digest_only else self.digest(address, brand=brand),
+        )
+
+
+@lru_cache(maxsize=4096)
+def _sealer(secret: bytes, brand: BrandNumber) -> AESSIV:
+    return AESSIV(derive(secret, b"signoff token", brand, 64))
+
+
+def _short_mac(secret: bytes, brand: BrandNumber, body: bytes) -> bytes:
+    return hmac.digest(derive(secret, b"signoff mailto", brand), body, "sha256")[:_MAC_BYTES]
+
+
+def _cleaned(text: str) -> str:
+    if len(text) > _MAX_RAW_CHARS:
+        raise TokenMalformed("longer than any token")
+    if "%" in text:
+        text = urllib.parse.unquote(text)
+    cleaned = _NOISE.sub("", text).lstrip("<").rstrip(">.,;)\"'=")
+    if not _ALPHABET.fullmatch(cleaned):
+        raise TokenMalformed("not base64url")
+    return cleaned
+
+
+def _to_base64(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
+
+
+def _from_base64(text: str) -> bytes:
+    try:
+        raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except binascii.Error as exc:
+        raise TokenMalformed("not base64url") from exc
+    if _to_base64(raw) != text:
+        raise TokenMalformed("not the canonical spelling")
+    return raw
+
+
+assert _SHORT_HEAD.size == 5 + DIGEST_BYTES  # noqa: S101 - the layout above and the digest's size must agree

@@ -1,0 +1,56 @@
+"""One recipient, one identity, whatever the spelling."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.core.address import ascii_domain, digest, identity, masked
+from app.core.errors import AddressInvalid
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Bob@EX.com", "bob@ex.com"),
+        ("ünder@bücher.example", "u\u0308nder@xn--bcher-kva.example"),
+        ("ÜNDER@BÜCHER.EXAMPLE", "ünder@bücher.example"),
+        ("用户@例え.jp", "用户@xn--r8jz45g.jp"),
+        ("straße@example.com", "STRASSE@example.com"),
+    ],
+)
+def test_spellings_of_one_recipient_have_one_identity(one: str, other: str) -> None:
+    """Catalogue T7, T9."""
+    assert identity(one) == identity(other)
+
+
+@pytest.mark.parametrize(("one", "other"), [("a+x@ex.com", "a@ex.com"), ("a.b@ex.com", "ab@ex.com"), ("a@ex.com", "a@sub.ex.com")])
+def test_plus_tags_and_dots_tell_people_apart(one: str, other: str) -> None:
+    """Catalogue T7."""
+    assert identity(one) != identity(other)
+
+
+@pytest.mark.parametrize("text", ["", "@", "a@", "@b", "no-at", "ü@-bad-.example", "ü@exa mple.com", "ü@" + "d" * 300])
+def test_what_has_no_local_part_or_domain_is_refused(text: str) -> None:
+    with pytest.raises(AddressInvalid):
+        identity(text)
+
+
+@given(st.emails())
+def test_identity_of_an_identity_is_itself(address: str) -> None:
+    assert identity(identity(address)) == identity(address)
+
+
+def test_a_domain_becomes_its_a_label() -> None:
+    """Catalogue H7."""
+    assert ascii_domain("Bücher.Example") == "xn--bcher-kva.example"
+    assert ascii_domain("[192.0.2.1]") == "[192.0.2.1]"
+
+
+def test_a_digest_depends_on_the_pepper() -> None:
+    assert digest("a@ex.com", pepper=b"1" * 32) != digest("a@ex.com", pepper=b"2" * 32)
+    assert len(digest("a@ex.com", pepper=b"1" * 32)) == 10
+
+
+@pytest.mark.parametrize(("address", "expected"), [("bob@example.com", "b•••@example.com"), ("用户@例え.jp", "用•••@例え.jp"), ("", "")])
+def test_a_masked_address_shows_its_first_letter_and_its_domain(address: str, expected: str) -> None:
+    assert masked(address) == expected
