@@ -1,0 +1,1 @@
+"""Settings: one file and the environment in, checked models out."""

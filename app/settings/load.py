@@ -1,0 +1,106 @@
+"""Reads the settings from their sources and reports every problem at once.
+
+Sources, strongest first: environment (`SIGNOFF_RELAY__DOWNSTREAM`), the same name with `_FILE` and a path as its value, a directory of
+secrets (`SIGNOFF_SECRETS_DIR`, file names like the environment's), the file that `SIGNOFF_CONFIG` names (`signoff.toml` unless said).
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+from pydantic_settings import EnvSettingsSource
+
+from app.core.errors import Misconfigured
+from app.settings import first_run
+from app.settings.model import Settings, in_development
+
+PREFIX = "SIGNOFF_"
+_PLAIN = {"Extra inputs are not permitted": "no such setting", "Field required": "must be set"}
+_NOT_SETTINGS = frozenset({"signoff_config", "signoff_secrets_dir"})
+
+
+def load() -> Settings:
+    """Return the settings of this process; in development make what is missing under `state_dir` first.
+
+    Raises Misconfigured with every problem, each as `key: what is wrong and what to write`.
+    """
+    problems: list[str] = []
+    data = _merged(_config_file(problems), _Environment(Settings)())
+    if in_development(data) and not problems:
+        first_run.prepare(Path(str(data.get("state_dir") or "var")))
+    problems += _unknown_names()
+    try:
+        settings = Settings.model_validate(data)
+    except ValidationError as exc:
+        problems = [_problem(error["loc"], error["msg"]) for error in exc.errors()] + problems
+        raise Misconfigured(problems) from exc
+    if problems:
+        raise Misconfigured(problems)
+    return settings
+
+
+class _Environment(EnvSettingsSource):
+    """The environment, completed by `_FILE` names and by the directory of secrets."""
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        given = _given()
+        return _from_directory(given.get("signoff_secrets_dir", "")) | _from_files(given) | given
+
+
+def _given() -> dict[str, str | None]:
+    return {name.lower(): value for name, value in os.environ.items() if name.upper().startswith(PREFIX)}
+
+
+def _from_directory(directory: str | None) -> dict[str, str | None]:
+    if not directory:
+        return {}
+    found = (path for path in Path(directory).iterdir() if path.name.upper().startswith(PREFIX) and path.is_file())
+    return {path.name.lower(): path.read_text().rstrip("\n") for path in found}
+
+
+def _from_files(given: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Return `name: content` for every `name_FILE` that is not itself the name of a setting, as `keyring_file` is."""
+    pointers = {name[: -len("_file")]: path for name, path in given.items() if name.endswith("_file") and not _is_setting(name)}
+    return {name: Path(path).read_text().rstrip("\n") for name, path in pointers.items() if path}
+
+
+def _is_setting(name: str) -> bool:
+    first, _, rest = name.removeprefix(PREFIX.lower()).partition("__")
+    field = Settings.model_fields.get(first)
+    if field is None or not rest:
+        return field is not None
+    section = getattr(field.annotation, "model_fields", None)
+    return section is None or rest in section
+
+
+def _config_file(problems: list[str]) -> dict[str, object]:
+    named = os.environ.get("SIGNOFF_CONFIG")
+    path = Path(named or "signoff.toml")
+    if not named and not path.exists():
+        return {}
+    try:
+        return tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+        problems.append(f"SIGNOFF_CONFIG: {path}: {exc}")
+        return {}
+
+
+def _merged(low: Mapping[str, object], high: Mapping[str, object]) -> dict[str, object]:
+    merged = dict(low)
+    for key, value in high.items():
+        below = merged.get(key)
+        merged[key] = _merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _unknown_names() -> list[str]:
+    names = (name for name in _given() if name not in _NOT_SETTINGS)
+    unknown = (name for name in names if not _is_setting(name.removesuffix("_file")) and not _is_setting(name))
+    return [f"{name.upper()}: no such setting" for name in sorted(unknown)]
+
+
+def _problem(location: tuple[int | str, ...], message: str) -> str:
+    key = ".".join(str(part) for part in location if not (isinstance(part, str) and "[" in part)) or "settings"
+    return f"{key}: {_PLAIN.get(message, message).removeprefix('Value error, ')}"

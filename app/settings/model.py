@@ -1,0 +1,218 @@
+"""The settings as one model: every key with its default and its check.
+
+Without a `public_url` this is development: loopback addresses, a brand `acme` and self-made keys under `state_dir`. Development changes
+defaults only, and only here (`_development_defaults`); what an operator says always stands.
+"""
+
+import socket
+import urllib.parse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.core.links import token_room
+from app.core.mail.stamp import MAX_URI_CHARS
+from app.core.model import Brand
+from app.core.token import MIN_TOKEN_CHARS
+from app.settings.brand import BRAND_ID, BrandSettings
+from app.settings.types import Domain, Listed, Listen, Network, PublicUrl, is_public
+
+DEVELOPMENT_TLS_LISTEN = "127.0.0.1:8443"
+MIB = 1024 * 1024
+_STORE_SCHEMES = ("redis://", "rediss://", "redis+cluster://", "rediss+cluster://", "unix://")
+_DOWNSTREAM_SCHEMES = ("smtp://", "smtps://", "lmtp://")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StoreSettings(_Section):
+    """Where the shared state lives; without a URL an embedded Valkey under `state_dir`."""
+
+    url: str | None = None
+    durability: Literal["fsync", "replicated"] = "fsync"
+
+    @field_validator("url")
+    @classmethod
+    def _scheme_is_known(cls, value: str | None) -> str | None:
+        if value and not value.startswith(_STORE_SCHEMES):
+            raise ValueError(f"the URL must begin with one of {', '.join(_STORE_SCHEMES)}")
+        return value or None
+
+
+class WebSettings(_Section):
+    """The listeners of the web service."""
+
+    listen: Listen = "127.0.0.1:8080"
+    admin_listen: Listen = "127.0.0.1:8081"
+    tls_listen: Listen | None = None
+    tls_cert_file: Path | None = None
+    tls_key_file: Path | None = None
+    trusted_proxies: Annotated[tuple[Network, ...], Listed] = ()
+
+
+class RelaySettings(_Section):
+    """The relay: its listeners, its downstream and its bounds."""
+
+    listen: Listen = "127.0.0.1:2525"
+    lmtp_listen: Listen = "127.0.0.1:2424"
+    health_listen: Listen = "127.0.0.1:8082"
+    hostname: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]*$")] = Field(default_factory=socket.gethostname)
+    downstream: str = "smtp://127.0.0.1:2527"
+    downstream_user: str = ""
+    downstream_password: str = ""
+    downstream_ca_file: Path | None = None
+    downstream_connections: Annotated[int, Field(ge=1, le=10_000)] = 50
+    trusted_networks: Annotated[tuple[Network, ...], Listed] = ("127.0.0.0/8", "::1/128")
+    recipients: Literal["split", "one"] = "split"
+    max_recipients: Annotated[int, Field(ge=1, le=100_000)] = 1000
+    max_message_bytes: Annotated[int, Field(ge=1024, le=1024 * MIB)] = 25 * MIB
+    max_in_flight_bytes: Annotated[int, Field(ge=1024, le=1024 * 1024 * MIB)] = 512 * MIB
+    max_connections: Annotated[int, Field(ge=1, le=1_000_000)] = 2000
+    max_received: Annotated[int, Field(ge=1, le=1000)] = 50
+    workers: Literal[1] = 1
+    line_endings: Literal["reject", "normalise"] = "reject"
+    long_lines: Literal["accept", "reject"] = "accept"
+    foreign_from: Literal["reject", "pass"] = "reject"
+    unsigned: Literal["defer", "bare"] = "defer"
+    tls_cert_file: Path | None = None
+    tls_key_file: Path | None = None
+
+    @field_validator("downstream")
+    @classmethod
+    def _scheme_is_known(cls, value: str) -> str:
+        if not value.startswith(_DOWNSTREAM_SCHEMES):
+            raise ValueError(f"the URL must begin with one of {', '.join(_DOWNSTREAM_SCHEMES)}")
+        if value.startswith("lmtp://"):
+            raise ValueError("an LMTP downstream is not available in this version; use smtp:// or smtps://")
+        return value
+
+    @model_validator(mode="after")
+    def _bounds_agree(self) -> Self:
+        if self.max_in_flight_bytes < self.max_message_bytes:
+            raise ValueError("max_in_flight_bytes is less than max_message_bytes, so a message of that size could never pass")
+        if (self.tls_cert_file is None) != (self.tls_key_file is None):
+            raise ValueError("tls_cert_file and tls_key_file belong together")
+        return self
+
+
+class InboxSettings(_Section):
+    """Where mail-to unsubscribes arrive. The relay stamps no mailto while `domain` is empty."""
+
+    listen: Listen = "127.0.0.1:2526"
+    health_listen: Listen = "127.0.0.1:8083"
+    domain: Domain | Literal[""] = ""
+
+    @field_validator("domain")
+    @classmethod
+    def _inbox_is_built(cls, value: str) -> str:
+        if value:
+            raise ValueError("the mail-to inbox is not available in this version; leave the domain empty")
+        return value
+
+
+class WorkerSettings(_Section):
+    """The worker's listener for health and metrics."""
+
+    health_listen: Listen = "127.0.0.1:8084"
+
+
+class MailboxSettings(_Section):
+    """The development downstream: what the relay forwards is filed in a Maildir."""
+
+    listen: Listen = "127.0.0.1:2527"
+    maildir: Path = Path("var/mailbox")
+
+
+class Settings(BaseSettings):
+    """All settings of one installation; see docs/settings.md. Read them with `app.settings.load.load`."""
+
+    model_config = SettingsConfigDict(env_prefix="SIGNOFF_", env_nested_delimiter="__", enable_decoding=False, extra="forbid", frozen=True)
+
+    development: bool = False
+    public_url: PublicUrl
+    data_centre: Annotated[int, Field(ge=1, le=99)] = 1
+    state_dir: Path = Path("var")
+    keyring_file: Path = Path("var/keys/keyring.toml")
+    spool_dir: Path | None = None
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    store: StoreSettings = StoreSettings()
+    web: WebSettings = WebSettings()
+    relay: RelaySettings = RelaySettings()
+    inbox: InboxSettings = InboxSettings()
+    worker: WorkerSettings = WorkerSettings()
+    mailbox: MailboxSettings = MailboxSettings()
+    brands: dict[str, BrandSettings] = Field(min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _development_defaults(cls, data: dict[str, object]) -> dict[str, object]:
+        if not in_development(data):
+            return data
+        state = Path(str(data.get("state_dir") or "var"))
+        web = {"tls_listen": DEVELOPMENT_TLS_LISTEN, "tls_cert_file": state / "tls/cert.pem", "tls_key_file": state / "tls/key.pem"}
+        web |= _table(data, "web")
+        return {
+            "development": True,
+            "public_url": f"https://{web['tls_listen']}",
+            "keyring_file": state / "keys/keyring.toml",
+            "spool_dir": state / "spool",
+            **data,
+            "web": web,
+            "mailbox": {"maildir": state / "mailbox"} | _table(data, "mailbox"),
+            "relay": {"tls_cert_file": state / "tls/cert.pem", "tls_key_file": state / "tls/key.pem"} | _table(data, "relay"),
+            "brands": data.get("brands") or {"acme": _development_brand(state)},
+        }
+
+    @field_validator("public_url")
+    @classmethod
+    def _public_url_is_public(cls, value: str, info: ValidationInfo) -> str:
+        url = urllib.parse.urlsplit(value)
+        if not info.data.get("development") and (url.scheme != "https" or not is_public(url.hostname or "")):
+            raise ValueError("mailbox providers must reach it: https and a public host name are needed (or set development = true)")
+        if token_room(value) < MIN_TOKEN_CHARS:
+            raise ValueError(f"too long: it leaves less than {MIN_TOKEN_CHARS} of the {MAX_URI_CHARS} characters of a URL to the token")
+        return value
+
+    @field_validator("brands")
+    @classmethod
+    def _brands_differ(cls, value: dict[str, BrandSettings]) -> dict[str, BrandSettings]:
+        numbers: dict[int, str] = {}
+        domains: dict[str, str] = {}
+        for name, brand in value.items():
+            if not BRAND_ID.fullmatch(name):
+                raise ValueError(f"{name!r} is no brand id: lower-case letters, digits, '-' and '_' only")
+            if (other := numbers.setdefault(brand.brand_number(name), name)) != name:
+                raise ValueError(f"{name} and {other} have the same number; set `number` of one of them")
+            for domain in brand.sender_domains:
+                if (other := domains.setdefault(domain, name)) != name:
+                    raise ValueError(f"{domain} is a sender domain of both {name} and {other}")
+        return value
+
+    def brand_records(self) -> tuple[Brand, ...]:
+        """Return the brands as the rules know them."""
+        return tuple(brand.record(name) for name, brand in self.brands.items())
+
+
+def in_development(data: Mapping[str, object]) -> bool:
+    """Tell whether raw settings are those of a development machine: they say so, or no `public_url` says otherwise."""
+    if "development" in data:
+        return str(data["development"]).lower() in ("1", "true", "yes", "on")
+    return not data.get("public_url")
+
+
+def _table(data: Mapping[str, object], key: str) -> dict[str, object]:
+    table = data.get(key)
+    return dict(table) if isinstance(table, dict) else {}
+
+
+def _development_brand(state: Path) -> dict[str, object]:
+    return {
+        "name": "Acme",
+        "sender_domains": ["acme.example"],
+        "dkim": [{"domain": "acme.example", "selector": "s1", "key_file": state / "keys/acme-s1.pem"}],
+    }

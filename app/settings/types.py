@@ -1,0 +1,81 @@
+"""The checked kinds of values that settings are made of. Each raises ValueError with a sentence that tells the operator what to write."""
+
+import ipaddress
+import json
+import urllib.parse
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator
+
+from app.core.address import ascii_domain
+from app.core.errors import AddressInvalid
+
+MAX_PORT = 65_535
+
+
+def split_address(text: str) -> tuple[str, int]:
+    """Return host and port of `host:port` or `[v6]:port`; port 0 lets the system choose. Raises ValueError."""
+    host, colon, port = text.rpartition(":")
+    if not (colon and host and port.isdecimal() and int(port) <= MAX_PORT):
+        raise ValueError("write it as host:port, such as 127.0.0.1:8080 or [::1]:8080")
+    return host.strip("[]"), int(port)
+
+
+def is_public(host: str) -> bool:
+    """Tell whether a host of a URL can be reached from outside: no loopback, private or link-local address, no bare name."""
+    name = host.strip("[]").rstrip(".").lower()
+    try:
+        return ipaddress.ip_address(name).is_global
+    except ValueError:
+        return "." in name and not name.endswith((".localhost", ".local", ".internal"))
+
+
+def _listen(text: str) -> str:
+    split_address(text)
+    return text
+
+
+def _domain(text: str) -> str:
+    try:
+        return ascii_domain(text.strip())
+    except AddressInvalid as exc:
+        raise ValueError(str(exc)) from exc
+
+
+def _network(text: str) -> str:
+    return str(ipaddress.ip_network(text.strip(), strict=False))
+
+
+def _listed(value: object) -> object:
+    """Accept a list also as one comma-separated or JSON string, which is how it stands in the environment."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return json.loads(value)
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _public_url(text: str) -> str:
+    url = urllib.parse.urlsplit(text.strip())
+    if url.scheme not in ("https", "http") or not url.hostname:
+        raise ValueError("write an absolute URL, such as https://unsubscribe.example.com")
+    if url.query or url.fragment or url.username or url.password:
+        raise ValueError("a URL without query, fragment or user is needed: the token is added to it")
+    if not set(url.path) <= _PATH_ALPHABET:
+        raise ValueError("the path may hold letters, digits, '-', '.', '_', '~' and '/' only")
+    try:
+        host = url.hostname if ":" in url.hostname else ascii_domain(url.hostname)
+        port = "" if url.port is None else f":{url.port}"
+    except AddressInvalid as exc:
+        raise ValueError(str(exc)) from exc
+    literal = f"[{host}]" if ":" in host else host
+    return f"{url.scheme}://{literal}{port}{url.path.rstrip('/')}"
+
+
+_PATH_ALPHABET = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/")
+
+Listen = Annotated[str, AfterValidator(_listen)]
+Domain = Annotated[str, AfterValidator(_domain)]
+Network = Annotated[str, AfterValidator(_network)]
+PublicUrl = Annotated[str, AfterValidator(_public_url)]
+Listed = BeforeValidator(_listed)
