@@ -90,7 +90,7 @@ class BrandSettings(BaseModel):
     def _passwords_are_hashed(cls, value: dict[str, str]) -> dict[str, str]:
         for user, password in value.items():
             if not password.startswith("scrypt$"):
-                raise ValueError(f"the password of {user!r} must be a hash, as `signoff keys password` prints it")
+                raise ValueError(f"the password of {user!r} must be a hash, as `signoff-smtp password` prints it")
         return value
 
     @model_validator(mode="after")

@@ -46,7 +46,10 @@ class _Environment(EnvSettingsSource):
 
     def _load_env_vars(self) -> Mapping[str, str | None]:
         given = _given()
-        return _from_directory(given.get("signoff_secrets_dir", "")) | _from_files(given) | given
+        pointers = {name for name in given if _points_to_file(name)}
+        plain = {name: value for name, value in given.items() if name not in pointers}
+        contents = {name.removesuffix("_file"): _secret(given[name]) for name in pointers}
+        return _from_directory(given.get("signoff_secrets_dir")) | contents | plain
 
 
 def _given() -> dict[str, str | None]:
@@ -57,13 +60,16 @@ def _from_directory(directory: str | None) -> dict[str, str | None]:
     if not directory:
         return {}
     found = (path for path in Path(directory).iterdir() if path.name.upper().startswith(PREFIX) and path.is_file())
-    return {path.name.lower(): path.read_text().rstrip("\n") for path in found}
+    return {path.name.lower(): _secret(str(path)) for path in found}
 
 
-def _from_files(given: Mapping[str, str | None]) -> dict[str, str | None]:
-    """Return `name: content` for every `name_FILE` that is not itself the name of a setting, as `keyring_file` is."""
-    pointers = {name[: -len("_file")]: path for name, path in given.items() if name.endswith("_file") and not _is_setting(name)}
-    return {name: Path(path).read_text().rstrip("\n") for name, path in pointers.items() if path}
+def _points_to_file(name: str) -> bool:
+    """Tell whether a name is that of a setting with `_file` behind it, and not itself one, as `keyring_file` is."""
+    return name.endswith("_file") and not _is_setting(name)
+
+
+def _secret(path: str | None) -> str:
+    return Path(path or "").read_text().rstrip("\n")
 
 
 def _is_setting(name: str) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from app.core.links import token_room
 from app.core.mail.stamp import MAX_URI_CHARS
@@ -53,6 +53,7 @@ class WebSettings(_Section):
     tls_cert_file: Path | None = None
     tls_key_file: Path | None = None
     trusted_proxies: Annotated[tuple[Network, ...], Listed] = ()
+    security_contact: str = "mailto:postmaster@localhost"
 
 
 class RelaySettings(_Section):
@@ -147,6 +148,13 @@ class Settings(BaseSettings):
     worker: WorkerSettings = WorkerSettings()
     mailbox: MailboxSettings = MailboxSettings()
     brands: dict[str, BrandSettings] = Field(min_length=1)
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], *args: PydanticBaseSettingsSource, **sources: PydanticBaseSettingsSource
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take what `app.settings.load` has gathered, and read nothing a second time."""
+        return (sources["init_settings"],)
 
     @model_validator(mode="before")
     @classmethod
