@@ -78,6 +78,12 @@ class RuleViolation(InvalidInput):
     code = "rule_violation"
 
 
+class MailLoop(InvalidInput):
+    """The mail has been here, or everywhere, too often (catalogue X8)."""
+
+    code = "mail_loop"
+
+
 class NotFound(InvalidInput):
     """The named thing does not exist."""
 

@@ -1,4 +1,4 @@
-"""Log events: one vocabulary, one line an outcome, JSON on stderr (or a readable form on a terminal).
+"""Log events: one vocabulary, one line an outcome, JSON on stderr (or a readable form in development).
 
 An address is logged only as its keyed digest, a token never. Values are escaped by the renderer, so a line is always one record (L9).
 """
@@ -39,12 +39,11 @@ class LogEvent(StrEnum):
 Logger = structlog.typing.FilteringBoundLogger
 
 
-def configure(*, level: str = "info", readable: bool | None = None) -> None:
-    """Set up logging for this process; `readable` defaults to whether stderr is a terminal."""
-    pretty = sys.stderr.isatty() if readable is None else readable
+def configure(*, level: str = "info", readable: bool = False) -> None:
+    """Set up logging for this process: JSON for machines, or one readable line for a developer."""
     number = logging.getLevelNamesMapping()[level.upper()]
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer(colors=False) if pretty else structlog.processors.JSONRenderer(sort_keys=True)
+        structlog.dev.ConsoleRenderer(colors=False) if readable else structlog.processors.JSONRenderer(sort_keys=True)
     )
     structlog.configure(
         processors=[

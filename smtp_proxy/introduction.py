@@ -1,0 +1,179 @@
+"""Who the client is: EHLO, STARTTLS and AUTH, and what follows from them for the right to relay.
+
+Serves RFC 5321 4.1.1.1, RFC 3207 and RFC 4954, catalogue S3, S4, S5, S13, S14, S18. Not offered, because not done: CHUNKING, DSN,
+REQUIRETLS, MT-PRIORITY, DELIVERBY, FUTURERELEASE (S12, S14, S15, S22).
+"""
+
+import re
+import ssl
+from collections.abc import Iterable
+from typing import NoReturn
+
+from app.core.errors import SignoffError
+from app.core.model import BrandId
+from app.observe.log import LogEvent
+from smtp_proxy import replies
+from smtp_proxy.authentication import MECHANISMS, AuthRefused, Login
+from smtp_proxy.conversation import Conversation, Farewell, Waiting
+from smtp_proxy.replies import Reply
+from smtp_proxy.submission import Client, Submission
+from smtp_proxy.terms import Authenticator, Shared, plain_ip
+
+_HOST = re.compile(rb"[A-Za-z0-9_\[][A-Za-z0-9._:\]-]{0,254}")
+
+
+class Introduction(Conversation):
+    """The part of a session that is about the client."""
+
+    def __init__(self, shared: Shared) -> None:
+        limits = shared.terms.limits
+        super().__init__(idle_seconds=limits.idle_seconds, tick_seconds=min(limits.idle_seconds, limits.data_seconds))
+        self._shared = shared
+        self._terms = shared.terms
+        self._peer = ""
+        self._trusted = False
+        self._helo = ""
+        self._extended = False
+        self._account: BrandId | None = None
+        self._submission: Submission | None = None
+        self._bad_logins = 0
+
+    def admit(self, peer: str) -> Reply | None:
+        """Count the connection in, or return why it may not stay (catalogue S16, X13)."""
+        peer = plain_ip(peer)
+        connections = self._shared.connections
+        refusal = replies.SHUTTING_DOWN if self._shared.stopping else connections.refusal_for(peer)
+        if refusal is not None:
+            self._terms.log.warning(LogEvent.SESSION_REFUSED, peer=peer, reply=str(refusal))
+            return refusal
+        connections.enter(peer)
+        self._shared.sessions.add(self)
+        self._peer = peer
+        self._trusted = self._terms.trusts(peer)
+        return None
+
+    def leave(self) -> None:
+        """Count the connection out."""
+        self._shared.connections.leave(self._peer)
+        self._shared.sessions.discard(self)
+        if self._shared.stopping and not self._shared.sessions:
+            self._shared.all_gone.set()
+
+    def is_stopping(self) -> bool:
+        """Say whether the listener is stopping."""
+        return self._shared.stopping
+
+    def failed(self, error: Exception) -> None:
+        """Log an error that is nobody's answer."""
+        self._terms.log.error(LogEvent.UNEXPECTED_ERROR, peer=self._peer, exc_info=error)
+
+    def send_away(self, reply: Reply) -> NoReturn:
+        """End the session for the client's fault, and log it."""
+        self._terms.log.warning(LogEvent.SESSION_REFUSED, peer=self._peer, reply=str(reply))
+        raise Farewell(reply)
+
+    def client(self, *, smtputf8: bool) -> Client:
+        """Describe the client; the protocol's name is that of RFC 3848, or of RFC 6531 4.3 with SMTPUTF8."""
+        extended = f"{'UTF8SMTP' if smtputf8 else 'ESMTP'}{'S' if self.over_tls else ''}{'A' if self._account is not None else ''}"
+        return Client(address=self._peer, helo=self._helo, protocol=extended if self._extended else "SMTP", account=self._account)
+
+    def helo_verb(self, argument: bytes) -> Reply | None:
+        """Obey HELO."""
+        return self._hello(argument, extensions=None)
+
+    def ehlo_verb(self, argument: bytes) -> Reply | None:
+        """Obey EHLO: say what is offered now."""
+        return self._hello(argument, extensions=self._extensions())
+
+    def _hello(self, argument: bytes, *, extensions: Iterable[str] | None) -> Reply | None:
+        if not _HOST.fullmatch(argument):
+            return replies.HELLO_NEEDS_NAME
+        self._helo = argument.decode("ascii")
+        self._extended = extensions is not None
+        self._submission = None
+        *others, last = [self._terms.hostname, *(extensions or ())]
+        self.say_raw("".join([*(f"250-{line}\r\n" for line in others), f"250 {last}\r\n"]).encode("ascii"))
+        return None
+
+    def _extensions(self) -> Iterable[str]:
+        yield f"SIZE {self._terms.limits.max_message_bytes}"
+        yield "8BITMIME"
+        yield "PIPELINING"
+        yield "ENHANCEDSTATUSCODES"
+        if self._terms.smtputf8():
+            yield "SMTPUTF8"
+        if self._terms.tls is not None and not self.over_tls:
+            yield "STARTTLS"
+        if self._terms.authenticator is not None and self.over_tls:
+            yield f"AUTH {' '.join(name.decode() for name in MECHANISMS)}"
+
+    def may_relay(self) -> bool:
+        """Say whether this client may send mail through us (catalogue S4)."""
+        return self._trusted or self._account is not None
+
+    def starttls(self, argument: bytes) -> Reply | Waiting[Reply | None]:
+        """Obey STARTTLS: secure the connection and forget the client (catalogue S3)."""
+        if argument:
+            return replies.NO_ARGUMENT_ALLOWED
+        if self.over_tls:
+            return replies.TLS_ACTIVE
+        if self._terms.tls is None:
+            return replies.COMMAND_NOT_IMPLEMENTED
+        return self._secure(self._terms.tls)
+
+    def _secure(self, context: ssl.SSLContext) -> Waiting[Reply | None]:
+        self.say(replies.READY_FOR_TLS)
+        # RFC 3207 4.2: what the client said before must not count afterwards.
+        self._helo, self._extended, self._submission = "", False, None
+        if not (yield from self.secure(context)):
+            self.abort()
+        return None
+
+    def auth(self, argument: bytes) -> Reply | Waiting[Reply]:
+        """Obey AUTH (catalogue S5)."""
+        if not self.over_tls:
+            return replies.ENCRYPTION_REQUIRED
+        authenticator = self._terms.authenticator
+        if authenticator is None:
+            return replies.COMMAND_NOT_IMPLEMENTED
+        if not self._extended:
+            return replies.HELLO_FIRST
+        if self._submission is not None or self._account is not None:
+            return replies.AUTH_NOT_NOW
+        return self._log_in(authenticator, argument)
+
+    def _log_in(self, authenticator: Authenticator, argument: bytes) -> Waiting[Reply]:
+        name, given, initial = argument.partition(b" ")
+        mechanism = MECHANISMS.get(name.upper())
+        if mechanism is None:
+            return replies.MECHANISM_UNKNOWN
+        exchange = mechanism(initial if given else None)
+        try:
+            challenge = next(exchange)
+            while True:
+                self.say_raw(b"334 " + challenge + b"\r\n")
+                line = yield from self.read_line()
+                if isinstance(line, Reply):
+                    return line
+                challenge = exchange.send(line)
+        except AuthRefused as refused:
+            return self._login_refused(refused.reply)
+        except StopIteration as done:
+            login: Login = done.value
+        try:
+            self._account = yield from self.until(self._check(authenticator, login))
+        except SignoffError as error:
+            self._terms.log.warning(LogEvent.SESSION_REFUSED, peer=self._peer, error=error.code)
+            return replies.AUTH_UNAVAILABLE
+        return self._login_refused(replies.CREDENTIALS_INVALID) if self._account is None else replies.AUTHENTICATED
+
+    @staticmethod
+    async def _check(authenticator: Authenticator, login: Login) -> BrandId | None:
+        return await authenticator(login.user, login.password)
+
+    def _login_refused(self, reply: Reply) -> Reply:
+        self._bad_logins += 1
+        if self._bad_logins >= self._terms.limits.max_bad_logins:
+            self.say(reply)
+            self.send_away(replies.TOO_MANY_BAD_LOGINS)
+        return reply

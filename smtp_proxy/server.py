@@ -1,0 +1,197 @@
+"""One SMTP session: which command is allowed when, what it changes, and its one reply.
+
+Serves RFC 5321, RFC 2920 (PIPELINING), RFC 3207 (STARTTLS), RFC 4954 (AUTH) and the S rows of the catalogue. What must hold:
+
+1. Nobody relays without authentication over TLS or a trusted network (catalogue S4, S5).
+2. Once the content is complete, its fate no longer depends on the connection: it is handed on, whether the answer is heard or not. Before
+   that, nothing of it is handed on (catalogue X18).
+3. An error of ours is 451 with a general text, and is logged with all it has to say (catalogue D9).
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import ClassVar
+
+from app.core.errors import SignoffError
+from app.observe.log import LogEvent
+from smtp_proxy import replies
+from smtp_proxy.content import Content
+from smtp_proxy.conversation import Farewell, Waiting
+from smtp_proxy.introduction import Introduction
+from smtp_proxy.replies import Reply
+from smtp_proxy.session_limits import Reservation
+from smtp_proxy.submission import Envelope, Submission, read_mail, read_rcpt
+from smtp_proxy.terms import Shared
+
+Verb = Callable[["Session", bytes], "Reply | Waiting[Reply] | Waiting[Reply | None] | None"]
+
+_BLOCK = 1024  # octets of content that count as progress: one octet every half minute does not (catalogue S16)
+_BAD = frozenset({500, 502})
+
+
+class Session(Introduction):
+    """One client's connection. Made by the listener for each connection, as asyncio's protocol factory."""
+
+    def __init__(self, shared: Shared) -> None:
+        super().__init__(shared)
+        self._commands = self._bad_commands = 0
+
+    def dialogue(self) -> Waiting[None]:
+        """Greet, then obey one command after the other (RFC 5321 4.3.1)."""
+        self.say_raw(f"220 {self._terms.hostname} ESMTP\r\n".encode("ascii"))
+        while True:
+            line = yield from self.read_line()
+            self._commands += 1
+            if self._commands > self._terms.limits.max_commands:
+                self.send_away(replies.TOO_MANY_COMMANDS)
+            reply = line if isinstance(line, Reply) else (yield from self._obey(line))
+            if reply is not None:
+                self._answer(reply)
+
+    def _obey(self, line: bytes) -> Waiting[Reply | None]:
+        name, _, argument = line.partition(b" ")
+        verb = self._VERBS.get(name.upper())
+        if verb is None:
+            return replies.COMMAND_UNKNOWN
+        try:
+            answer = verb(self, argument.rstrip())
+            return answer if answer is None or isinstance(answer, Reply) else (yield from answer)
+        except Farewell:
+            raise
+        except Exception as error:
+            self.failed(error)
+            self._submission = None
+            return replies.LOCAL_ERROR
+
+    def _answer(self, reply: Reply) -> None:
+        self.say(reply)
+        self._bad_commands += reply.code in _BAD
+        if self._bad_commands > self._terms.limits.max_bad_commands:
+            self.send_away(replies.TOO_MANY_BAD_COMMANDS)
+
+    def _mail(self, argument: bytes) -> Reply:
+        if not self.may_relay():
+            return replies.RELAY_DENIED
+        if not self._helo:
+            return replies.HELLO_FIRST
+        if self._submission is not None:
+            return replies.MAIL_AGAIN
+        submission = read_mail(argument, extended=self._extended, smtputf8=self._terms.smtputf8())
+        if isinstance(submission, Reply):
+            return submission
+        if submission.size > self._terms.limits.max_message_bytes:
+            return replies.MESSAGE_TOO_LARGE
+        if submission.size > self._shared.memory.free:
+            return replies.OUT_OF_MEMORY
+        self._submission = submission
+        return replies.SENDER_OK
+
+    def _rcpt(self, argument: bytes) -> Reply:
+        if not self.may_relay():
+            return replies.RELAY_DENIED
+        if self._submission is None:
+            return replies.MAIL_FIRST
+        recipient = read_rcpt(argument, smtputf8=self._submission.smtputf8)
+        if isinstance(recipient, Reply):
+            return recipient
+        is_in = self._submission.add(recipient, limit=self._terms.max_recipients)
+        return replies.RECIPIENT_OK if is_in else replies.TOO_MANY_RECIPIENTS
+
+    def _data(self, argument: bytes) -> Reply | Waiting[Reply]:
+        if not self.may_relay():
+            return replies.RELAY_DENIED
+        if self._submission is None:
+            return replies.MAIL_FIRST
+        if argument:
+            return replies.NO_ARGUMENT_ALLOWED
+        if not self._submission.recipients:
+            return replies.NO_RECIPIENTS
+        memory = self._shared.memory.reservation()
+        if not memory.cover(self._submission.size):
+            return replies.OUT_OF_MEMORY
+        return self._receive(self._submission, memory)
+
+    def _receive(self, submission: Submission, memory: Reservation) -> Waiting[Reply]:
+        """Read the content and hand the message on. From then on the memory belongs to the task that does so."""
+        try:
+            content, refusal = yield from self._read_content(memory)
+        except Exception as error:
+            memory.release()
+            if not isinstance(error, Farewell):
+                self.failed(error)
+            # The rest of the content is still to come, and must never be read as commands.
+            raise Farewell(error.reply if isinstance(error, Farewell) else replies.LOCAL_ERROR) from error
+        except GeneratorExit:  # the client has left
+            memory.release()
+            raise
+        self._submission = None
+        if refusal is not None:
+            self._terms.log.info(LogEvent.MESSAGE_REFUSED, peer=self._peer, reply=str(refusal))
+            return refusal
+        envelope = Envelope(
+            id=self._terms.new_id(),
+            sender=submission.sender,
+            recipients=submission.recipients,
+            body_8bit=submission.body_8bit,
+            smtputf8=submission.smtputf8,
+            client=self.client(smtputf8=submission.smtputf8),
+        )
+        return (yield from self.until(self._hand_on(envelope, content, memory)))
+
+    def _read_content(self, memory: Reservation) -> Waiting[tuple[bytearray, Reply | None]]:
+        self.say_raw(b"354 End data with <CR><LF>.<CR><LF>\r\n")
+        content = Content(self.lines.buffer, self._shared.rules, memory)
+        next_block = 0
+        while not content.advance():
+            if content.size >= next_block:
+                next_block = content.size + _BLOCK
+                self.renew(self._terms.limits.data_seconds)
+            yield None
+        message, rest = content.finish()
+        self.lines.buffer = rest
+        return message, content.refusal
+
+    async def _hand_on(self, envelope: Envelope, content: bytearray, memory: Reservation) -> Reply:
+        try:
+            return await self._terms.handler(envelope, content)
+        except SignoffError as error:
+            reply = replies.for_error(error)
+            self._terms.log.warning(
+                LogEvent.MESSAGE_REFUSED, id=envelope.id, peer=self._peer, error=error.code, reply=str(reply), detail=str(error)
+            )
+            return reply
+        except Exception as error:
+            self._terms.log.exception(LogEvent.UNEXPECTED_ERROR, id=envelope.id, peer=self._peer)
+            return replies.for_error(error)
+        finally:
+            memory.release()
+
+    def _rset(self, argument: bytes) -> Reply:
+        if argument:
+            return replies.NO_ARGUMENT_ALLOWED
+        self._submission = None
+        return replies.OK
+
+    def _quit(self, argument: bytes) -> Reply:
+        if argument:
+            return replies.NO_ARGUMENT_ALLOWED
+        raise Farewell(replies.GOODBYE, at_once=True)
+
+    _VERBS: ClassVar[Mapping[bytes, Verb]] = MappingProxyType(
+        {
+            b"HELO": Introduction.helo_verb,
+            b"EHLO": Introduction.ehlo_verb,
+            b"MAIL": _mail,
+            b"RCPT": _rcpt,
+            b"DATA": _data,
+            b"RSET": _rset,
+            b"QUIT": _quit,
+            b"NOOP": lambda _session, _argument: replies.OK,
+            b"HELP": lambda _session, _argument: replies.HELP,
+            b"VRFY": lambda _session, _argument: replies.CANNOT_VERIFY,
+            b"EXPN": lambda _session, _argument: replies.COMMAND_NOT_IMPLEMENTED,
+            b"BDAT": lambda _session, _argument: replies.COMMAND_NOT_IMPLEMENTED,
+            b"STARTTLS": Introduction.starttls,
+            b"AUTH": Introduction.auth,
+        }
+    )

@@ -1,0 +1,109 @@
+"""The bounds of the SMTP listener: what one session may ask for, how many sessions there may be, and how much mail may be in memory.
+
+Serves RFC 5321 4.5.3 (sizes and timeouts) and catalogue S7, S10, S16, X13. Everything here lives on one event loop and needs no lock.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from app.core.errors import Misconfigured
+from smtp_proxy.replies import TOO_MANY_CONNECTIONS, TOO_MANY_FROM_ADDRESS, Reply
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The bounds of one listener. Sizes are octets, times are seconds. Raises Misconfigured when one message cannot fit into the memory."""
+
+    max_message_bytes: int = 26_214_400
+    max_in_flight_bytes: int = 268_435_456  # message content of all sessions together, until the handler has answered
+    max_recipients: int = 1000
+    max_connections: int = 1000
+    max_connections_per_ip: int = 500
+    max_commands: int = 100_000  # in one connection
+    max_bad_commands: int = 10
+    max_bad_logins: int = 3
+    idle_seconds: float = 300  # for one whole command line, however slowly it comes (RFC 5321 4.5.3.2.7)
+    data_seconds: float = 180  # for each further KiB of content (RFC 5321 4.5.3.2.5)
+
+    def __post_init__(self) -> None:
+        if self.max_in_flight_bytes < self.max_message_bytes:
+            raise Misconfigured(["relay.max_in_flight_bytes: must be at least relay.max_message_bytes"])
+
+
+class MemoryBudget:
+    """How much message content may be held at a time; several listeners may share one."""
+
+    __slots__ = ("capacity", "peak", "used")
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.used = 0
+        self.peak = 0
+
+    @property
+    def free(self) -> int:
+        """Return the octets that nobody has reserved."""
+        return self.capacity - self.used
+
+    def reservation(self) -> "Reservation":
+        """Return an empty reservation for one message."""
+        return Reservation(self)
+
+
+class Reservation:
+    """The part of the budget that one message holds."""
+
+    __slots__ = ("_budget", "held")
+
+    def __init__(self, budget: MemoryBudget) -> None:
+        self._budget = budget
+        self.held = 0
+
+    def cover(self, octets: int) -> bool:
+        """Hold at least this many octets, and say whether that was possible; when not, what is held stays as it was."""
+        more = octets - self.held
+        if more <= 0:
+            return True
+        budget = self._budget
+        if more > budget.free:
+            return False
+        budget.used += more
+        budget.peak = max(budget.peak, budget.used)
+        self.held = octets
+        return True
+
+    def release(self) -> None:
+        """Give everything back; a second call changes nothing."""
+        self._budget.used -= self.held
+        self.held = 0
+
+
+class Connections:
+    """How many connections are open, in all and by IP address."""
+
+    __slots__ = ("_by_ip", "_limits")
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._by_ip: Counter[str] = Counter()
+
+    @property
+    def count(self) -> int:
+        """Return the number of open connections."""
+        return self._by_ip.total()
+
+    def refusal_for(self, ip: str) -> Reply | None:
+        """Return why this address may not open a further connection; None: it may."""
+        if self.count >= self._limits.max_connections:
+            return TOO_MANY_CONNECTIONS
+        return TOO_MANY_FROM_ADDRESS if self._by_ip[ip] >= self._limits.max_connections_per_ip else None
+
+    def enter(self, ip: str) -> None:
+        """Count one connection more."""
+        self._by_ip[ip] += 1
+
+    def leave(self, ip: str) -> None:
+        """Count one connection less, and forget the address with its last one."""
+        self._by_ip[ip] -= 1
+        if not self._by_ip[ip]:
+            del self._by_ip[ip]

@@ -1,0 +1,220 @@
+"""Bounds of connections, commands and time, and the orderly stop."""
+
+import asyncio
+
+import pytest
+
+from smtp_proxy import replies
+from smtp_proxy.replies import Reply
+from smtp_proxy.session_limits import Limits
+from smtp_proxy.submission import Envelope
+from tests.support.upstream import Recorder, connected, eventually, listening
+
+END = b".\r\n"
+
+
+async def greeting(port: int) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    line = await reader.readline()
+    writer.close()
+    return line
+
+
+@pytest.mark.parametrize(
+    ("limits", "start"), [(Limits(max_connections=2), b"421 4.3.2"), (Limits(max_connections=9, max_connections_per_ip=2), b"421 4.7.0")]
+)
+async def test_connections_beyond_the_bound_are_sent_away_and_room_comes_back(limits: Limits, start: bytes) -> None:
+    """Catalogue S16, X13."""
+    async with listening(Recorder(), limits=limits) as (server, port):
+        async with connected(port), connected(port) as second:
+            refused = await greeting(port)
+            await second.say("QUIT")
+            assert await eventually(lambda: server.connections == 1)
+            accepted = await greeting(port)
+
+        assert refused.startswith(start)
+        assert accepted.startswith(b"220 ")
+
+
+async def test_a_crowd_is_capped() -> None:
+    """Catalogue X13."""
+    async with listening(Recorder(), limits=Limits(max_connections=50, max_connections_per_ip=50)) as (server, port):
+        streams = await asyncio.gather(*(asyncio.open_connection("127.0.0.1", port) for _ in range(200)))
+        lines = await asyncio.gather(*(reader.readline() for reader, _ in streams))
+        for _, writer in streams:
+            writer.close()
+
+        assert 50 == sum(line.startswith(b"220 ") for line in lines)
+        assert 150 == sum(line.startswith(b"421 4.3.2 ") for line in lines)
+        assert await eventually(lambda: server.connections == 0)
+
+
+async def test_an_idle_client_is_told_and_closed() -> None:
+    """Catalogue S16."""
+    async with listening(Recorder(), limits=Limits(idle_seconds=0.5)) as (server, port), connected(port) as upstream:
+        rest = await upstream.rest()
+        upstream.writer.close()
+
+        assert b"421 4.4.2 Timeout, closing the connection\r\n" == rest
+        assert await eventually(lambda: server.connections == 0)
+
+
+async def trickle(write: "asyncio.StreamWriter", octets: bytes) -> None:
+    try:
+        for octet in octets:
+            write.write(bytes([octet]))
+            await write.drain()
+            await asyncio.sleep(0.02)
+    except ConnectionError:
+        pass
+
+
+async def test_a_command_that_trickles_in_does_not_keep_the_connection() -> None:
+    """Catalogue S16."""
+    async with listening(Recorder(), limits=Limits(idle_seconds=0.5)) as (_, port), connected(port) as upstream:
+        sending = asyncio.create_task(trickle(upstream.writer, b"NOOP " + b"x" * 2000))
+        rest = await upstream.rest()
+        sending.cancel()
+
+    assert rest.startswith(b"421 4.4.2")
+
+
+async def test_content_that_trickles_in_does_not_keep_the_connection_and_its_memory() -> None:
+    """Catalogue S16, S7."""
+    handler = Recorder()
+
+    async with listening(handler, limits=Limits(data_seconds=0.5)) as (server, port), connected(port) as upstream:
+        await upstream.begin(parameters=" SIZE=5000")
+        sending = asyncio.create_task(trickle(upstream.writer, b"x" * 2000 + b"\r\n" + END))
+        rest = await upstream.rest()
+        sending.cancel()
+
+        assert rest.startswith(b"421 4.4.2")
+        assert 0 == server.memory.used
+    assert [] == handler.envelopes
+
+
+async def test_a_client_is_not_idle_while_its_mail_is_handed_on() -> None:
+    async def slow(_: Envelope) -> Reply:
+        await asyncio.sleep(0.3)
+        return replies.ACCEPTED
+
+    async with listening(Recorder(slow), limits=Limits(idle_seconds=0.1, data_seconds=0.1)) as (_, port), connected(port) as upstream:
+        answer = await upstream.mail(b"x\r\n" + END)
+
+    assert answer.startswith("250 2.0.0")
+
+
+async def test_bad_commands_end_the_connection() -> None:
+    """Catalogue S16."""
+    async with listening(Recorder(), limits=Limits(max_bad_commands=3)) as (_, port), connected(port) as upstream:
+        await upstream.send(b"GET / HTTP/1.1\r\n" * 50)
+        rest = await upstream.rest()
+
+    assert [b"500", b"500", b"500", b"500", b"421"] == [line[:3] for line in rest.splitlines()]
+    assert b"421 4.7.0 " in rest
+
+
+async def test_many_bad_recipients_do_not_end_the_connection() -> None:
+    async with listening(Recorder()) as (_, port), connected(port) as upstream:
+        await upstream.say("MAIL FROM:<a@b>")
+        codes = {(await upstream.say("RCPT TO:<bad"))[:3] for _ in range(50)}
+
+    assert {"501"} == codes
+
+
+async def test_commands_are_counted() -> None:
+    """Catalogue S16."""
+    async with listening(Recorder(), limits=Limits(max_commands=5)) as (_, port), connected(port) as upstream:
+        await upstream.send(b"NOOP\r\n" * 9)
+        rest = await upstream.rest()
+
+    assert [b"250"] * 4 + [b"421"] == [line[:3] for line in rest.splitlines()]  # the hello was the first of five
+
+
+async def test_a_client_that_never_reads_is_dropped() -> None:
+    """Catalogue S16, X13."""
+    async with listening(Recorder(), limits=Limits(idle_seconds=0.3, max_commands=10**9)) as (server, port), connected(port) as upstream:
+        upstream.writer.transport.pause_reading()  # type: ignore[attr-defined] # a stream's transport can
+        flood = asyncio.create_task(trickle_lines(upstream.writer))
+
+        assert await eventually(lambda: server.connections == 0)
+        flood.cancel()
+
+
+async def trickle_lines(writer: asyncio.StreamWriter) -> None:
+    try:
+        while True:
+            writer.write(b"EHLO client.example\r\n" * 5000)
+            await writer.drain()
+    except ConnectionError:
+        pass
+
+
+async def test_a_stop_tells_idle_clients_and_takes_no_new_ones() -> None:
+    """Catalogue S16."""
+    async with listening(Recorder()) as (server, port), connected(port) as upstream:
+        stopping = asyncio.create_task(server.stop(10))
+        rest = await upstream.rest()
+        upstream.writer.close()
+        await stopping
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", port)
+
+    assert b"421 4.3.2 Service is shutting down, try again later\r\n" == rest
+
+
+async def test_a_stop_waits_for_mail_on_its_way() -> None:
+    """Catalogue X18."""
+    release = asyncio.Event()
+
+    async def slow(_: Envelope) -> Reply:
+        await release.wait()
+        return replies.ACCEPTED
+
+    handler = Recorder(slow)
+
+    async with listening(handler) as (server, port), connected(port) as handed_on, connected(port) as sending:
+        await handed_on.begin()
+        await handed_on.send(b"x\r\n" + END)
+        await sending.begin()
+        assert await eventually(lambda: bool(handler.envelopes))
+        stopping = asyncio.create_task(server.stop(10))
+        await asyncio.sleep(0)
+        await sending.send(b"y\r\n" + END)
+        release.set()
+        answers = [await handed_on.rest(), await sending.rest()]
+        handed_on.writer.close()
+        sending.writer.close()
+        await stopping
+
+    assert all(answer.startswith(b"250 2.0.0 Message accepted\r\n421 4.3.2 ") for answer in answers)
+
+
+async def test_a_stop_does_not_wait_for_ever() -> None:
+    cancelled: list[str] = []
+
+    async def stuck(envelope: Envelope) -> Reply:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.append(envelope.id)
+        return replies.ACCEPTED
+
+    handler = Recorder(stuck)
+
+    async with listening(handler) as (server, port), connected(port) as upstream:
+        await upstream.begin()
+        await upstream.send(b"x\r\n" + END)
+        assert await eventually(lambda: bool(handler.envelopes))
+        await server.stop(0.05)
+
+        assert 0 == server.connections
+        assert 0 == server.memory.used
+    assert [handler.envelopes[0].id] == cancelled
+
+
+def test_a_memory_that_cannot_hold_one_message_is_a_wrong_configuration() -> None:
+    """Catalogue S7."""
+    with pytest.raises(Exception, match="max_in_flight_bytes"):
+        Limits(max_message_bytes=10, max_in_flight_bytes=9)

@@ -1,0 +1,73 @@
+"""A private Postfix on loopback: own configuration, own queue, gone when the test ends. Needs root and Debian's package."""
+
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_MAIN = """\
+compatibility_level = 3.6
+myhostname = postfix.example
+mydestination =
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+mynetworks = 127.0.0.0/8
+queue_directory = {folder}/queue
+data_directory = {folder}/data
+mail_owner = postfix
+setgid_group = postdrop
+maillog_file = {folder}/log
+maillog_file_prefixes = {folder}
+smtpd_relay_restrictions = permit_mynetworks, reject
+smtp_tls_security_level = none
+smtputf8_enable = yes
+"""
+_SERVICES = """\
+cleanup    unix  n  -  n  -  0  cleanup
+qmgr       unix  n  -  n  300  1  qmgr
+rewrite    unix  -  -  n  -  -  trivial-rewrite
+bounce     unix  -  -  n  -  0  bounce
+defer      unix  -  -  n  -  0  bounce
+trace      unix  -  -  n  -  0  bounce
+flush      unix  n  -  n  1000?  0  flush
+proxymap   unix  -  -  n  -  -  proxymap
+smtp       unix  -  -  n  -  -  smtp
+relay      unix  -  -  n  -  -  smtp
+error      unix  -  -  n  -  -  error
+retry      unix  -  -  n  -  -  error
+anvil      unix  -  -  n  -  1  anvil
+scache     unix  -  -  n  -  1  scache
+tlsmgr     unix  -  -  n  1000?  1  tlsmgr
+postlog    unix-dgram  n  -  n  -  1  postlogd
+"""
+
+
+def free_port() -> int:
+    """Return a port of loopback that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def postfix(folder: Path, *, main: str, master: str) -> Iterator[None]:
+    """Run Postfix with these lines added to its main.cf and master.cf."""
+    binary = shutil.which("postfix", path="/usr/sbin:/usr/bin:/sbin")
+    assert binary, "Postfix is missing: apt-get install postfix"
+    configuration = folder / "etc"
+    for name in ("etc", "queue", "data"):
+        (folder / name).mkdir(parents=True)
+    shutil.chown(folder / "data", "postfix")
+    (configuration / "main.cf").write_text(_MAIN.format(folder=folder) + main)
+    (configuration / "master.cf").write_text(_SERVICES + master)
+    for parent in (folder, *folder.parents):
+        if parent.stat().st_mode & 0o001 == 0 and parent.owner() == "root":
+            parent.chmod(parent.stat().st_mode | 0o011)  # Postfix's own user must reach its queue
+    subprocess.run([binary, "-c", str(configuration), "start"], check=True, capture_output=True, timeout=60)
+    try:
+        yield
+    finally:
+        subprocess.run([binary, "-c", str(configuration), "stop"], check=False, capture_output=True, timeout=60)
