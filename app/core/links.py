@@ -3,10 +3,9 @@
 Managed: both are ours. The URL holds a token of the recipient of this copy alone (RFC 8058 3.1, catalogue H11).
 """
 
-import urllib.parse
+import base64
 from dataclasses import dataclass
 
-from app.core import subject
 from app.core.groups import group_key
 from app.core.mail.stamp import MAX_URI_CHARS, Links
 from app.core.model import Brand, BrandNumber, Campaign, GroupKey, Purpose, Recipient
@@ -35,9 +34,13 @@ class CopyLinks:
 
     def _mailto(self, recipient: Recipient, token: str) -> str:
         short = self._codec.mint_short(brand=self._brand, digest=recipient.digest, groups=self._groups, at_ms=self._at_ms)
-        # RFC 6068 2: everything but unreserved characters is percent-encoded, a space as %20.
-        text = urllib.parse.quote(subject.encode(recipient.digest.hex(), token), safe="")
-        return f"mailto:u-{short}@{self._inbox_domain}?subject={text}"
+        identifier = base64.b64encode(recipient.digest.hex().encode()).decode("ascii").replace("=", "%3D")
+        return f"mailto:u-{short}@{self._inbox_domain}?subject={_SUBJECT}{identifier}-{token}"
+
+
+# RFC 6068 2: everything but unreserved characters is percent-encoded, a space as %20. What varies needs none: the token is base64url, and
+# Base64 of hexadecimal digits holds no `+` or `/`. Quoting the whole subject for each copy cost a third of the stamp.
+_SUBJECT = "Unsubscribe%20%7C%20cattr%3A"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +57,12 @@ class LinkMaker:
         return CopyLinks(
             _prefix=one_click_prefix(self.public_url),
             _minter=self.codec.minter(
-                brand=brand.number, purpose=Purpose.ONE_CLICK, at_ms=at_ms, campaign=campaign.id, groups=groups, test=campaign.test
+                brand=brand.number,
+                purpose=Purpose.ONE_CLICK | Purpose.MAILTO,
+                at_ms=at_ms,
+                campaign=campaign.id,
+                groups=groups,
+                test=campaign.test,
             ),
             _codec=self.codec,
             _inbox_domain=self.inbox_domain,
