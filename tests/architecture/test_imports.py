@@ -21,20 +21,20 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "app.wiring": ("app",),
     "app.__main__": ("app",),
     "smtp_proxy": ("app.core", "app.usecases", "app.observe", "app.settings"),
-    "smtp_proxy.wiring": ("app",),
-    "smtp_proxy.__main__": ("app",),
+    "smtp_proxy.wiring": ("app", "smtp_proxy"),
+    "smtp_proxy.__main__": ("app", "smtp_proxy"),
 }
 IMPURE = frozenset({"asyncio", "socket", "os", "time", "random", "secrets", "logging", "pathlib", "subprocess", "threading"})
 CORE_LIBRARIES = frozenset({"cryptography", "idna"})
 ONLY_IN: dict[str, tuple[str, ...]] = {
-    "aiosmtpd": ("smtp_proxy.server", "smtp_proxy.session", "smtp_proxy.mailbox"),
+    "aiosmtpd": ("smtp_proxy.conversation",),
     "redis": ("app.store",),
     "sqlite3": ("app.store",),
     "starlette": ("app.web",),
     "hypercorn": ("app.web",),
     "typer": ("app.cli", "app.__main__", "smtp_proxy.__main__"),
     "pydantic": ("app.settings", "app.web"),
-    "dkim": (),
+    "dkim": ("app.cli",),
 }
 
 
