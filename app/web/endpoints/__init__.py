@@ -1,0 +1,1 @@
+"""One file an endpoint: it reads the request, calls one use case, and answers."""

@@ -1,0 +1,55 @@
+"""Health and metrics, on the admin listener only (catalogue L11). Asking never changes anything."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.types import Receive, Scope, Send
+
+from app.core.errors import Unavailable
+from app.web.answers import answer, document
+
+Check = Callable[[], Awaitable[object]]  # returns when the part answers, raises Unavailable when it does not
+
+_CHECK_SECONDS = 1.0
+
+
+class Live:
+    """Answers `/livez`: the loop turns."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 200."""
+        await document(200, {"status": "live"})(scope, receive, send)
+
+
+class Ready:
+    """Answers `/readyz`: 200 while at least one of the places that can make a click durable answers, else 503; says which do."""
+
+    def __init__(self, checks: Mapping[str, Check]) -> None:
+        self._checks = checks
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with one word for each check."""
+        words = await asyncio.gather(*(_word(check) for check in self._checks.values()))
+        ready = "ok" in words
+        content = {"status": "ready" if ready else "not ready", "checks": dict(zip(self._checks, words, strict=True))}
+        await document(200 if ready else 503, content)(scope, receive, send)
+
+
+async def _word(check: Check) -> str:
+    try:
+        async with asyncio.timeout(_CHECK_SECONDS):
+            await check()
+    except Unavailable as exc:
+        return exc.code
+    except TimeoutError:
+        return "no answer in time"
+    return "ok"
+
+
+class Metrics:
+    """Answers `/metrics` in the Prometheus text format."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with every metric of the process."""
+        await answer(200, CONTENT_TYPE_LATEST, generate_latest())(scope, receive, send)

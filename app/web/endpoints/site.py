@@ -1,0 +1,58 @@
+"""The small files that every public site has: robots.txt, security.txt (RFC 9116) and what the pages load from /static."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from importlib import resources
+
+from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
+
+from app.usecases.ports import Clock
+from app.web.answers import Answer, answer, text
+
+_MEDIA_TYPES = {".svg": "image/svg+xml", ".css": "text/css; charset=utf-8"}
+
+
+class Robots:
+    """Answers `/robots.txt`: nothing here is for a search engine."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with the file."""
+        await text(200, "User-agent: *\nDisallow: /")(scope, receive, send)
+
+
+class SecurityTxt:
+    """Answers `/.well-known/security.txt` with the operator's contact, always valid for the next 90 days."""
+
+    def __init__(self, *, contact: str, clock: Clock) -> None:
+        self._contact = contact
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with the file."""
+        expires = datetime.fromtimestamp(self._clock() / 1000, UTC) + timedelta(days=90)
+        body = f"Contact: {self._contact}\nExpires: {expires:%Y-%m-%dT%H:%M:%SZ}\nPreferred-Languages: en"
+        await text(200, body)(scope, receive, send)
+
+
+class Static:
+    """Answers `/static/NAME` from files read at start: there is no path to walk out of."""
+
+    def __init__(self) -> None:
+        self._answers = dict(_files())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with the file. Raises HTTPException 404 when there is none of this name."""
+        found = self._answers.get(scope["path_params"]["name"])
+        if found is None:
+            raise HTTPException(404)
+        await found(scope, receive, send)
+
+
+def _files() -> Mapping[str, Answer]:
+    found: dict[str, Answer] = {}
+    for file in resources.files("app.web.static").iterdir():
+        media_type = _MEDIA_TYPES.get(file.name[file.name.rfind(".") :])
+        if media_type:
+            found[file.name] = answer(200, media_type, file.read_bytes())
+    return found

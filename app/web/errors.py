@@ -1,0 +1,80 @@
+"""The error tree in HTTP: one table, and the problem document (RFC 9457) of each class.
+
+The text that leaves is the table's, never the exception's: that one is for the log.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from app.core import errors
+from app.core.errors import SignoffError
+from app.web.answers import Answer, document
+
+RETRY_AFTER_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """How a class of error looks over HTTP."""
+
+    status: int
+    title: str
+
+
+_TRY_AGAIN = "A part of the service cannot answer now. The same request may succeed later."
+_BROKEN = "The service cannot do this."
+_TOKEN = "The token is not valid."  # noqa: S105 - a sentence
+
+HTTP_STATUS: Mapping[type[SignoffError], Row] = MappingProxyType(
+    {
+        SignoffError: Row(500, _BROKEN),
+        errors.InvalidInput: Row(400, "The request is not valid."),
+        errors.TokenError: Row(400, _TOKEN),
+        errors.TokenMalformed: Row(400, _TOKEN),
+        errors.TokenKeyUnknown: Row(400, _TOKEN),
+        errors.TokenTagInvalid: Row(400, _TOKEN),
+        errors.TokenPurposeWrong: Row(403, "The token does not give the right to do this."),
+        errors.AddressInvalid: Row(422, "The address is not valid."),
+        errors.MalformedMessage: Row(422, "The message is malformed."),
+        errors.MessageTooLarge: Row(413, "The message is too large."),
+        errors.RuleViolation: Row(422, "A rule of the brand or the service forbids this."),
+        errors.MailLoop: Row(400, "The request is not valid."),
+        errors.NotFound: Row(404, "There is no such thing."),
+        errors.Conflict: Row(409, "This has changed since it was read."),
+        errors.Unavailable: Row(503, _TRY_AGAIN),
+        errors.StoreUnavailable: Row(503, _TRY_AGAIN),
+        errors.SpoolUnavailable: Row(503, _TRY_AGAIN),
+        errors.DownstreamUnavailable: Row(503, _TRY_AGAIN),
+        errors.SignerUnavailable: Row(503, _TRY_AGAIN),
+        errors.Overloaded: Row(503, _TRY_AGAIN),
+        errors.Refused: Row(502, "The next system refused."),
+        errors.Misconfigured: Row(500, _BROKEN),
+    }
+)
+
+_TITLES = {
+    404: "There is no such thing.",
+    405: "This method is not allowed here.",
+    408: "The request came too slowly.",
+    413: "The request is too large.",
+    429: "Too many requests.",
+    500: "Something went wrong on our side.",
+}
+
+
+def problem(error: SignoffError) -> Answer:
+    """Return the problem document of an error; a temporary one says when to come again."""
+    row = HTTP_STATUS[type(error)]
+    again = {"Retry_After": str(RETRY_AFTER_SECONDS)} if error.temporary else {}
+    return _document(row.status, row.title, error.code, **again)
+
+
+def problem_of_status(status: int, **fields: str) -> Answer:
+    """Return the problem document of an HTTP status that no error of the tree stands for."""
+    return _document(status, _TITLES.get(status, _BROKEN), "http_error", **fields)
+
+
+def _document(status: int, title: str, code: str, **fields: str) -> Answer:
+    content = {"type": "about:blank", "title": title, "status": status, "code": code}
+    return document(status, content, media_type="application/problem+json", **fields)

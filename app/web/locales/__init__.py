@@ -1,0 +1,1 @@
+"""One gettext catalogue a language: `<tag>.po`, its message ids the keys that the pages use."""

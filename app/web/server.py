@@ -1,0 +1,214 @@
+"""The web process's listeners, in one loop: public clear, public TLS, admin.
+
+Sockets are bound before anything is served, so a port that is taken is an error at start and a port 0 is known to who asked for it. When
+`stop` returns, nothing new is accepted, connections that wait for a next request are closed, and requests under way are finished within
+`grace_seconds` (catalogue E19). Must not know what the applications do.
+"""
+
+import asyncio
+import functools
+import ssl
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from pathlib import Path
+from socket import socket
+from typing import cast
+
+import uvloop
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.asyncio.worker_context import WorkerContext
+from hypercorn.config import Config
+from hypercorn.typing import ASGIFramework
+from starlette.types import ASGIApp
+
+from app.core.errors import Misconfigured
+from app.web.connection import Connection, Limits, Phase
+
+_SWEEP_SECONDS = 0.5
+_TLS_CLOSE_SECONDS = 2.0  # how long a client may keep us waiting for its close_notify
+_SWITCH_SECONDS = 0.0005  # how long the loop keeps the interpreter from the spool's thread; at the usual 5 ms a commit waits for the loop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    """Where to listen. Addresses are `host:port`, `[v6]:port` or `unix:path`; port 0 picks a free one."""
+
+    listen: str = "127.0.0.1:8080"
+    admin_listen: str = "127.0.0.1:8081"
+    tls_listen: str | None = None
+    certificate_file: Path | None = None  # PEM, the whole chain
+    key_file: Path | None = None
+    limits: Limits = field(default_factory=Limits)
+
+
+class _WireConfig(Config):
+    """Hypercorn's settings, with a Date field that is formatted once a second."""
+
+    def response_headers(self, protocol: str) -> list[tuple[bytes, bytes]]:
+        return [(b"date", _http_date(int(asyncio.get_running_loop().time())))]
+
+
+@functools.lru_cache(maxsize=1)
+def _http_date(_second: int) -> bytes:
+    return formatdate(usegmt=True).encode("ascii")
+
+
+class Listener:
+    """One bound socket and the connections that came through it."""
+
+    def __init__(self, app: ASGIApp, address: str, *, limits: Limits, tls: ssl.SSLContext | None = None) -> None:
+        self._asgi = cast("ASGIFramework", app)  # Starlette types ASGI by open dictionaries, Hypercorn by closed ones
+        self._limits = limits
+        self._tls = tls
+        self._config = _config(address, limits)
+        self._sockets = _bind(self._config, address)
+        self._context = WorkerContext(None)
+        self._connections: dict[asyncio.Task[None], Connection] = {}
+        self._server: asyncio.Server | None = None
+
+    @property
+    def address(self) -> str:
+        """Return the address in the form that settings use, with the real port."""
+        name = self._sockets[0].getsockname()
+        if isinstance(name, str):
+            return f"unix:{name}"
+        return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
+
+    async def open(self) -> None:
+        """Accept connections from now on."""
+        self._server = await asyncio.start_server(
+            self._accept,
+            sock=self._sockets[0],
+            backlog=self._config.backlog,
+            ssl=self._tls,
+            ssl_handshake_timeout=self._limits.head_seconds if self._tls else None,
+            ssl_shutdown_timeout=_TLS_CLOSE_SECONDS if self._tls else None,
+        )
+
+    def sweep(self, now: float) -> None:
+        """End the connections that have overstayed their phase, and a while later whatever of them is still running."""
+        for task, connection in list(self._connections.items()):
+            late = now - connection.patience.deadline
+            if late > 0:
+                connection.end()
+            if late > self._limits.grace_seconds:
+                task.cancel()
+
+    async def close(self) -> None:
+        """Stop accepting, let requests finish within the grace, then end what is left."""
+        if self._server is not None:
+            self._server.close()
+        await self._context.terminated.set()
+        for connection in list(self._connections.values()):
+            if connection.patience.phase is Phase.IDLE:
+                connection.end()
+        if self._connections:
+            await asyncio.wait(self._connections, timeout=self._limits.grace_seconds)
+        for task, connection in list(self._connections.items()):
+            connection.end()
+            task.cancel()
+        if self._connections:
+            await asyncio.wait(self._connections, timeout=self._limits.grace_seconds)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is None or len(self._connections) >= self._limits.connections:
+            writer.transport.abort()
+            return
+        connection = Connection(
+            asgi=self._asgi,
+            wrapped=ASGIWrapper(self._asgi),
+            loop=asyncio.get_running_loop(),
+            config=self._config,
+            context=self._context,
+            limits=self._limits,
+            reader=reader,
+            writer=writer,
+        )
+        self._connections[task] = connection
+        try:
+            await connection.run()
+        finally:
+            del self._connections[task]
+
+
+async def serve(
+    public: ASGIApp,
+    admin: ASGIApp,
+    *,
+    settings: ServerSettings,
+    stop: Callable[[], Awaitable[object]],
+    bound: Callable[[Mapping[str, str]], None],
+) -> None:
+    """Serve both applications until `stop` returns, then end in order.
+
+    `bound` is called once everything listens, with the addresses by the names `public`, `public_tls` (when there is one) and `admin`.
+    Raises Misconfigured when an address cannot be bound or a certificate not be read.
+    """
+    listeners = _listeners(public, admin, settings)
+    for listener in listeners.values():
+        await listener.open()
+    sweeper = asyncio.create_task(_sweep(listeners))
+    bound({name: listener.address for name, listener in listeners.items()})
+    try:
+        await stop()
+    finally:
+        await asyncio.gather(*(listener.close() for listener in listeners.values()))
+        sweeper.cancel()
+
+
+def run(main: Coroutine[object, object, None]) -> None:
+    """Run a process's main coroutine on uvloop, which gives Hypercorn half as many requests again a second."""
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main)
+
+
+def _listeners(public: ASGIApp, admin: ASGIApp, settings: ServerSettings) -> dict[str, Listener]:
+    listeners = {"public": Listener(public, settings.listen, limits=settings.limits)}
+    if settings.tls_listen is not None:
+        listeners["public_tls"] = Listener(public, settings.tls_listen, limits=settings.limits, tls=_tls(settings))
+    listeners["admin"] = Listener(admin, settings.admin_listen, limits=settings.limits)
+    return listeners
+
+
+async def _sweep(listeners: Mapping[str, Listener]) -> None:
+    now = asyncio.get_running_loop().time
+    while True:
+        await asyncio.sleep(_SWEEP_SECONDS)
+        for listener in listeners.values():
+            listener.sweep(now())
+
+
+def _config(address: str, limits: Limits) -> Config:
+    config = _WireConfig()
+    config.bind = [address]
+    config.errorlog = None  # what Hypercorn would log, the rims in `connection` log
+    config.backlog = 1024
+    config.h11_max_incomplete_size = limits.head_bytes
+    config.h2_max_header_list_size = limits.head_bytes
+    config.h2_max_concurrent_streams = limits.streams_per_connection
+    config.keep_alive_max_requests = limits.requests_per_connection
+    return config
+
+
+def _bind(config: Config, address: str) -> list[socket]:
+    try:
+        return config.create_sockets().insecure_sockets
+    except (OSError, OverflowError) as exc:
+        raise Misconfigured([f"{address}: cannot listen there: {exc}"]) from exc
+
+
+def _tls(settings: ServerSettings) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    if settings.certificate_file is None:
+        raise Misconfigured([f"{settings.tls_listen}: TLS needs a certificate file"])
+    try:
+        context.load_cert_chain(settings.certificate_file, settings.key_file)
+    except OSError as exc:
+        raise Misconfigured([f"{settings.certificate_file}: cannot be used as a certificate: {exc}"]) from exc
+    return context

@@ -1,0 +1,195 @@
+"""A whole web process on loopback: real listeners, the real use cases, the store's twin in memory, and no spool unless a test gives one."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from app.core.brands import Brands
+from app.core.errors import StoreUnavailable
+from app.core.groups import group_key
+from app.core.keyring import Keyring, KeyStatus, MasterKey
+from app.core.model import Brand, BrandId, BrandNumber, CampaignId, Change, GroupId, Preferences, Purpose, Statement
+from app.core.token import TokenCodec
+from app.store.memory import MemoryStore
+from app.usecases.one_click import OneClick
+from app.usecases.unsubscribe import Unsubscribe
+from app.web import application
+from app.web.connection import Limits
+from app.web.server import ServerSettings, serve
+
+NOW_MS = 1_790_000_000_000
+ACME = BrandNumber(1)
+QUICK = Limits(head_seconds=0.5, body_seconds=0.5, busy_seconds=3, idle_seconds=1)
+KEYS = tuple(MasterKey(id=number, secret=bytes([number]) * 32, status=KeyStatus.ACTIVE) for number in (1, 2))
+PRIMARY = MasterKey(id=3, secret=b"3" * 32, status=KeyStatus.PRIMARY)
+
+
+class BreakableStore(MemoryStore):
+    """The twin, with a plug to pull."""
+
+    down = False
+
+    async def apply(self, statement: Statement) -> Change:
+        if self.down:
+            raise StoreUnavailable("unplugged")
+        return await super().apply(statement)
+
+    async def ping(self) -> None:
+        if self.down:
+            raise StoreUnavailable("unplugged")
+
+
+@dataclass
+class Reply:
+    """One HTTP answer as it came over the wire."""
+
+    status: int
+    fields: list[tuple[str, str]]
+    body: bytes
+
+    def all(self, name: str) -> list[str]:
+        return [value for field_name, value in self.fields if field_name == name.lower()]
+
+    def __getitem__(self, name: str) -> str:
+        (value,) = self.all(name)
+        return value
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+
+class Wire:
+    """One client connection that sends bytes and reads answers, with a bound on every wait."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    async def send(self, data: bytes) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def answer(self, *, head: bool = False) -> Reply:
+        async with asyncio.timeout(20):
+            block = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+            first, *lines = block.rstrip().split("\r\n")
+            fields = [(name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
+            length = int(dict(fields).get("content-length", "0"))
+            body = b"" if head else await self.reader.readexactly(length)
+        return Reply(int(first.split()[1]), fields, body)
+
+    async def rest(self) -> bytes:
+        """Everything until the server closes the connection."""
+        async with asyncio.timeout(20):
+            try:
+                return await self.reader.read(-1)
+            except ConnectionResetError:
+                return b""
+
+    def close(self) -> None:
+        self.writer.close()
+
+
+@dataclass
+class Site:
+    """The running process and what a test needs to know of it."""
+
+    codec: TokenCodec
+    store: BreakableStore
+    addresses: Mapping[str, str] = field(default_factory=dict)
+
+    def token(
+        self,
+        address: str = "bob@example.com",
+        *,
+        purpose: Purpose = Purpose.ONE_CLICK,
+        groups: tuple[str, ...] = (),
+        test: bool = False,
+        brand: BrandNumber = ACME,
+        codec: TokenCodec | None = None,
+    ) -> str:
+        mint = codec or self.codec
+        keys = tuple(group_key(GroupId(group)) for group in groups)
+        minter = mint.minter(brand=brand, purpose=purpose, at_ms=NOW_MS, campaign=CampaignId("spring"), groups=keys, test=test)
+        return minter.mint(address=address, digest=mint.digest(address, brand=brand))
+
+    async def state(self, address: str = "bob@example.com") -> Preferences:
+        (found,) = await self.store.preferences(ACME, [self.codec.digest(address, brand=ACME)])
+        return found
+
+    async def left(self, address: str = "bob@example.com") -> bool:
+        return not (await self.state(address)).everything.subscribed
+
+    @asynccontextmanager
+    async def wire(self, listener: str = "public") -> AsyncIterator[Wire]:
+        host, _, port = self.addresses[listener].rpartition(":")
+        wire = Wire(*await asyncio.open_connection(host.strip("[]"), int(port)))
+        try:
+            yield wire
+        finally:
+            wire.close()
+
+    async def ask(
+        self, method: str, target: str, *, fields: Mapping[str, str] | None = None, body: bytes | None = None, listener: str = "public"
+    ) -> Reply:
+        """One request on its own connection."""
+        lines = {"Host": "unsubscribe.example.com", **({} if body is None else {"Content-Length": str(len(body))}), **(fields or {})}
+        head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        async with self.wire(listener) as wire:
+            await wire.send(f"{method} {target} HTTP/1.1\r\n{head}\r\n".encode() + (body or b""))
+            return await wire.answer(head=method == "HEAD")
+
+    async def click(self, target: str, body: bytes = b"List-Unsubscribe=One-Click", **fields: str) -> Reply:
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        return await self.ask("POST", target, fields={**form, **{n.replace("_", "-"): v for n, v in fields.items()}}, body=body)
+
+
+def codec_of(*keys: MasterKey) -> TokenCodec:
+    return TokenCodec(keyring=Keyring(keys=keys, pepper=b"p" * 32), data_centre=1)
+
+
+def one_click_of(site: Site, new_id: Callable[[], bytes]) -> OneClick:
+    unsubscribe = Unsubscribe(site.store, None, lambda: NOW_MS)
+    return OneClick(codec=site.codec, unsubscribe=unsubscribe, clock=lambda: NOW_MS, new_id=new_id, seal=site.codec.seal_address)
+
+
+@asynccontextmanager
+async def running(
+    *, limits: Limits | None = None, bad_tokens_per_minute: int = 10_000, certificate_file: Path | None = None
+) -> AsyncIterator[Site]:
+    """Start a site on free ports and stop it in order."""
+    site = Site(codec=codec_of(*KEYS, PRIMARY), store=BreakableStore())
+    numbers = itertools.count(1)
+    brand = Brand(id=BrandId("acme"), number=ACME, name="Acme & Söhne", sender_domains=frozenset({"acme.example"}))
+    public = application.public(
+        one_click=one_click_of(site, lambda: next(numbers).to_bytes(16, "big")),
+        brands=Brands([brand]),
+        clock=lambda: NOW_MS,
+        security_contact="mailto:security@example.com",
+        bad_tokens_per_minute=bad_tokens_per_minute,
+    )
+    admin = application.admin(checks={"store": site.store.ping})
+    where = ServerSettings(
+        listen="127.0.0.1:0",
+        admin_listen="127.0.0.1:0",
+        tls_listen="127.0.0.1:0" if certificate_file else None,
+        certificate_file=certificate_file,
+        limits=limits or Limits(),
+    )
+    stop, ready = asyncio.Event(), asyncio.Event()
+
+    def bound(addresses: Mapping[str, str]) -> None:
+        site.addresses = addresses
+        ready.set()
+
+    task = asyncio.create_task(serve(public, admin, settings=where, stop=stop.wait, bound=bound))
+    done, _ = await asyncio.wait([task, asyncio.create_task(ready.wait())], timeout=10, return_when=asyncio.FIRST_COMPLETED)
+    assert task not in done, task.exception()
+    try:
+        yield site
+    finally:
+        stop.set()
+        await asyncio.wait_for(task, 30)
