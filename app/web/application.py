@@ -28,7 +28,7 @@ from app.web.languages import Languages
 from app.web.pages import Pages, Trouble
 from app.web.throttle import Clients, Network, Throttle
 
-BAD_TOKENS_PER_MINUTE = 60
+BAD_TOKENS_PER_MINUTE = 600  # a token cannot be guessed; this only bounds what guessing costs us
 
 _PLAIN = {404: "Not found.", 405: "Method not allowed.", 408: "Too slow.", 500: "Something went wrong on our side."}
 
