@@ -1,6 +1,6 @@
 """What the use cases need from outside, as Protocols. Adapters live in `app.store`; `app.wiring` plugs them in."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
 from app.core.model import BrandNumber, Change, HistoryEntry, Preferences, RecipientDigest, Statement
@@ -9,10 +9,11 @@ from app.core.model import BrandNumber, Change, HistoryEntry, Preferences, Recip
 class Store(Protocol):
     """The shared state: Redis, Valkey, or the in-memory twin. Every method raises StoreUnavailable when it cannot answer."""
 
-    async def apply(self, statement: Statement) -> Change:
+    def apply(self, statement: Statement) -> Awaitable[Change]:
         """Apply one statement atomically and durably, with its events; idempotent and commutative.
 
-        Raises Conflict when `expected_sequence` is given and is no longer the record's.
+        What is returned may be a future that is under way before anyone awaits it, so that a click costs no task.
+        Raises Conflict when a resubscribe gives `expected_sequence` and would overrule something its page had not seen.
         """
         ...
 
@@ -28,6 +29,10 @@ class Store(Protocol):
         """Return when the store answers."""
         ...
 
+    async def generation(self) -> str:
+        """Return a name of the running server or servers; a new name after a restart or failover, which may have lost writes."""
+        ...
+
     async def close(self) -> None:
         """Let go of every connection."""
         ...
@@ -36,8 +41,8 @@ class Store(Protocol):
 class Spool(Protocol):
     """The local, durable journal of acknowledged statements. Every method raises SpoolUnavailable when the disk cannot keep its word."""
 
-    async def append(self, statement: Statement) -> int:
-        """Make the statement durable (fsync) and return its row number."""
+    def append(self, statement: Statement) -> Awaitable[int]:
+        """Make the statement durable (fsync) and return its row number; under way before anyone awaits it."""
         ...
 
     def confirm(self, row: int) -> None:
@@ -66,4 +71,28 @@ class Clock(Protocol):
 
     def __call__(self) -> int:
         """Return UTC milliseconds since 1970."""
+        ...
+
+
+class Witness(Protocol):
+    """Who is told what became of clicks and of the store: logs and metrics, which the use cases do not know."""
+
+    def acknowledged(self, copies: int) -> None:
+        """Hear that a statement was acknowledged with that many durable copies."""
+        ...
+
+    def not_durable(self, reason: str) -> None:
+        """Hear that a statement could not be made durable, and the caller was told so."""
+        ...
+
+    def replayed(self, rows: int) -> None:
+        """Hear that rows of the spool were applied to the store again."""
+        ...
+
+    def store_failed(self, reason: str) -> None:
+        """Hear that the store stopped answering; said once an outage."""
+        ...
+
+    def store_recovered(self) -> None:
+        """Hear that the store answers again."""
         ...

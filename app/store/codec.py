@@ -1,0 +1,188 @@
+"""The bytes that are stored: a recipient's record, and a statement. Versioned, big-endian, strict when read.
+
+Record (one hash field, 22 bytes for a recipient with only the global state; written by scripts/apply.lua, read here):
+
+    u8 version = 1 · u32 sequence · then for each group: u32 key (0: all mail) · u8 flags · u48 since_ms · u48 last_ms
+    flags: bit 0 unsubscribed · bit 1 contested (a statement for the other state has been seen) · bits 2..7 source
+
+Statement (a row of the spool, an entry of the streams):
+
+    u8 version = 1 · 16 id · u16 brand · 10 digest · u8 flags (bit 0 subscribed, bit 1 expected) · u8 source · u48 at_ms · u32 key_id
+    u32 expected sequence, when flagged · u16 n, n group keys of u32 · u16 n, n bytes campaign · u16 n, n bytes sealed address
+
+Bytes that do not fit the form raise ValueError: they were written by a newer version or are damaged, and guessing could lose a statement.
+"""
+
+import struct
+from types import MappingProxyType
+
+from app.core.groups import EVERYTHING
+from app.core.model import (
+    DIGEST_BYTES,
+    BrandNumber,
+    CampaignId,
+    Change,
+    GroupKey,
+    Preferences,
+    RecipientDigest,
+    Source,
+    Statement,
+    Subscription,
+)
+
+RECORD_VERSION = 1
+STATEMENT_VERSION = 1
+
+_HEADER = struct.Struct(">BI")
+_ENTRY = struct.Struct(">IBHIHI")  # a u48 is read as u16 and u32
+_STATEMENT = struct.Struct(f">B16sH{DIGEST_BYTES}sBBHII")
+_U16 = struct.Struct(">H")
+_U32 = struct.Struct(">I")
+_UNSUBSCRIBED = 1
+_SUBSCRIBED, _EXPECTED = 1, 2
+_SOURCES = {int(source): source for source in Source}
+_NOTHING_KNOWN = Preferences()
+_ID_BYTES = 16
+
+
+def decode_preferences(record: bytes | None) -> Preferences:
+    """Return what a stored record says; None, an absent record, says that nothing is known. ValueError on foreign bytes."""
+    if record is None:
+        return _NOTHING_KNOWN
+    if len(record) < _HEADER.size or (len(record) - _HEADER.size) % _ENTRY.size:
+        raise ValueError("a record has no whole number of entries")
+    version, sequence = _HEADER.unpack_from(record)
+    if version != RECORD_VERSION:
+        raise ValueError(f"record version {version} is not known")
+    groups: dict[GroupKey, Subscription] = {}
+    for key, flags, since_high, since_low, last_high, last_low in _ENTRY.iter_unpack(record[_HEADER.size :]):
+        groups[GroupKey(key)] = Subscription(
+            subscribed=not flags & _UNSUBSCRIBED,
+            source=_source(flags >> 2),
+            since_ms=since_high << 32 | since_low,
+            last_ms=last_high << 32 | last_low,
+        )
+    everything = groups.pop(EVERYTHING, _NOTHING_KNOWN.everything)
+    return Preferences(everything=everything, groups=MappingProxyType(groups), sequence=sequence)
+
+
+def _source(number: int) -> Source:
+    if (source := _SOURCES.get(number)) is None:
+        raise ValueError(f"source {number} is not known")
+    return source
+
+
+def encode_groups(groups: tuple[GroupKey, ...]) -> bytes:
+    """Return group keys as 4 bytes each; no groups stand for all mail."""
+    return b"".join(_U32.pack(group) for group in groups or (EVERYTHING,))
+
+
+def decode_groups(packed: bytes) -> tuple[GroupKey, ...]:
+    """Return the group keys that 4 bytes each stand for, in order."""
+    if len(packed) % _U32.size:
+        raise ValueError("group keys are 4 bytes each")
+    return tuple(GroupKey(key) for (key,) in _U32.iter_unpack(packed))
+
+
+def decode_change(reply: bytes) -> Change | None:
+    """Return what apply.lua answered; None: a conflict."""
+    verdict, sequence = _HEADER.unpack_from(reply)
+    if verdict:
+        return None
+    if len(reply) == _HEADER.size:
+        return Change(changed=(), sequence=sequence)
+    return Change(changed=decode_groups(reply[_HEADER.size :]), sequence=sequence)
+
+
+class _Last:
+    """The statement that was encoded last: a click goes to the spool and to the store, one right after the other (5 µs of 40)."""
+
+    pair: tuple[Statement | None, bytes] = (None, b"")
+
+
+def encode_statement(statement: Statement) -> bytes:
+    """Return a statement as bytes; ValueError when a part of it is longer or larger than its field."""
+    known, packed = _Last.pair
+    if known is not statement:
+        packed = _encode(statement)
+        _Last.pair = statement, packed
+    return packed
+
+
+def _encode(statement: Statement) -> bytes:
+    expected = statement.expected_sequence
+    campaign = statement.campaign.encode()
+    if len(statement.id) != _ID_BYTES or len(statement.digest) != DIGEST_BYTES:
+        raise ValueError("a statement's id has 16 bytes and its digest 10")
+    try:
+        return b"".join(
+            (
+                _STATEMENT.pack(
+                    STATEMENT_VERSION,
+                    statement.id,
+                    statement.brand,
+                    statement.digest,
+                    statement.subscribed * _SUBSCRIBED | (expected is not None) * _EXPECTED,
+                    statement.source,
+                    statement.at_ms >> 32,
+                    statement.at_ms & 0xFFFFFFFF,
+                    statement.key_id,
+                ),
+                b"" if expected is None else _U32.pack(expected),
+                _U16.pack(len(statement.groups)),
+                encode_groups(statement.groups) if statement.groups else b"",
+                _U16.pack(len(campaign)),
+                campaign,
+                _U16.pack(len(statement.sealed_address)),
+                statement.sealed_address,
+            )
+        )
+    except struct.error as exc:
+        raise ValueError("a statement's part does not fit its field") from exc
+
+
+def decode_statement(packed: bytes) -> Statement:
+    """Return the statement that the bytes stand for; ValueError unless every byte is understood."""
+    try:
+        version, id_, brand, digest, flags, source, at_high, at_low, key_id = _STATEMENT.unpack_from(packed)
+        if version != STATEMENT_VERSION or flags & ~(_SUBSCRIBED | _EXPECTED):
+            raise ValueError(f"statement version {version} with flags {flags} is not known")
+        position = _STATEMENT.size
+        expected: int | None = None
+        if flags & _EXPECTED:
+            (expected,) = _U32.unpack_from(packed, position)
+            position += _U32.size
+        (groups,) = _U16.unpack_from(packed, position)
+        position += _U16.size
+        group_bytes, position = _take(packed, position, groups * _U32.size)
+        campaign, position = _take_sized(packed, position)
+        sealed, position = _take_sized(packed, position)
+    except struct.error as exc:
+        raise ValueError("a statement ends early") from exc
+    if position != len(packed):
+        raise ValueError("a statement is followed by foreign bytes")
+    return Statement(
+        id=id_,
+        brand=BrandNumber(brand),
+        digest=RecipientDigest(digest),
+        groups=decode_groups(group_bytes),
+        subscribed=bool(flags & _SUBSCRIBED),
+        source=_source(source),
+        at_ms=at_high << 32 | at_low,
+        campaign=CampaignId(campaign.decode()),
+        key_id=key_id,
+        sealed_address=sealed,
+        expected_sequence=expected,
+    )
+
+
+def _take(packed: bytes, position: int, size: int) -> tuple[bytes, int]:
+    end = position + size
+    if end > len(packed):
+        raise ValueError("a statement ends early")
+    return packed[position:end], end
+
+
+def _take_sized(packed: bytes, position: int) -> tuple[bytes, int]:
+    (size,) = _U16.unpack_from(packed, position)
+    return _take(packed, position + _U16.size, size)

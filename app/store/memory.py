@@ -1,0 +1,129 @@
+"""The store in memory: the twin of `RedisStore` for tests and trials, held to the same contract by the same tests.
+
+It states the register's rules (docs/adr/0003-statement-register.md) a second time, in Python, so that the two check each other.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import NoReturn
+
+from app.core.errors import Conflict
+from app.core.groups import EVERYTHING
+from app.core.model import BrandNumber, Change, GroupKey, HistoryEntry, Preferences, RecipientDigest, Source, Statement, Subscription
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Register:
+    subscribed: bool
+    source: Source
+    since_ms: int
+    last_ms: int
+    contested: bool = False  # a statement for the other state has been seen
+
+    def after(self, statement: Statement) -> "_Register":
+        at = statement.at_ms
+        if statement.subscribed != self.subscribed:
+            if self._precedes(self.last_ms, statement):
+                return _first(statement, contested=True)
+            since = self.last_ms if self._precedes(self.since_ms, statement) else self.since_ms
+            return replace(self, since_ms=since, contested=True)
+        since = self.since_ms if self.contested else min(self.since_ms, at)
+        if at > self.last_ms:
+            return replace(self, since_ms=since, last_ms=at, source=statement.source)
+        source = min(self.source, statement.source) if at == self.last_ms else self.source
+        return replace(self, since_ms=since, source=source)
+
+    def _precedes(self, at_ms: int, other: Statement) -> bool:
+        """Say whether a statement of this state at that time is overruled by one of the other state: a tie goes to unsubscribe."""
+        return at_ms < other.at_ms or (at_ms == other.at_ms and self.subscribed)
+
+
+def _first(statement: Statement, *, contested: bool = False) -> _Register:
+    at = statement.at_ms
+    return _Register(subscribed=statement.subscribed, source=statement.source, since_ms=at, last_ms=at, contested=contested)
+
+
+@dataclass(slots=True)
+class _Record:
+    registers: dict[GroupKey, _Register]
+    sequence: int = 0
+
+
+class MemoryStore:
+    """A store that lives and dies with the process."""
+
+    def __init__(self) -> None:
+        self._records: dict[tuple[BrandNumber, RecipientDigest], _Record] = {}
+        self._history: list[HistoryEntry] = []
+
+    async def apply(self, statement: Statement) -> Change:
+        """Apply one statement; see `app.usecases.ports.Store`."""
+        record = self._records.get((statement.brand, statement.digest)) or _Record({})
+        targets = statement.groups or (EVERYTHING,)
+        conditional = statement.subscribed and statement.expected_sequence is not None
+        if conditional and self._overtaken(record, targets, statement):
+            return Change(changed=(), sequence=record.sequence)
+        return self._write(record, targets, statement)
+
+    def _overtaken(self, record: _Record, targets: tuple[GroupKey, ...], statement: Statement) -> bool:
+        """Say whether the record moved on since the page looked; Conflict when the statement would overrule what the page did not see."""
+        stale = statement.expected_sequence != record.sequence
+        left = [register for group in targets if (register := record.registers.get(group)) and not register.subscribed]
+        if any(stale or statement.at_ms <= register.last_ms for register in left):
+            self._refuse(record, statement)
+        return stale
+
+    @staticmethod
+    def _refuse(record: _Record, statement: Statement) -> NoReturn:
+        raise Conflict(f"the page saw change {statement.expected_sequence}, the record is at {record.sequence}")
+
+    def _write(self, record: _Record, targets: tuple[GroupKey, ...], statement: Statement) -> Change:
+        changed: list[GroupKey] = []
+        for group in targets:
+            before = record.registers.get(group)
+            after = before.after(statement) if before else _first(statement)
+            if after.subscribed != (before is None or before.subscribed):
+                changed.append(group)
+            record.registers[group] = after
+        self._records[statement.brand, statement.digest] = record
+        if changed:
+            record.sequence += 1
+            self._note(statement, tuple(changed), record.sequence)
+        return Change(changed=tuple(changed), sequence=record.sequence)
+
+    def _note(self, statement: Statement, changed: tuple[GroupKey, ...], sequence: int) -> None:
+        entry_id = f"{len(self._history) + 1}-0"
+        self._history.append(HistoryEntry(entry_id=entry_id, statement=statement, changed=changed, sequence=sequence))
+
+    async def preferences(self, brand: BrandNumber, digests: Sequence[RecipientDigest]) -> Sequence[Preferences]:
+        """Return the preferences of each digest, in order."""
+        return [self._read(brand, digest) for digest in digests]
+
+    def _read(self, brand: BrandNumber, digest: RecipientDigest) -> Preferences:
+        record = self._records.get((brand, digest))
+        if record is None:
+            return Preferences()
+        groups = {
+            group: Subscription(
+                subscribed=register.subscribed, source=register.source, since_ms=register.since_ms, last_ms=register.last_ms
+            )
+            for group, register in record.registers.items()
+        }
+        everything = groups.pop(EVERYTHING, Subscription())
+        return Preferences(everything=everything, groups=MappingProxyType(groups), sequence=record.sequence)
+
+    async def history(self, brand: BrandNumber, digest: RecipientDigest, *, limit: int = 100) -> Sequence[HistoryEntry]:
+        """Return the newest `limit` changes of one recipient, oldest first."""
+        own = [entry for entry in self._history if (entry.statement.brand, entry.statement.digest) == (brand, digest)]
+        return own[-limit:] if limit > 0 else []
+
+    async def ping(self) -> None:
+        """Return at once: memory answers."""
+
+    async def generation(self) -> str:
+        """Return a name that stays the same while this object lives."""
+        return f"memory-{id(self)}"
+
+    async def close(self) -> None:
+        """Do nothing: there is no connection."""

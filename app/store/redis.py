@@ -1,0 +1,191 @@
+"""The store on Redis or Valkey (7.0 and newer), one server, replicated, or a cluster.
+
+Owns how the port's verbs become commands and replies become words. Layout: keys.py; bytes: codec.py; the change itself: scripts/apply.lua.
+On the click path nothing is retried here: what the store did not confirm stays in the spool and is applied again, which changes nothing
+when it had arrived after all.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Sequence
+from enum import StrEnum
+from importlib import resources
+
+from redis.exceptions import NoScriptError
+
+from app.core.errors import Conflict, StoreUnavailable
+from app.core.model import BrandNumber, Change, HistoryEntry, Preferences, RecipientDigest, Statement
+from app.store import codec, keys, server
+from app.store.batching import Batcher, Command, Reply
+from app.store.wire import connect
+
+_SCRIPT = (resources.files("app.store") / "scripts" / "apply.lua").read_bytes()
+_SCRIPT_SHA = hashlib.sha1(_SCRIPT, usedforsecurity=False).hexdigest()
+_HISTORY_PAGE = 500
+_HISTORY_PAGES = 20
+
+
+class Durability(StrEnum):
+    """When a change counts as durable: on the server's disk as it is configured, or on a replica too."""
+
+    FSYNC = "fsync"
+    REPLICATED = "replicated"
+
+
+class RedisStore:
+    """The port `app.usecases.ports.Store`. Belongs to one event loop; nothing is opened before the first call."""
+
+    def __init__(  # noqa: PLR0913 - every bound of the adapter stands here
+        self,
+        url: str,
+        *,
+        durability: Durability = Durability.FSYNC,
+        buckets: int = keys.DEFAULT_BUCKETS,
+        timeout: float = 0.3,
+        max_batch: int = 500,
+        max_in_flight: int = 8,
+        max_pending: int = 20_000,
+    ) -> None:
+        self._wire = connect(url, connections=2 * max_in_flight + 2, timeout=timeout)
+        self._replicated = durability is Durability.REPLICATED
+        self._buckets = buckets
+        self._writes = Batcher[Change](self._write, max_batch=max_batch, max_in_flight=max_in_flight, max_pending=max_pending)
+        self._reads = Batcher[Sequence[Preferences]](
+            self._wire.run, max_batch=max_batch, max_in_flight=max_in_flight, max_pending=max_pending
+        )
+
+    async def start(self, *, development: bool = False) -> tuple[str, ...]:
+        """Claim or check the layout of the store and return warnings about the server's settings.
+
+        Raises Misconfigured when the store was laid out with other numbers, or when it may evict keys (outside development);
+        StoreUnavailable when it does not answer.
+        """
+        await server.claim_layout(self._wire, buckets=self._buckets)
+        return await server.check_settings(self._wire, replicated=self._replicated, development=development)
+
+    def apply(self, statement: Statement) -> Awaitable[Change]:
+        """Apply one statement by the script; the future is under way at once, together with all others of this turn."""
+        number = keys.partition(statement.digest)
+        expected = statement.expected_sequence
+        command: Command = (
+            "EVALSHA",
+            _SCRIPT_SHA,
+            3,
+            keys.state(statement.brand, statement.digest, self._buckets),
+            keys.work(number),
+            keys.history(statement.brand, number),
+            statement.digest,
+            statement.at_ms,
+            0 if statement.subscribed else 1,
+            int(statement.source),
+            codec.encode_groups(statement.groups),
+            b"" if expected is None else expected,
+            codec.encode_statement(statement),
+        )
+        return self._writes.submit((command,), _change)
+
+    async def _write(self, commands: list[Command]) -> Sequence[Reply]:
+        replies = list(await self._wire.run(commands, replicated=self._replicated))
+        unknown = [position for position, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+        if unknown:  # a new or restarted server: EVAL does the work and leaves the script there for the next
+            again = await self._wire.run([("EVAL", _SCRIPT, *commands[at][2:]) for at in unknown], replicated=self._replicated)
+            for position, reply in zip(unknown, again, strict=True):
+                replies[position] = reply
+        return replies
+
+    async def preferences(self, brand: BrandNumber, digests: Sequence[RecipientDigest]) -> Sequence[Preferences]:
+        """Return the preferences of each digest, in order, in one round trip shared with all other readers of this turn."""
+        if not digests:
+            return ()
+        return await self._reads.submit([("HGET", keys.state(brand, digest, self._buckets), digest) for digest in digests], _preferences)
+
+    async def history(self, brand: BrandNumber, digest: RecipientDigest, *, limit: int = 100) -> Sequence[HistoryEntry]:
+        """Return the newest changes of one recipient, oldest first: at most `limit`, and at most those among the newest
+        10,000 changes of the recipient's partition."""
+        found: list[HistoryEntry] = []
+        upper = "+"
+        for _ in range(_HISTORY_PAGES):
+            entries = await self._history_page(keys.history(brand, keys.partition(digest)), upper)
+            found += [entry for entry in entries if entry.statement.digest == digest]
+            if len(entries) < _HISTORY_PAGE or len(found) >= limit:
+                break
+            upper = f"({entries[-1].entry_id}"
+        return found[:limit][::-1] if limit > 0 else []
+
+    async def _history_page(self, key: str, upper: str) -> list[HistoryEntry]:
+        (reply,) = await self._wire.run([("XREVRANGE", key, upper, "-", "COUNT", _HISTORY_PAGE)])
+        try:
+            return [_history_entry(entry) for entry in _list(reply)]
+        except (ValueError, KeyError) as exc:
+            raise StoreUnavailable(f"unreadable history: {exc}") from exc
+
+    async def ping(self) -> None:
+        """Return when every primary answers."""
+        for reply in await self._wire.run_on_primaries(("PING",)):
+            _raise_for(reply)
+
+    async def generation(self) -> str:
+        """Return the run ids of the primaries: a restart or a failover changes them."""
+        return await server.generation(self._wire)
+
+    async def close(self) -> None:
+        """Finish the pipelines under way and close every connection."""
+        await asyncio.gather(self._writes.close(), self._reads.close())
+        await self._wire.close()
+
+
+def _raise_for(reply: Reply) -> None:
+    if isinstance(reply, StoreUnavailable):
+        raise reply
+    if isinstance(reply, Exception):
+        raise StoreUnavailable(f"{type(reply).__name__}: {reply}") from reply
+
+
+def _change(replies: Sequence[Reply]) -> Change:
+    (reply,) = replies
+    if not isinstance(reply, bytes):
+        _raise_for(reply)
+        raise StoreUnavailable("the script answered with another type")
+    change = codec.decode_change(reply)
+    if change is None:
+        raise Conflict("the record has moved on since the page looked")
+    return change
+
+
+def _preferences(replies: Sequence[Reply]) -> Sequence[Preferences]:
+    return [_one_preferences(reply) for reply in replies]
+
+
+def _one_preferences(reply: Reply) -> Preferences:
+    if reply is not None and not isinstance(reply, bytes):
+        _raise_for(reply)
+        raise StoreUnavailable("a record of another type")
+    try:
+        return codec.decode_preferences(reply)
+    except ValueError as exc:
+        raise StoreUnavailable(f"unreadable record: {exc}") from exc
+
+
+def _list(reply: Reply) -> list[Reply]:
+    if not isinstance(reply, list):
+        _raise_for(reply)
+        raise StoreUnavailable("a reply of another type")
+    return reply
+
+
+def _bytes(reply: Reply) -> bytes:
+    if not isinstance(reply, bytes):
+        raise ValueError("a field of another type")  # noqa: TRY004 - damaged data, not a wrong call
+    return reply
+
+
+def _history_entry(entry: Reply) -> HistoryEntry:
+    entry_id, flat = _list(entry)
+    values = [_bytes(part) for part in _list(flat)]
+    fields = dict(zip(values[::2], values[1::2], strict=True))
+    return HistoryEntry(
+        entry_id=_bytes(entry_id).decode(),
+        statement=codec.decode_statement(fields[b"s"]),
+        changed=codec.decode_groups(fields[b"c"]),
+        sequence=int(fields[b"n"]),
+    )

@@ -1,0 +1,106 @@
+#!lua
+-- Apply one statement to one recipient: a last-writer-wins register for each group, compared, written and announced in one step.
+-- The rules, and why two times are kept, stand in docs/adr/0003-statement-register.md; app/store/memory.py says the same in Python.
+--
+-- KEYS  1 state bucket (hash: digest -> record)   2 work stream   3 history stream        all of one hash tag
+-- ARGV  1 digest, 10 bytes                        2 at_ms, decimal
+--       3 '1' unsubscribe, '0' resubscribe        4 source, decimal 1..63
+--       5 group keys, 4 bytes each, big-endian; four zero bytes stand for all mail
+--       6 expected sequence, decimal, or empty    7 the statement's bytes, stored in both streams as they are
+-- RESULT one string: u8 verdict (0 applied, 1 conflict: nothing was written), u32 sequence, then the 4-byte keys whose state changed
+--
+-- The first line makes the server refuse the whole script beforehand when it is out of memory, read-only or short of replicas.
+-- Times are compared as numbers: 48 bits fit a double, and strings would compare by the server's locale.
+
+local VERSION, HEADER, ENTRY = 1, 5, 17
+local UNSUBSCRIBED, CONTESTED, SOURCE = 1, 2, 4 -- the flags byte: bit 0, bit 1, and the source above them
+
+local at, leaving, source, expected = tonumber(ARGV[2]), ARGV[3] == '1', tonumber(ARGV[4]), tonumber(ARGV[6])
+local targets = {}
+for i = 1, #ARGV[5], 4 do
+  targets[#targets + 1] = string.sub(ARGV[5], i, i + 3)
+end
+
+local sequence, order, entries = 0, {}, {}
+local record = redis.call('HGET', KEYS[1], ARGV[1])
+if record then
+  local version
+  version, sequence = struct.unpack('>BI4', record)
+  if version ~= VERSION then
+    return redis.error_reply('SIGNOFF record version ' .. version .. ' is not known to this script')
+  end
+  for i = HEADER + 1, #record, ENTRY do
+    local group, flags, since, last = struct.unpack('>c4BI6I6', record, i)
+    order[#order + 1] = group
+    entries[group] = {
+      unsubscribed = flags % 2 == 1,
+      contested = flags % SOURCE >= CONTESTED,
+      source = math.floor(flags / SOURCE),
+      since = since,
+      last = last,
+    }
+  end
+end
+
+-- A resubscribe that names the sequence its page saw: refused when it would overrule something the page had not seen.
+if expected and not leaving then
+  for _, group in ipairs(targets) do
+    local entry = entries[group]
+    if entry and entry.unsubscribed and (expected ~= sequence or at <= entry.last) then
+      return struct.pack('>BI4', 1, sequence)
+    end
+  end
+  if expected ~= sequence then
+    return struct.pack('>BI4', 0, sequence)
+  end
+end
+
+local changed = {}
+for _, group in ipairs(targets) do
+  local entry = entries[group]
+  if not entry then
+    order[#order + 1] = group
+    entries[group] = { unsubscribed = leaving, contested = false, source = source, since = at, last = at }
+    if leaving then
+      changed[#changed + 1] = group
+    end
+  elseif entry.unsubscribed == leaving then
+    if at > entry.last then
+      entry.last, entry.source = at, source
+    elseif at == entry.last then
+      entry.source = math.min(entry.source, source)
+    end
+    if at < entry.since and not entry.contested then
+      entry.since = at
+    end
+  else
+    entry.contested = true
+    if at > entry.last or (at == entry.last and leaving) then
+      entry.unsubscribed, entry.source, entry.since, entry.last = leaving, source, at, at
+      changed[#changed + 1] = group
+    elseif at > entry.since or (at == entry.since and leaving) then
+      entry.since = entry.last
+    end
+  end
+end
+if #changed > 0 then
+  sequence = sequence + 1
+end
+
+local packed = { struct.pack('>BI4', VERSION, sequence) }
+for _, group in ipairs(order) do
+  local entry = entries[group]
+  local flags = (entry.unsubscribed and UNSUBSCRIBED or 0) + (entry.contested and CONTESTED or 0) + entry.source * SOURCE
+  packed[#packed + 1] = struct.pack('>c4BI6I6', group, flags, entry.since, entry.last)
+end
+local written = table.concat(packed)
+if written ~= record then
+  redis.call('HSET', KEYS[1], ARGV[1], written)
+end
+
+local names = table.concat(changed)
+if #changed > 0 then
+  redis.call('XADD', KEYS[2], '*', 's', ARGV[7], 'c', names, 'n', sequence)
+  redis.call('XADD', KEYS[3], '*', 's', ARGV[7], 'c', names, 'n', sequence)
+end
+return struct.pack('>BI4', 0, sequence) .. names

@@ -1,0 +1,92 @@
+"""What must hold before a server may keep unsubscribes: the layout's numbers, and settings that neither evict nor lose (catalogue Q3)."""
+
+from app.core.errors import Misconfigured, StoreUnavailable
+from app.store import keys
+from app.store.batching import Reply
+from app.store.wire import Wire
+
+_NEVER_EVICTS = "noeviction"
+_LISTPACK_ENTRIES = 512  # measured: 61 recipients a bucket at a million a brand, 512 at eight million
+
+
+async def claim_layout(wire: Wire, *, buckets: int) -> None:
+    """Write the layout's numbers into an empty store, or compare them; Misconfigured when they differ, since keys would be missed."""
+    wanted = {"partitions": keys.PARTITIONS, "buckets": buckets}
+    claims = [("HSETNX", keys.META, name, number) for name, number in wanted.items()]
+    *claimed, stored = await wire.run([*claims, ("HMGET", keys.META, *wanted)])
+    values = [int(value) for value in stored if isinstance(value, bytes)] if isinstance(stored, list) else []
+    if len(values) != len(wanted):  # an empty store that takes no writes now
+        raise StoreUnavailable(f"the layout can be neither written nor read: {claimed[0]!r}, {stored!r}")
+    found = dict(zip(wanted, values, strict=True))
+    problems = [
+        f"store.url: this store was laid out with {found[name]} {name}, not {number}"
+        for name, number in wanted.items()
+        if found[name] != number
+    ]
+    if problems:
+        raise Misconfigured(problems)
+
+
+async def check_settings(wire: Wire, *, replicated: bool, development: bool) -> tuple[str, ...]:
+    """Return a warning for each setting that weakens a promise; Misconfigured when a primary may evict (outside development)."""
+    warnings: dict[str, None] = {}  # each text once, in order, however many primaries say it
+    policies = [policy for info in await _infos(wire, "memory") if (policy := info.get("maxmemory_policy"))]
+    evicting = sorted({policy for policy in policies if policy != _NEVER_EVICTS})
+    if evicting:
+        problem = f"store.url: maxmemory-policy is {', '.join(evicting)}: unsubscribes may be evicted; set {_NEVER_EVICTS}"
+        if not development:
+            raise Misconfigured([problem])
+        warnings[problem] = None
+    for configuration in await _configurations(wire):
+        warnings.update(dict.fromkeys(_weaknesses(configuration, replicated=replicated)))
+    return tuple(warnings)
+
+
+def _weaknesses(configuration: dict[str, str], *, replicated: bool) -> list[str]:
+    if not configuration:
+        return ["store: CONFIG GET is not allowed, so appendonly, appendfsync and the rest could not be checked"]
+    entries = max(int(value) for name, value in configuration.items() if name.endswith("max-listpack-entries"))
+    table = {
+        f"store: appendonly is {configuration['appendonly']}: a restart loses acknowledged clicks; set yes": configuration["appendonly"]
+        != "yes",
+        f"store: appendfsync is {configuration['appendfsync']}: a power loss loses acknowledged clicks; set always": configuration[
+            "appendfsync"
+        ]
+        != "always",
+        "store: min-replicas-to-write is 0: a cut-off primary takes writes that a failover drops; set 1": replicated
+        and configuration["min-replicas-to-write"] == "0",
+        "store: cluster-replica-validity-factor is 0: a replica of any age may take over; set 10": replicated
+        and configuration.get("cluster-replica-validity-factor") == "0",
+        f"store: hash-max-listpack-entries is {entries}: records take several times the memory beyond; set {_LISTPACK_ENTRIES}": entries
+        < _LISTPACK_ENTRIES,
+    }
+    return [warning for warning, holds in table.items() if holds]
+
+
+async def generation(wire: Wire) -> str:
+    """Return the run ids of all primaries, in the order of their names."""
+    return ",".join([info.get("run_id", "") for info in await _infos(wire, "server")])
+
+
+async def _infos(wire: Wire, section: str) -> list[dict[str, str]]:
+    return [_info(reply) for reply in await wire.run_on_primaries(("INFO", section))]
+
+
+def _info(reply: Reply) -> dict[str, str]:
+    if not isinstance(reply, bytes):
+        raise StoreUnavailable(f"INFO was answered by {reply!r}")
+    pairs = (line.split(":", 1) for line in reply.decode(errors="replace").splitlines() if ":" in line)
+    return dict(pairs)
+
+
+async def _configurations(wire: Wire) -> list[dict[str, str]]:
+    names = ("appendonly", "appendfsync", "min-replicas-to-write", "cluster-replica-validity-factor", "hash-max-listpack-entries")
+    return [_pairs(reply) for reply in await wire.run_on_primaries(("CONFIG", "GET", *names))]
+
+
+def _pairs(reply: Reply) -> dict[str, str]:
+    """Return the settings; none when the server does not let us ask, as managed services do."""
+    if not isinstance(reply, list):
+        return {}
+    values = [part.decode() if isinstance(part, bytes) else "" for part in reply]
+    return dict(zip(values[::2], values[1::2], strict=True))

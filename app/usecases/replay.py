@@ -1,0 +1,93 @@
+"""Bring the spool's rows to the store: at start, after an error, and after a failover. Applying again changes nothing, so it is free.
+
+Rows go in pages, in the order of their time within a page; the register makes the order between pages harmless.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from typing import Protocol
+
+from app.core.errors import Conflict, SpoolUnavailable, StoreUnavailable
+from app.core.model import Statement
+from app.usecases.ports import Spool, Store, Witness
+from app.usecases.silence import Silence
+
+PAGE = 250
+
+_Row = tuple[int, Statement]
+
+
+class _Fetch(Protocol):
+    def __call__(self, *, after: int, limit: int) -> Awaitable[Sequence[_Row]]: ...
+
+
+class Replayer:
+    """Watches the store for one process's spool."""
+
+    def __init__(
+        self, store: Store, spool: Spool, *, witness: Witness | None = None, interval: float = 1.0, longest_pause: float = 10.0
+    ) -> None:
+        self._store = store
+        self._spool = spool
+        self._witness = witness or Silence()
+        self._interval = interval
+        self._longest_pause = longest_pause
+        self._generation: str | None = None
+        self._seen = 0  # rows up to here were waiting at the last look: those above are probably on their way
+        self._failing = False
+
+    async def run(self) -> None:
+        """Look once an interval, less often while the store is away, until cancelled."""
+        pause = self._interval
+        while True:
+            pause = self._interval if await self.look() else min(2 * pause, self._longest_pause)
+            await asyncio.sleep(pause)
+
+    async def look(self) -> bool:
+        """Replay what is due and say whether the store answered.
+
+        Every kept row is due when the server is another one than at the last look (or at the first look), else the rows that have waited
+        since the last look.
+        """
+        try:
+            generation = await self._store.generation()
+            if generation == self._generation:
+                rows = await self._replay(self._spool.unconfirmed, upto=self._seen)
+            else:
+                rows = await self._replay(self._spool.recent, upto=None)
+                self._generation = generation
+        except (StoreUnavailable, SpoolUnavailable) as exc:
+            if not self._failing:
+                self._witness.store_failed(str(exc))
+            self._failing = True
+            return False
+        if self._failing:
+            self._witness.store_recovered()
+        self._failing = False
+        if rows:
+            self._witness.replayed(rows)
+        return True
+
+    async def _replay(self, fetch: _Fetch, *, upto: int | None) -> int:
+        after = replayed = 0
+        while page := await fetch(after=after, limit=PAGE):
+            after = page[-1][0]
+            due = [row for row in page if upto is None or row[0] <= upto]
+            await self._apply(due)
+            replayed += len(due)
+        self._seen = after
+        return replayed
+
+    async def _apply(self, rows: Sequence[_Row]) -> None:
+        """Apply one page at once, so that it leaves as one pipeline in this order, and confirm what the store took."""
+        ordered = sorted(rows, key=lambda row: row[1].at_ms)
+        waiting = [asyncio.ensure_future(self._store.apply(statement)) for _, statement in ordered]
+        results = await asyncio.gather(*waiting, return_exceptions=True)
+        failures = 0
+        for (row, _), result in zip(ordered, results, strict=True):
+            if isinstance(result, BaseException) and not isinstance(result, Conflict):  # a conflict is the store's last word
+                failures += 1
+            else:
+                self._spool.confirm(row)
+        if ordered and failures == len(ordered):
+            raise StoreUnavailable(f"none of {failures} rows could be replayed")
