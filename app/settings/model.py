@@ -141,6 +141,7 @@ class Settings(BaseSettings):
     keyring_file: Path = Path("var/keys/keyring.toml")
     spool_dir: Path | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "readable"] = "json"
     store: StoreSettings = StoreSettings()
     web: WebSettings = WebSettings()
     relay: RelaySettings = RelaySettings()
@@ -169,6 +170,7 @@ class Settings(BaseSettings):
             "public_url": f"https://{web['tls_listen']}",
             "keyring_file": state / "keys/keyring.toml",
             "spool_dir": state / "spool",
+            "log_format": "readable",
             **data,
             "web": web,
             "mailbox": {"maildir": state / "mailbox"} | _table(data, "mailbox"),

@@ -1,0 +1,41 @@
+"""The command line `signoff`, also `python -m app`."""
+
+import typer
+
+from app import wiring
+from app.cli import config, demo, dev, keys, output, recipient, token
+from app.core.errors import SignoffError
+from app.observe import log as logs
+from app.settings.load import load
+
+commands = typer.Typer(
+    help="Signoff: leaving a mailing list works, at once, for everyone.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+commands.add_typer(keys.commands, name="keys")
+commands.add_typer(token.commands, name="token")
+commands.add_typer(recipient.commands, name="recipient")
+commands.command("config")(config.show_config)
+commands.command("dev")(dev.run)
+commands.command("demo")(demo.run)
+
+
+@commands.command()
+def web() -> None:
+    """Run the web service: one-click, callback API, pages, admin listener."""
+    wiring.serve_web(load())
+
+
+def main() -> None:
+    """Run one command; what is wrong is said in one line a problem, never as a traceback."""
+    logs.configure(level="error")  # a command speaks by its output; a serving process sets its own level
+    try:
+        commands()
+    except SignoffError as error:
+        output.fail(error)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""`signoff dev`, which is `make run`: every process of the Procfile, one banner when all are ready, until Ctrl-C."""
+
+import socket
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from honcho.environ import parse_procfile
+from honcho.manager import Manager
+from rich.console import Console
+
+from app.core.errors import Misconfigured
+from app.settings.load import load
+from app.settings.model import Settings
+from app.settings.types import split_address
+
+PROCFILE = Path(__file__).resolve().parents[2] / "Procfile"
+_READY_SECONDS = 60
+
+
+def run() -> None:
+    """Start everything and stay until Ctrl-C; when one process ends, all end."""
+    settings = load()
+    _refuse_taken_addresses(settings)
+    manager = Manager()
+    for name, command in parse_procfile(PROCFILE.read_text()).processes.items():
+        manager.add_process(name, _in_this_python(command), cwd=str(Path.cwd()))
+    threading.Thread(target=_announce, args=(settings,), daemon=True).start()
+    manager.loop()
+    sys.exit(0 if manager.returncode == _INTERRUPTED else manager.returncode)
+
+
+_INTERRUPTED = 130
+
+
+def _in_this_python(command: str) -> str:
+    return f"exec {sys.executable} {command.removeprefix('python ')}"
+
+
+def _listeners(settings: Settings) -> dict[str, str]:
+    return {
+        "web.listen": settings.web.listen,
+        "web.admin_listen": settings.web.admin_listen,
+        "web.tls_listen": settings.web.tls_listen or "",
+        "relay.listen": settings.relay.listen,
+        "relay.health_listen": settings.relay.health_listen,
+        "mailbox.listen": settings.mailbox.listen,
+    }
+
+
+def _refuse_taken_addresses(settings: Settings) -> None:
+    taken = [
+        f"{key}: {address} is in use by another program" for key, address in _listeners(settings).items() if address and _taken(address)
+    ]
+    if taken:
+        raise Misconfigured([*taken, "is another `make run` up? Or choose other addresses, such as SIGNOFF_WEB__LISTEN=127.0.0.1:9080"])
+
+
+def _taken(address: str) -> bool:
+    host, port = split_address(address)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return True
+    return False
+
+
+def _announce(settings: Settings) -> None:
+    end = time.monotonic() + _READY_SECONDS
+    while not _ready(settings):
+        if time.monotonic() > end:
+            return
+        time.sleep(0.1)
+    Console(stderr=True, highlight=False).print(_banner(settings), soft_wrap=True)
+
+
+def _ready(settings: Settings) -> bool:
+    return all(_answers(f"http://{address}/readyz") for address in (settings.web.admin_listen, settings.relay.health_listen)) and _taken(
+        settings.mailbox.listen
+    )
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=1):  # noqa: S310 - our own http address
+            return True
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _banner(settings: Settings) -> str:
+    state = settings.state_dir
+    return f"""
+[bold]Signoff is up.[/bold]  Ctrl-C stops it.
+
+  send mail to    smtp://{settings.relay.listen}         From: anybody@acme.example
+  it arrives in   {settings.mailbox.maildir}                  a Maildir, stamped and signed
+  clicks go to    {settings.public_url}      also http://{settings.web.listen}
+  health, metrics http://{settings.web.admin_listen}/readyz   /metrics, and http://{settings.relay.health_listen}/metrics
+  made here       {state}/keys, {state}/tls           keyring, DKIM key, certificate, admin API key
+
+  Try it: [bold]make demo[/bold] in another terminal.
+"""

@@ -1,0 +1,70 @@
+"""`signoff keys`: the keyring, DKIM keys and password hashes."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.cli.output import show
+from app.core.errors import Conflict, Misconfigured
+from app.settings import first_run, keyring_file
+
+commands = typer.Typer(help="Make, list and rotate keys.", no_args_is_help=True)
+
+_ROTATION_SECONDS = 600
+
+
+@commands.command()
+def init(path: Annotated[Path, typer.Argument(help="where to put the keyring")] = Path("var/keys/keyring.toml")) -> None:
+    """Make a keyring with a first key. Never overwrites one: its pepper and keys are needed for every token already sent."""
+    if path.exists():
+        raise Conflict(f"{path} exists; use `signoff keys rotate` to add a key")
+    key = keyring_file.new_key(1, not_before_ms=_now_ms())
+    keyring_file.write_secret(path, keyring_file.dump((key,), keyring_file.new_pepper()))
+    typer.echo(f"Wrote {path}. Keep a copy in a safe place: without it no link already sent works.")
+
+
+@commands.command()
+def rotate(
+    path: Annotated[Path, typer.Argument(help="the keyring")] = Path("var/keys/keyring.toml"),
+    after: Annotated[
+        int, typer.Option(help="seconds until the new key mints; every process must have read it by then")
+    ] = _ROTATION_SECONDS,
+) -> None:
+    """Add a primary key that mints from `--after` seconds on. Older keys go on opening; tokens never expire."""
+    keys, pepper = keyring_file.read(path)
+    new_id = max(key.id for key in keys) + 1
+    if new_id > keyring_file.MAX_KEY_ID:
+        raise Misconfigured([f"keyring_file: {path}: all {keyring_file.MAX_KEY_ID} key ids are used"])
+    key = keyring_file.new_key(new_id, not_before_ms=_now_ms() + after * 1000)
+    keyring_file.write_secret(path, keyring_file.dump((*keys, key), pepper))
+    typer.echo(f"Added key {new_id}. Restart every process within {after} seconds so that all can open its tokens.")
+
+
+@commands.command("list")
+def list_keys(
+    path: Annotated[Path, typer.Argument(help="the keyring")] = Path("var/keys/keyring.toml"),
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """List the keys of a keyring, without their secrets."""
+    keys, _ = keyring_file.read(path)
+    rows = [{"id": key.id, "status": str(key.status), "not before": _moment(key.not_before_ms)} for key in keys]
+    show(rows, as_json=as_json)
+
+
+@commands.command()
+def dkim(path: Annotated[Path, typer.Argument(help="where to put the private key (PEM)")]) -> None:
+    """Make a DKIM key (RSA 2048). `signoff config dns` prints the record to publish."""
+    if path.exists():
+        raise Conflict(f"{path} exists")
+    keyring_file.write_secret(path, first_run.new_dkim_key())
+    typer.echo(f"Wrote {path}.")
+
+
+def _now_ms() -> int:
+    return int(time.time()) * 1000
+
+
+def _moment(at_ms: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(at_ms / 1000))

@@ -1,0 +1,61 @@
+"""`signoff token`: open a qmoe, or mint one by hand."""
+
+import datetime
+import time
+from typing import Annotated
+
+import typer
+
+from app import wiring
+from app.cli.output import show
+from app.core.links import one_click_prefix
+from app.core.model import BrandId, CampaignId, Claims, Purpose
+from app.settings.load import load
+
+commands = typer.Typer(help="Open and mint tokens.", no_args_is_help=True)
+
+_ANY = Purpose.ONE_CLICK | Purpose.CALLBACK | Purpose.MAILTO | Purpose.PREFERENCES | Purpose.PROBE
+
+
+@commands.command("open")
+def open_token(
+    text: Annotated[str, typer.Argument(help="the qmoe, or a whole one-click URL")],
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """Show what a token says, without using it."""
+    codec = wiring.token_codec(load())
+    show([_row(codec.open(text.rpartition("qmoe=")[2].partition("&")[0], purpose=_ANY))], as_json=as_json)
+
+
+@commands.command()
+def mint(
+    address: Annotated[str, typer.Argument(help="the recipient")],
+    brand: Annotated[str, typer.Option(help="the brand's id")] = "acme",
+    campaign: Annotated[str, typer.Option(help="the campaign's id")] = "",
+    purpose: Annotated[str, typer.Option(help="one_click, callback or probe")] = "one_click",
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """Mint a working token and print it with its one-click URL."""
+    if purpose not in ("one_click", "callback", "probe"):
+        raise typer.BadParameter("one_click, callback or probe", param_hint="--purpose")
+    settings = load()
+    codec = wiring.token_codec(settings)
+    number = wiring.brands(settings).by_id(BrandId(brand)).number
+    minter = codec.minter(brand=number, purpose=Purpose[purpose.upper()], at_ms=time.time_ns() // 1_000_000, campaign=CampaignId(campaign))
+    token = minter.mint(address=address, digest=codec.digest(address, brand=number))
+    show([{"token": token, "url": one_click_prefix(settings.public_url) + token}], as_json=as_json)
+
+
+def _row(claims: Claims) -> dict[str, object]:
+    issued = datetime.date(1970, 1, 1) + datetime.timedelta(days=claims.issued_day)
+    return {
+        "brand": claims.brand,
+        "recipient": claims.address or claims.digest.hex(),
+        "purpose": ", ".join(str(purpose.name).lower() for purpose in Purpose if purpose & claims.purpose),
+        "campaign": claims.campaign,
+        "groups": ", ".join(f"{group:08x}" for group in claims.groups) or "all",
+        "issued": issued.isoformat(),
+        "key": claims.key_id,
+        "data centre": claims.data_centre,
+        "test": claims.test,
+    }

@@ -1,0 +1,165 @@
+"""The composition root of the web side: the only place that builds its clients out of settings."""
+
+import asyncio
+import ipaddress
+import secrets
+import signal
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+
+from app.core.brands import Brands
+from app.core.errors import StoreUnavailable
+from app.core.links import token_room
+from app.core.token import MAX_TOKEN_CHARS, TokenCodec
+from app.observe import log as logs
+from app.observe.log import LogEvent, Logger
+from app.observe.witness import LoggingWitness
+from app.settings import keyring_file
+from app.settings.model import Settings
+from app.store.embedded import EmbeddedStore
+from app.store.redis import Durability, RedisStore
+from app.store.spool import SqliteSpool
+from app.usecases.one_click import OneClick
+from app.usecases.ports import Spool
+from app.usecases.replay import Replayer
+from app.usecases.unsubscribe import Unsubscribe
+from app.web import application
+from app.web.server import ServerSettings, run, serve
+
+
+def now_ms() -> int:
+    """Return the time as every record holds it: UTC milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+def token_codec(settings: Settings) -> TokenCodec:
+    """Return the codec of this installation's tokens. Raises Misconfigured when the keyring cannot be read."""
+    room = min(MAX_TOKEN_CHARS, token_room(settings.public_url))
+    return TokenCodec(keyring=keyring_file.load(settings.keyring_file), data_centre=settings.data_centre, max_chars=room)
+
+
+def brands(settings: Settings) -> Brands:
+    """Return the brands as the rules know them."""
+    return Brands(settings.brand_records())
+
+
+@asynccontextmanager
+async def opened_store(settings: Settings, log: Logger) -> AsyncIterator[RedisStore]:
+    """Open the configured store, or the embedded one, which is then started, watched over, and stopped by its last user."""
+    embedded = None if settings.store.url else EmbeddedStore(settings.state_dir / "store")
+    if embedded:
+        await asyncio.to_thread(embedded.ensure)
+    store = RedisStore(embedded.url if embedded else str(settings.store.url), durability=Durability(settings.store.durability))
+    supervisor = asyncio.create_task(embedded.supervise()) if embedded else None
+    try:
+        await _check(store, settings, log)
+        yield store
+    finally:
+        await store.close()
+        if embedded and supervisor:
+            await cancelled(supervisor)
+            await asyncio.to_thread(embedded.release)
+
+
+async def _check(store: RedisStore, settings: Settings, log: Logger) -> None:
+    """Check layout and server settings. A store that is away does not keep a process from starting: the spool takes the clicks."""
+    try:
+        warnings = await store.start(development=settings.development)
+    except StoreUnavailable as exc:
+        log.error(LogEvent.STORE_FAILED, reason=str(exc))
+        return
+    for warning in warnings:
+        log.warning(LogEvent.CONFIGURATION_WARNING, problem=warning)
+
+
+@asynccontextmanager
+async def _opened_spool(settings: Settings, log: Logger) -> AsyncIterator[SqliteSpool | None]:
+    if settings.spool_dir is None:
+        log.warning(LogEvent.CONFIGURATION_WARNING, problem="spool_dir is unset: a click while the store is away is answered 503")
+        yield None
+        return
+    spool = SqliteSpool(settings.spool_dir)
+    try:
+        yield spool
+    finally:
+        await spool.close()
+
+
+async def _serve_web(settings: Settings) -> None:
+    log = logs.logger("web")
+    codec = token_codec(settings)
+    witness = LoggingWitness(log)
+    async with opened_store(settings, log) as store, _opened_spool(settings, log) as spool, replaying(store, spool, witness):
+        one_click = OneClick(
+            codec=codec,
+            unsubscribe=Unsubscribe(store, spool, now_ms, witness=witness),
+            clock=now_ms,
+            new_id=lambda: secrets.token_bytes(16),
+            seal=codec.seal_address,
+        )
+        public = application.public(
+            one_click=one_click,
+            brands=brands(settings),
+            clock=now_ms,
+            security_contact=settings.web.security_contact,
+            trusted_proxies=tuple(ipaddress.ip_network(network) for network in settings.web.trusted_proxies),
+        )
+        checks = {"store": store.ping} | ({"spool": spool.rows} if spool else {})
+        await serve(
+            public,
+            application.admin(checks=checks),
+            settings=_server_settings(settings),
+            stop=stopped,
+            bound=lambda addresses: _started(log, addresses),
+        )
+        log.info(LogEvent.PROCESS_STOPPED)
+
+
+@asynccontextmanager
+async def replaying(store: RedisStore, spool: Spool | None, witness: LoggingWitness) -> AsyncIterator[None]:
+    """Bring the spool's rows to the store for as long as the context is open."""
+    if spool is None:
+        yield
+        return
+    task = asyncio.create_task(Replayer(store, spool, witness=witness).run())
+    try:
+        yield
+    finally:
+        await cancelled(task)
+
+
+def _server_settings(settings: Settings) -> ServerSettings:
+    return ServerSettings(
+        listen=settings.web.listen,
+        admin_listen=settings.web.admin_listen,
+        tls_listen=settings.web.tls_listen,
+        certificate_file=settings.web.tls_cert_file,
+        key_file=settings.web.tls_key_file,
+    )
+
+
+def _started(log: Logger, addresses: Mapping[str, str]) -> None:
+    log.info(LogEvent.PROCESS_STARTED, **addresses)
+
+
+async def stopped() -> None:
+    """Return when the process is asked to stop (SIGTERM, or Ctrl-C)."""
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, asked.set)
+    await asked.wait()
+
+
+async def cancelled(task: asyncio.Task[None]) -> None:
+    """Cancel a background task and wait for its end."""
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+def serve_web(settings: Settings) -> None:
+    """Run the web process until it is asked to stop."""
+    logs.configure(level=settings.log_level, readable=settings.log_format == "readable")
+    run(_serve_web(settings))
