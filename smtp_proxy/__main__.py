@@ -1,0 +1,47 @@
+"""The command line `signoff-smtp`, also `python -m smtp_proxy`."""
+
+import getpass
+import sys
+
+import typer
+
+from app.cli import output
+from app.core.errors import SignoffError
+from app.observe import log as logs
+from app.settings.load import load
+from smtp_proxy import wiring
+from smtp_proxy.credentials import hash_password
+
+commands = typer.Typer(help="The SMTP side of Signoff.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@commands.command()
+def relay() -> None:
+    """Run the relay: it stamps and signs promotional mail, and drops who has left."""
+    wiring.serve_relay(load())
+
+
+@commands.command()
+def mailbox() -> None:
+    """Run the development downstream, which files what it gets in a Maildir."""
+    wiring.serve_mailbox(load())
+
+
+@commands.command()
+def password() -> None:
+    """Read a password from the terminal or standard input and print its hash for `smtp_users`."""
+    text = getpass.getpass() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    typer.echo(hash_password(text))
+
+
+def main() -> None:
+    """Run one command; what is wrong is said in one line a problem, never as a traceback."""
+    logs.configure(level="error")
+    try:
+        commands()
+    except SignoffError as error:
+        output.fail(error)
+
+
+if __name__ == "__main__":
+    main()

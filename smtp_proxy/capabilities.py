@@ -1,0 +1,55 @@
+"""What a downstream offered at EHLO or LHLO, and which copies it therefore cannot get (RFC 5321 4.1.1.1; catalogue C3).
+
+A copy is never converted: its signature covers the bytes as they are.
+"""
+
+from dataclasses import dataclass
+
+from smtp_proxy.peer_reply import PeerReply
+from smtp_proxy.replies import Refused, Reply
+from smtp_proxy.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """The extensions of one session; a downstream that was never seen offers none."""
+
+    size: int | None = None  # None: SIZE is not offered; 0: offered without a limit (RFC 1870 4)
+    pipelining: bool = False
+    eightbit: bool = False
+    smtputf8: bool = False
+    enhanced: bool = False
+    starttls: bool = False
+    auth: frozenset[str] = frozenset()
+
+    @classmethod
+    def parse(cls, greeting: PeerReply) -> "Capabilities":
+        """Read the lines after the first one; keywords in any case, unknown ones passed over."""
+        offered: dict[str, list[str]] = {}
+        for line in greeting.lines[1:]:
+            words = line.decode("ascii", "replace").upper().split()
+            if words:
+                offered[words[0]] = words[1:]
+        return cls(
+            size=_limit(offered["SIZE"]) if "SIZE" in offered else None,
+            pipelining="PIPELINING" in offered,
+            eightbit="8BITMIME" in offered,
+            smtputf8="SMTPUTF8" in offered,
+            enhanced="ENHANCEDSTATUSCODES" in offered,
+            starttls="STARTTLS" in offered,
+            auth=frozenset(offered.get("AUTH", ())),
+        )
+
+    def refuse(self, transaction: Transaction) -> Refused | None:
+        """Return why this peer cannot get the copy, or None."""
+        if transaction.needs_smtputf8 and not self.smtputf8:
+            return Refused(reply=Reply(550, "5.6.7", "Downstream does not take internationalized mail"))  # RFC 6531 3.5
+        if transaction.body_8bit and not self.eightbit:
+            return Refused(reply=Reply(554, "5.6.3", "Downstream does not take 8-bit content"))  # RFC 6152 3
+        if self.size and transaction.size > self.size:
+            return Refused(reply=Reply(552, "5.3.4", "Message is larger than downstream takes"))
+        return None
+
+
+def _limit(words: list[str]) -> int:
+    return int(words[0]) if words and words[0].isdecimal() else 0

@@ -1,0 +1,112 @@
+"""One copy as the downstream will get it: the envelope, and content that becomes wire bytes without being copied whole.
+
+Dot-stuffing (RFC 5321 4.5.2) happens here and only here, so the bytes after un-stuffing are the signed bytes (catalogue C1). What
+depends on the body alone is found once a message, in a `WireBody` that all copies share. Content holds CRLF line ends only; that is
+the server's duty.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from smtp_proxy.replies import Refused, Reply
+
+SLICE = 65536  # octets handed to the transport at once; with its high-water mark the bound of what a slow peer makes us hold
+MAX_ADDRESS_OCTETS = 254
+_UNSAFE_IN_ADDRESS = re.compile(r"[\x00-\x20\x7f-\x9f<>]")
+
+Buffer = bytes | bytearray | memoryview
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WireBody:
+    """A body ready for the wire, shared by all copies of a message; `len()` is its size in octets before dot-stuffing."""
+
+    view: memoryview
+    dotted: bool  # some line starts with a dot
+    ends_line: bool  # the last octets are CRLF, or there are none
+
+    def __len__(self) -> int:
+        return len(self.view)
+
+    def slices(self) -> Iterator[Buffer]:
+        """Yield the dot-stuffed octets in order, in pieces of about `SLICE`."""
+        if self.dotted:
+            return self._stuffed()
+        return (self.view[start : start + SLICE] for start in range(0, len(self.view), SLICE))
+
+    def _stuffed(self) -> Iterator[bytes]:
+        start, at_line_start = 0, True
+        while start < len(self.view):
+            piece = bytes(self.view[start : start + SLICE])
+            cut = piece.rfind(b"\n") + 1
+            if cut == 0 and piece.endswith(b"\r"):
+                cut = len(piece) - 1  # keep CR and LF together, so that every CRLF is seen whole
+            piece = piece[: cut or len(piece)]
+            start += len(piece)
+            yield _stuff(piece) if at_line_start else piece.replace(b"\r\n.", b"\r\n..")
+            at_line_start = piece.endswith(b"\n")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transaction:
+    """One copy for one recipient. `head` is the complete header block with its blank line; `sender` is empty for `<>`."""
+
+    sender: str
+    recipient: str
+    head: bytes
+    body: WireBody
+    body_8bit: bool = False
+    smtputf8: bool = False
+
+    @property
+    def size(self) -> int:
+        """Return the octets of the message as RFC 1870 counts them: without dot-stuffing and terminator."""
+        return len(self.head) + len(self.body)
+
+    @property
+    def needs_smtputf8(self) -> bool:
+        """Whether only a downstream with SMTPUTF8 may get the copy (RFC 6531 3.2)."""
+        return self.smtputf8 or not (self.sender.isascii() and self.recipient.isascii())
+
+    def content(self) -> Iterator[Buffer]:
+        """Yield everything that follows the 354: stuffed head, stuffed body, and the dot that ends it."""
+        yield _stuff(self.head)
+        yield from self.body.slices()
+        ends_line = self.body.ends_line if self.body else self.head.endswith(b"\r\n")
+        yield b".\r\n" if ends_line else b"\r\n.\r\n"  # RFC 5321 4.1.1.4: the dot stands on a line of its own
+
+
+def wire_body(body: Buffer) -> WireBody:
+    """Return the wire form of a body: call it once a message and give it to all copies."""
+    view = memoryview(body)
+    return WireBody(view, _has_dotted_line(view), not view or bytes(view[-2:]) == b"\r\n")
+
+
+def unsendable(transaction: Transaction) -> Refused | None:
+    """Refuse an address that could break out of its command line or is too long, before a byte of it is written (catalogue C2)."""
+    if transaction.sender and not _is_safe(transaction.sender):
+        return Refused(reply=Reply(553, "5.1.7", "Bad sender address syntax"))
+    if not _is_safe(transaction.recipient):
+        return Refused(reply=Reply(553, "5.1.3", "Bad destination mailbox address syntax"))
+    return None
+
+
+def _is_safe(address: str) -> bool:
+    if not address or _UNSAFE_IN_ADDRESS.search(address):
+        return False
+    try:
+        return len(address.encode()) <= MAX_ADDRESS_OCTETS
+    except UnicodeEncodeError:  # a lone surrogate
+        return False
+
+
+def _stuff(lines: bytes) -> bytes:
+    stuffed = lines.replace(b"\r\n.", b"\r\n..") if b"\r\n." in lines else lines
+    return b"." + stuffed if stuffed.startswith(b".") else stuffed
+
+
+def _has_dotted_line(view: memoryview) -> bool:
+    if bytes(view[:1]) == b".":
+        return True
+    return any(b"\r\n." in bytes(view[start : start + SLICE + 2]) for start in range(0, len(view), SLICE))

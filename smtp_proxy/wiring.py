@@ -1,0 +1,198 @@
+"""The composition root of the SMTP side."""
+
+import asyncio
+import ipaddress
+import secrets
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from app import wiring as web_side
+from app.core.errors import DownstreamUnavailable, Misconfigured
+from app.core.links import LinkMaker
+from app.core.mail.dkim import BodyMode
+from app.core.model import BrandId
+from app.observe import log as logs
+from app.observe.log import LogEvent, Logger
+from app.settings.model import RelaySettings, Settings
+from app.settings.types import split_address
+from app.usecases.audience import Audience
+from app.web import application
+from app.web.connection import Limits as HttpLimits
+from app.web.endpoints.health import Check
+from app.web.server import Listener, run
+from smtp_proxy.credentials import Account, Credentials
+from smtp_proxy.downstream import Downstream
+from smtp_proxy.listener import Server
+from smtp_proxy.mailbox import serve as serve_maildir
+from smtp_proxy.pipeline import Pipeline, Policy
+from smtp_proxy.session_limits import Limits
+from smtp_proxy.signing import DkimKey, Signer, SigningKey
+from smtp_proxy.target import Target
+from smtp_proxy.terms import Terms
+
+GRACE_SECONDS = 25.0  # within Kubernetes' usual 30
+_PROBE_SECONDS = 2.0
+
+
+def serve_relay(settings: Settings) -> None:
+    """Run the relay until it is asked to stop; mails in flight are finished first."""
+    logs.configure(level=settings.log_level, readable=settings.log_format == "readable")
+    run(_serve_relay(settings))
+
+
+def serve_mailbox(settings: Settings) -> None:
+    """Run the development downstream until it is asked to stop."""
+    logs.configure(level=settings.log_level, readable=settings.log_format == "readable")
+    run(_serve_mailbox(settings))
+
+
+async def _serve_relay(settings: Settings) -> None:
+    log = logs.logger("relay")
+    relay = settings.relay
+    _refuse_own_address(relay)
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(web_side.opened_store(settings, log))
+        downstream = await stack.enter_async_context(_downstream(relay))
+        await stack.enter_async_context(_probed(downstream, log))
+        pipeline = Pipeline(
+            brands=web_side.brands(settings),
+            links=LinkMaker(codec=web_side.token_codec(settings), public_url=settings.public_url, inbox_domain=settings.inbox.domain),
+            audience=Audience(store),
+            signers=_signers(settings),
+            downstream=downstream,
+            policy=_policy(relay),
+            clock=web_side.now_ms,
+            new_id=lambda: secrets.token_hex(12),
+            log=log,
+        )
+        server = Server(_terms(settings, pipeline, downstream, log))
+        await stack.enter_async_context(_health(relay.health_listen, {"store": store.ping}))
+        host, port = await server.start(*split_address(relay.listen))
+        log.info(LogEvent.PROCESS_STARTED, listen=f"{host}:{port}", downstream=relay.downstream)
+        await web_side.stopped()
+        log.info(LogEvent.PROCESS_STOPPING, connections=server.connections)
+        await server.stop(GRACE_SECONDS)
+    log.info(LogEvent.PROCESS_STOPPED)
+
+
+def _terms(settings: Settings, pipeline: Pipeline, downstream: Downstream, log: Logger) -> Terms:
+    relay = settings.relay
+    accounts = {
+        user: Account(brand=BrandId(name), password_hash=password)
+        for name, brand in settings.brands.items()
+        for user, password in brand.smtp_users.items()
+    }
+    return Terms(
+        hostname=relay.hostname,
+        handler=pipeline.relay,
+        limits=Limits(
+            max_message_bytes=relay.max_message_bytes,
+            max_in_flight_bytes=relay.max_in_flight_bytes,
+            max_recipients=relay.max_recipients,
+            max_connections=relay.max_connections,
+        ),
+        trusted_networks=tuple(ipaddress.ip_network(network) for network in relay.trusted_networks),
+        authenticator=Credentials(accounts) if accounts else None,
+        tls=_server_tls(relay.tls_cert_file, relay.tls_key_file),
+        smtputf8=lambda: downstream.capabilities.smtputf8,
+        line_endings=relay.line_endings,
+        long_lines=relay.long_lines,
+        one_recipient=relay.recipients == "one",
+        log=log,
+    )
+
+
+def _policy(relay: RelaySettings) -> Policy:
+    return Policy(
+        hostname=relay.hostname,
+        max_received=relay.max_received,
+        pass_foreign_from=relay.foreign_from == "pass",
+        pass_unsigned=relay.unsigned == "bare",
+    )
+
+
+def _signers(settings: Settings) -> dict[BrandId, Signer]:
+    problems: list[str] = []
+    signers: dict[BrandId, Signer] = {}
+    for name, brand in settings.brands.items():
+        keys = []
+        for number, dkim in enumerate(brand.dkim):
+            try:
+                key = SigningKey.from_pem(dkim.key_file.read_bytes())
+            except (OSError, Misconfigured) as exc:
+                problems.append(f"brands.{name}.dkim.{number}.key_file: {dkim.key_file}: {exc}")
+            else:
+                mode = BodyMode(dkim.canonicalization.partition("/")[2])
+                keys.append(DkimKey(domain=dkim.domain, selector=dkim.selector, key=key, canonicalization=mode))
+        signers[BrandId(name)] = Signer(keys)
+    if problems:
+        raise Misconfigured(problems)
+    return signers
+
+
+@asynccontextmanager
+async def _downstream(relay: RelaySettings) -> AsyncIterator[Downstream]:
+    target = Target.parse(relay.downstream, user=relay.downstream_user, password=relay.downstream_password)
+    verifying = ssl.create_default_context(cafile=relay.downstream_ca_file) if relay.downstream_ca_file else None
+    async with Downstream(target, hostname=relay.hostname, size=relay.downstream_connections, verifying=verifying) as downstream:
+        yield downstream
+
+
+@asynccontextmanager
+async def _probed(downstream: Downstream, log: Logger) -> AsyncIterator[None]:
+    """Learn what the downstream offers. One that is away does not keep the relay from starting: it is asked again until it answers."""
+    first = asyncio.create_task(_probe(downstream, log))
+    await asyncio.wait({first}, timeout=_PROBE_SECONDS)
+    try:
+        yield
+    finally:
+        await web_side.cancelled(first)
+
+
+async def _probe(downstream: Downstream, log: Logger) -> None:
+    while True:
+        try:
+            return await downstream.probe()
+        except DownstreamUnavailable as exc:
+            log.warning(LogEvent.DOWNSTREAM_FAILED, reason=str(exc))
+            await asyncio.sleep(_PROBE_SECONDS)
+
+
+def _refuse_own_address(relay: RelaySettings) -> None:
+    """Catch the simplest loop before the first mail runs into it (catalogue X8, C6)."""
+    target = Target.parse(relay.downstream, user=relay.downstream_user, password=relay.downstream_password)
+    host, port = split_address(relay.listen)
+    own = {host, "localhost", "127.0.0.1", "::1"} if host in {"127.0.0.1", "::1", "localhost", "0.0.0.0", "::"} else {host}  # noqa: S104
+    if target.port == port and target.host in own:
+        raise Misconfigured([f"relay.downstream: {relay.downstream} is the relay itself"])
+
+
+def _server_tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    if certificate is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(certificate, key)
+    except OSError as exc:
+        raise Misconfigured([f"relay.tls_cert_file: {certificate}: {exc}"]) from exc
+    return context
+
+
+@asynccontextmanager
+async def _health(address: str, checks: dict[str, Check]) -> AsyncIterator[None]:
+    listener = Listener(application.admin(checks=checks), address, limits=HttpLimits())
+    await listener.open()
+    try:
+        yield
+    finally:
+        await listener.close()
+
+
+async def _serve_mailbox(settings: Settings) -> None:
+    log = logs.logger("downstream")
+    server = asyncio.create_task(serve_maildir(settings.mailbox.listen, settings.mailbox.maildir, log=log))
+    await web_side.stopped()
+    await web_side.cancelled(server)
