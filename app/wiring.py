@@ -45,12 +45,17 @@ def brands(settings: Settings) -> Brands:
 
 
 @asynccontextmanager
-async def opened_store(settings: Settings, log: Logger) -> AsyncIterator[RedisStore]:
-    """Open the configured store, or the embedded one, which is then started, watched over, and stopped by its last user."""
+async def opened_store(settings: Settings, log: Logger, *, timeout: float = 0.3) -> AsyncIterator[RedisStore]:
+    """Open the configured store, or the embedded one, which is then started, watched over, and stopped by its last user.
+
+    `timeout` is what one exchange may take, in seconds: short for a click, which the spool saves; longer where only the store knows.
+    """
     embedded = None if settings.store.url else EmbeddedStore(settings.state_dir / "store")
     if embedded:
         await asyncio.to_thread(embedded.ensure)
-    store = RedisStore(embedded.url if embedded else str(settings.store.url), durability=Durability(settings.store.durability))
+    store = RedisStore(
+        embedded.url if embedded else str(settings.store.url), durability=Durability(settings.store.durability), timeout=timeout
+    )
     supervisor = asyncio.create_task(embedded.supervise()) if embedded else None
     try:
         await _check(store, settings, log)

@@ -19,11 +19,12 @@ from app.core.model import Brand, BrandId, MailClass, Management, OnStoreDown, O
 from app.core.preferences import SuppressionReason, suppression
 from app.observe import metrics
 from app.observe.log import LogEvent, Logger
+from app.observe.metrics import labelled
 from app.usecases.audience import Audience
 from smtp_proxy import replies
 from smtp_proxy.copies import CopyMaker
 from smtp_proxy.downstream import Downstream
-from smtp_proxy.replies import Outcome, Refused, Reply, Suppressed, combine
+from smtp_proxy.replies import Deferred, Delivered, Outcome, Refused, Reply, Suppressed, combine
 from smtp_proxy.signing import Prepared, Signer
 from smtp_proxy.submission import Envelope
 from smtp_proxy.trace import check_loop, received_field, rfc5322_date
@@ -150,11 +151,11 @@ class Pipeline:
         try:
             prepared = signer.prepare(base, await signer.hash_body(base), now)
         except SignerUnavailable:
-            metrics.DKIM.labels("no_key").inc()
+            labelled(metrics.DKIM, "no_key").inc()
             if self._policy.pass_unsigned or brand.management is Management.NONE:
                 return None
             raise
-        metrics.DKIM.labels("signed").inc()
+        labelled(metrics.DKIM, "signed").inc()
         return prepared
 
     def _received(self, envelope: Envelope) -> tuple[bytes, bytes]:
@@ -188,7 +189,7 @@ class Pipeline:
         return outcomes
 
     def _suppressed(self, envelope: Envelope, brand: Brand, reason: SuppressionReason) -> Outcome:
-        metrics.RECIPIENTS_SUPPRESSED.labels(reason).inc()
+        labelled(metrics.RECIPIENTS_SUPPRESSED, reason).inc()
         self._log.info(LogEvent.COPY_SUPPRESSED, id=envelope.id, brand=brand.id, reason=reason)
         if brand.on_suppressed is OnSuppressed.REJECT:
             return Refused(reply=replies.SUPPRESSED)
@@ -196,7 +197,7 @@ class Pipeline:
 
     def _told(self, envelope: Envelope, brand: Brand | None, class_: MailClass, outcomes: Sequence[Outcome]) -> Reply:
         for outcome in outcomes:
-            metrics.MESSAGES.labels(class_, type(outcome).__name__.lower()).inc()
+            labelled(metrics.MESSAGES, class_, _OUTCOME_LABELS[type(outcome)]).inc()
         reply = combine(outcomes)
         self._log.info(
             LogEvent.MESSAGE_RELAYED,
@@ -209,4 +210,5 @@ class Pipeline:
         return reply
 
 
+_OUTCOME_LABELS = {kind: kind.__name__.lower() for kind in (Delivered, Suppressed, Deferred, Refused)}
 _NOBODY = RecipientDigest(b"")  # a mail that passes unchanged needs no identity

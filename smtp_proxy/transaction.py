@@ -109,4 +109,6 @@ def _stuff(lines: bytes) -> bytes:
 def _has_dotted_line(view: memoryview) -> bool:
     if bytes(view[:1]) == b".":
         return True
+    if len(view) <= SLICE:
+        return b"\r\n." in bytes(view)
     return any(b"\r\n." in bytes(view[start : start + SLICE + 2]) for start in range(0, len(view), SLICE))

@@ -17,7 +17,7 @@ from app.observe import log as logs
 from app.observe.log import LogEvent, Logger
 from app.settings.model import RelaySettings, Settings
 from app.settings.types import split_address
-from app.usecases.audience import Audience
+from app.usecases.audience import STATES_SECONDS, Audience
 from app.web import application
 from app.web.connection import Limits as HttpLimits
 from app.web.endpoints.health import Check
@@ -53,9 +53,9 @@ async def _serve_relay(settings: Settings) -> None:
     relay = settings.relay
     _refuse_own_address(relay)
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(web_side.opened_store(settings, log))
+        store = await stack.enter_async_context(web_side.opened_store(settings, log, timeout=STATES_SECONDS))
         downstream = await stack.enter_async_context(_downstream(relay))
-        await stack.enter_async_context(_probed(downstream, log))
+        await stack.enter_async_context(_probed(downstream))
         pipeline = Pipeline(
             brands=web_side.brands(settings),
             links=LinkMaker(codec=web_side.token_codec(settings), public_url=settings.public_url, inbox_domain=settings.inbox.domain),
@@ -141,9 +141,9 @@ async def _downstream(relay: RelaySettings) -> AsyncIterator[Downstream]:
 
 
 @asynccontextmanager
-async def _probed(downstream: Downstream, log: Logger) -> AsyncIterator[None]:
+async def _probed(downstream: Downstream) -> AsyncIterator[None]:
     """Learn what the downstream offers. One that is away does not keep the relay from starting: it is asked again until it answers."""
-    first = asyncio.create_task(_probe(downstream, log))
+    first = asyncio.create_task(_probe(downstream))
     await asyncio.wait({first}, timeout=_PROBE_SECONDS)
     try:
         yield
@@ -151,12 +151,11 @@ async def _probed(downstream: Downstream, log: Logger) -> AsyncIterator[None]:
         await web_side.cancelled(first)
 
 
-async def _probe(downstream: Downstream, log: Logger) -> None:
+async def _probe(downstream: Downstream) -> None:
     while True:
         try:
             return await downstream.probe()
-        except DownstreamUnavailable as exc:
-            log.warning(LogEvent.DOWNSTREAM_FAILED, reason=str(exc))
+        except DownstreamUnavailable:  # logged where it happened
             await asyncio.sleep(_PROBE_SECONDS)
 
 

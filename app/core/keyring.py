@@ -44,6 +44,7 @@ class Keyring:
         self._keys = {key.id: key for key in keys}
         self._primaries = sorted((k for k in keys if k.status is KeyStatus.PRIMARY), key=lambda k: (k.not_before_ms, k.id))
         self._pepper = pepper
+        self._peppers: dict[BrandNumber, bytes] = {}
 
     def minting_key(self, at_ms: int) -> MasterKey:
         """Return the newest primary key whose not-before has come. Raises SignerUnavailable when there is none."""
@@ -61,7 +62,10 @@ class Keyring:
 
     def pepper(self, brand: BrandNumber) -> bytes:
         """Return the brand's pepper for recipient digests."""
-        return derive(self._pepper, b"signoff recipient", brand)
+        pepper = self._peppers.get(brand)
+        if pepper is None:
+            pepper = self._peppers[brand] = derive(self._pepper, b"signoff recipient", brand)
+        return pepper
 
 
 @lru_cache(maxsize=4096)

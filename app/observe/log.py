@@ -3,9 +3,14 @@
 An address is logged only as its keyed digest, a token never. Values are escaped by the renderer, so a line is always one record (L9).
 """
 
+import json
 import logging
 import sys
+import time
+from collections.abc import MutableMapping
 from enum import StrEnum
+from functools import lru_cache
+from typing import Any
 
 import structlog
 
@@ -38,27 +43,43 @@ class LogEvent(StrEnum):
 
 Logger = structlog.typing.FilteringBoundLogger
 
+_encode = json.JSONEncoder(default=str).encode
+
 
 def configure(*, level: str = "info", readable: bool = False) -> None:
     """Set up logging for this process: JSON for machines, or one readable line for a developer."""
-    number = logging.getLevelNamesMapping()[level.upper()]
-    renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer(colors=False) if readable else structlog.processors.JSONRenderer(sort_keys=True)
-    )
     structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        processors=list(_READABLE if readable else _JSON),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
 
 
 def logger(process: str) -> Logger:
-    """Return the logger of one process, such as `web` or `relay`."""
-    bound: Logger = structlog.get_logger(process=process)
+    """Return the logger of one process, such as `web` or `relay`; ask after `configure`, whose settings it keeps."""
+    bound: Logger = structlog.get_logger(process=process).bind()
     return bound
+
+
+def _as_json(_: object, level: str, event: MutableMapping[str, Any]) -> str:  # Any: structlog's own type of a record
+    """Render one record. One function instead of a chain of processors: a line stands on the way of each mail, and costs a third so."""
+    return _encode({"timestamp": _now(), "level": level, **event})
+
+
+def _now() -> str:
+    seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+    return f"{_second(seconds)}.{nanoseconds // 1_000_000:03d}Z"
+
+
+@lru_cache(maxsize=2)
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+
+
+_JSON = (structlog.processors.format_exc_info, _as_json)
+_READABLE = (
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=True),
+    structlog.dev.ConsoleRenderer(colors=False),
+)

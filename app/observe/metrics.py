@@ -1,5 +1,7 @@
 """The metrics of every process. Names and labels are a contract with dashboards and alerts; label values come from enums."""
 
+from functools import lru_cache
+
 from prometheus_client import Counter, Gauge, Histogram
 
 UNSUBSCRIBES = Counter("signoff_unsubscribes", "Unsubscribe requests by way and result", ["source", "result"])
@@ -15,3 +17,9 @@ STAMP_SECONDS = Histogram(
     buckets=(0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.25, 1.0),
 )
 DKIM = Counter("signoff_dkim", "Signatures by result", ["result"])
+
+
+@lru_cache(maxsize=1024)
+def labelled(metric: Counter, *labels: str) -> Counter:
+    """Return the child of a counter for these labels, by a look-up that costs a fraction of the library's own."""
+    return metric.labels(*labels)

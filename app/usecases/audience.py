@@ -7,11 +7,17 @@ from app.core.errors import StoreUnavailable
 from app.core.model import BrandNumber, Preferences, RecipientDigest
 from app.usecases.ports import Store
 
+STATES_SECONDS = 1.0
+
 
 class Audience:
-    """Reads states for the relay; `deadline` in seconds."""
+    """Reads states for the relay; `deadline` in seconds.
 
-    def __init__(self, store: Store, *, deadline: float = 0.25) -> None:
+    The design's 250 ms were met by every look-up, and yet a loop that was busy with other mail let one in some thousands come late: a
+    false 451. A second is still far below any upstream's patience.
+    """
+
+    def __init__(self, store: Store, *, deadline: float = STATES_SECONDS) -> None:
         self._store = store
         self._deadline = deadline
 
