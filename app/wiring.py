@@ -45,10 +45,10 @@ def brands(settings: Settings) -> Brands:
 
 
 @asynccontextmanager
-async def opened_store(settings: Settings, log: Logger, *, timeout: float = 0.3) -> AsyncIterator[RedisStore]:
+async def opened_store(settings: Settings, log: Logger, *, patience: float = 0.3) -> AsyncIterator[RedisStore]:
     """Open the configured store, or the embedded one, which is then started, watched over, and stopped by its last user.
 
-    `timeout` is what one exchange may take, in seconds: short for a click, which the spool saves; longer where only the store knows.
+    `patience` is what one exchange may take, in seconds: short for a click, which the spool saves; longer where only the store knows.
     """
     embedded = None if settings.store.url else EmbeddedStore(settings.state_dir / "store")
     if embedded:

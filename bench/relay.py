@@ -115,7 +115,6 @@ def _relay(state: Path, sink_port: int) -> Iterator[tuple[Peer, int]]:
         "SIGNOFF_RELAY__LISTEN": f"127.0.0.1:{port}",
         "SIGNOFF_RELAY__HEALTH_LISTEN": f"127.0.0.1:{free_port()}",
         "SIGNOFF_RELAY__DOWNSTREAM": f"smtp://127.0.0.1:{sink_port}?tls=none",
-        "SIGNOFF_LOG_LEVEL": "warning",
         "PYTHONPATH": str(ROOT),
     }
     command = [sys.executable, "-m", "smtp_proxy", "relay"]

@@ -8,6 +8,7 @@ import ssl
 from contextlib import suppress
 from ipaddress import ip_address
 
+from app.core.errors import Misconfigured
 from smtp_proxy.allocator import return_large_blocks
 from smtp_proxy.server import Session
 from smtp_proxy.session_limits import MemoryBudget
@@ -35,12 +36,18 @@ class Server:
         return self._shared.connections.count
 
     async def start(self, host: str, port: int, *, tls: ssl.SSLContext | None = None, reuse_port: bool = False) -> tuple[str, int]:
-        """Open the port and return the bound address; port 0 takes a free one. `tls`: from the first octet on, not by STARTTLS."""
+        """Open the port and return the bound address; port 0 takes a free one. `tls`: from the first octet on, not by STARTTLS.
+
+        Raises Misconfigured when nobody can listen there.
+        """
         return_large_blocks()
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: Session(self._shared), host, port, ssl=tls, backlog=_BACKLOG, reuse_port=reuse_port or None
-        )
+        try:
+            self._server = await loop.create_server(
+                lambda: Session(self._shared), host, port, ssl=tls, backlog=_BACKLOG, reuse_port=reuse_port or None
+            )
+        except OSError as exc:
+            raise Misconfigured([f"{host}:{port}: cannot listen there: {exc}"]) from exc
         name = self._server.sockets[0].getsockname()
         return str(ip_address(name[0])), int(name[1])
 

@@ -15,7 +15,18 @@ from app.core.links import LinkMaker
 from app.core.mail import stamp
 from app.core.mail.classify import Marking, classify
 from app.core.mail.message import Message, from_domains, parse, sender_field
-from app.core.model import Brand, BrandId, MailClass, Management, OnStoreDown, OnSuppressed, Preferences, Recipient, RecipientDigest
+from app.core.model import (
+    Brand,
+    BrandId,
+    ExistingHeader,
+    MailClass,
+    Management,
+    OnStoreDown,
+    OnSuppressed,
+    Preferences,
+    Recipient,
+    RecipientDigest,
+)
 from app.core.preferences import SuppressionReason, suppression
 from app.observe import metrics
 from app.observe.log import LogEvent, Logger
@@ -132,13 +143,15 @@ class Pipeline:
 
     async def _maker(self, envelope: Envelope, message: Message, brand: Brand, marking: Marking) -> CopyMaker:
         now_ms = self._clock()
+        managed = brand.management is Management.MANAGED
+        # Without links of ours, theirs are the only way out of the list: they stay, unless the brand has them refused.
+        replaces = managed or brand.existing_header is ExistingHeader.REJECT
         base = stamp.prepare(
             message,
-            existing=brand.existing_header,
+            existing=brand.existing_header if replaces else ExistingHeader.KEEP,
             date=rfc5322_date(now_ms // 1000).encode("ascii"),
             message_id=f"<{self._new_id()}@{self._policy.hostname}>".encode("ascii"),
         )
-        managed = brand.management is Management.MANAGED
         return CopyMaker(
             base=base,
             received=self._received(envelope),

@@ -141,7 +141,7 @@ class Session(Introduction):
     def _read_content(self, memory: Reservation) -> Waiting[tuple[bytearray, Reply | None]]:
         self.say_raw(b"354 End data with <CR><LF>.<CR><LF>\r\n")
         content = Content(self.lines.buffer, self._shared.rules, memory)
-        next_block = 0
+        next_block = content.size  # not yet begun: the wait for DATA may have used up the time of this wait
         while not content.advance():
             if content.size >= next_block:
                 next_block = content.size + _BLOCK

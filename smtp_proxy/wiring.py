@@ -4,9 +4,8 @@ import asyncio
 import ipaddress
 import secrets
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 
 from app import wiring as web_side
 from app.core.errors import DownstreamUnavailable, Misconfigured
@@ -51,9 +50,9 @@ def serve_mailbox(settings: Settings) -> None:
 async def _serve_relay(settings: Settings) -> None:
     log = logs.logger("relay")
     relay = settings.relay
-    _refuse_own_address(relay)
+    _check(settings)
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(web_side.opened_store(settings, log, timeout=STATES_SECONDS))
+        store = await stack.enter_async_context(web_side.opened_store(settings, log, patience=STATES_SECONDS))
         downstream = await stack.enter_async_context(_downstream(relay))
         await stack.enter_async_context(_probed(downstream))
         pipeline = Pipeline(
@@ -77,6 +76,25 @@ async def _serve_relay(settings: Settings) -> None:
     log.info(LogEvent.PROCESS_STOPPED)
 
 
+def _check(settings: Settings) -> None:
+    """Make every part whose settings may be wrong once, and raise Misconfigured with all that they say: before anything is started."""
+    parts: tuple[Callable[[], object], ...] = (
+        lambda: _refuse_own_address(settings.relay),
+        lambda: _verifying(settings.relay),
+        lambda: _server_tls(settings.relay),
+        lambda: web_side.token_codec(settings),
+        lambda: _signers(settings),
+    )
+    problems: list[str] = []
+    for make in parts:
+        try:
+            make()
+        except Misconfigured as exc:
+            problems += exc.problems
+    if problems:
+        raise Misconfigured(problems)
+
+
 def _terms(settings: Settings, pipeline: Pipeline, downstream: Downstream, log: Logger) -> Terms:
     relay = settings.relay
     accounts = {
@@ -95,7 +113,7 @@ def _terms(settings: Settings, pipeline: Pipeline, downstream: Downstream, log: 
         ),
         trusted_networks=tuple(ipaddress.ip_network(network) for network in relay.trusted_networks),
         authenticator=Credentials(accounts) if accounts else None,
-        tls=_server_tls(relay.tls_cert_file, relay.tls_key_file),
+        tls=_server_tls(relay),
         smtputf8=lambda: downstream.capabilities.smtputf8,
         line_endings=relay.line_endings,
         long_lines=relay.long_lines,
@@ -126,7 +144,12 @@ def _signers(settings: Settings) -> dict[BrandId, Signer]:
             else:
                 mode = BodyMode(dkim.canonicalization.partition("/")[2])
                 keys.append(DkimKey(domain=dkim.domain, selector=dkim.selector, key=key, canonicalization=mode))
-        signers[BrandId(name)] = Signer(keys)
+        if len(keys) < len(brand.dkim):
+            continue
+        try:
+            signers[BrandId(name)] = Signer(keys)
+        except Misconfigured as exc:
+            problems += [f"brands.{name}.dkim: {problem}" for problem in exc.problems]
     if problems:
         raise Misconfigured(problems)
     return signers
@@ -135,9 +158,17 @@ def _signers(settings: Settings) -> dict[BrandId, Signer]:
 @asynccontextmanager
 async def _downstream(relay: RelaySettings) -> AsyncIterator[Downstream]:
     target = Target.parse(relay.downstream, user=relay.downstream_user, password=relay.downstream_password)
-    verifying = ssl.create_default_context(cafile=relay.downstream_ca_file) if relay.downstream_ca_file else None
-    async with Downstream(target, hostname=relay.hostname, size=relay.downstream_connections, verifying=verifying) as downstream:
+    async with Downstream(target, hostname=relay.hostname, size=relay.downstream_connections, verifying=_verifying(relay)) as downstream:
         yield downstream
+
+
+def _verifying(relay: RelaySettings) -> ssl.SSLContext | None:
+    if relay.downstream_ca_file is None:
+        return None
+    try:
+        return ssl.create_default_context(cafile=relay.downstream_ca_file)
+    except OSError as exc:
+        raise Misconfigured([f"relay.downstream_ca_file: {relay.downstream_ca_file}: {exc}"]) from exc
 
 
 @asynccontextmanager
@@ -168,15 +199,15 @@ def _refuse_own_address(relay: RelaySettings) -> None:
         raise Misconfigured([f"relay.downstream: {relay.downstream} is the relay itself"])
 
 
-def _server_tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
-    if certificate is None:
+def _server_tls(relay: RelaySettings) -> ssl.SSLContext | None:
+    if relay.tls_cert_file is None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        context.load_cert_chain(certificate, key)
+        context.load_cert_chain(relay.tls_cert_file, relay.tls_key_file)
     except OSError as exc:
-        raise Misconfigured([f"relay.tls_cert_file: {certificate}: {exc}"]) from exc
+        raise Misconfigured([f"relay.tls_cert_file: {relay.tls_cert_file}, {relay.tls_key_file}: {exc}"]) from exc
     return context
 
 
@@ -193,5 +224,7 @@ async def _health(address: str, checks: dict[str, Check]) -> AsyncIterator[None]
 async def _serve_mailbox(settings: Settings) -> None:
     log = logs.logger("downstream")
     server = asyncio.create_task(serve_maildir(settings.mailbox.listen, settings.mailbox.maildir, log=log))
-    await web_side.stopped()
-    await web_side.cancelled(server)
+    stopping = asyncio.create_task(web_side.stopped())
+    await asyncio.wait({server, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    await web_side.cancelled(stopping)
+    await web_side.cancelled(server)  # raises what it ended with, when it ended by itself

@@ -1,10 +1,12 @@
 """`signoff keys`: the keyring, DKIM keys and password hashes."""
 
+import base64
 import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from app.cli.output import show
 from app.core.errors import Conflict, Misconfigured
@@ -55,11 +57,14 @@ def list_keys(
 
 @commands.command()
 def dkim(path: Annotated[Path, typer.Argument(help="where to put the private key (PEM)")]) -> None:
-    """Make a DKIM key (RSA 2048). `signoff config dns` prints the record to publish."""
+    """Make a DKIM key (RSA 2048) and print the record to publish for it."""
     if path.exists():
         raise Conflict(f"{path} exists")
-    keyring_file.write_secret(path, first_run.new_dkim_key())
-    typer.echo(f"Wrote {path}.")
+    pem = first_run.new_dkim_key()
+    keyring_file.write_secret(path, pem)
+    public = load_pem_private_key(pem, password=None).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    record = f"v=DKIM1; k=rsa; p={base64.b64encode(public).decode('ascii')}"
+    typer.echo(f"Wrote {path}. Publish as TXT at <selector>._domainkey.<domain>:\n{record}")
 
 
 def _now_ms() -> int:

@@ -4,6 +4,7 @@ Sources, strongest first: environment (`SIGNOFF_RELAY__DOWNSTREAM`), the same na
 secrets (`SIGNOFF_SECRETS_DIR`, file names like the environment's), the file that `SIGNOFF_CONFIG` names (`signoff.toml` unless said).
 """
 
+import json
 import os
 import tomllib
 from collections.abc import Mapping
@@ -27,7 +28,7 @@ def load() -> Settings:
     Raises Misconfigured with every problem, each as `key: what is wrong and what to write`.
     """
     problems: list[str] = []
-    data = _merged(_config_file(problems), _Environment(Settings)())
+    data = _merged(_config_file(problems), _decoded(_Environment(problems)()))
     if in_development(data) and not problems:
         first_run.prepare(Path(str(data.get("state_dir") or "var")))
     problems += _unknown_names()
@@ -44,32 +45,42 @@ def load() -> Settings:
 class _Environment(EnvSettingsSource):
     """The environment, completed by `_FILE` names and by the directory of secrets."""
 
+    def __init__(self, problems: list[str]) -> None:
+        self._problems = problems
+        super().__init__(Settings)
+
     def _load_env_vars(self) -> Mapping[str, str | None]:
         given = _given()
-        pointers = {name for name in given if _points_to_file(name)}
+        pointers = {name: path for name, path in given.items() if _points_to_file(name)}
         plain = {name: value for name, value in given.items() if name not in pointers}
-        contents = {name.removesuffix("_file"): _secret(given[name]) for name in pointers}
-        return _from_directory(given.get("signoff_secrets_dir")) | contents | plain
+        contents = {name.removesuffix("_file"): self._secret(name, Path(path or "")) for name, path in pointers.items()}
+        return self._from_directory(given.get("signoff_secrets_dir")) | contents | plain
+
+    def _from_directory(self, directory: str | None) -> dict[str, str | None]:
+        if not directory:
+            return {}
+        try:
+            found = [path for path in Path(directory).iterdir() if path.name.upper().startswith(PREFIX) and path.is_file()]
+        except OSError as exc:
+            self._problems.append(f"SIGNOFF_SECRETS_DIR: {exc}")
+            return {}
+        return {path.name.lower(): self._secret(path.name, path) for path in found}
+
+    def _secret(self, name: str, path: Path) -> str | None:
+        try:
+            return path.read_text().rstrip("\n")
+        except (OSError, UnicodeDecodeError) as exc:
+            self._problems.append(f"{name.upper()}: {path}: {exc}")
+            return None
 
 
 def _given() -> dict[str, str | None]:
     return {name.lower(): value for name, value in os.environ.items() if name.upper().startswith(PREFIX)}
 
 
-def _from_directory(directory: str | None) -> dict[str, str | None]:
-    if not directory:
-        return {}
-    found = (path for path in Path(directory).iterdir() if path.name.upper().startswith(PREFIX) and path.is_file())
-    return {path.name.lower(): _secret(str(path)) for path in found}
-
-
 def _points_to_file(name: str) -> bool:
     """Tell whether a name is that of a setting with `_file` behind it, and not itself one, as `keyring_file` is."""
     return name.endswith("_file") and not _is_setting(name)
-
-
-def _secret(path: str | None) -> str:
-    return Path(path or "").read_text().rstrip("\n")
 
 
 def _is_setting(name: str) -> bool:
@@ -91,6 +102,20 @@ def _config_file(problems: list[str]) -> dict[str, object]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
         problems.append(f"SIGNOFF_CONFIG: {path}: {exc}")
         return {}
+
+
+def _decoded(table: Mapping[str, object]) -> dict[str, object]:
+    """Return the environment's values, with JSON objects and arrays read: a brand, or a list of keys, may stand in one variable."""
+    return {key: _decoded(value) if isinstance(value, dict) else _from_json(value) for key, value in table.items()}
+
+
+def _from_json(value: object) -> object:
+    if not isinstance(value, str) or not value.startswith(("{", "[")):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:  # an address such as [::1]:25, or a template
+        return value
 
 
 def _merged(low: Mapping[str, object], high: Mapping[str, object]) -> dict[str, object]:

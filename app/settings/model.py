@@ -18,7 +18,7 @@ from app.core.mail.stamp import MAX_URI_CHARS
 from app.core.model import Brand
 from app.core.token import MIN_TOKEN_CHARS
 from app.settings.brand import BRAND_ID, BrandSettings
-from app.settings.types import Domain, Listed, Listen, Network, PublicUrl, is_public
+from app.settings.types import Domain, ExistingFile, Listed, Listen, Network, PublicUrl, is_public
 
 DEVELOPMENT_TLS_LISTEN = "127.0.0.1:8443"
 MIB = 1024 * 1024
@@ -66,7 +66,7 @@ class RelaySettings(_Section):
     downstream: str = "smtp://127.0.0.1:2527"
     downstream_user: str = ""
     downstream_password: str = ""
-    downstream_ca_file: Path | None = None
+    downstream_ca_file: ExistingFile | None = None
     downstream_connections: Annotated[int, Field(ge=1, le=10_000)] = 50
     trusted_networks: Annotated[tuple[Network, ...], Listed] = ("127.0.0.0/8", "::1/128")
     recipients: Literal["split", "one"] = "split"
@@ -80,8 +80,8 @@ class RelaySettings(_Section):
     long_lines: Literal["accept", "reject"] = "accept"
     foreign_from: Literal["reject", "pass"] = "reject"
     unsigned: Literal["defer", "bare"] = "defer"
-    tls_cert_file: Path | None = None
-    tls_key_file: Path | None = None
+    tls_cert_file: ExistingFile | None = None
+    tls_key_file: ExistingFile | None = None
 
     @field_validator("downstream")
     @classmethod
@@ -90,6 +90,9 @@ class RelaySettings(_Section):
             raise ValueError(f"the URL must begin with one of {', '.join(_DOWNSTREAM_SCHEMES)}")
         if value.startswith("lmtp://"):
             raise ValueError("an LMTP downstream is not available in this version; use smtp:// or smtps://")
+        url = urllib.parse.urlsplit(value)
+        if not url.hostname or url.port == 0:
+            raise ValueError("write it as smtp://host:port, such as smtp://127.0.0.1:25")
         return value
 
     @model_validator(mode="after")
@@ -175,7 +178,7 @@ class Settings(BaseSettings):
             "web": web,
             "mailbox": {"maildir": state / "mailbox"} | _table(data, "mailbox"),
             "relay": {"tls_cert_file": state / "tls/cert.pem", "tls_key_file": state / "tls/key.pem"} | _table(data, "relay"),
-            "brands": data.get("brands") or {"acme": _development_brand(state)},
+            "brands": _development_brands(_table(data, "brands"), state),
         }
 
     @field_validator("public_url")
@@ -220,9 +223,14 @@ def _table(data: Mapping[str, object], key: str) -> dict[str, object]:
     return dict(table) if isinstance(table, dict) else {}
 
 
-def _development_brand(state: Path) -> dict[str, object]:
-    return {
+def _development_brands(given: dict[str, object], state: Path) -> dict[str, object]:
+    """Return the brands with `acme` among them while there is no other; an `acme` without sender domains is the same with changes."""
+    said = _table(given, "acme")
+    if "sender_domains" in said or (given and not said):
+        return given
+    acme = {
         "name": "Acme",
         "sender_domains": ["acme.example"],
         "dkim": [{"domain": "acme.example", "selector": "s1", "key_file": state / "keys/acme-s1.pem"}],
     }
+    return given | {"acme": acme | said}

@@ -3,6 +3,7 @@
 import ipaddress
 import json
 import urllib.parse
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator
@@ -46,6 +47,12 @@ def _network(text: str) -> str:
     return str(ipaddress.ip_network(text.strip(), strict=False))
 
 
+def _existing_file(path: Path) -> Path:
+    if not path.is_file():
+        raise ValueError(f"no such file: {path}")
+    return path
+
+
 def _listed(value: object) -> object:
     """Accept a list also as one comma-separated or JSON string, which is how it stands in the environment."""
     if not isinstance(value, str):
@@ -76,6 +83,7 @@ _PATH_ALPHABET = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 
 Listen = Annotated[str, AfterValidator(_listen)]
 Domain = Annotated[str, AfterValidator(_domain)]
+ExistingFile = Annotated[Path, AfterValidator(_existing_file)]
 Network = Annotated[str, AfterValidator(_network)]
 PublicUrl = Annotated[str, AfterValidator(_public_url)]
 Listed = BeforeValidator(_listed)

@@ -95,7 +95,7 @@ async def test_the_greeting_tells_a_name_and_nothing_else() -> None:
         ("MAIL FROM:<a@b> RET=HDRS", "555 5.5.4"),
         ("MAIL FROM:<a@b> REQUIRETLS", "555 5.5.4"),
         ("MAIL FROM:<a@b> AUTH=<>", "250 2.1.0"),
-        ("MAIL FROM:<ü@b>", "553 5.6.7"),
+        ("MAIL FROM:<ü@b>", "550 5.6.7"),
         ("RCPT TO:<a@b>", "503 5.5.1"),
         ("DATA", "503 5.5.1"),
         ("AUTH PLAIN AGEAYg==", "538 5.7.11"),

@@ -7,7 +7,8 @@
 1. https first, then at most one mailto, nothing after the last `>` (RFC 8058 3.1, RFC 2369 2, catalogue H2).
 2. Folded only at the comma, the URL on the first line, every line at most 500 octets, never an encoded word (H4–H6).
 3. After stamping there is exactly one of each; what came with the mail goes by the brand's policy (H1).
-4. Nothing else changes: added fields stand above, all others keep bytes and order (H9). Control fields never leave (H20).
+4. Nothing else changes: added fields stand above, all others keep bytes and order (H9). Control fields never leave (H20), and a stamped
+   copy, which is one recipient's alone, does not tell of the blind ones (H11).
 
 List-Unsubscribe-Post promises a signature over both fields (RFC 8058 4): the caller signs, or asks with `one_click=False` (H3).
 """
@@ -24,6 +25,7 @@ from app.core.model import ExistingHeader
 LIST_UNSUBSCRIBE = b"list-unsubscribe"
 LIST_UNSUBSCRIBE_POST = b"list-unsubscribe-post"
 STAMPED = frozenset((LIST_UNSUBSCRIBE, LIST_UNSUBSCRIBE_POST))
+_BLIND = frozenset((b"bcc",))
 
 MAX_URI_CHARS = 250
 MAX_LINE_OCTETS = 500
@@ -87,7 +89,7 @@ def stamp_fields(links: Links) -> tuple[bytes, ...]:
 
 
 def prepare(message: Message, *, existing: ExistingHeader, date: bytes, message_id: bytes) -> Base:
-    """Return what all copies of a mail to be stamped share: control fields dropped, Date and Message-ID added where missing.
+    """Return what all copies of a mail to be stamped share: control fields and Bcc dropped, Date and Message-ID added where missing.
 
     `date` and `message_id` are field values (RFC 6409 8, catalogue D3). Raises RuleViolation when the mail has List-Unsubscribe fields and
     the brand's policy is to reject them.
@@ -96,7 +98,8 @@ def prepare(message: Message, *, existing: ExistingHeader, date: bytes, message_
     if existing is ExistingHeader.REJECT and not STAMPED.isdisjoint(names):
         raise RuleViolation("the mail already has a List-Unsubscribe field")
     keeps_theirs = existing is ExistingHeader.KEEP and LIST_UNSUBSCRIBE in names
-    fields, kept = _without(message, _control_names(names) if keeps_theirs else _control_names(names) | STAMPED)
+    dropped = _control_names(names) | _BLIND
+    fields, kept = _without(message, dropped if keeps_theirs else dropped | STAMPED)
     added = [_made(name, value) for name, value in ((b"Date", date), (b"Message-ID", message_id)) if name.lower() not in names]
     return Base(
         fields=(*added, *fields),
