@@ -54,7 +54,7 @@ async def opened_store(settings: Settings, log: Logger, *, patience: float = 0.3
     if embedded:
         await asyncio.to_thread(embedded.ensure)
     store = RedisStore(
-        embedded.url if embedded else str(settings.store.url), durability=Durability(settings.store.durability), timeout=timeout
+        embedded.url if embedded else str(settings.store.url), durability=Durability(settings.store.durability), timeout=patience
     )
     supervisor = asyncio.create_task(embedded.supervise()) if embedded else None
     try:

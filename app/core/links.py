@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from app.core.groups import group_key
 from app.core.mail.stamp import MAX_URI_CHARS, Links
-from app.core.model import Brand, BrandNumber, Campaign, GroupKey, Purpose, Recipient
+from app.core.model import Brand, Campaign, Purpose, Recipient
+from app.core.short_token import ShortMinter
 from app.core.token import Minter, TokenCodec
 
 ONE_CLICK_PATH = "/u"
@@ -20,22 +21,18 @@ class CopyLinks:
 
     _prefix: str
     _minter: Minter
-    _codec: TokenCodec
+    _short: ShortMinter | None  # None while nothing listens for mail-to unsubscribes
     _inbox_domain: str
-    _brand: BrandNumber
-    _groups: tuple[GroupKey, ...]
-    _at_ms: int
 
     def for_copy(self, recipient: Recipient) -> Links:
         """Return the links of one recipient's copy."""
         token = self._minter.mint(address=recipient.address, digest=recipient.digest)
-        mailto = self._mailto(recipient, token) if self._inbox_domain else None
+        mailto = self._mailto(self._short, recipient, token) if self._short else None
         return Links(https_uri=self._prefix + token, mailto_uri=mailto, one_click=True)
 
-    def _mailto(self, recipient: Recipient, token: str) -> str:
-        short = self._codec.mint_short(brand=self._brand, digest=recipient.digest, groups=self._groups, at_ms=self._at_ms)
+    def _mailto(self, short: ShortMinter, recipient: Recipient, token: str) -> str:
         identifier = base64.b64encode(recipient.digest.hex().encode()).decode("ascii").replace("=", "%3D")
-        return f"mailto:u-{short}@{self._inbox_domain}?subject={_SUBJECT}{identifier}-{token}"
+        return f"mailto:u-{short.mint(recipient.digest)}@{self._inbox_domain}?subject={_SUBJECT}{identifier}-{token}"
 
 
 # RFC 6068 2: everything but unreserved characters is percent-encoded, a space as %20. What varies needs none: the token is base64url, and
@@ -64,11 +61,8 @@ class LinkMaker:
                 groups=groups,
                 test=campaign.test,
             ),
-            _codec=self.codec,
+            _short=self.codec.short_minter(brand=brand.number, groups=groups, at_ms=at_ms) if self.inbox_domain else None,
             _inbox_domain=self.inbox_domain,
-            _brand=brand.number,
-            _groups=groups,
-            _at_ms=at_ms,
         )
 
 

@@ -13,15 +13,12 @@ The layout of a token, before base64url, big-endian:
     version u8 · key u8 · data centre u8 · brand u16 · SIV 16 bytes · sealed…
     sealed: purpose u8 · flags u8 · day u16 · campaign length u8 · campaign · number of groups u8 · group keys u32… · recipient
 
-The short token of a mail-to local part (case-insensitive, at most 62 characters, T6) is base32 of
-
-    version u8 · key u8 · brand u16 · recipient digest 10 bytes · number of groups u8 · group keys u32… · MAC 10 bytes
+The short token of a mail-to local part is in `app.core.short_token`.
 """
 
 import base64
 import binascii
 import hashlib
-import hmac
 import re
 import struct
 import urllib.parse
@@ -35,7 +32,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from app.core import address as addresses
 from app.core.errors import RuleViolation, TokenMalformed, TokenPurposeWrong, TokenTagInvalid
 from app.core.keyring import Keyring, MasterKey, derive
-from app.core.model import DIGEST_BYTES, NO_CAMPAIGN, BrandNumber, CampaignId, Claims, GroupKey, Purpose, RecipientDigest
+from app.core.model import NO_CAMPAIGN, BrandNumber, CampaignId, Claims, GroupKey, Purpose, RecipientDigest
+from app.core.short_token import ShortMinter, open_short
 
 MIN_TOKEN_CHARS = 120  # below it there is no room for a digest, a campaign and a handful of groups
 MAX_TOKEN_CHARS = 168  # leaves 82 of the 250 characters of a URL to its host and path
@@ -43,11 +41,8 @@ MAX_TOKEN_CHARS = 168  # leaves 82 of the 250 characters of a URL to its host an
 _VERSION = 1
 _HEADER = struct.Struct(">BBBH")
 _SEALED_HEAD = struct.Struct(">BBHB")
-_SHORT_HEAD = struct.Struct(">BBH10sB")
 _SIV_BYTES = 16
-_MAC_BYTES = 10
 _CAMPAIGN_HASH_BYTES = 12
-_MAX_SHORT_GROUPS = 2  # 62 characters of base32 hold 38 bytes
 _TEST, _DIGEST_ONLY, _CAMPAIGN_HASHED = 1, 2, 4
 _MAX_RAW_CHARS = 2048
 _ALPHABET = re.compile(r"[A-Za-z0-9_-]+")
@@ -146,30 +141,13 @@ class TokenCodec:
             raise TokenPurposeWrong("a genuine token of another purpose")
         return self._claims(plain, key_id=key_id, data_centre=data_centre, brand=BrandNumber(brand))
 
-    def mint_short(self, *, brand: BrandNumber, digest: RecipientDigest, groups: Sequence[GroupKey], at_ms: int) -> str:
-        """Return the token for a mail-to local part, lower-case base32 of at most 62 characters (RFC 5321 4.5.3.1.1, catalogue T6).
-
-        More groups than fit mean all mail: who writes to leave and can no longer be asked what, leaves.
-        """
-        scope = tuple(groups) if len(groups) <= _MAX_SHORT_GROUPS else ()
-        key = self._keyring.minting_key(at_ms)
-        body = _SHORT_HEAD.pack(_VERSION, key.id, brand, digest, len(scope)) + struct.pack(f">{len(scope)}I", *scope)
-        return base64.b32encode(body + _short_mac(key.secret, brand, body)).decode("ascii").rstrip("=").lower()
+    def short_minter(self, *, brand: BrandNumber, groups: Sequence[GroupKey], at_ms: int) -> ShortMinter:
+        """Return the minter of one message's mail-to tokens. Raises SignerUnavailable when no key may mint yet."""
+        return ShortMinter.of(self._keyring, brand=brand, groups=groups, at_ms=at_ms)
 
     def open_short(self, text: str) -> tuple[BrandNumber, RecipientDigest, tuple[GroupKey, ...]]:
-        """Return brand, recipient digest and groups of a short token in any case. Raises as `open` does."""
-        try:
-            raw = base64.b32decode(text.upper() + "=" * (-len(text) % 8))
-            _, key_id, brand, digest, count = _SHORT_HEAD.unpack_from(raw)
-        except (binascii.Error, struct.error, ValueError) as exc:
-            raise TokenMalformed("not a short token") from exc
-        body, mac = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
-        if len(body) != _SHORT_HEAD.size + 4 * count:
-            raise TokenMalformed("not a short token")
-        if not hmac.compare_digest(mac, _short_mac(self._keyring.opening_key(key_id).secret, brand, body)):
-            raise TokenTagInvalid("the seal does not verify")
-        groups = struct.unpack_from(f">{count}I", body, _SHORT_HEAD.size)
-        return BrandNumber(brand), RecipientDigest(digest), tuple(GroupKey(group) for group in groups)
+        """Return brand, recipient digest and groups of a mail-to token in any case. Raises as `open` does."""
+        return open_short(self._keyring, text)
 
     def seal_address(self, address: str, *, brand: BrandNumber, at_ms: int) -> bytes:
         """Return the address sealed for the store: key id, then AES-SIV. What an event or an export may later need in clear."""
@@ -216,10 +194,6 @@ def _sealer(secret: bytes, brand: BrandNumber) -> AESSIV:
     return AESSIV(derive(secret, b"signoff token", brand, 64))
 
 
-def _short_mac(secret: bytes, brand: BrandNumber, body: bytes) -> bytes:
-    return hmac.digest(derive(secret, b"signoff mailto", brand), body, "sha256")[:_MAC_BYTES]
-
-
 def _cleaned(text: str) -> str:
     if len(text) > _MAX_RAW_CHARS:
         raise TokenMalformed("longer than any token")
@@ -242,6 +216,3 @@ def _from_base64(text: str) -> bytes:
     if spare and text[-1] not in _LAST_CHARACTERS[spare]:
         raise TokenMalformed("not the canonical spelling")
     return binascii.a2b_base64(text.translate(_TO_STANDARD) + "=" * (-len(text) % 4))
-
-
-assert _SHORT_HEAD.size == 5 + DIGEST_BYTES  # noqa: S101 - the layout above and the digest's size must agree

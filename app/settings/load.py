@@ -105,16 +105,16 @@ def _config_file(problems: list[str]) -> dict[str, object]:
 
 
 def _decoded(table: Mapping[str, object]) -> dict[str, object]:
-    """Return the environment's values, with JSON objects and arrays read: a brand, or a list of keys, may stand in one variable."""
+    """Return the environment's values with JSON read: a brand, or the list of its DKIM keys, may stand in one variable."""
     return {key: _decoded(value) if isinstance(value, dict) else _from_json(value) for key, value in table.items()}
 
 
 def _from_json(value: object) -> object:
-    if not isinstance(value, str) or not value.startswith(("{", "[")):
+    if not isinstance(value, str) or not value.startswith(("{", "[{")):
         return value
     try:
         return json.loads(value)
-    except ValueError:  # an address such as [::1]:25, or a template
+    except ValueError:  # a template, such as {{UserAttribute[…]}}
         return value
 
 
