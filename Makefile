@@ -62,6 +62,6 @@ define install
 		$(PYTHON) -m pip --version >/dev/null 2>&1 || { rm -rf $(VENV); echo "This python3 has no pip. Install it once: apt-get install python3-venv (or python3-pip)" >&2; exit 1; }; \
 		pip="$(PYTHON) -m pip --python $(BIN)/python"; \
 	fi; \
-	$$pip install -q --disable-pip-version-check --require-hashes -r $(1) && \
+	$$pip install -q --disable-pip-version-check --use-pep517 --require-hashes -r $(1) && \
 	$$pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 endef

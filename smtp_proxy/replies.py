@@ -111,6 +111,7 @@ TOO_MANY_COMMANDS = Reply(421, "4.7.0", "Too many commands in one connection")
 TOO_MANY_BAD_COMMANDS = Reply(421, "4.7.0", "Too many bad commands")
 TOO_MANY_BAD_LOGINS = Reply(421, "4.7.0", "Too many failed authentications")
 TOO_SLOW = Reply(421, "4.4.2", "Timeout, closing the connection")
+END_IN_DOUBT = Reply(421, "4.7.0", "Closing the connection after a bare CR, LF or NUL")
 SHUTTING_DOWN = Reply(421, "4.3.2", "Service is shutting down, try again later")
 
 SMTP_REPLY: Mapping[type[errors.SignoffError], Reply] = MappingProxyType(

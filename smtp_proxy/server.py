@@ -127,6 +127,10 @@ class Session(Introduction):
         self._submission = None
         if refusal is not None:
             self._terms.log.info(LogEvent.MESSAGE_REFUSED, peer=self._peer, reply=str(refusal))
+            if refusal is replies.CONTENT_MALFORMED:
+                # Where the client saw its message end is in doubt, so nothing it sent behind it may be read as commands (catalogue S1).
+                self.say(refusal)
+                raise Farewell(replies.END_IN_DOUBT)
             return refusal
         envelope = Envelope(
             id=self._terms.new_id(),

@@ -51,6 +51,7 @@ async def _serve_relay(settings: Settings) -> None:
     log = logs.logger("relay")
     relay = settings.relay
     _check(settings)
+    stop = asyncio.create_task(web_side.stopped())  # listens at once: who is stopped while it starts still stops its store
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(web_side.opened_store(settings, log, patience=STATES_SECONDS))
         downstream = await stack.enter_async_context(_downstream(relay))
@@ -70,7 +71,7 @@ async def _serve_relay(settings: Settings) -> None:
         await stack.enter_async_context(_health(relay.health_listen, {"store": store.ping}))
         host, port = await server.start(*split_address(relay.listen))
         log.info(LogEvent.PROCESS_STARTED, listen=f"{host}:{port}", downstream=relay.downstream)
-        await web_side.stopped()
+        await stop
         log.info(LogEvent.PROCESS_STOPPING, connections=server.connections)
         await server.stop(GRACE_SECONDS)
     log.info(LogEvent.PROCESS_STOPPED)
@@ -205,7 +206,7 @@ def _server_tls(relay: RelaySettings) -> ssl.SSLContext | None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        context.load_cert_chain(relay.tls_cert_file, relay.tls_key_file)
+        context.load_cert_chain(relay.tls_cert_file, relay.tls_key_file, password="")  # else an encrypted key asks the terminal
     except OSError as exc:
         raise Misconfigured([f"relay.tls_cert_file: {relay.tls_cert_file}, {relay.tls_key_file}: {exc}"]) from exc
     return context

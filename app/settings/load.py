@@ -54,7 +54,8 @@ class _Environment(EnvSettingsSource):
         pointers = {name: path for name, path in given.items() if _points_to_file(name)}
         plain = {name: value for name, value in given.items() if name not in pointers}
         contents = {name.removesuffix("_file"): self._secret(name, Path(path or "")) for name, path in pointers.items()}
-        return self._from_directory(given.get("signoff_secrets_dir")) | contents | plain
+        secrets = self._from_directory(given.get("signoff_secrets_dir")) | contents
+        return {name: value for name, value in secrets.items() if value is not None} | plain
 
     def _from_directory(self, directory: str | None) -> dict[str, str | None]:
         if not directory:

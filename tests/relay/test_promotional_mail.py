@@ -19,7 +19,7 @@ STAMP = re.compile(rb"List-Unsubscribe: <https://[^\s<>,;\"]+>\r\nList-Unsubscri
 
 
 async def test_the_copy_is_the_mail_below_our_own_fields() -> None:
-    """Catalogue H1, H2, H3, H9, H20, X9: only control fields go, only Received, signature and stamp come."""
+    """Catalogue E12, H1, H2, H3, H9, H20, X9: only control fields go, only Received, signature and stamp come."""
     async with relaying() as relay:
         reply = await relay.relayed(PROMOTIONAL)
 
@@ -75,6 +75,17 @@ async def test_each_recipient_has_a_copy_and_a_token_of_their_own() -> None:
     assert all(dkim.verify(content, dnsfunc=dns) for content in copies.values())
 
 
+async def test_no_copy_tells_of_the_blind_recipients() -> None:
+    """Catalogue H11: no Bcc field leaves."""
+    async with relaying() as relay:
+        await relay.relayed(b"bCC: c@example.net,\r\n d@example.net\r\n" + PROMOTIONAL, "ann@example.net", "c@example.net")
+
+    heads = {copy.recipients: copy.content.partition(b"\tfor <")[2].partition(b">")[2].lower() for copy in relay.sink.received}
+    assert len(heads) == 2
+    assert not any(word in head for head in heads.values() for word in (b"bcc:", b"c@example.net", b"d@example.net"))
+    assert all(dkim.verify(copy.content, dnsfunc=dns) for copy in relay.sink.received)
+
+
 async def test_sixty_recipients_get_sixty_tokens() -> None:
     """Catalogue H11."""
     recipients = tuple(f"user{n}@example.net" for n in range(60))
@@ -85,7 +96,7 @@ async def test_sixty_recipients_get_sixty_tokens() -> None:
 
 
 async def test_who_has_left_gets_no_copy_and_the_upstream_hears_250() -> None:
-    """Catalogue Q1: the next mail is not sent."""
+    """Catalogue Q1, X17: the next mail is not sent."""
     async with relaying() as relay:
         await relay.leave("ANN@example.net")
         reply = await relay.relayed(PROMOTIONAL, "ann@example.net", "bob@example.net")
@@ -163,6 +174,20 @@ async def test_a_brand_that_manages_nothing_is_signed_and_not_stamped() -> None:
 
     copy = relay.sink.received[0].content
     assert b"List-Unsubscribe:" not in copy
+    assert dkim.verify(copy, dnsfunc=dns)
+
+
+async def test_a_brand_that_manages_nothing_keeps_the_links_that_came() -> None:
+    """Catalogue H3, H13: there is nothing of ours to replace them with, so they are signed as they are."""
+    theirs = b"List-Unsubscribe: <https://acme.example/u?id=1>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
+    async with relaying(replace(ACME, management=Management.NONE)) as relay:
+        await relay.relayed(theirs + PROMOTIONAL)
+
+    copy = relay.sink.received[0].content
+    covered = re.search(rb"h=([^;]+)", copy)
+    assert covered is not None
+    assert copy.count(theirs) == copy.count(b"List-Unsubscribe:") == 1
+    assert b"list-unsubscribe-post" in covered[1]
     assert dkim.verify(copy, dnsfunc=dns)
 
 

@@ -108,6 +108,50 @@ def test_a_secret_comes_from_a_file_or_a_directory(empty_machine: Path, monkeypa
     assert settings.relay.downstream_password == "hush"
 
 
+def test_secrets_that_cannot_be_read_are_problems_too(empty_machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGNOFF_RELAY__DOWNSTREAM_PASSWORD_FILE", "/nowhere/password")
+    monkeypatch.setenv("SIGNOFF_SECRETS_DIR", "/nowhere/secrets")
+    monkeypatch.setenv("SIGNOFF_DATA_CENTRE", "0")
+
+    found = {problem.partition(":")[0] for problem in problems()}
+
+    assert {"SIGNOFF_RELAY__DOWNSTREAM_PASSWORD_FILE", "SIGNOFF_SECRETS_DIR", "data_centre"} <= found
+
+
+def test_a_part_of_the_development_brand_can_be_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGNOFF_BRANDS__ACME__ON_SUPPRESSED", "reject")
+
+    acme = load().brands["acme"]
+
+    assert acme.on_suppressed == "reject"
+    assert acme.sender_domains == ("acme.example",)
+    assert acme.dkim[0].selector == "s1"
+
+
+def test_brands_can_stand_in_the_environment_as_json(empty_machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (empty_machine / "shop.pem").write_text("a key")
+    monkeypatch.setenv("SIGNOFF_BRANDS__SHOP", '{"sender_domains": ["shop.example"], "smtp_users": {"ann@shop.example": "scrypt$"}}')
+    monkeypatch.setenv("SIGNOFF_BRANDS__NEWS__SENDER_DOMAINS", "news.example")
+    monkeypatch.setenv("SIGNOFF_BRANDS__NEWS__DKIM", '[{"domain": "news.example", "selector": "s1", "key_file": "shop.pem"}]')
+
+    brands = load().brands
+
+    assert set(brands) == {"shop", "news"}
+    assert brands["shop"].smtp_users == {"ann@shop.example": "scrypt$"}
+    assert brands["news"].dkim[0].key_file == Path("shop.pem")
+
+
+@pytest.mark.parametrize(
+    "url", ["smtp://", "smtp://mail.example.com:99999", "smtp://:25", "smtp://mail.example.com:0", "ftp://mail.example.com"]
+)
+def test_a_downstream_that_names_no_server_is_refused_with_all_the_rest(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGNOFF_RELAY__DOWNSTREAM", url)
+    monkeypatch.setenv("SIGNOFF_RELAY__DOWNSTREAM_CA_FILE", "nowhere.pem")
+    monkeypatch.setenv("SIGNOFF_RELAY__LISTEN", "nonsense")
+
+    assert {problem.partition(": ")[0] for problem in problems()} == {"relay.downstream", "relay.downstream_ca_file", "relay.listen"}
+
+
 def test_every_problem_is_reported_at_once_by_its_key(empty_machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Catalogue H8."""
     (empty_machine / "signoff.toml").write_text(

@@ -43,10 +43,25 @@ async def test_nothing_but_crlf_dot_crlf_ends_a_message_and_what_looks_like_it_i
         await upstream.begin()
         await upstream.send(b"Subject: x\r\n\r\nbody" + vector + SMUGGLED + END)
         answer = await upstream.reply()
-        after = await upstream.say("NOOP")
+        after = await upstream.rest()
 
     assert answer.startswith("550 5.6.0")
-    assert "250 2.0.0 OK" == after
+    assert after.startswith(b"421 4.7.0 ")
+    assert after.count(b"\r\n") == 1
+    assert [] == handler.envelopes
+
+
+async def test_a_bare_cr_before_the_true_end_lets_nothing_behind_it_through() -> None:
+    """Catalogue S1: `\\r\\r\\n.\\r\\n` does end the data, and a peer that read it otherwise must not smuggle a mail by it."""
+    handler = Recorder()
+
+    async with listening(handler) as (_, port), connected(port) as upstream:
+        await upstream.begin()
+        await upstream.send(b"Subject: x\r\n\r\nbody\r\r\n.\r\n" + SMUGGLED + END)
+        answers = await upstream.rest()
+
+    assert answers.startswith(b"550 5.6.0 ")
+    assert answers.count(b"\r\n") == 2
     assert [] == handler.envelopes
 
 

@@ -94,6 +94,23 @@ async def test_content_that_trickles_in_does_not_keep_the_connection_and_its_mem
     assert [] == handler.envelopes
 
 
+async def test_a_slow_command_takes_nothing_from_the_time_of_the_content() -> None:
+    """Catalogue S16: after the 354 the client has `data_seconds`, however long it thought before DATA."""
+    handler = Recorder()
+    limits = Limits(idle_seconds=1.0, data_seconds=30)
+
+    async with listening(handler, limits=limits) as (_, port), connected(port) as upstream:
+        await upstream.say("MAIL FROM:<a@acme.example>")
+        await upstream.say("RCPT TO:<b@x.example>")
+        await asyncio.sleep(0.6)
+        await upstream.say("DATA")
+        await asyncio.sleep(0.9)
+        await upstream.send(b"Subject: x\r\n\r\n" + END)
+        answer = await upstream.reply()
+
+    assert answer.startswith("250 2.0.0")
+
+
 async def test_a_client_is_not_idle_while_its_mail_is_handed_on() -> None:
     async def slow(_: Envelope) -> Reply:
         await asyncio.sleep(0.3)
