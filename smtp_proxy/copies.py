@@ -11,6 +11,7 @@ from app.core.mail.stamp import Base
 from app.core.model import Recipient
 from app.observe import metrics
 from smtp_proxy.signing import Prepared
+from smtp_proxy.signing_thread import SigningThread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +23,7 @@ class CopyMaker:
     links: CopyLinks | None = None
     signature: Prepared | None = None
 
-    def head(self, recipient: Recipient) -> bytes:
+    async def head(self, recipient: Recipient, signing: SigningThread) -> bytes:
         """Return the complete header block of one recipient's copy, with its blank line."""
         before, behind = self.received
         received = before + recipient.address.encode() + behind
@@ -30,7 +31,11 @@ class CopyMaker:
             return self.base.head(received)
         started = perf_counter()
         stamped = self._stamp(recipient)
-        head = self.base.head(received, self.signature.sign(stamped) if self.signature else b"", *stamped)
+        signature = b""
+        if self.signature:
+            pending = self.signature.pending(stamped)
+            signature = pending.complete(await signing.sign(pending.digests))
+        head = self.base.head(received, signature, *stamped)
         metrics.STAMP_SECONDS.observe(perf_counter() - started)
         return head
 

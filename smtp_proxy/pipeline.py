@@ -37,6 +37,7 @@ from smtp_proxy.copies import CopyMaker
 from smtp_proxy.downstream import Downstream
 from smtp_proxy.replies import Deferred, Delivered, Outcome, Refused, Reply, Suppressed, combine
 from smtp_proxy.signing import Prepared, Signer
+from smtp_proxy.signing_thread import SigningThread
 from smtp_proxy.submission import Envelope
 from smtp_proxy.trace import check_loop, received_field, rfc5322_date
 from smtp_proxy.transaction import Buffer, Transaction, WireBody, wire_body
@@ -63,6 +64,7 @@ class Pipeline:
         links: LinkMaker,
         audience: Audience,
         signers: Mapping[BrandId, Signer],
+        signing: SigningThread,
         downstream: Downstream,
         policy: Policy,
         clock: Callable[[], int],
@@ -73,6 +75,7 @@ class Pipeline:
         self._links = links
         self._audience = audience
         self._signers = signers
+        self._signing = signing
         self._downstream = downstream
         self._policy = policy
         self._clock = clock
@@ -180,7 +183,7 @@ class Pipeline:
                 Transaction(
                     sender=envelope.sender,
                     recipient=recipient.address,
-                    head=maker.head(recipient),
+                    head=await maker.head(recipient, self._signing),
                     body=body,
                     body_8bit=envelope.body_8bit,
                     smtputf8=envelope.smtputf8,

@@ -15,6 +15,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa, utils
@@ -144,10 +145,16 @@ class Prepared:
 
         `stamped` holds the copy's own raw fields: List-Unsubscribe and List-Unsubscribe-Post, or none.
         """
+        pending = self.pending(stamped)
+        return pending.complete([key.sign(digest) for key, digest in pending.digests])
+
+    def pending(self, stamped: Sequence[bytes]) -> "Pending":
+        """Return what is left to sign of one copy, for a caller that signs elsewhere."""
         fields = [Field(raw.partition(b":")[0].lower(), raw) for raw in stamped]
         shared = self._hasher.copy()
         shared.update(dkim.relaxed(fields))
-        return b"".join([_signed(key, text, shared.copy()) for key, text in self._texts_for(tuple([name for name, _ in fields]))])
+        texts = self._texts_for(tuple([name for name, _ in fields]))
+        return Pending([text for _, text in texts], [(key, _digest(text, shared)) for key, text in texts])
 
     def _texts_for(self, stamped: tuple[bytes, ...]) -> list[tuple[SigningKey, dkim.SignatureText]]:
         """Return the signature fields for copies that carry fields of these names: the same for every copy, as a rule."""
@@ -163,9 +170,21 @@ class Prepared:
         return dkim.signature_text(key.tags, names, timestamp=self._timestamp, body_hash=self._body_hash)
 
 
-def _signed(key: SigningKey, text: dkim.SignatureText, hasher: "hashlib._Hash") -> bytes:
+class Pending(NamedTuple):
+    """The signatures of one copy before they are made."""
+
+    texts: Sequence[dkim.SignatureText]
+    digests: Sequence[tuple[SigningKey, bytes]]
+
+    def complete(self, signatures: Sequence[bytes]) -> bytes:
+        """Return the finished field or fields; `signatures` in the order of `digests`."""
+        return b"".join([text.complete(signature) for text, signature in zip(self.texts, signatures, strict=True)])
+
+
+def _digest(text: dkim.SignatureText, shared: "hashlib._Hash") -> bytes:
+    hasher = shared.copy()
     hasher.update(text.canonical)
-    return text.complete(key.sign(hasher.digest()))
+    return hasher.digest()
 
 
 def _keys_of(domain: str, keys: Iterable[DkimKey]) -> tuple[DkimKey, ...]:

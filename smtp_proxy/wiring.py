@@ -5,7 +5,7 @@ import ipaddress
 import secrets
 import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 
 from app import wiring as web_side
 from app.core.errors import DownstreamUnavailable, Misconfigured
@@ -28,6 +28,7 @@ from smtp_proxy.mailbox import serve as serve_maildir
 from smtp_proxy.pipeline import Pipeline, Policy
 from smtp_proxy.session_limits import Limits
 from smtp_proxy.signing import DkimKey, Signer, SigningKey
+from smtp_proxy.signing_thread import SigningThread
 from smtp_proxy.target import Target
 from smtp_proxy.terms import Terms
 
@@ -61,6 +62,7 @@ async def _serve_relay(settings: Settings) -> None:
             links=LinkMaker(codec=web_side.token_codec(settings), public_url=settings.public_url, inbox_domain=settings.inbox.domain),
             audience=Audience(store),
             signers=_signers(settings),
+            signing=stack.enter_context(closing(SigningThread())),
             downstream=downstream,
             policy=_policy(relay),
             clock=web_side.now_ms,

@@ -1,7 +1,7 @@
 """A whole relay in this process: real listener, real pipeline, real downstream client, a real sink; states in the twin."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from itertools import count
 
@@ -17,6 +17,7 @@ from smtp_proxy.connection import Timeouts
 from smtp_proxy.downstream import Downstream
 from smtp_proxy.pipeline import Pipeline, Policy
 from smtp_proxy.signing import DkimKey, Signer
+from smtp_proxy.signing_thread import SigningThread
 from smtp_proxy.target import Target
 from tests.support.dkim_keys import dkim_key
 from tests.support.sink import Sink
@@ -100,11 +101,13 @@ async def relaying(
         peer = await stack.enter_async_context(sink or Sink())
         target = Target.parse(f"smtp://127.0.0.1:{downstream_port or peer.port}?tls=none")
         downstream = await stack.enter_async_context(Downstream(target, hostname="relay.example", timeouts=_TIMEOUTS))
+        signing = stack.enter_context(closing(SigningThread()))
         pipeline = Pipeline(
             brands=Brands(brands),
             links=LinkMaker(codec=codec, public_url="https://unsubscribe.example.com"),
             audience=Audience(states),
             signers={brand.id: Signer((dkim_key(), dkim_key("shop.example")) if keys is None else keys) for brand in brands},
+            signing=signing,
             downstream=downstream,
             policy=policy or Policy(hostname="relay.example"),
             clock=lambda: NOW_MS,
