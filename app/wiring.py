@@ -5,7 +5,7 @@ import ipaddress
 import secrets
 import signal
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 
 from app.core.brands import Brands
@@ -52,7 +52,7 @@ async def opened_store(settings: Settings, log: Logger, *, patience: float = 0.3
     """
     embedded = None if settings.store.url else EmbeddedStore(settings.state_dir / "store")
     if embedded:
-        await asyncio.to_thread(embedded.ensure)
+        await _unless_away(embedded.ensure, log)
     store = RedisStore(
         embedded.url if embedded else str(settings.store.url), durability=Durability(settings.store.durability), timeout=patience
     )
@@ -64,7 +64,15 @@ async def opened_store(settings: Settings, log: Logger, *, patience: float = 0.3
         await store.close()
         if embedded and supervisor:
             await cancelled(supervisor)
-            await asyncio.to_thread(embedded.release)
+            await _unless_away(embedded.release, log)
+
+
+async def _unless_away(call: Callable[[], object], log: Logger) -> None:
+    """Start or end the embedded store: one that hangs keeps no process from starting, nor from an orderly end."""
+    try:
+        await asyncio.to_thread(call)
+    except StoreUnavailable as exc:
+        log.error(LogEvent.STORE_FAILED, reason=str(exc))
 
 
 async def _check(store: RedisStore, settings: Settings, log: Logger) -> None:
@@ -110,7 +118,7 @@ async def _serve_web(settings: Settings) -> None:
             security_contact=settings.web.security_contact,
             trusted_proxies=tuple(ipaddress.ip_network(network) for network in settings.web.trusted_proxies),
         )
-        checks = {"store": store.ping} | ({"spool": spool.rows} if spool else {})
+        checks = {"store": store.ping} | ({"spool": spool.ping} if spool else {})
         await serve(
             public,
             application.admin(checks=checks),

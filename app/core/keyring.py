@@ -53,6 +53,17 @@ class Keyring:
                 return key
         raise SignerUnavailable("the keyring has no primary key that may mint yet")
 
+    def sealing_key(self, at_ms: int) -> MasterKey:
+        """Return the key that seals what we keep: the minting key, or while none may mint the newest that is not revoked.
+
+        A click must not wait for a not-before that lies ahead. Raises SignerUnavailable when every key is revoked.
+        """
+        usable = [key for key in self._keys.values() if key.status is not KeyStatus.REVOKED]
+        due = [key for key in self._primaries if key.not_before_ms <= at_ms]
+        if not usable:
+            raise SignerUnavailable("every key of the keyring is revoked")
+        return due[-1] if due else max(usable, key=lambda key: key.id)
+
     def opening_key(self, key_id: int) -> MasterKey:
         """Return the key with this id. Raises TokenKeyUnknown when it is missing or revoked."""
         key = self._keys.get(key_id)

@@ -151,7 +151,7 @@ class TokenCodec:
 
     def seal_address(self, address: str, *, brand: BrandNumber, at_ms: int) -> bytes:
         """Return the address sealed for the store: key id, then AES-SIV. What an event or an export may later need in clear."""
-        key = self._keyring.minting_key(at_ms)
+        key = self._keyring.sealing_key(at_ms)
         return bytes((key.id,)) + _sealer(key.secret, brand).encrypt(address.encode(), [b"address"])
 
     def unseal_address(self, sealed: bytes, *, brand: BrandNumber) -> str:

@@ -81,5 +81,6 @@ _JSON = (structlog.processors.format_exc_info, _as_json)
 _READABLE = (
     structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=True),
-    structlog.dev.ConsoleRenderer(colors=False),
+    # a traceback without the values of variables: among them are tokens and addresses
+    structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
 )

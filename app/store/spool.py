@@ -101,6 +101,10 @@ class SqliteSpool:
         """Return how many rows wait for the store, adopted ones included."""
         return await self._run(lambda: self._waiting)
 
+    async def ping(self) -> None:
+        """Return when the disk has taken a write just now, which says more than that none was refused yet."""
+        await self._run(self._file.probe)
+
     async def close(self) -> None:
         """Commit what waits, end the thread and release the file."""
         with self._wake:

@@ -92,6 +92,10 @@ class SpoolFile:
             raise sqlite3.OperationalError("no row was written")
         return last - len(statements) + 1
 
+    def probe(self) -> None:
+        """Write and sync one page that means nothing; sqlite3.Error when the disk does not take it."""
+        self.open().execute("PRAGMA user_version = 0")
+
     def confirm(self, rows: Sequence[int], at_ms: int) -> int:
         """Note that the store holds the rows; return how many of them were still waiting."""
         update = "UPDATE spool SET confirmed_ms = ? WHERE confirmed_ms IS NULL AND row IN (SELECT value FROM json_each(?))"

@@ -5,7 +5,6 @@ A path is read with doubled and trailing slashes removed, so no spelling of a ro
 
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -112,6 +111,7 @@ class _Rim:
 
 
 def _canonical(path: str) -> str:
-    if path.startswith(("http://", "https://")):  # RFC 9112 3.2.2: a server must take the absolute form
-        path = urlsplit(path).path
+    scheme, absolute, rest = path.partition("://")
+    if absolute and scheme.lower() in {"http", "https"}:  # RFC 9112 3.2.2: a server must take the absolute form
+        path = rest.partition("/")[2]
     return "/" + "/".join(part for part in path.split("/") if part)

@@ -10,6 +10,8 @@ Hypercorn and its parsers accept more than a public port should. What is refused
 5. An HTTP/2 connection serves `keep_alive_max_requests` requests and survives `MAX_RESETS` streams that were reset or refused; one more
    ends it (CVE-2023-44487, L12). Priority frames are dropped: RFC 9113 5.3.2 retired them, and Hypercorn's tree of them is bounded only
    by an exception. Data for a stream that is already answered is acknowledged and dropped; Hypercorn would end the connection.
+6. A stream that is answered before its request has ended is reset with NO_ERROR, which asks the client to stop sending and to keep the
+   answer (RFC 9113 8.1).
 
 `h11._receivebuffer` is private to h11: the tests over raw sockets notice when a new h11 changes it.
 """
@@ -17,6 +19,7 @@ Hypercorn and its parsers accept more than a public port should. What is refused
 import contextlib
 import functools
 from collections.abc import Iterable
+from typing import Any
 
 import h2.errors
 import h2.events
@@ -165,6 +168,10 @@ class GuardedH2(H2Protocol):
 
     _faults = 0
 
+    def __init__(self, *args: Any) -> None:  # Any: what Hypercorn's constructor takes
+        super().__init__(*args)
+        self._incomplete: set[int] = set()  # streams whose request has not ended
+
     async def initiate(self, headers: list[tuple[bytes, bytes]] | None = None, settings: bytes | None = None) -> None:
         """Announce our settings: no extended CONNECT (RFC 8441), since there is no WebSocket here."""
         without = h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL
@@ -193,6 +200,8 @@ class GuardedH2(H2Protocol):
                 continue
             if isinstance(event, h2.events.StreamReset):
                 await self._count_fault()
+            if isinstance(event, h2.events.StreamReset | h2.events.StreamEnded):
+                self._incomplete.discard(event.stream_id)
             if isinstance(event, h2.events.DataReceived) and event.stream_id not in self.streams:
                 self.connection.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
                 continue
@@ -207,7 +216,16 @@ class GuardedH2(H2Protocol):
         elif fields.get(b":method") == b"CONNECT" or not fields.get(b":path", b"").isascii():
             await self._refuse(request.stream_id, h2.errors.ErrorCodes.PROTOCOL_ERROR)
         else:
+            self._incomplete.add(request.stream_id)
             await super()._create_stream(request)
+
+    async def _send_data(self, stream_id: int) -> None:
+        await super()._send_data(stream_id)
+        if stream_id in self._incomplete and stream_id not in self.stream_buffers:  # the whole answer has left
+            self._incomplete.discard(stream_id)
+            with contextlib.suppress(h2.exceptions.ProtocolError):  # the end of the request has come in the same breath
+                self.connection.reset_stream(stream_id, h2.errors.ErrorCodes.NO_ERROR)
+            await self._flush()
 
     async def _refuse(self, stream_id: int, code: h2.errors.ErrorCodes) -> None:
         with contextlib.suppress(h2.exceptions.StreamClosedError):  # the client has reset it in the same breath

@@ -288,6 +288,26 @@ def test_a_sealed_address_opens_for_its_brand_only() -> None:
         codec().unseal_address(sealed, brand=BrandNumber(8))
 
 
+@pytest.mark.parametrize(
+    "keys",
+    [
+        (master_key(1, KeyStatus.ACTIVE),),
+        (master_key(1, KeyStatus.ACTIVE), master_key(2, not_before_ms=NOON_MS + 1)),
+        (master_key(1, KeyStatus.REVOKED), master_key(2, not_before_ms=NOON_MS + 1)),
+    ],
+)
+def test_an_address_is_sealed_also_while_no_key_may_mint(keys: tuple[MasterKey, ...]) -> None:
+    """Catalogue T3: a click on an old link is saved, whatever the rotation of the keys has come to."""
+    sealed = codec(*keys).seal_address("bob@example.com", brand=BRAND, at_ms=NOON_MS)
+
+    assert codec(*keys).unseal_address(sealed, brand=BRAND) == "bob@example.com"
+
+
+def test_revoked_keys_seal_nothing() -> None:
+    with pytest.raises(SignerUnavailable):
+        codec(master_key(1, KeyStatus.REVOKED)).seal_address("bob@example.com", brand=BRAND, at_ms=NOON_MS)
+
+
 def test_group_keys_are_stable_and_never_stand_for_everything() -> None:
     keys = [group_key(GroupId(f"group {n}")) for n in range(50)]
 

@@ -153,7 +153,13 @@ def test_a_full_disk_refuses_the_click_and_the_spool_recovers_by_itself(tmp_path
         "    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))\n"
         "    for at in range(2, 102):\n"
         "        await append(at)\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (8_192, hard))\n"
+        "    try:\n"
+        "        await spool.ping()\n"
+        "    except SpoolUnavailable:\n"
+        "        refused.append('ping')\n"
         "    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))\n"
+        "    await spool.ping()\n"
         "    for at in range(102, 112):\n"
         "        await append(at)\n"
         "    await spool.close()\n"
@@ -167,6 +173,7 @@ def test_a_full_disk_refuses_the_click_and_the_spool_recovers_by_itself(tmp_path
     with sqlite3.connect(tmp_path / "spool-0.db") as database:
         stored = [decode_statement(packed).at_ms for (packed,) in database.execute("SELECT statement FROM spool")]
     database.close()
+    assert "ping" == refused.pop()
     assert refused
     assert list(range(102, 112)) == taken[-10:]
     assert set(taken) <= set(stored)

@@ -13,6 +13,7 @@ import pytest
 import trustme
 
 from app.web.connection import Limits
+from app.web.endpoints import one_click
 from app.web.guard import MAX_RESETS
 from tests.web.running import QUICK, Site, Wire, running
 
@@ -146,14 +147,48 @@ async def test_data_for_an_answered_stream_does_not_end_the_connection(authority
         client = await Secure(site, authority).h2()
         early = client.open("/robots.txt", method="GET", end=False)
         await client.flush()
-        await client.status(early)
         client.connection.send_data(early, b"x" * 1000, end_stream=False)
+        late = client.connection.data_to_send()
+        await client.status(early)
+        await client.wire.send(late)
         good = client.open(f"/u?qmoe={site.token()}")
         await client.flush()
         status = await client.status(good)
         client.wire.close()
 
     assert "200" == status
+
+
+async def test_a_body_beyond_the_bound_is_answered_and_then_not_wanted(
+    authority: trustme.CA, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Catalogue E11: RFC 9113 8.1."""
+    monkeypatch.setattr(one_click, "MAX_DRAINED_BYTES", 200_000)
+    async with running(certificate_file=certificate) as site:
+        client = await Secure(site, authority).h2()
+        stream = client.open(f"/u?qmoe={site.token()}", end=False)
+        sent = 0
+        while sent <= one_click.MAX_DRAINED_BYTES:
+            room = min(client.connection.local_flow_control_window(stream), client.connection.max_outbound_frame_size)
+            if room == 0:
+                await client.until(h2.events.WindowUpdated)
+                continue
+            client.connection.send_data(stream, b"x" * room)
+            sent += room
+            await client.flush()
+        status = await client.status(stream)
+        ended = await client.until(h2.events.StreamEnded, stream)
+        reset = await client.until(h2.events.StreamReset, stream)
+        further = client.open("/robots.txt", method="GET")
+        await client.flush()
+        other = await client.status(further)
+        client.wire.close()
+
+        assert "200" == status == other
+        assert ended is not None
+        assert isinstance(reset, h2.events.StreamReset)
+        assert h2.errors.ErrorCodes.NO_ERROR == reset.error_code
+        assert await site.left()
 
 
 async def test_a_flood_of_resets_ends_its_connection_and_nobody_else_waits(authority: trustme.CA, certificate: Path) -> None:

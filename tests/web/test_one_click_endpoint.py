@@ -81,7 +81,8 @@ async def test_a_client_that_expects_100_continue_is_told_to_continue(site: Site
 
 @pytest.mark.parametrize(
     "target", ["/u?qmoe={}", "/u/?qmoe={}", "//u?qmoe={}", "/u/{}", "/u/{}/", "//u/{}", "/u?utm_source=x&qmoe={}&utm=1", "/u?QMOE={}",
-               "/u?utm=1&amp;qmoe={}", "/u?qmoe%3D{}", "/u?qmoe={}%3E", "/u?qmoe=%20{}.", "http://unsubscribe.example.com/u?qmoe={}"]
+               "/u?utm=1&amp;qmoe={}", "/u?qmoe%3D{}", "/u?qmoe={}%3E", "/u?qmoe=%20{}.", "http://unsubscribe.example.com/u?qmoe={}",
+               "HTTPS://unsubscribe.example.com/u?qmoe={}", "http://[broken/u?qmoe={}"]
 )  # fmt: skip
 async def test_every_spelling_of_the_url_unsubscribes_without_a_redirect(site: Site, target: str) -> None:
     """Catalogue E5, T11."""
