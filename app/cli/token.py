@@ -1,7 +1,6 @@
 """`signoff token`: open a qmoe, or mint one by hand."""
 
 import datetime
-import time
 from typing import Annotated
 
 import typer
@@ -28,11 +27,12 @@ def open_token(
 
 
 @commands.command()
-def mint(
+def mint(  # noqa: PLR0913, PLR0917 - the options of a command
     address: Annotated[str, typer.Argument(help="the recipient")],
     brand: Annotated[str, typer.Option(help="the brand's id")] = "acme",
     campaign: Annotated[str, typer.Option(help="the campaign's id")] = "",
     purpose: Annotated[str, typer.Option(help="one_click, callback or probe")] = "one_click",
+    test: Annotated[bool, typer.Option("--test", help="a token of a test send: it works, and saves nothing")] = False,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Mint a working token and print it with its one-click URL."""
@@ -41,7 +41,7 @@ def mint(
     settings = load()
     codec = wiring.token_codec(settings)
     number = wiring.brands(settings).by_id(BrandId(brand)).number
-    minter = codec.minter(brand=number, purpose=Purpose[purpose.upper()], at_ms=time.time_ns() // 1_000_000, campaign=CampaignId(campaign))
+    minter = codec.minter(brand=number, purpose=Purpose[purpose.upper()], at_ms=wiring.now_ms(), campaign=CampaignId(campaign), test=test)
     token = minter.mint(address=address, digest=codec.digest(address, brand=number))
     show([{"token": token, "url": one_click_prefix(settings.public_url) + token}], as_json=as_json)
 

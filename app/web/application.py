@@ -75,6 +75,7 @@ class _Rim:
 
     def __init__(self, routes: Sequence[Route], pages: Pages | None) -> None:
         self._router = Router(routes, redirect_slashes=False)
+        self._exact = {route.path: route for route in routes if not route.param_convertors}  # found without trying patterns in turn
         self._pages = pages
         self._log = logger("web")
 
@@ -86,7 +87,8 @@ class _Rim:
             scope["path"] = _canonical(path)
         scope["app"] = self  # tells the router to raise what it does not find
         try:
-            await self._router(scope, receive, send)
+            route = self._exact.get(scope["path"])
+            await (route.handle if route else self._router)(scope, receive, send)
         except HTTPException as exc:
             await self._of_router(scope, exc)(scope, receive, send)
         except SignoffError as exc:
