@@ -61,10 +61,10 @@ class Row:
 class Relay:
     """The parts that a copy passes through, wired as the relay has them."""
 
-    def __init__(self, private: rsa.RSAPrivateKey, *, mode: BodyMode = BodyMode.SIMPLE, second: bool = False) -> None:
+    def __init__(self, private: rsa.RSAPrivateKey, *, mode: BodyMode = BodyMode.SIMPLE, second: bool = False, inbox: str = "") -> None:
         keyring = Keyring(keys=[MasterKey(id=1, secret=_SECRET, status=KeyStatus.PRIMARY)], pepper=_SECRET)
         self._codec = TokenCodec(keyring=keyring, data_centre=1)
-        self._links = LinkMaker(codec=self._codec, public_url="https://unsubscribe.example.com", inbox_domain="in.example.com")
+        self._links = LinkMaker(codec=self._codec, public_url="https://unsubscribe.example.com", inbox_domain=inbox)
         self._brand = Brand(id=BrandId("acme"), number=BrandNumber(1), name="Acme", sender_domains=frozenset({"acme.example"}))
         self._mode = mode
         keys = [SigningKey(private), *([SigningKey(ed25519.Ed25519PrivateKey.generate())] if second else [])]
@@ -111,6 +111,7 @@ def workloads() -> dict[str, tuple[Callable[[], object], int]]:
     pem = private.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
     digest, scheme, hashed = bytes(32), padding.PKCS1v15(), utils.Prehashed(SHA256())
     simple, relaxed, dual = Relay(private), Relay(private, mode=BodyMode.RELAXED), Relay(private, second=True)
+    both = Relay(private, inbox="in.example.com")
     small, medium, large = mail_of(10_240), mail_of(102_400), mail_of(1_048_576)
     base, prepared, campaign = simple.prepare(parse(small))
     links = simple.links(campaign)
@@ -128,6 +129,7 @@ def workloads() -> dict[str, tuple[Callable[[], object], int]]:
     return {
         BARE: (lambda: private.sign(digest, scheme, hashed), 4),
         "10 KB, one recipient": (lambda: simple.one_recipient(small), 4),
+        "10 KB, one recipient, with a mailto too": (lambda: both.one_recipient(small), 4),
         "10 KB, one recipient, without tokens": (lambda: simple.one_recipient(small, fixed), 4),
         "10 KB, one recipient, relaxed body": (lambda: relaxed.one_recipient(small), 4),
         "10 KB, one recipient, ed25519 as second signature": (lambda: dual.one_recipient(small), 4),

@@ -96,14 +96,12 @@ def _answers(url: str) -> bool:
 
 def _banner(settings: Settings) -> str:
     state = settings.state_dir
-    return f"""
-[bold]Signoff is up.[/bold]  Ctrl-C stops it.
-
-  send mail to    smtp://{settings.relay.listen}         From: anybody@acme.example
-  it arrives in   {settings.mailbox.maildir}                  a Maildir, stamped and signed
-  clicks go to    {settings.public_url}      also http://{settings.web.listen}
-  health, metrics http://{settings.web.admin_listen}/readyz   /metrics, and http://{settings.relay.health_listen}/metrics
-  made here       {state}/keys, {state}/tls           keyring, DKIM key, certificate, admin API key
-
-  Try it: [bold]make demo[/bold] in another terminal.
-"""
+    rows = (
+        ("send mail to", f"smtp://{settings.relay.listen}", "From: anybody@acme.example"),
+        ("it arrives in", str(settings.mailbox.maildir), "a Maildir, stamped and signed"),
+        ("clicks go to", settings.public_url, f"also http://{settings.web.listen}"),
+        ("health, metrics", f"http://{settings.web.admin_listen}", f"/readyz and /metrics, also on http://{settings.relay.health_listen}"),
+        ("made here", f"{state}/keys, {state}/tls", "keyring, DKIM key, certificate, admin API key"),
+    )
+    lines = "\n".join(f"  {name:<17}{what:<27}{note}" for name, what, note in rows)
+    return f"\n[bold]Signoff is up.[/bold]  Ctrl-C stops it.\n\n{lines}\n\n  Try it: [bold]make demo[/bold] in another terminal.\n"
