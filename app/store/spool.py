@@ -29,7 +29,6 @@ KEPT_MS = 15 * 60 * 1000
 MAX_FILES = 256
 _MAX_WAITING = 50_000
 _CONFIRM_SECONDS = 0.25  # a confirmation may wait: without it a row is only applied once more
-_GATHER_SECONDS = 0.003  # a commit on the heels of another waits so long for company: under load a third of the CPU went into commits
 _CLEAN_SECONDS = 2.0
 _ADOPT_SECONDS = 10.0
 
@@ -154,20 +153,15 @@ class SqliteSpool:
     # From here on: the writer thread.
 
     def _write(self) -> None:
-        ended = 0.0  # when the last commit did
         while True:
             with self._wake:
                 if not (self._appends or self._jobs or self._closing):
                     self._wake.wait(_CONFIRM_SECONDS)
-            if time.monotonic() - ended < _GATHER_SECONDS:
-                time.sleep(_GATHER_SECONDS)
-            with self._wake:
                 appends, self._appends = self._appends, []
                 jobs, self._jobs = self._jobs, []
                 closing = self._closing
             for start in range(0, len(appends), MAX_INSERT):
                 self._commit(appends[start : start + MAX_INSERT])
-                ended = time.monotonic()
             self._tidy(closing=closing)
             for job in jobs:
                 job()
