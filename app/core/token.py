@@ -48,7 +48,6 @@ _MAX_RAW_CHARS = 2048
 _ALPHABET = re.compile(r"[A-Za-z0-9_-]+")
 # By the number of characters in the last group: those that leave no bit over. One character alone can never end a spelling.
 _LAST_CHARACTERS = {1: "", 2: "AQgw", 3: "AEIMQUYcgkosw048"}
-_TO_STANDARD = str.maketrans("-_", "+/")
 _PURPOSES = tuple(Purpose(bits) for bits in range(sum(Purpose) + 1))
 _NOISE = re.compile(r"[\s\x00-\x1f]+")
 
@@ -171,7 +170,7 @@ class TokenCodec:
         purpose, flags, day, campaign_length = _SEALED_HEAD.unpack_from(plain)
         at = _SEALED_HEAD.size + campaign_length
         name, count = plain[_SEALED_HEAD.size : at], plain[at]
-        groups = struct.unpack_from(f">{count}I", plain, at + 1)
+        groups = struct.unpack_from(f">{count}I", plain, at + 1) if count else ()
         recipient = plain[at + 1 + 4 * count :]
         digest_only = bool(flags & _DIGEST_ONLY)
         address = "" if digest_only else recipient.decode()
@@ -215,4 +214,4 @@ def _from_base64(text: str) -> bytes:
     spare = len(text) % 4
     if spare and text[-1] not in _LAST_CHARACTERS[spare]:
         raise TokenMalformed("not the canonical spelling")
-    return binascii.a2b_base64(text.translate(_TO_STANDARD) + "=" * (-len(text) % 4))
+    return binascii.a2b_base64(text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4))

@@ -9,7 +9,6 @@ spool keeps the decision, without its condition, for a failover.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 
 from app.core.errors import RuleViolation, SpoolUnavailable, StoreUnavailable
 from app.core.model import Acknowledgement, Change, Source, Statement
@@ -40,7 +39,7 @@ class Unsubscribe:
             raise RuleViolation("an import may not resubscribe anybody")
         latest = self._clock() + AHEAD_MS
         if statement.at_ms > latest:
-            statement = replace(statement, at_ms=latest)
+            statement = statement._replace(at_ms=latest)
         try:
             if statement.subscribed and statement.expected_sequence is not None:
                 copies = await self._decide(statement)
@@ -68,7 +67,7 @@ class Unsubscribe:
             return 1
         try:
             async with asyncio.timeout(STORE_SECONDS):
-                row = await self._spool.append(replace(statement, expected_sequence=None))
+                row = await self._spool.append(statement._replace(expected_sequence=None))
         except (SpoolUnavailable, TimeoutError):
             return 1
         self._spool.confirm(row)

@@ -3,7 +3,6 @@
 import itertools
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -50,7 +49,7 @@ async def tell(store: Store, said: Sequence[Statement]) -> Preferences:
     """The preferences of a new recipient who says all this in this order."""
     digest = RecipientDigest(next(_numbers).to_bytes(2, "big") + os.urandom(8))
     for one in said:
-        await store.apply(replace(one, digest=digest))
+        await store.apply(one._replace(digest=digest))
     (found,) = await store.preferences(BRAND, [digest])
     return found
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Protocol
 
 import pytest
@@ -61,7 +60,7 @@ async def test_a_hundred_clicks_at_once_are_acknowledged_and_make_one_event(
     click = make_statement()
     unsubscribe = Unsubscribe(store, spool, clock)
 
-    acknowledged = await asyncio.gather(*(unsubscribe(replace(click, at_ms=1000 + number)) for number in range(100)))
+    acknowledged = await asyncio.gather(*(unsubscribe(click._replace(at_ms=1000 + number)) for number in range(100)))
 
     events = await store.history(click.brand, click.digest)
     assert [Acknowledgement(copies=2)] * 100 == acknowledged
@@ -159,7 +158,7 @@ async def test_a_fresh_resubscribe_is_kept_without_its_condition(store: Switched
 
     kept = [one for _, one in await spool.recent(after=0, limit=10)]
     assert Acknowledgement(copies=2) == acknowledged
-    assert [left, replace(back, expected_sequence=None)] == kept
+    assert [left, back._replace(expected_sequence=None)] == kept
     assert (await state(store, left)).everything.subscribed
 
 
