@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.core.groups import EVERYTHING
-from app.core.model import BrandNumber, GroupKey, Preferences, RecipientDigest, Source, Statement, Subscription
+from app.core.model import NO_CAMPAIGN, BrandNumber, GroupKey, Preferences, RecipientDigest, Source, Statement, Subscription
 from app.store.memory import MemoryStore
 from app.store.redis import RedisStore
 from app.usecases.ports import Store
@@ -26,6 +26,10 @@ statements = st.lists(
         subscribed=st.booleans(),
         source=st.sampled_from(Source),
         at_ms=st.integers(1, 12).map(lambda step: step * 2**40),  # few times, so that they meet; beyond 32 bits, so that they are kept
+        campaign=st.just(NO_CAMPAIGN),
+        key_id=st.just(1),
+        sealed_address=st.just(b""),
+        expected_sequence=st.none(),
     ),
     min_size=1,
     max_size=8,
