@@ -195,7 +195,7 @@ def load(system: System, script: Path, tokens: Path, seconds: float) -> None:
     requests = int(found(r"(\d+) requests in", output))
     system.requests.append(requests)
     system.rates.append(float(found(r"Requests/sec:\s+([\d.]+)", output)))
-    system.p99.append(found(r"99%\s+(\S+)", output))
+    system.p99.append(found(r"\n +99% +([\d.]+[mu]?s)", output))
     system.cpu.append((cpu_seconds(system.process.pid) - before) / requests * 1e6)
     if system.helper:
         system.helper_cpu.append((cpu_seconds(system.helper) - helper_before) / requests * 1e6)
