@@ -20,6 +20,7 @@ LongLines = Literal["accept", "reject"]
 
 MAX_LINE = 998  # RFC 5322 2.1.1, without CR LF
 _END = b"\r\n.\r\n"
+_CR = 13
 _AFTER_END = len(b".\r\n")
 
 
@@ -52,6 +53,8 @@ class Content:
         buffer = self._buffer
         dot = buffer.find(b"\r\n.", self._checked)
         end = buffer.find(_END, dot) if dot >= 0 else -1
+        if end > 0 and buffer[end - 1] == _CR:
+            self.refusal = CONTENT_MALFORMED  # CR CR LF . CR LF: some see the end here and some do not, so no setting lets it pass
         limit = end + 2 if end >= 0 else len(buffer) - _undecided(buffer)
         if limit > self._checked:
             self._check(limit, stuffed=0 <= dot < limit - 2)

@@ -51,11 +51,12 @@ async def test_nothing_but_crlf_dot_crlf_ends_a_message_and_what_looks_like_it_i
     assert [] == handler.envelopes
 
 
-async def test_a_bare_cr_before_the_true_end_lets_nothing_behind_it_through() -> None:
+@pytest.mark.parametrize("policy", ["reject", "normalise"])
+async def test_a_bare_cr_before_the_true_end_lets_nothing_behind_it_through(policy: str) -> None:
     """Catalogue S1: `\\r\\r\\n.\\r\\n` does end the data, and a peer that read it otherwise must not smuggle a mail by it."""
     handler = Recorder()
 
-    async with listening(handler) as (_, port), connected(port) as upstream:
+    async with listening(handler, line_endings=policy) as (_, port), connected(port) as upstream:
         await upstream.begin()
         await upstream.send(b"Subject: x\r\n\r\nbody\r\r\n.\r\n" + SMUGGLED + END)
         answers = await upstream.rest()
