@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 
 from app.core.brands import Brands
-from app.core.errors import StoreUnavailable
+from app.core.errors import Misconfigured, SpoolUnavailable, StoreUnavailable
 from app.core.links import token_room
 from app.core.token import MAX_TOKEN_CHARS, TokenCodec
 from app.observe import log as logs
@@ -92,11 +92,20 @@ async def _opened_spool(settings: Settings, log: Logger) -> AsyncIterator[Sqlite
         log.warning(LogEvent.CONFIGURATION_WARNING, problem="spool_dir is unset: a click while the store is away is answered 503")
         yield None
         return
-    spool = SqliteSpool(settings.spool_dir)
+    try:
+        spool = SqliteSpool(settings.spool_dir)
+    except Misconfigured as exc:  # a volume that has turned read-only must not take the clicks away that the store could keep
+        log.error(LogEvent.SPOOL_FAILED, reason=str(exc))
+        yield None
+        return
     try:
         yield spool
     finally:
         await spool.close()
+
+
+async def _no_spool() -> None:
+    raise SpoolUnavailable("the spool could not be opened when the process started")
 
 
 async def _serve_web(settings: Settings) -> None:
@@ -118,7 +127,7 @@ async def _serve_web(settings: Settings) -> None:
             security_contact=settings.web.security_contact,
             trusted_proxies=tuple(ipaddress.ip_network(network) for network in settings.web.trusted_proxies),
         )
-        checks = {"store": store.ping} | ({"spool": spool.ping} if spool else {})
+        checks = {"store": store.ping} | ({"spool": spool.ping if spool else _no_spool} if settings.spool_dir else {})
         await serve(
             public,
             application.admin(checks=checks),

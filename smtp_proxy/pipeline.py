@@ -90,9 +90,16 @@ class Pipeline:
         if brand is None:
             return await self._relay_unchanged(envelope, message, brand)
         marking = classify(message, brand.promotional)
+        self._warn_of_what_is_not_obeyed(envelope, message)
         if marking.class_ is MailClass.TRANSACTIONAL:
             return await self._relay_unchanged(envelope, message, brand)
         return await self._relay_promotional(envelope, message, brand, marking)
+
+    def _warn_of_what_is_not_obeyed(self, envelope: Envelope, message: Message) -> None:
+        for field in message.fields:
+            if field.name in _NOT_OBEYED:
+                problem = f"{field.name.decode('ascii')} is removed and not obeyed in this version"
+                self._log.warning(LogEvent.CONFIGURATION_WARNING, id=envelope.id, problem=problem)
 
     def _brand_of(self, message: Message, account: BrandId | None) -> Brand | None:
         try:
@@ -227,4 +234,5 @@ class Pipeline:
 
 
 _OUTCOME_LABELS = {kind: kind.__name__.lower() for kind in (Delivered, Suppressed, Deferred, Refused)}
+_NOT_OBEYED = frozenset((b"x-signoff-require-groups", b"x-signoff-exclude-groups", b"x-signoff-override-opt-out"))
 _NOBODY = RecipientDigest(b"")  # a mail that passes unchanged needs no identity

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from app.core.errors import StoreUnavailable
 from app.core.model import BrandNumber, OnStoreDown, Preferences, RecipientDigest
@@ -96,3 +97,15 @@ async def test_a_brand_may_prefer_to_send_while_the_states_cannot_be_read() -> N
         answer = await relay.relayed(PROMOTIONAL)
 
     assert answer.startswith("250 ")
+
+
+async def test_a_control_field_that_is_not_obeyed_yet_is_removed_and_warned_of() -> None:
+    """Catalogue H20."""
+    with capture_logs() as lines:
+        async with relaying() as relay:
+            answer = await relay.relayed(b"X-Signoff-Exclude-Groups: news\r\n" + PROMOTIONAL)
+
+    warnings = [line["problem"] for line in lines if line["log_level"] == "warning"]
+    assert answer.startswith("250 ")
+    assert b"Exclude" not in relay.sink.received[0].content
+    assert warnings == ["x-signoff-exclude-groups is removed and not obeyed in this version"]
