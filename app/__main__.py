@@ -4,8 +4,6 @@ import typer
 
 from app import wiring
 from app.cli import config, demo, dev, keys, output, recipient, token
-from app.core.errors import SignoffError
-from app.observe import log as logs
 from app.settings.load import load
 
 commands = typer.Typer(
@@ -29,12 +27,8 @@ def web() -> None:
 
 
 def main() -> None:
-    """Run one command; what is wrong is said in one line a problem, never as a traceback."""
-    logs.configure(level="error")  # a command speaks by its output; a serving process sets its own level
-    try:
-        commands()
-    except SignoffError as error:
-        output.fail(error)
+    """Run one command."""
+    output.run(commands)
 
 
 if __name__ == "__main__":

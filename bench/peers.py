@@ -11,42 +11,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.processes import Program, end, find, free_port, listens, tail, wait_until, working_in
+from bench.processes import Program, end, find, listens, tail, wait_until, working_in
+from tests.support.ports import free_port
+from tests.support.postfix import BASE, SERVICES
 
 PROGRAMS = {"postfix": "postfix", "smtp-source": "postfix", "smtp-sink": "postfix", "opendkim": "opendkim"}
 DAEMONS = Path("/usr/lib/postfix/sbin")
 
-_MASTER = """\
-127.0.0.1:{port} inet n - n - - smtpd
-cleanup   unix  n - n - 0 cleanup
-qmgr      unix  n - n 300 1 qmgr
-rewrite   unix  - - n - - trivial-rewrite
-bounce    unix  - - n - 0 bounce
-defer     unix  - - n - 0 bounce
-trace     unix  - - n - 0 bounce
-verify    unix  - - n - 1 verify
-flush     unix  n - n 1000? 0 flush
-proxymap  unix  - - n - - proxymap
-smtp      unix  - - n - - smtp
-relay     unix  - - n - - smtp
-error     unix  - - n - - error
-retry     unix  - - n - - error
-discard   unix  - - n - - discard
-anvil     unix  - - n - 1 anvil
-scache    unix  - - n - 1 scache
-postlog   unix-dgram n - n - 1 postlogd
-"""
-
 # Every limit that would make Postfix wait is lifted: it accepts and delivers as fast as it can.
 _MAIN = """\
-compatibility_level = 3.6
-mail_owner = postfix
-myhostname = postfix.bench.example
-mydestination =
-inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
-mynetworks = 127.0.0.0/8
-smtpd_relay_restrictions = permit_mynetworks, reject
 relayhost = [127.0.0.1]:{sink}
 disable_dns_lookups = yes
 smtpd_peername_lookup = no
@@ -61,10 +34,6 @@ smtpd_client_connection_rate_limit = 0
 smtpd_milters = unix:{milter}
 milter_default_action = tempfail
 daemon_directory = {daemons}
-queue_directory = {queue}
-data_directory = {data}
-maillog_file = {log}
-maillog_file_prefixes = {folder}
 """
 
 _OPENDKIM = """\
@@ -144,7 +113,7 @@ def postfix(folder: Path, name: str, *, sink_port: int, signing: Signing) -> Ite
     folder.chmod(0o755)
     socket = folder / "opendkim.sock"
     with _opendkim(folder, socket, signing) as milter, _master(folder, socket, sink_port) as (pid, port):
-        yield Peer(name=name, port=port, pids=(pid, milter.pid), log=folder / "mail.log", queue=folder / "queue")
+        yield Peer(name=name, port=port, pids=(pid, milter.pid), log=folder / "log", queue=folder / "queue")
 
 
 @contextmanager
@@ -163,14 +132,13 @@ def _opendkim(folder: Path, socket: Path, signing: Signing) -> Iterator[Program]
 @contextmanager
 def _master(folder: Path, milter: Path, sink_port: int) -> Iterator[tuple[int, int]]:
     port = free_port()
-    configuration, queue, data, log = (folder / name for name in ("etc", "queue", "data", "mail.log"))
+    configuration, queue, data = (folder / name for name in ("etc", "queue", "data"))
     for path in (configuration, queue, data):
         path.mkdir()
     shutil.chown(data, "postfix")
     shutil.chown(folder, "root")
-    places = {"sink": sink_port, "milter": milter, "daemons": DAEMONS, "queue": queue, "data": data, "log": log, "folder": folder}
-    (configuration / "main.cf").write_text(_MAIN.format(**places))
-    (configuration / "master.cf").write_text(_MASTER.format(port=port))
+    (configuration / "main.cf").write_text(BASE.format(folder=folder) + _MAIN.format(sink=sink_port, milter=milter, daemons=DAEMONS))
+    (configuration / "master.cf").write_text(f"{SERVICES}127.0.0.1:{port} inet n - n - - smtpd\n")
     try:
         with Program([_path("postfix"), "-c", str(configuration), "start-fg"], log=folder / "postfix.log") as program:
             program.ready(lambda: listens(port))

@@ -38,13 +38,6 @@ def find(program: str) -> str | None:
     return shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 
 
-def free_port() -> int:
-    """Return a loopback port that was free a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-    return port
-
-
 def wait_until(condition: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
     """Return when the condition holds; raise TimeoutError when it does not come to hold."""
     end = time.monotonic() + patience

@@ -25,7 +25,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from app.settings import first_run
 from bench.peers import PROGRAMS, Peer, Signing, postfix, send, sink, wait_drained
-from bench.processes import Program, cpu_ms, end, end_on_sigterm, free_port, listens, need, wait_until, working_in
+from bench.processes import Program, cpu_ms, end, end_on_sigterm, listens, need, wait_until, working_in
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 DOMAIN, SELECTOR = "acme.example", "s1"

@@ -6,8 +6,6 @@ import sys
 import typer
 
 from app.cli import output
-from app.core.errors import SignoffError
-from app.observe import log as logs
 from app.settings.load import load
 from smtp_proxy import wiring
 from smtp_proxy.credentials import hash_password
@@ -35,12 +33,8 @@ def password() -> None:
 
 
 def main() -> None:
-    """Run one command; what is wrong is said in one line a problem, never as a traceback."""
-    logs.configure(level="error")
-    try:
-        commands()
-    except SignoffError as error:
-        output.fail(error)
+    """Run one command."""
+    output.run(commands)
 
 
 if __name__ == "__main__":

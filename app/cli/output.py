@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import NoReturn
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
 from app.core.errors import Misconfigured, SignoffError
+from app.observe import log as logs
 
 
 class Exit(IntEnum):
@@ -40,3 +42,12 @@ def fail(error: SignoffError) -> NoReturn:
         sys.exit(Exit.USAGE)
     print(f"{error.code}: {error}", file=sys.stderr)
     sys.exit(Exit.FINDING)
+
+
+def run(commands: typer.Typer) -> None:
+    """Run one command of a command line; what is wrong is said in one line a problem, never as a traceback."""
+    logs.configure(level="error")  # a command speaks by its output; a serving process sets its own level
+    try:
+        commands()
+    except SignoffError as error:
+        fail(error)

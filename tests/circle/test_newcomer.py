@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.postfix import free_port
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 90.0

@@ -9,7 +9,8 @@ import dkim
 import pytest
 
 from tests.support.dkim_keys import dns
-from tests.support.postfix import free_port, postfix
+from tests.support.ports import free_port
+from tests.support.postfix import postfix
 from tests.support.relay import relaying, url_of
 from tests.support.upstream import Recorder, eventually, listening
 

@@ -3,7 +3,6 @@
 import contextlib
 import itertools
 import os
-import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -16,6 +15,7 @@ from app.core.model import BrandNumber, GroupKey, RecipientDigest, Source, State
 from app.store.embedded import EmbeddedStore, find_binary
 from app.store.memory import MemoryStore
 from app.store.redis import RedisStore
+from tests.support.ports import free_port
 
 StatementMaker = Callable[..., Statement]
 BRAND = BrandNumber(7)
@@ -73,14 +73,6 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     embedded.ensure()
     yield embedded.url
     embedded.release()
-
-
-def free_port() -> int:
-    """A port of the loopback that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _until(holds: Callable[[], bool], seconds: float = 20) -> None:

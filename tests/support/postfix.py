@@ -1,13 +1,12 @@
-"""A private Postfix on loopback: own configuration, own queue, gone when the test ends. Needs root and Debian's package."""
+"""A private Postfix on loopback: own configuration, own queue, gone when its user is done. Needs root and Debian's package."""
 
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_MAIN = """\
+BASE = """\
 compatibility_level = 3.6
 myhostname = postfix.example
 mydestination =
@@ -24,7 +23,7 @@ smtpd_relay_restrictions = permit_mynetworks, reject
 smtp_tls_security_level = none
 smtputf8_enable = yes
 """
-_SERVICES = """\
+SERVICES = """\
 cleanup    unix  n  -  n  -  0  cleanup
 qmgr       unix  n  -  n  300  1  qmgr
 rewrite    unix  -  -  n  -  -  trivial-rewrite
@@ -44,14 +43,6 @@ postlog    unix-dgram  n  -  n  -  1  postlogd
 """
 
 
-def free_port() -> int:
-    """Return a port of loopback that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @contextmanager
 def postfix(folder: Path, *, main: str, master: str) -> Iterator[None]:
     """Run Postfix with these lines added to its main.cf and master.cf."""
@@ -61,8 +52,8 @@ def postfix(folder: Path, *, main: str, master: str) -> Iterator[None]:
     for name in ("etc", "queue", "data"):
         (folder / name).mkdir(parents=True)
     shutil.chown(folder / "data", "postfix")
-    (configuration / "main.cf").write_text(_MAIN.format(folder=folder) + main)
-    (configuration / "master.cf").write_text(_SERVICES + master)
+    (configuration / "main.cf").write_text(BASE.format(folder=folder) + main)
+    (configuration / "master.cf").write_text(SERVICES + master)
     for parent in (folder, *folder.parents):
         if parent.stat().st_mode & 0o001 == 0 and parent.owner() == "root":
             parent.chmod(parent.stat().st_mode | 0o011)  # Postfix's own user must reach its queue

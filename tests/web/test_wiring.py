@@ -16,7 +16,7 @@ from app.core.errors import StoreUnavailable
 from app.observe import log
 from app.settings.load import load
 from app.store.embedded import EmbeddedStore
-from tests.support.postfix import free_port
+from tests.support.ports import free_port
 
 
 async def test_an_embedded_store_that_hangs_keeps_no_process_from_starting_nor_from_ending(
