@@ -2,9 +2,9 @@
 
 import typer
 
-from app import wiring
 from app.cli import config, demo, dev, keys, output, recipient, token
 from app.settings.load import load
+from app.wiring.web import serve_web
 
 commands = typer.Typer(
     help="Signoff: leaving a mailing list works, at once, for everyone.",
@@ -23,7 +23,7 @@ commands.command("demo")(demo.run)
 @commands.command()
 def web() -> None:
     """Run the web service: one-click, callback API, pages, admin listener."""
-    wiring.serve_web(load())
+    serve_web(load())
 
 
 def main() -> None:

@@ -7,8 +7,9 @@ import typer
 
 from app.cli import output
 from app.settings.load import load
-from smtp_proxy import wiring
-from smtp_proxy.credentials import hash_password
+from smtp_proxy.session.credentials import hash_password
+from smtp_proxy.wiring.mailbox import serve_mailbox
+from smtp_proxy.wiring.relay import serve_relay
 
 commands = typer.Typer(help="The SMTP side of Signoff.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -16,13 +17,13 @@ commands = typer.Typer(help="The SMTP side of Signoff.", no_args_is_help=True, a
 @commands.command()
 def relay() -> None:
     """Run the relay: it stamps and signs promotional mail, and drops who has left."""
-    wiring.serve_relay(load())
+    serve_relay(load())
 
 
 @commands.command()
 def mailbox() -> None:
     """Run the development downstream, which files what it gets in a Maildir."""
-    wiring.serve_mailbox(load())
+    serve_mailbox(load())
 
 
 @commands.command()

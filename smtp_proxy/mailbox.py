@@ -16,11 +16,11 @@ from pathlib import Path
 from app.observe.log import LogEvent, Logger
 from app.settings.types import split_address
 from smtp_proxy import replies
-from smtp_proxy.listener import Server
 from smtp_proxy.replies import Reply
-from smtp_proxy.session_limits import Limits
-from smtp_proxy.submission import Envelope
-from smtp_proxy.terms import Terms
+from smtp_proxy.session.limits import Limits
+from smtp_proxy.session.listener import Server
+from smtp_proxy.session.submission import Envelope
+from smtp_proxy.session.terms import Terms
 
 _GRACE_SECONDS = 5.0
 _MIB = 1024 * 1024

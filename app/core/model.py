@@ -89,6 +89,14 @@ class Promotional(StrEnum):
     NEVER = "never"
 
 
+class PreferenceCentre(StrEnum):
+    """Whose pages the links in a brand's mails lead to (seed 001)."""
+
+    NONE = "none"
+    SYSTEM = "system"
+    CUSTOM = "custom"
+
+
 class MailClass(StrEnum):
     """The class of one message."""
 
@@ -109,6 +117,23 @@ class Brand:
     existing_header: ExistingHeader = ExistingHeader.REPLACE
     on_store_down: OnStoreDown = OnStoreDown.TEMPFAIL
     promotional: Promotional = Promotional.MARKED
+    preference_centre: PreferenceCentre = PreferenceCentre.SYSTEM
+    custom_page_url: str = ""  # only with PreferenceCentre.CUSTOM; without a query
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionGroup:
+    """A kind of mail that recipients can leave by itself (seeds 001 to 003).
+
+    `id` never changes and is what tokens and records hold (as `group_key`); `name` is what people read, unique in the brand without regard
+    to case, and never translated. An archived group is offered to nobody; what recipients said about it is kept.
+    """
+
+    id: GroupId
+    name: str
+    description: str = ""
+    archived: bool = False
+    created_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from app.core.model import (
     Management,
     OnStoreDown,
     OnSuppressed,
+    PreferenceCentre,
     Promotional,
 )
 from app.settings.types import Domain, Listed
@@ -61,7 +62,7 @@ class BrandSettings(BaseModel):
     one_click_url: str = ""
     one_click_email: str = ""
     user_identifier: str = ""
-    preference_centre: Literal["none", "system", "custom"] = "system"
+    preference_centre: PreferenceCentre = PreferenceCentre.SYSTEM
     custom_page_url: str = ""
     on_suppressed: OnSuppressed = OnSuppressed.DISCARD
     existing_header: ExistingHeader = ExistingHeader.REPLACE
@@ -118,4 +119,6 @@ class BrandSettings(BaseModel):
             existing_header=self.existing_header,
             on_store_down=self.on_store_down,
             promotional=self.promotional,
+            preference_centre=self.preference_centre,
+            custom_page_url=self.custom_page_url,
         )

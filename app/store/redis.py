@@ -17,7 +17,7 @@ from app.core.errors import Conflict, StoreUnavailable
 from app.core.model import BrandNumber, Change, HistoryEntry, Preferences, RecipientDigest, Statement
 from app.store import codec, keys, server
 from app.store.batching import Batcher, Command, Reply
-from app.store.wire import connect
+from app.store.wire import Wire, connect
 
 _SCRIPT = (resources.files("app.store") / "scripts" / "apply.lua").read_bytes()
 _SCRIPT_SHA = hashlib.sha1(_SCRIPT, usedforsecurity=False).hexdigest()
@@ -53,6 +53,11 @@ class RedisStore:
         self._reads = Batcher[Sequence[Preferences]](
             self._wire.run, max_batch=max_batch, max_in_flight=max_in_flight, max_pending=max_pending
         )
+
+    @property
+    def wire(self) -> Wire:
+        """The connections, for the other adapters of the same process: groups, ledger, queues, queries."""
+        return self._wire
 
     async def start(self, *, development: bool = False) -> tuple[str, ...]:
         """Claim or check the layout of the store and return warnings about the server's settings.

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
-from app.core.model import BrandNumber, Change, HistoryEntry, Preferences, RecipientDigest, Statement
+from app.core.model import BrandNumber, Change, HistoryEntry, Preferences, RecipientDigest, Statement, SubscriptionGroup
 
 
 class Store(Protocol):
@@ -63,6 +63,22 @@ class Spool(Protocol):
 
     async def close(self) -> None:
         """Finish pending work and release the file."""
+        ...
+
+
+class GroupBook(Protocol):
+    """The brands' subscription groups. Every method raises StoreUnavailable when the store cannot answer."""
+
+    async def groups(self, brand: BrandNumber) -> Sequence[SubscriptionGroup]:
+        """Return all groups of a brand, archived ones too, in the order in which they were created."""
+        ...
+
+    async def add(self, brand: BrandNumber, group: SubscriptionGroup, *, most_active: int) -> None:
+        """Add a group atomically. Raises Conflict when its id or name is taken, or when `most_active` groups are active already."""
+        ...
+
+    async def replace(self, brand: BrandNumber, group: SubscriptionGroup, *, most_active: int) -> None:
+        """Replace the group of that id (edit, archive, restore) atomically. Raises NotFound, or Conflict as `add` does."""
         ...
 
 

@@ -27,7 +27,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 IMPURE = frozenset({"asyncio", "socket", "os", "time", "random", "secrets", "logging", "pathlib", "subprocess", "threading"})
 CORE_LIBRARIES = frozenset({"cryptography", "idna"})
 ONLY_IN: dict[str, tuple[str, ...]] = {
-    "aiosmtpd": ("smtp_proxy.conversation",),
+    "aiosmtpd": ("smtp_proxy.session.conversation",),
     "redis": ("app.store",),
     "sqlite3": ("app.store",),
     "starlette": ("app.web",),

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from app.core.errors import StoreUnavailable
 from app.core.model import BrandNumber, OnStoreDown, Preferences, RecipientDigest
 from app.store.memory import MemoryStore
-from smtp_proxy.pipeline import Policy
+from smtp_proxy.relay.pipeline import Policy
 from tests.support.relay import ACME, PROMOTIONAL, relaying, without_trace
 
 PLAIN = PROMOTIONAL.replace(b"X-Signoff-Campaign: spring-24\r\n", b"")

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from app.core.model import BrandId
-from smtp_proxy import credentials
-from smtp_proxy.credentials import Account, Credentials, hash_password, verify
+from smtp_proxy.session import credentials
+from smtp_proxy.session.credentials import Account, Credentials, hash_password, verify
 
 ACME = BrandId("acme")
 

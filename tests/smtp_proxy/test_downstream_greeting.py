@@ -5,8 +5,8 @@ import threading
 
 import uvloop
 
-from smtp_proxy.downstream import Downstream
-from smtp_proxy.target import Target
+from smtp_proxy.downstream.pool import Downstream
+from smtp_proxy.downstream.target import Target
 
 ROUNDS = 30
 

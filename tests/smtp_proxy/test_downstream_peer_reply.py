@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtp_proxy.peer_reply import PeerReply, ProtocolViolation, ReplyReader, as_reply, declined
+from smtp_proxy.downstream.peer_reply import PeerReply, ProtocolViolation, ReplyReader, as_reply, declined
 from smtp_proxy.replies import Deferred, Refused, Reply
 
 THREE = b"250-2.1.0 one\r\n250 2.1.0 two\r\n354 go\r\n550\r\n"

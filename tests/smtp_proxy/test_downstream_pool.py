@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from app.core.errors import DownstreamUnavailable
-from smtp_proxy.connection import Timeouts
+from smtp_proxy.downstream.connection import Timeouts
 from smtp_proxy.replies import Deferred, Delivered, Refused, Reply
 from tests.support.outgoing import A_COPY, IMPATIENT, copy_of, downstream_to
 from tests.support.sink import Drop, Reset, Say, Silence, Sink

@@ -2,8 +2,8 @@
 
 import pytest
 
-from smtp_proxy.connection import Timeouts
-from smtp_proxy.dialogue import SendOutcome
+from smtp_proxy.downstream.connection import Timeouts
+from smtp_proxy.downstream.dialogue import SendOutcome
 from smtp_proxy.replies import Deferred, Delivered, Refused, Reply
 from tests.support.outgoing import A_COPY, IMPATIENT, copy_of, downstream_to
 from tests.support.sink import Action, Drop, Reset, Say, Silence, Sink

@@ -3,7 +3,7 @@
 import pytest
 
 from app.core.errors import Misconfigured
-from smtp_proxy.target import Credentials, Scheme, Target, Tls
+from smtp_proxy.downstream.target import Credentials, Scheme, Target, Tls
 
 
 @pytest.mark.parametrize(

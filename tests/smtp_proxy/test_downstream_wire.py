@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from smtp_proxy.downstream.transaction import SLICE, Transaction, wire_body
 from smtp_proxy.replies import Delivered, Refused, Reply
-from smtp_proxy.transaction import SLICE, Transaction, wire_body
 from tests.support.outgoing import A_COPY, BODY, HEAD, copy_of, downstream_to
 from tests.support.sink import Received, Sink
 

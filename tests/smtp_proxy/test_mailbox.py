@@ -4,7 +4,7 @@ from pathlib import Path
 
 from app.observe.log import logger
 from smtp_proxy.mailbox import mailbox_server
-from smtp_proxy.session_limits import Limits
+from smtp_proxy.session.limits import Limits
 from tests.support.upstream import connected
 
 CONTENT = b"Subject: x\r\n\r\n.dot\r\n\xff 8-bit\r\n"

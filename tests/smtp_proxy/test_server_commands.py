@@ -9,8 +9,8 @@ import pytest
 from app.core import errors
 from smtp_proxy import replies
 from smtp_proxy.replies import Reply
-from smtp_proxy.session_limits import Limits
-from smtp_proxy.submission import Client, Envelope
+from smtp_proxy.session.limits import Limits
+from smtp_proxy.session.submission import Client, Envelope
 from tests.support.upstream import Recorder, connected, listening
 
 BODY = b"Subject: x\r\n\r\nhello\r\n"

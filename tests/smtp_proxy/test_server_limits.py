@@ -6,8 +6,8 @@ import pytest
 
 from smtp_proxy import replies
 from smtp_proxy.replies import Reply
-from smtp_proxy.session_limits import Limits
-from smtp_proxy.submission import Envelope
+from smtp_proxy.session.limits import Limits
+from smtp_proxy.session.submission import Envelope
 from tests.support.upstream import Recorder, connected, eventually, listening
 
 END = b".\r\n"

@@ -11,8 +11,8 @@ import trustme
 
 from app.core.errors import StoreUnavailable
 from app.core.model import BrandId
-from smtp_proxy.credentials import Account, Credentials, hash_password
-from smtp_proxy.session_limits import Limits
+from smtp_proxy.session.credentials import Account, Credentials, hash_password
+from smtp_proxy.session.limits import Limits
 from tests.support.upstream import Recorder, Upstream, connected, eventually, listening
 
 AUTHORITY = trustme.CA()

@@ -7,7 +7,7 @@ import trustme
 import uvloop
 
 from app.core.model import BrandId
-from smtp_proxy.session_limits import Limits
+from smtp_proxy.session.limits import Limits
 from tests.support.upstream import Recorder, connected, eventually, listening
 
 END = b".\r\n"

@@ -5,8 +5,8 @@ from contextlib import closing
 
 import pytest
 
-from smtp_proxy.signing import SigningKey
-from smtp_proxy.signing_thread import SigningThread
+from smtp_proxy.relay.signing import SigningKey
+from smtp_proxy.relay.signing_thread import SigningThread
 from tests.support.dkim_keys import RSA_KEY
 
 

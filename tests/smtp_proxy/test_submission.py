@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from smtp_proxy import replies
 from smtp_proxy.replies import Reply
-from smtp_proxy.submission import Submission, read_mail, read_rcpt
+from smtp_proxy.session.submission import Submission, read_mail, read_rcpt
 
 
 def sender_of(argument: str, *, smtputf8: bool = True) -> str | Reply:

@@ -3,10 +3,10 @@
 import ssl
 from dataclasses import replace
 
-from smtp_proxy.connection import Timeouts
-from smtp_proxy.downstream import Downstream
-from smtp_proxy.target import Target
-from smtp_proxy.transaction import Transaction, wire_body
+from smtp_proxy.downstream.connection import Timeouts
+from smtp_proxy.downstream.pool import Downstream
+from smtp_proxy.downstream.target import Target
+from smtp_proxy.downstream.transaction import Transaction, wire_body
 from tests.support.sink import Sink
 
 HEAD = b"From: news@acme.example\r\nTo: ann@example.net\r\nSubject: Spring\r\n\r\n"

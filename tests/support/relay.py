@@ -13,12 +13,13 @@ from app.core.token import TokenCodec
 from app.observe.log import logger
 from app.store.memory import MemoryStore
 from app.usecases.audience import Audience
-from smtp_proxy.connection import Timeouts
-from smtp_proxy.downstream import Downstream
-from smtp_proxy.pipeline import Pipeline, Policy
-from smtp_proxy.signing import DkimKey, Signer
-from smtp_proxy.signing_thread import SigningThread
-from smtp_proxy.target import Target
+from smtp_proxy.downstream.connection import Timeouts
+from smtp_proxy.downstream.pool import Downstream
+from smtp_proxy.downstream.target import Target
+from smtp_proxy.relay.dispatch import Dispatch
+from smtp_proxy.relay.pipeline import Pipeline, Policy
+from smtp_proxy.relay.signing import DkimKey, Signer
+from smtp_proxy.relay.signing_thread import SigningThread
 from tests.support.dkim_keys import dkim_key
 from tests.support.sink import Sink
 from tests.support.upstream import connected, listening
@@ -107,8 +108,7 @@ async def relaying(
             links=LinkMaker(codec=codec, public_url="https://unsubscribe.example.com"),
             audience=Audience(states),
             signers={brand.id: Signer((dkim_key(), dkim_key("shop.example")) if keys is None else keys) for brand in brands},
-            signing=signing,
-            downstream=downstream,
+            dispatch=Dispatch(downstream, signing),
             policy=policy or Policy(hostname="relay.example"),
             clock=lambda: NOW_MS,
             new_id=lambda: f"id{next(numbers)}",

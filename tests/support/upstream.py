@@ -10,10 +10,10 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from smtp_proxy import replies
-from smtp_proxy.listener import Server
 from smtp_proxy.replies import Reply
-from smtp_proxy.submission import Envelope
-from smtp_proxy.terms import Terms
+from smtp_proxy.session.listener import Server
+from smtp_proxy.session.submission import Envelope
+from smtp_proxy.session.terms import Terms
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 PATIENCE = 20.0  # a bound for liveness, never what a test decides by

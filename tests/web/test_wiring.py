@@ -38,7 +38,7 @@ def test_a_spool_that_cannot_be_opened_leaves_the_clicks_to_the_store(tmp_path: 
     listen, admin, tls = (f"127.0.0.1:{free_port()}" for _ in range(3))
     environment = {
         "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(Path(wiring.__file__).parents[1]),
+        "PYTHONPATH": str(Path(wiring.__file__).parents[2]),
         "SIGNOFF_SPOOL_DIR": str(tmp_path / "not-a-folder"),
         "SIGNOFF_WEB__LISTEN": listen,
         "SIGNOFF_WEB__ADMIN_LISTEN": admin,

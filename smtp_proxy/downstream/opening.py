@@ -10,12 +10,12 @@ import ssl
 from dataclasses import dataclass
 
 from app.observe.log import LogEvent, logger
-from smtp_proxy.capabilities import Capabilities
-from smtp_proxy.connection import Connection, Ending, Timeouts
-from smtp_proxy.dialogue import NO_ANSWER
-from smtp_proxy.peer_reply import PeerReply
+from smtp_proxy.downstream.capabilities import Capabilities
+from smtp_proxy.downstream.connection import Connection, Ending, Timeouts
+from smtp_proxy.downstream.dialogue import NO_ANSWER
+from smtp_proxy.downstream.peer_reply import PeerReply
+from smtp_proxy.downstream.target import Credentials, Scheme, Target, Tls
 from smtp_proxy.replies import Reply
-from smtp_proxy.target import Credentials, Scheme, Target, Tls
 
 READY_FOR_TLS = 220
 CONTINUE_LOGIN = 334

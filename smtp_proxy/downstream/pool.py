@@ -14,13 +14,13 @@ from types import TracebackType
 from typing import Self
 
 from app.core.errors import DownstreamUnavailable
-from smtp_proxy.capabilities import Capabilities
-from smtp_proxy.connection import NEVER, Timeouts
-from smtp_proxy.dialogue import Dialogue, SendOutcome
-from smtp_proxy.opening import NotOpened, Session, SessionOpener
+from smtp_proxy.downstream.capabilities import Capabilities
+from smtp_proxy.downstream.connection import NEVER, Timeouts
+from smtp_proxy.downstream.dialogue import Dialogue, SendOutcome
+from smtp_proxy.downstream.opening import NotOpened, Session, SessionOpener
+from smtp_proxy.downstream.target import Target
+from smtp_proxy.downstream.transaction import Transaction, unsendable
 from smtp_proxy.replies import Deferred, Delivered, Reply
-from smtp_proxy.target import Target
-from smtp_proxy.transaction import Transaction, unsendable
 
 BUSY = Reply(451, "4.3.2", "Too many mails on their way to downstream")
 STOPPING = Reply(451, "4.3.2", "Relay is stopping")

@@ -10,8 +10,8 @@ from app.core.links import CopyLinks
 from app.core.mail.stamp import Base
 from app.core.model import Recipient
 from app.observe import metrics
-from smtp_proxy.signing import Prepared
-from smtp_proxy.signing_thread import SigningThread
+from smtp_proxy.relay.signing import Prepared
+from smtp_proxy.relay.signing_thread import SigningThread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

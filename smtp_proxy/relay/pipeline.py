@@ -4,7 +4,6 @@ What is the same for all copies (parse, class, canonical body, constant part of 
 the hash of a few header fields and one signature. The relay holds no mail: whatever it answers, the downstream has said first.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -33,14 +32,13 @@ from app.observe.log import LogEvent, Logger
 from app.observe.metrics import labelled
 from app.usecases.audience import Audience
 from smtp_proxy import replies
-from smtp_proxy.copies import CopyMaker
-from smtp_proxy.downstream import Downstream
+from smtp_proxy.downstream.transaction import Buffer
+from smtp_proxy.relay.copies import CopyMaker
+from smtp_proxy.relay.dispatch import Dispatch
+from smtp_proxy.relay.signing import Prepared, Signer
+from smtp_proxy.relay.trace import check_loop, received_field, rfc5322_date
 from smtp_proxy.replies import Deferred, Delivered, Outcome, Refused, Reply, Suppressed, combine
-from smtp_proxy.signing import Prepared, Signer
-from smtp_proxy.signing_thread import SigningThread
-from smtp_proxy.submission import Envelope
-from smtp_proxy.trace import check_loop, received_field, rfc5322_date
-from smtp_proxy.transaction import Buffer, Transaction, WireBody, wire_body
+from smtp_proxy.session.submission import Envelope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +49,6 @@ class Policy:
     max_received: int = 50
     pass_foreign_from: bool = False  # relay mail of no brand's sender domain, untouched, instead of refusing it (catalogue D6)
     pass_unsigned: bool = False  # stamp without List-Unsubscribe-Post when no key signs, instead of deferring (catalogue H3)
-    parallel_copies: int = 20  # of one message on their way at once
 
 
 class Pipeline:
@@ -64,8 +61,7 @@ class Pipeline:
         links: LinkMaker,
         audience: Audience,
         signers: Mapping[BrandId, Signer],
-        signing: SigningThread,
-        downstream: Downstream,
+        dispatch: Dispatch,
         policy: Policy,
         clock: Callable[[], int],
         new_id: Callable[[], str],
@@ -75,8 +71,7 @@ class Pipeline:
         self._links = links
         self._audience = audience
         self._signers = signers
-        self._signing = signing
-        self._downstream = downstream
+        self._dispatch = dispatch
         self._policy = policy
         self._clock = clock
         self._new_id = new_id
@@ -116,7 +111,7 @@ class Pipeline:
         base = stamp.unchanged(message)
         maker = CopyMaker(base=base, received=self._received(envelope))
         recipients = [Recipient(address=address, digest=_NOBODY) for address in envelope.recipients]
-        outcomes = await self._send_all(envelope, recipients, maker, wire_body(base.body))
+        outcomes = await self._dispatch.send(envelope, recipients, maker)
         return self._told(envelope, brand, MailClass.TRANSACTIONAL, outcomes)
 
     async def _relay_promotional(self, envelope: Envelope, message: Message, brand: Brand, marking: Marking) -> Reply:
@@ -128,7 +123,7 @@ class Pipeline:
         outcomes: list[Outcome] = [*refused, *(self._suppressed(envelope, brand, reason) for reason in reasons if reason)]
         if wanted:
             maker = await self._maker(envelope, message, brand, marking)
-            outcomes += await self._send_all(envelope, wanted, maker, wire_body(maker.base.body))
+            outcomes += await self._dispatch.send(envelope, wanted, maker)
         return self._told(envelope, brand, MailClass.PROMOTIONAL, outcomes)
 
     def _identified(self, envelope: Envelope, brand: Brand) -> tuple[list[Recipient], list[Outcome]]:
@@ -183,33 +178,6 @@ class Pipeline:
 
     def _received(self, envelope: Envelope) -> tuple[bytes, bytes]:
         return received_field(envelope, hostname=self._policy.hostname, date=rfc5322_date(self._clock() // 1000))
-
-    async def _send_all(self, envelope: Envelope, recipients: Sequence[Recipient], maker: CopyMaker, body: WireBody) -> list[Outcome]:
-        async def send(recipient: Recipient) -> Outcome:
-            return await self._downstream.send(
-                Transaction(
-                    sender=envelope.sender,
-                    recipient=recipient.address,
-                    head=await maker.head(recipient, self._signing),
-                    body=body,
-                    body_8bit=envelope.body_8bit,
-                    smtputf8=envelope.smtputf8,
-                )
-            )
-
-        if len(recipients) == 1:
-            return [await send(recipients[0])]
-        waiting = iter(recipients)
-        outcomes: list[Outcome] = []
-
-        async def send_next() -> None:
-            for recipient in waiting:
-                outcomes.append(await send(recipient))
-
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(len(recipients), self._policy.parallel_copies)):
-                group.create_task(send_next())
-        return outcomes
 
     def _suppressed(self, envelope: Envelope, brand: Brand, reason: SuppressionReason) -> Outcome:
         labelled(metrics.RECIPIENTS_SUPPRESSED, reason).inc()

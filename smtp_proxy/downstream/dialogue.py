@@ -13,11 +13,11 @@ import asyncio
 from collections.abc import Callable, Iterator
 from enum import IntEnum
 
-from smtp_proxy.capabilities import Capabilities
-from smtp_proxy.connection import Connection, Ending, Timeouts
-from smtp_proxy.peer_reply import PeerReply, ProtocolViolation, accepted, declined
+from smtp_proxy.downstream.capabilities import Capabilities
+from smtp_proxy.downstream.connection import Connection, Ending, Timeouts
+from smtp_proxy.downstream.peer_reply import PeerReply, ProtocolViolation, accepted, declined
+from smtp_proxy.downstream.transaction import SLICE, Buffer, Transaction
 from smtp_proxy.replies import Deferred, Delivered, Refused, Reply
-from smtp_proxy.transaction import SLICE, Buffer, Transaction
 
 SLICES_A_TURN = 16  # then the event loop gets its turn, also when the peer reads as fast as we write
 START_CONTENT = 354

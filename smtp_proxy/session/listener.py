@@ -10,9 +10,9 @@ from ipaddress import ip_address
 
 from app.core.errors import Misconfigured
 from smtp_proxy.allocator import return_large_blocks
-from smtp_proxy.server import Session
-from smtp_proxy.session_limits import MemoryBudget
-from smtp_proxy.terms import Shared, Terms
+from smtp_proxy.session.limits import MemoryBudget
+from smtp_proxy.session.session import Session
+from smtp_proxy.session.terms import Shared, Terms
 
 _BACKLOG = 1024
 _LAST_SECONDS = 5.0  # for handlers to notice that they are cancelled

@@ -10,11 +10,11 @@ from itertools import count
 
 from app.core.model import BrandId
 from app.observe.log import Logger, logger
-from smtp_proxy.content import ContentRules, LineEndings, LongLines
-from smtp_proxy.conversation import Conversation
 from smtp_proxy.replies import Reply
-from smtp_proxy.session_limits import Connections, Limits, MemoryBudget
-from smtp_proxy.submission import Envelope
+from smtp_proxy.session.content import ContentRules, LineEndings, LongLines
+from smtp_proxy.session.conversation import Conversation
+from smtp_proxy.session.limits import Connections, Limits, MemoryBudget
+from smtp_proxy.session.submission import Envelope
 
 Handler = Callable[[Envelope, bytearray], Awaitable[Reply]]
 Authenticator = Callable[[str, bytes], Awaitable[BrandId | None]]

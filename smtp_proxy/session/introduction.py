@@ -13,11 +13,11 @@ from app.core.errors import SignoffError
 from app.core.model import BrandId
 from app.observe.log import LogEvent
 from smtp_proxy import replies
-from smtp_proxy.authentication import MECHANISMS, AuthRefused, Login
-from smtp_proxy.conversation import Conversation, Farewell, Waiting
 from smtp_proxy.replies import Reply
-from smtp_proxy.submission import Client, Submission
-from smtp_proxy.terms import Authenticator, Shared, plain_ip
+from smtp_proxy.session.authentication import MECHANISMS, AuthRefused, Login
+from smtp_proxy.session.conversation import Conversation, Farewell, Waiting
+from smtp_proxy.session.submission import Client, Submission
+from smtp_proxy.session.terms import Authenticator, Shared, plain_ip
 
 _HOST = re.compile(rb"[A-Za-z0-9_\[][A-Za-z0-9._:\]-]{0,254}")
 

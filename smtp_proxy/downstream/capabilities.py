@@ -5,9 +5,9 @@ A copy is never converted: its signature covers the bytes as they are.
 
 from dataclasses import dataclass
 
-from smtp_proxy.peer_reply import PeerReply
+from smtp_proxy.downstream.peer_reply import PeerReply
+from smtp_proxy.downstream.transaction import Transaction
 from smtp_proxy.replies import Refused, Reply
-from smtp_proxy.transaction import Transaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,13 +15,13 @@ from typing import ClassVar
 from app.core.errors import SignoffError
 from app.observe.log import LogEvent
 from smtp_proxy import replies
-from smtp_proxy.content import Content
-from smtp_proxy.conversation import Farewell, Waiting
-from smtp_proxy.introduction import Introduction
 from smtp_proxy.replies import Reply
-from smtp_proxy.session_limits import Reservation
-from smtp_proxy.submission import Envelope, Submission, read_mail, read_rcpt
-from smtp_proxy.terms import Shared
+from smtp_proxy.session.content import Content
+from smtp_proxy.session.conversation import Farewell, Waiting
+from smtp_proxy.session.introduction import Introduction
+from smtp_proxy.session.limits import Reservation
+from smtp_proxy.session.submission import Envelope, Submission, read_mail, read_rcpt
+from smtp_proxy.session.terms import Shared
 
 Verb = Callable[["Session", bytes], "Reply | Waiting[Reply] | Waiting[Reply | None] | None"]
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, cast
 
-from smtp_proxy.peer_reply import PeerReply, ProtocolViolation, ReplyReader
-from smtp_proxy.transaction import Buffer
+from smtp_proxy.downstream.peer_reply import PeerReply, ProtocolViolation, ReplyReader
+from smtp_proxy.downstream.transaction import Buffer
 
 RECEIVE_OCTETS = 4096  # replies are short; asyncio's own buffer of 256 KiB costs an mmap and a munmap for each receive
 GOODBYE_SECONDS = 5.0  # how long a peer may take to read our QUIT

@@ -19,8 +19,8 @@ from typing import Any, TypeVar, cast
 
 from aiosmtpd.smtp import SMTP
 
-from smtp_proxy.lines import Lines
 from smtp_proxy.replies import SHUTTING_DOWN, TOO_SLOW, Reply, wire
+from smtp_proxy.session.lines import Lines
 
 T = TypeVar("T")
 Waiting = Generator[asyncio.Future[Any] | None, None, T]  # Any: a Future is invariant, and the driver never looks at its result

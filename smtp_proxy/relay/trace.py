@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from app.core.errors import MailLoop
 from app.core.mail.message import Field
-from smtp_proxy.submission import Envelope
+from smtp_proxy.session.submission import Envelope
 
 _UNPRINTABLE = re.compile(r"[^!-~]+")
 _BY = re.compile(rb"\bby\s+([^\s;()]+)", re.IGNORECASE)

@@ -1,18 +1,15 @@
-"""The composition root of the web side: the only place that builds its clients out of settings."""
+"""The composition root: what every process builds out of its settings; one module beside this for each process."""
 
 import asyncio
-import ipaddress
-import secrets
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from app.core.brands import Brands
-from app.core.errors import Misconfigured, SpoolUnavailable, StoreUnavailable
+from app.core.errors import Misconfigured, StoreUnavailable
 from app.core.links import token_room
 from app.core.token import MAX_TOKEN_CHARS, TokenCodec
-from app.observe import log as logs
 from app.observe.log import LogEvent, Logger
 from app.observe.witness import LoggingWitness
 from app.settings import keyring_file
@@ -20,12 +17,8 @@ from app.settings.model import Settings
 from app.store.embedded import EmbeddedStore
 from app.store.redis import Durability, RedisStore
 from app.store.spool import SqliteSpool
-from app.usecases.one_click import OneClick
 from app.usecases.ports import Spool
 from app.usecases.replay import Replayer
-from app.usecases.unsubscribe import Unsubscribe
-from app.web import application
-from app.web.server import ServerSettings, run, serve
 
 
 def now_ms() -> int:
@@ -87,7 +80,8 @@ async def _check(store: RedisStore, settings: Settings, log: Logger) -> None:
 
 
 @asynccontextmanager
-async def _opened_spool(settings: Settings, log: Logger) -> AsyncIterator[SqliteSpool | None]:
+async def opened_spool(settings: Settings, log: Logger) -> AsyncIterator[SqliteSpool | None]:
+    """Open the spool, if there is to be one and the disk lets us."""
     if settings.spool_dir is None:
         log.warning(LogEvent.CONFIGURATION_WARNING, problem="spool_dir is unset: a click while the store is away is answered 503")
         yield None
@@ -104,40 +98,6 @@ async def _opened_spool(settings: Settings, log: Logger) -> AsyncIterator[Sqlite
         await spool.close()
 
 
-async def _no_spool() -> None:
-    raise SpoolUnavailable("the spool could not be opened when the process started")
-
-
-async def _serve_web(settings: Settings) -> None:
-    log = logs.logger("web")
-    codec = token_codec(settings)
-    witness = LoggingWitness(log)
-    async with opened_store(settings, log) as store, _opened_spool(settings, log) as spool, replaying(store, spool, witness):
-        one_click = OneClick(
-            codec=codec,
-            unsubscribe=Unsubscribe(store, spool, now_ms, witness=witness),
-            clock=now_ms,
-            new_id=lambda: secrets.token_bytes(16),
-            seal=codec.seal_address,
-        )
-        public = application.public(
-            one_click=one_click,
-            brands=brands(settings),
-            clock=now_ms,
-            security_contact=settings.web.security_contact,
-            trusted_proxies=tuple(ipaddress.ip_network(network) for network in settings.web.trusted_proxies),
-        )
-        checks = {"store": store.ping} | ({"spool": spool.ping if spool else _no_spool} if settings.spool_dir else {})
-        await serve(
-            public,
-            application.admin(checks=checks),
-            settings=_server_settings(settings),
-            stop=stopped,
-            bound=lambda addresses: _started(log, addresses),
-        )
-        log.info(LogEvent.PROCESS_STOPPED)
-
-
 @asynccontextmanager
 async def replaying(store: RedisStore, spool: Spool | None, witness: LoggingWitness) -> AsyncIterator[None]:
     """Bring the spool's rows to the store for as long as the context is open."""
@@ -149,20 +109,6 @@ async def replaying(store: RedisStore, spool: Spool | None, witness: LoggingWitn
         yield
     finally:
         await cancelled(task)
-
-
-def _server_settings(settings: Settings) -> ServerSettings:
-    return ServerSettings(
-        listen=settings.web.listen,
-        admin_listen=settings.web.admin_listen,
-        tls_listen=settings.web.tls_listen,
-        certificate_file=settings.web.tls_cert_file,
-        key_file=settings.web.tls_key_file,
-    )
-
-
-def _started(log: Logger, addresses: Mapping[str, str]) -> None:
-    log.info(LogEvent.PROCESS_STARTED, **addresses)
 
 
 async def stopped() -> None:
@@ -179,9 +125,3 @@ async def cancelled(task: asyncio.Task[None]) -> None:
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
-
-
-def serve_web(settings: Settings) -> None:
-    """Run the web process until it is asked to stop."""
-    logs.configure(level=settings.log_level, readable=settings.log_format == "readable")
-    run(_serve_web(settings))

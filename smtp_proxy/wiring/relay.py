@@ -1,4 +1,4 @@
-"""The composition root of the SMTP side."""
+"""How the relay process is put together."""
 
 import asyncio
 import ipaddress
@@ -17,20 +17,18 @@ from app.observe.log import LogEvent, Logger
 from app.settings.model import RelaySettings, Settings
 from app.settings.types import split_address
 from app.usecases.audience import STATES_SECONDS, Audience
-from app.web import application
-from app.web.connection import Limits as HttpLimits
-from app.web.endpoints.health import Check
-from app.web.server import Listener, run
-from smtp_proxy.credentials import Account, Credentials
-from smtp_proxy.downstream import Downstream
-from smtp_proxy.listener import Server
-from smtp_proxy.mailbox import serve as serve_maildir
-from smtp_proxy.pipeline import Pipeline, Policy
-from smtp_proxy.session_limits import Limits
-from smtp_proxy.signing import DkimKey, Signer, SigningKey
-from smtp_proxy.signing_thread import SigningThread
-from smtp_proxy.target import Target
-from smtp_proxy.terms import Terms
+from app.web.server import run
+from smtp_proxy.downstream.pool import Downstream
+from smtp_proxy.downstream.target import Target
+from smtp_proxy.relay.dispatch import Dispatch
+from smtp_proxy.relay.pipeline import Pipeline, Policy
+from smtp_proxy.relay.signing import DkimKey, Signer, SigningKey
+from smtp_proxy.relay.signing_thread import SigningThread
+from smtp_proxy.session.credentials import Account, Credentials
+from smtp_proxy.session.limits import Limits
+from smtp_proxy.session.listener import Server
+from smtp_proxy.session.terms import Terms
+from smtp_proxy.wiring import health
 
 GRACE_SECONDS = 25.0  # within Kubernetes' usual 30
 _PROBE_SECONDS = 2.0
@@ -40,12 +38,6 @@ def serve_relay(settings: Settings) -> None:
     """Run the relay until it is asked to stop; mails in flight are finished first."""
     logs.configure(level=settings.log_level, readable=settings.log_format == "readable")
     run(_serve_relay(settings))
-
-
-def serve_mailbox(settings: Settings) -> None:
-    """Run the development downstream until it is asked to stop."""
-    logs.configure(level=settings.log_level, readable=settings.log_format == "readable")
-    run(_serve_mailbox(settings))
 
 
 async def _serve_relay(settings: Settings) -> None:
@@ -62,15 +54,14 @@ async def _serve_relay(settings: Settings) -> None:
             links=LinkMaker(codec=web_side.token_codec(settings), public_url=settings.public_url, inbox_domain=settings.inbox.domain),
             audience=Audience(store),
             signers=_signers(settings),
-            signing=stack.enter_context(closing(SigningThread())),
-            downstream=downstream,
+            dispatch=Dispatch(downstream, stack.enter_context(closing(SigningThread()))),
             policy=_policy(relay),
             clock=web_side.now_ms,
             new_id=lambda: secrets.token_hex(12),
             log=log,
         )
         server = Server(_terms(settings, pipeline, downstream, log))
-        await stack.enter_async_context(_health(relay.health_listen, {"store": store.ping}))
+        await stack.enter_async_context(health(relay.health_listen, {"store": store.ping}))
         host, port = await server.start(*split_address(relay.listen))
         log.info(LogEvent.PROCESS_STARTED, listen=f"{host}:{port}", downstream=relay.downstream)
         await stop
@@ -212,22 +203,3 @@ def _server_tls(relay: RelaySettings) -> ssl.SSLContext | None:
     except OSError as exc:
         raise Misconfigured([f"relay.tls_cert_file: {relay.tls_cert_file}, {relay.tls_key_file}: {exc}"]) from exc
     return context
-
-
-@asynccontextmanager
-async def _health(address: str, checks: dict[str, Check]) -> AsyncIterator[None]:
-    listener = Listener(application.admin(checks=checks), address, limits=HttpLimits())
-    await listener.open()
-    try:
-        yield
-    finally:
-        await listener.close()
-
-
-async def _serve_mailbox(settings: Settings) -> None:
-    log = logs.logger("downstream")
-    server = asyncio.create_task(serve_maildir(settings.mailbox.listen, settings.mailbox.maildir, log=log))
-    stopping = asyncio.create_task(web_side.stopped())
-    await asyncio.wait({server, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    await web_side.cancelled(stopping)
-    await web_side.cancelled(server)  # raises what it ended with, when it ended by itself

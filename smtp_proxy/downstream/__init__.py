@@ -1,0 +1,1 @@
+"""The client that hands copies to the downstream, byte for byte."""

@@ -1,0 +1,1 @@
+"""The way of one mail: from envelope and bytes to one outcome a recipient."""

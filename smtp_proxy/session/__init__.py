@@ -1,0 +1,1 @@
+"""The SMTP and LMTP sessions: what a client says, and what it is told."""
