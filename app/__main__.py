@@ -2,7 +2,7 @@
 
 import typer
 
-from app.cli import config, demo, dev, keys, output, recipient, token
+from app.cli import config, demo, dev, doctor, health, keys, output, recipient, token
 from app.settings.load import load
 from app.wiring.web import serve_web
 
@@ -16,6 +16,8 @@ commands.add_typer(keys.commands, name="keys")
 commands.add_typer(token.commands, name="token")
 commands.add_typer(recipient.commands, name="recipient")
 commands.command("config")(config.show_config)
+commands.command("doctor")(doctor.doctor)
+commands.command("health")(health.health)
 commands.command("dev")(dev.run)
 commands.command("demo")(demo.run)
 

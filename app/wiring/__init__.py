@@ -79,6 +79,20 @@ async def _check(store: RedisStore, settings: Settings, log: Logger) -> None:
         log.warning(LogEvent.CONFIGURATION_WARNING, problem=warning)
 
 
+async def store_warnings(settings: Settings) -> tuple[str, ...]:
+    """Return what weakens the store's promises. Raises StoreUnavailable, or Misconfigured when it cannot be used at all."""
+    embedded = None if settings.store.url else EmbeddedStore(settings.state_dir / "store")
+    if embedded:
+        await asyncio.to_thread(embedded.ensure)
+    store = RedisStore(embedded.url if embedded else str(settings.store.url), durability=Durability(settings.store.durability))
+    try:
+        return await store.start(development=settings.development)
+    finally:
+        await store.close()
+        if embedded:
+            await asyncio.to_thread(embedded.release)
+
+
 @asynccontextmanager
 async def opened_spool(settings: Settings, log: Logger) -> AsyncIterator[SqliteSpool | None]:
     """Open the spool, if there is to be one and the disk lets us."""

@@ -1,0 +1,1 @@
+"""What we ask of the outside: webhook receivers, DNS, probed endpoints. Every connection is guarded against addresses inside."""
