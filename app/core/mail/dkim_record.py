@@ -6,9 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_der_public_key,
+    load_pem_private_key,
+    load_pem_public_key,
+)
 
 MIN_RSA_BITS = 2048
 PublicKey = RSAPublicKey | Ed25519PublicKey
@@ -82,3 +88,27 @@ def problems_of(records: Sequence[str], own: PublicKey) -> tuple[str, ...]:
 
 def _raw(key: PublicKey) -> bytes:
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def record_of(given: bytes) -> str:
+    """Return the record for what an operator has at hand: a PEM key, private or public, or the record itself. ValueError for else."""
+    if b"-----BEGIN" not in given:
+        text = given.decode("ascii", "replace").strip()
+        parse_record(text)
+        return text
+    try:
+        key = load_pem_public_key(given) if b" PUBLIC KEY" in given else _public_half(given)
+    except (TypeError, UnsupportedAlgorithm) as exc:
+        raise ValueError("the key is encrypted or of an unknown kind") from exc
+    if isinstance(key, RSAPublicKey):
+        return f"v=DKIM1; k=rsa; p={base64.b64encode(_raw(key)).decode('ascii')}"
+    if isinstance(key, Ed25519PublicKey):
+        return f"v=DKIM1; k=ed25519; p={base64.b64encode(key.public_bytes(Encoding.Raw, PublicFormat.Raw)).decode('ascii')}"
+    raise ValueError("it is neither an RSA nor an ed25519 key")
+
+
+def _public_half(pem: bytes) -> object:
+    key = load_pem_private_key(pem, password=None)
+    if not isinstance(key, RSAPrivateKey | Ed25519PrivateKey):
+        raise ValueError("it is neither an RSA nor an ed25519 key")  # noqa: TRY004 - damaged data, not a wrong call
+    return key.public_key()
