@@ -8,8 +8,10 @@ import typer
 from app.cli import output
 from app.settings.load import load
 from smtp_proxy.session.credentials import hash_password
+from smtp_proxy.wiring.inbox import serve_inbox
 from smtp_proxy.wiring.mailbox import serve_mailbox
-from smtp_proxy.wiring.relay import serve_relay
+from smtp_proxy.wiring.relay import serve_relay, serve_worker
+from smtp_proxy.wiring.seat import Seat
 
 commands = typer.Typer(help="The SMTP side of Signoff.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -18,6 +20,18 @@ commands = typer.Typer(help="The SMTP side of Signoff.", no_args_is_help=True, a
 def relay() -> None:
     """Run the relay: it stamps and signs promotional mail, and drops who has left."""
     serve_relay(load())
+
+
+@commands.command()
+def inbox() -> None:
+    """Run the inbox: it obeys mail-to unsubscribes, and never sends mail."""
+    serve_inbox(load())
+
+
+@commands.command(hidden=True)
+def relay_worker(listen: str, lmtp_listen: str, health_listen: str, tls_listen: str | None = None) -> None:
+    """Run one of several workers, on the addresses that its supervisor holds."""
+    serve_worker(load(), Seat(listen=listen, tls_listen=tls_listen, lmtp_listen=lmtp_listen, health_listen=health_listen))
 
 
 @commands.command()

@@ -23,6 +23,9 @@ class Reply:
         return f"{self.code} {self.enhanced} {self.text}"
 
 
+Answer = Reply | tuple[Reply, ...]  # to a message: one reply, or by LMTP one for each recipient of its envelope, in order
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivered:
     """The downstream took the copy."""
@@ -74,6 +77,7 @@ HELLO_FIRST = Reply(503, "5.5.1", "Send EHLO first")
 MAIL_FIRST = Reply(503, "5.5.1", "Send MAIL first")
 MAIL_AGAIN = Reply(503, "5.5.1", "A transaction is open: send RSET first")
 NO_RECIPIENTS = Reply(554, "5.5.1", "No valid recipients")
+NO_RECIPIENTS_LMTP = Reply(503, "5.5.1", "No valid recipients")  # RFC 2033 4.2
 
 SENDER_MALFORMED = Reply(501, "5.1.7", "Malformed sender address: MAIL FROM:<local@domain> is needed")
 RECIPIENT_MALFORMED = Reply(501, "5.1.3", "Malformed recipient address: RCPT TO:<local@domain> is needed")
@@ -90,19 +94,28 @@ CREDENTIALS_INVALID = Reply(535, "5.7.8", "Authentication credentials invalid")
 AUTH_MALFORMED = Reply(501, "5.5.2", "Authentication response not understood")
 AUTH_CANCELLED = Reply(501, "5.7.0", "Authentication cancelled")
 AUTH_NOT_NOW = Reply(503, "5.5.1", "Authentication is not possible now")
+AUTH_LATER = Reply(454, "4.7.0", "Too many failed authentications, try again later")
 AUTH_UNAVAILABLE = Reply(454, "4.7.0", "Authentication cannot be checked now")
+MAY_NOT_SPEAK_FOR_OTHERS = Reply(550, "5.7.0", "Insufficient authorization")
+ATTRIBUTE_UNKNOWN = Reply(501, "5.5.4", "Known attributes as name=value are needed")
+ATTRIBUTE_MALFORMED = Reply(501, "5.5.4", "Attribute value not understood")
 TLS_ACTIVE = Reply(503, "5.5.1", "TLS is already active")
 
 CONTENT_MALFORMED = Reply(550, "5.6.0", "Message holds a bare CR, a bare LF or a NUL")
 LINE_TOO_LONG = Reply(550, "5.6.0", "Message holds a line of more than 998 octets")
 MESSAGE_MALFORMED = Reply(554, "5.6.0", "Message is not well-formed")
+PLACEHOLDER_UNUSABLE = Reply(554, "5.6.0", "A placeholder in the body cannot be replaced where it stands, see docs/placeholders.md")
 MESSAGE_TOO_LARGE = Reply(552, "5.3.4", "Message is larger than the limit")
 OUT_OF_MEMORY = Reply(452, "4.3.1", "Too much mail in flight, try again later")
 LOCAL_ERROR = Reply(451, "4.3.0", "Temporary local problem, try again later")
 NOT_CONFIGURED = Reply(451, "4.3.5", "This service is not able to handle the message now")
 NOT_PERMITTED = Reply(550, "5.7.1", "Not permitted")
 BAD_RECIPIENT = Reply(553, "5.1.3", "Recipient address not acceptable")
+NO_SUCH_MAILBOX = Reply(550, "5.1.1", "No such mailbox here")
+TOO_MANY_UNKNOWN = Reply(450, "4.7.1", "Too many unknown mailboxes from your network, try again later")
 SUPPRESSED = Reply(550, "5.7.1", "The recipient has unsubscribed")
+NOT_TARGETED = Reply(550, "5.7.1", "The recipient is not in the groups that the message is for")
+TOO_LATE = Reply(451, "4.4.1", "The mail could not be handed on in time, try again later")
 PARTLY_DEFERRED = Reply(451, "4.3.0", "Some recipients could not be served now, try again later")
 
 TOO_MANY_CONNECTIONS = Reply(421, "4.3.2", "Too many connections, try again later")
@@ -110,6 +123,7 @@ TOO_MANY_FROM_ADDRESS = Reply(421, "4.7.0", "Too many connections from your addr
 TOO_MANY_COMMANDS = Reply(421, "4.7.0", "Too many commands in one connection")
 TOO_MANY_BAD_COMMANDS = Reply(421, "4.7.0", "Too many bad commands")
 TOO_MANY_BAD_LOGINS = Reply(421, "4.7.0", "Too many failed authentications")
+SESSION_TOO_LONG = Reply(421, "4.4.2", "Session took too long, connect again")
 TOO_SLOW = Reply(421, "4.4.2", "Timeout, closing the connection")
 END_IN_DOUBT = Reply(421, "4.7.0", "Closing the connection after a bare CR, LF or NUL")
 SHUTTING_DOWN = Reply(421, "4.3.2", "Service is shutting down, try again later")
@@ -127,6 +141,8 @@ SMTP_REPLY: Mapping[type[errors.SignoffError], Reply] = MappingProxyType(
         errors.MalformedMessage: MESSAGE_MALFORMED,
         errors.MessageTooLarge: MESSAGE_TOO_LARGE,
         errors.RuleViolation: NOT_PERMITTED,
+        errors.MarkingInvalid: Reply(550, "5.7.1", "An X-Signoff field of the message cannot be understood"),
+        errors.PlaceholderUnusable: PLACEHOLDER_UNUSABLE,
         errors.MailLoop: Reply(554, "5.4.6", "Mail loop detected"),
         errors.NotFound: NOT_PERMITTED,
         errors.Conflict: NOT_PERMITTED,
@@ -158,9 +174,10 @@ def wire(reply: Reply) -> bytes:
 def combine(outcomes: Sequence[Outcome]) -> Reply:
     """Return the one reply for all copies of a message.
 
-    Any deferred: 4yz, and the upstream sends all of it again. All refused: the downstream's own 5yz. Anything else: 250, and a refused
-    copy among delivered ones is answered by a delivery status notification, never by a reply that makes the upstream send again
-    (catalogue X3). The reply about a single copy is the downstream's own (catalogue X2, X6). Raises ValueError without an outcome.
+    Any deferred: 4yz, and the upstream sends all of it again, of which the ledger keeps the finished copies back. All refused: the
+    downstream's own 5yz. Anything else: 250, and a refused copy among others is answered by a delivery status notification, never by a
+    reply that makes the upstream send again (catalogue X3). The reply about a single copy is the downstream's own (catalogue X2, X6).
+    Raises ValueError without an outcome.
     """
     if not outcomes:
         raise ValueError("a reply needs at least one outcome")
@@ -169,9 +186,14 @@ def combine(outcomes: Sequence[Outcome]) -> Reply:
         return _temporary(deferred[0], alone=len(outcomes) == 1) if _all_equal(deferred) else PARTLY_DEFERRED
     refused = [outcome.reply for outcome in outcomes if isinstance(outcome, Refused)]
     if len(refused) == len(outcomes):
-        return _in_class(refused[0], 5, fallback=554)
+        return final(refused[0])
     delivered = [outcome.reply for outcome in outcomes if isinstance(outcome, Delivered)]
     return Reply(250, "2.0.0", delivered[0].text) if len(delivered) == len(outcomes) == 1 else ACCEPTED
+
+
+def final(reply: Reply) -> Reply:
+    """Return the reply of a refusal as one that cannot be taken for anything else, whatever the downstream put into it."""
+    return _in_class(reply, 5, fallback=554)
 
 
 def _all_equal(replies: Sequence[Reply]) -> bool:

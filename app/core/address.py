@@ -15,7 +15,11 @@ from app.core.errors import AddressInvalid
 from app.core.model import DIGEST_BYTES, RecipientDigest
 
 MAX_ADDRESS_OCTETS = 254  # RFC 5321 4.5.3.1.3: a path holds 256, its angle brackets among them
+MAX_LOCAL_OCTETS = 64  # RFC 5321 4.5.3.1.1
 
+_WORD = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u00a0-\ud7ff\ue000-\U0010ffff-]+"
+_LOCAL_PART = re.compile(rf'{_WORD}(?:\.{_WORD})*|"(?:[ !#-\[\]-~\u00a0-\ud7ff]|\\[ -~])+"')
+_LITERAL = re.compile(r"\[[A-Za-z0-9.:-]{2,64}\]")  # RFC 5321 4.1.3
 _HOST_NAME = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -40,6 +44,24 @@ def ascii_domain(domain: str) -> str:
     if len(encoded) > 253 or not _HOST_NAME.fullmatch(encoded):  # noqa: PLR2004 - RFC 1035 2.3.4
         raise AddressInvalid("the domain of the address is not a host name")
     return encoded
+
+
+def checked(text: str) -> str:
+    """Return an address that somebody typed or put into a list, without the space around it.
+
+    Raises AddressInvalid unless it is one address as it stands in an envelope: no display name, no angle brackets, no comment, nothing that
+    would break a line (RFC 5321 4.1.2, RFC 6531 3.3; catalogue L2).
+    """
+    address = text.strip()
+    local, _, domain = address.rpartition("@")
+    if len(address.encode("utf-8", "surrogatepass")) > MAX_ADDRESS_OCTETS:
+        raise AddressInvalid(f"the address is longer than {MAX_ADDRESS_OCTETS} octets")
+    if not _LOCAL_PART.fullmatch(local) or not local.isprintable() or len(local.encode()) > MAX_LOCAL_OCTETS:
+        raise AddressInvalid("the part before the @ is not one of an address")
+    if domain.startswith("[") and not _LITERAL.fullmatch(domain):
+        raise AddressInvalid("the domain of the address is not an address literal")
+    ascii_domain(domain)
+    return address
 
 
 def digest(address: str, *, pepper: bytes) -> RecipientDigest:

@@ -78,6 +78,18 @@ class RuleViolation(InvalidInput):
     code = "rule_violation"
 
 
+class MarkingInvalid(RuleViolation):
+    """A field by which the sender marks a mail for us that cannot be understood (catalogue H20, L2)."""
+
+    code = "marking_invalid"
+
+
+class PlaceholderUnusable(InvalidInput):
+    """A placeholder stands where it cannot be replaced without harm, and is never sent as it is (catalogue X11)."""
+
+    code = "placeholder_unusable"
+
+
 class MailLoop(InvalidInput):
     """The mail has been here, or everywhere, too often (catalogue X8)."""
 

@@ -5,6 +5,7 @@ leaves; the primary before it goes on opening. Revoking a key is the only thing 
 derived by HKDF (RFC 5869), so a token of one brand opens for no other (T5).
 """
 
+import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -70,6 +71,18 @@ class Keyring:
         if key is None or key.status is KeyStatus.REVOKED:
             raise TokenKeyUnknown("no usable key has this id")
         return key
+
+    def ledger_key(self) -> bytes:
+        """Return the key that names messages and copies in the relay's ledger."""
+        return derive(self._pepper, b"signoff ledger", BrandNumber(0))  # of all brands, and of mail that is of none
+
+    def is_successor_of(self, running: "Keyring") -> bool:
+        """Say whether a process that runs by the other keyring may go on by this one: it must find its recipients again."""
+        return hmac.compare_digest(self._pepper, running._pepper)
+
+    def adopt(self, successor: "Keyring") -> None:
+        """Hold the successor's keys from now on, for everyone to whom this keyring was given."""
+        self._keys, self._primaries = successor._keys, successor._primaries
 
     def pepper(self, brand: BrandNumber) -> bytes:
         """Return the brand's pepper for recipient digests."""

@@ -1,68 +1,81 @@
-"""Which URL and which mail-to address one copy carries.
+"""Which URL and which mail-to address one copy carries: ours for a managed brand, its own for a self-managed one.
 
-Managed: both are ours. The URL holds a token of the recipient of this copy alone (RFC 8058 3.1, catalogue H11).
+What the links of one message have in common is made here; `app.core.managed` and `app.core.self_managed` make those of one recipient.
 """
 
-import base64
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Protocol
 
 from app.core.groups import group_key
 from app.core.mail.stamp import MAX_URI_CHARS, Links
-from app.core.model import Brand, Campaign, Purpose, Recipient
-from app.core.short_token import ShortMinter
+from app.core.managed import Identifier, ManagedLinks
+from app.core.model import Brand, Campaign, Management, Purpose, Recipient
+from app.core.self_managed import SelfManagedLinks, mailbox, url_template
+from app.core.template import identifier_template
 from app.core.token import Minter, TokenCodec
 
 ONE_CLICK_PATH = "/u"
 
+_NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CopyLinks:
+
+class CopyLinks(Protocol):
     """The links of one message; `for_copy` turns them into those of one recipient."""
-
-    _prefix: str
-    _minter: Minter
-    _short: ShortMinter | None  # None while nothing listens for mail-to unsubscribes
-    _inbox_domain: str
 
     def for_copy(self, recipient: Recipient) -> Links:
         """Return the links of one recipient's copy."""
-        token = self._minter.mint(address=recipient.address, digest=recipient.digest)
-        mailto = self._mailto(self._short, recipient, token) if self._short else None
-        return Links(https_uri=self._prefix + token, mailto_uri=mailto, one_click=True)
-
-    def _mailto(self, short: ShortMinter, recipient: Recipient, token: str) -> str:
-        identifier = base64.b64encode(recipient.digest.hex().encode()).decode("ascii").replace("=", "%3D")
-        return f"mailto:u-{short.mint(recipient.digest)}@{self._inbox_domain}?subject={_SUBJECT}{identifier}-{token}"
-
-
-# RFC 6068 2: everything but unreserved characters is percent-encoded, a space as %20. What varies needs none: the token is base64url, and
-# Base64 of hexadecimal digits holds no `+` or `/`. Quoting the whole subject for each copy cost a third of the stamp.
-_SUBJECT = "Unsubscribe%20%7C%20cattr%3A"
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkMaker:
-    """Makes the links of managed mail. `inbox_domain` is empty while nothing listens for mail-to unsubscribes."""
+    """Makes the links of all brands. `inbox_domain` is empty while nothing listens for mail-to unsubscribes."""
 
     codec: TokenCodec
     public_url: str
     inbox_domain: str = ""
 
-    def for_message(self, brand: Brand, campaign: Campaign, *, at_ms: int) -> CopyLinks:
-        """Return the links of one message of a managed brand. Raises SignerUnavailable when no key may mint yet."""
-        groups = tuple(group_key(group) for group in campaign.groups)
-        return CopyLinks(
-            _prefix=one_click_prefix(self.public_url),
-            _minter=self.codec.minter(
-                brand=brand.number,
-                purpose=Purpose.ONE_CLICK | Purpose.MAILTO,
-                at_ms=at_ms,
-                campaign=campaign.id,
-                groups=groups,
-                test=campaign.test,
-            ),
-            _short=self.codec.short_minter(brand=brand.number, groups=groups, at_ms=at_ms) if self.inbox_domain else None,
-            _inbox_domain=self.inbox_domain,
+    def for_message(self, brand: Brand, campaign: Campaign, *, at_ms: int, attributes: Mapping[str, str] = _NO_ATTRIBUTES) -> CopyLinks:
+        """Return the links of one message of a brand that has any; `attributes` are what the sender said of the recipient.
+
+        Raises SignerUnavailable when no key may mint yet, RuleViolation when the campaign's groups do not fit into a URL.
+        """
+        identifier = Identifier(template=identifier_template(brand.user_identifier), attributes=attributes)
+        managed = self._managed(brand, campaign, identifier, at_ms)
+        if brand.management is not Management.SELF_MANAGED:
+            return managed
+        return SelfManagedLinks(
+            url=url_template(brand.one_click_url),
+            mailbox=mailbox(brand.one_click_email) if brand.one_click_email else "",
+            identifier=identifier,
+            attributes=attributes,
+            minter=self._minter(brand, campaign, Purpose.CALLBACK | Purpose.MAILTO, at_ms),
+            ours=replace(managed, short=None),
+        )
+
+    def _managed(self, brand: Brand, campaign: Campaign, identifier: Identifier, at_ms: int) -> ManagedLinks:
+        short = None
+        if self.inbox_domain:
+            groups = tuple(group_key(group) for group in campaign.groups)
+            short = self.codec.short_minter(brand=brand.number, groups=groups, at_ms=at_ms, test=campaign.test)
+        return ManagedLinks(
+            prefix=one_click_prefix(self.public_url),
+            minter=self._minter(brand, campaign, Purpose.ONE_CLICK | Purpose.MAILTO, at_ms),
+            short=short,
+            inbox_domain=self.inbox_domain,
+            identifier=identifier,
+        )
+
+    def _minter(self, brand: Brand, campaign: Campaign, purpose: Purpose, at_ms: int) -> Minter:
+        return self.codec.minter(
+            brand=brand.number,
+            purpose=purpose,
+            at_ms=at_ms,
+            campaign=campaign.id,
+            groups=tuple(group_key(group) for group in campaign.groups),
+            test=campaign.test,
         )
 
 

@@ -51,6 +51,7 @@ class Source(IntEnum):
     LANDING_PAGE = 6
     API = 7
     IMPORT = 8
+    COMPLAINT = 9
 
     @property
     def label(self) -> str:
@@ -81,6 +82,13 @@ class ExistingHeader(StrEnum):
     REJECT = "reject"
 
 
+class ExistingSignature(StrEnum):
+    """What happens to a DKIM-Signature that came with the mail and covers link fields that we change (catalogue D10)."""
+
+    KEEP = "keep"
+    STRIP = "strip"
+
+
 class Promotional(StrEnum):
     """Which of a brand's mails count as promotional when the sender does not say."""
 
@@ -105,6 +113,14 @@ class MailClass(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Logo:
+    """A brand's picture on our pages, checked when it was read."""
+
+    media_type: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Brand:
     """A customer whose mail we relay (MoEngage: workspace, CleverTap: account)."""
 
@@ -114,11 +130,20 @@ class Brand:
     sender_domains: frozenset[str]  # A-label, lower case
     management: Management = Management.MANAGED
     on_suppressed: OnSuppressed = OnSuppressed.DISCARD
+    one_click_url: str = ""  # self-managed: a template, see core.self_managed
+    one_click_email: str = ""  # self-managed
+    user_identifier: str = ""  # a template for the identifier in the mail-to subject; empty: the recipient's digest
     existing_header: ExistingHeader = ExistingHeader.REPLACE
+    existing_signature: ExistingSignature = ExistingSignature.KEEP
     on_store_down: OnStoreDown = OnStoreDown.TEMPFAIL
     promotional: Promotional = Promotional.MARKED
+    list_id: str = ""  # A-label, lower case; empty: no List-Id is added
+    feedback_id: str = ""  # the SenderId of Feedback-ID fields; empty: none is added
     preference_centre: PreferenceCentre = PreferenceCentre.SYSTEM
     custom_page_url: str = ""  # only with PreferenceCentre.CUSTOM; without a query
+    colour: str = ""  # of our pages for this brand, #rrggbb; empty: ours
+    logo: Logo | None = None
+    store_addresses: bool = False  # the state keeps the sealed address, so that lists can be read and exported in clear
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +203,7 @@ class Statement(NamedTuple):
     id: bytes  # 16 random bytes, the id of the events that this statement causes
     brand: BrandNumber
     digest: RecipientDigest
-    groups: tuple[GroupKey, ...]  # empty: all
+    groups: tuple[GroupKey, ...]  # empty: all mail; core.groups.EVERYTHING may also stand among others
     subscribed: bool
     source: Source
     at_ms: int  # receipt at the edge
@@ -205,6 +230,15 @@ class Preferences:
     everything: Subscription = Subscription()
     groups: Mapping[GroupKey, Subscription] = field(default_factory=lambda: MappingProxyType({}))
     sequence: int = 0  # counts the changes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownRecipient:
+    """One recipient of a brand as the store knows them: who ever said something. `sealed_address` is empty unless the brand stores it."""
+
+    digest: RecipientDigest
+    preferences: Preferences
+    sealed_address: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,8 @@
 It is base32 (RFC 4648, lower case, no padding) of, big-endian:
 
     version u8 · key u8 · brand u16 · recipient digest 10 bytes · number of groups u8 · group keys u32… · MAC 10 bytes
+
+The highest bit of the number of groups says that the mail was a test send (catalogue H12).
 """
 
 import base64
@@ -14,13 +16,14 @@ from dataclasses import dataclass
 
 from app.core.errors import TokenMalformed, TokenTagInvalid
 from app.core.keyring import Keyring, derive
-from app.core.model import DIGEST_BYTES, BrandNumber, GroupKey, RecipientDigest
+from app.core.model import DIGEST_BYTES, NO_CAMPAIGN, BrandNumber, Claims, GroupKey, Purpose, RecipientDigest
 
 _VERSION = 1
 _HEAD = struct.Struct(f">BBH{DIGEST_BYTES}sB")
 _PREFIX = struct.Struct(">BBH")
 _MAC_BYTES = 10
 _MAX_GROUPS = 2  # 62 characters of base32 hold 38 bytes
+_TEST = 0x80
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 _PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
 
@@ -34,7 +37,7 @@ class ShortMinter:
     _mac_key: bytes
 
     @classmethod
-    def of(cls, keyring: Keyring, *, brand: BrandNumber, groups: Sequence[GroupKey], at_ms: int) -> "ShortMinter":
+    def of(cls, keyring: Keyring, *, brand: BrandNumber, groups: Sequence[GroupKey], at_ms: int, test: bool = False) -> "ShortMinter":
         """Return the minter for one message.
 
         More groups than fit mean all mail: who writes to leave and can no longer be asked what, leaves.
@@ -43,7 +46,7 @@ class ShortMinter:
         key = keyring.minting_key(at_ms)
         return cls(
             _prefix=_PREFIX.pack(_VERSION, key.id, brand),
-            _scope=struct.pack(f">B{len(scope)}I", len(scope), *scope),
+            _scope=struct.pack(f">B{len(scope)}I", len(scope) | test * _TEST, *scope),
             _mac_key=derive(key.secret, b"signoff mailto", brand),
         )
 
@@ -53,24 +56,35 @@ class ShortMinter:
         return _base32(body + hmac.digest(self._mac_key, body, "sha256")[:_MAC_BYTES])
 
 
-def open_short(keyring: Keyring, text: str) -> tuple[BrandNumber, RecipientDigest, tuple[GroupKey, ...]]:
-    """Return brand, recipient digest and groups of a short token in any case.
+def open_short(keyring: Keyring, text: str, *, data_centre: int) -> Claims:
+    """Return the claims of a short token in any case: no address, no campaign, no day of issue, and the data centre of this installation.
 
     Raises TokenMalformed, TokenKeyUnknown or TokenTagInvalid.
     """
     try:
         raw = base64.b32decode(text.upper() + "=" * (-len(text) % 8))
-        _, key_id, brand, digest, count = _HEAD.unpack_from(raw)
+        version, key_id, brand, digest, scope = _HEAD.unpack_from(raw)
     except (binascii.Error, struct.error, ValueError) as exc:
         raise TokenMalformed("not a short token") from exc
     body, mac = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
-    if len(body) != _HEAD.size + 4 * count or text.lower() != _base32(raw):
+    count = scope & ~_TEST
+    if version != _VERSION or len(body) != _HEAD.size + 4 * count or text.lower() != _base32(raw):
         raise TokenMalformed("not a short token")
     key = derive(keyring.opening_key(key_id).secret, b"signoff mailto", BrandNumber(brand))
     if not hmac.compare_digest(mac, hmac.digest(key, body, "sha256")[:_MAC_BYTES]):
         raise TokenTagInvalid("the seal does not verify")
-    groups = struct.unpack_from(f">{count}I", body, _HEAD.size)
-    return BrandNumber(brand), RecipientDigest(digest), tuple(GroupKey(group) for group in groups)
+    return Claims(
+        brand=BrandNumber(brand),
+        key_id=key_id,
+        data_centre=data_centre,
+        purpose=Purpose.MAILTO,
+        campaign=NO_CAMPAIGN,
+        groups=tuple(GroupKey(group) for group in struct.unpack_from(f">{count}I", body, _HEAD.size)),
+        issued_day=0,
+        test=bool(scope & _TEST),
+        address="",
+        digest=RecipientDigest(digest),
+    )
 
 
 def _base32(raw: bytes) -> str:

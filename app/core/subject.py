@@ -1,16 +1,31 @@
-"""The subject of a mail-to unsubscribe: `Unsubscribe | cattr:<identifier>-<token>` (seed 004).
+"""The subject of a mail-to unsubscribe: `Unsubscribe | cattr:<identifier>-<token>` (seed 004), and the tokens that a text may hold.
 
 The identifier is standard Base64, whose alphabet has no hyphen, so a brand finds its user between `cattr:` and the first hyphen. It is a
 help for the brand only: the token behind the hyphen is the authority (catalogue M4, M8).
+
+A token that went through mail software may have been folded, wrapped, quoted or followed by other words, and nothing in it says where it
+ends. So a text is read as a series of guesses (`readings`), and the seal of the token tells which one is right (catalogue M7).
 """
 
 import base64
 import binascii
 import re
+from collections.abc import Iterator
 
 from app.core.errors import TokenMalformed
+from app.core.token import MAX_TOKEN_CHARS
 
 _PATTERN = re.compile(r"cattr:\s*([A-Za-z0-9+/=\s]*)-\s*(\S.*)", re.IGNORECASE | re.DOTALL)
+
+_SHORTEST = 40  # characters of a token for a@b
+_MARK = re.compile(r"cattr:[^-]{0,1000}+-", re.IGNORECASE)
+# A token on its own: its first octets are the version and a key's number, so it begins with A and one of Q to f. Behind anything that
+# stands in a URL it does not count: a newsletter whose links somebody sends on asks for nothing.
+_ALONE = re.compile(r"(?<![^\s<>(\[\"'|:,;])A[Q-Za-f][A-Za-z0-9_-]{14}")
+_RUN = re.compile(r"[A-Za-z0-9_-]*")
+_INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
+_WINDOW = 600  # of text behind the beginning of a token, more than any folding makes of it
+_MOST_PIECES = 40
 
 
 def encode(identifier: str, token: str) -> str:
@@ -31,3 +46,26 @@ def decode(subject: str) -> tuple[str, str]:
     except (binascii.Error, UnicodeDecodeError) as exc:
         raise TokenMalformed("the identifier of the subject is not Base64 of UTF-8") from exc
     return identifier, "".join(found[2].split())
+
+
+def readings(text: str) -> Iterator[str]:
+    """Yield everything in the text that may be a qmoe: behind each `cattr:` first, then what stands alone; of each the shortest first."""
+    for mark in _MARK.finditer(text):
+        yield from _grown(text[mark.end() : mark.end() + _WINDOW])
+    for start in _ALONE.finditer(text):
+        yield from _grown(text[start.start() : start.start() + _WINDOW])
+
+
+def _grown(tail: str) -> Iterator[str]:
+    """Yield the beginning of the tail, longer by one piece each time: white space inside a token is what a fold has left there."""
+    token = ""
+    for piece in tail.translate(_INVISIBLE).split(maxsplit=_MOST_PIECES)[:_MOST_PIECES]:
+        bare = piece.lstrip("<>")
+        run = _RUN.match(bare)
+        token += run[0] if run else ""
+        if len(token) > MAX_TOKEN_CHARS:
+            return
+        if len(token) >= _SHORTEST:
+            yield token
+        if token and bare[run.end() if run else 0 :] not in ("", "="):  # a line that ends with `=` is a soft break nobody undid
+            return

@@ -32,7 +32,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from app.core import address as addresses
 from app.core.errors import RuleViolation, TokenMalformed, TokenPurposeWrong, TokenTagInvalid
 from app.core.keyring import Keyring, MasterKey, derive
-from app.core.model import NO_CAMPAIGN, BrandNumber, CampaignId, Claims, GroupKey, Purpose, RecipientDigest
+from app.core.model import DIGEST_BYTES, NO_CAMPAIGN, BrandNumber, CampaignId, Claims, GroupKey, Purpose, RecipientDigest
 from app.core.short_token import ShortMinter, open_short
 
 MIN_TOKEN_CHARS = 120  # below it there is no room for a digest, a campaign and a handful of groups
@@ -62,17 +62,21 @@ class Minter:
     _siv: AESSIV
     _room: int
 
-    def mint(self, *, address: str, digest: RecipientDigest) -> str:
-        """Return the token for one recipient: the same token every time, another one for every other recipient."""
+    def mint(self, *, address: str, digest: RecipientDigest, max_chars: int = MAX_TOKEN_CHARS) -> str:
+        """Return the token for one recipient: the same token every time, another one for every other recipient.
+
+        `max_chars` makes it shorter than the codec would; raises RuleViolation where even a token of hashes does not fit.
+        """
         recipient = address.encode()
         head = self._sealed_head
-        if len(head) + len(recipient) > self._room:
+        room = self._room if max_chars == MAX_TOKEN_CHARS else min(self._room, _sealed_room(max_chars))
+        if len(head) + len(recipient) > room:
             head = self._sealed_head_hashed
-            if len(head) + len(recipient) > self._room:
+            if len(head) + len(recipient) > room:
                 head = head[:1] + bytes((head[1] | _DIGEST_ONLY,)) + head[2:]
                 recipient = digest
-                if len(head) + len(recipient) > self._room:
-                    raise RuleViolation("too many subscription groups for one campaign: their token does not fit into a URL")
+                if len(head) + len(recipient) > room:
+                    raise RuleViolation("no token fits into what is left of the URL")
         return _to_base64(self._header + self._siv.encrypt(head + recipient, [self._header]))
 
 
@@ -82,7 +86,7 @@ class TokenCodec:
     def __init__(self, *, keyring: Keyring, data_centre: int, max_chars: int = MAX_TOKEN_CHARS) -> None:
         self._keyring = keyring
         self._data_centre = data_centre
-        self._room = max_chars * 3 // 4 - _HEADER.size - _SIV_BYTES
+        self._room = _sealed_room(max_chars)
         self._minter = lru_cache(maxsize=256)(self._make_minter)  # a campaign is thousands of messages with one minter a day
 
     def minter(  # noqa: PLR0913 - the parts of a token
@@ -95,7 +99,7 @@ class TokenCodec:
         groups: Sequence[GroupKey] = (),
         test: bool = False,
     ) -> Minter:
-        """Return the minter for one message. Raises SignerUnavailable when no key may mint yet."""
+        """Return the minter for one message. Raises SignerUnavailable when no key may mint yet, RuleViolation for too many groups."""
         key = self._keyring.minting_key(at_ms)
         return self._minter(key, brand, purpose, at_ms // 86_400_000, campaign, tuple(groups), test)
 
@@ -111,6 +115,8 @@ class TokenCodec:
             return _SEALED_HEAD.pack(purpose, flags, day, len(campaign_bytes)) + campaign_bytes + scope
 
         short = head(hashed, flags | _CAMPAIGN_HASHED) if len(name) > len(hashed) else head(name, flags)
+        if len(short) + DIGEST_BYTES > self._room:
+            raise RuleViolation("too many subscription groups for one campaign: their token does not fit into a URL")
         return Minter(
             _header=_HEADER.pack(_VERSION, key.id, self._data_centre, brand),
             _sealed_head=head(name, flags) if len(name) <= self._room else short,
@@ -140,13 +146,13 @@ class TokenCodec:
             raise TokenPurposeWrong("a genuine token of another purpose")
         return self._claims(plain, key_id=key_id, data_centre=data_centre, brand=BrandNumber(brand))
 
-    def short_minter(self, *, brand: BrandNumber, groups: Sequence[GroupKey], at_ms: int) -> ShortMinter:
+    def short_minter(self, *, brand: BrandNumber, groups: Sequence[GroupKey], at_ms: int, test: bool = False) -> ShortMinter:
         """Return the minter of one message's mail-to tokens. Raises SignerUnavailable when no key may mint yet."""
-        return ShortMinter.of(self._keyring, brand=brand, groups=groups, at_ms=at_ms)
+        return ShortMinter.of(self._keyring, brand=brand, groups=groups, at_ms=at_ms, test=test)
 
-    def open_short(self, text: str) -> tuple[BrandNumber, RecipientDigest, tuple[GroupKey, ...]]:
-        """Return brand, recipient digest and groups of a mail-to token in any case. Raises as `open` does."""
-        return open_short(self._keyring, text)
+    def open_short(self, text: str) -> Claims:
+        """Return the claims of a mail-to token in any case; they hold no address and no campaign. Raises as `open` does."""
+        return open_short(self._keyring, text, data_centre=self._data_centre)
 
     def seal_address(self, address: str, *, brand: BrandNumber, at_ms: int) -> bytes:
         """Return the address sealed for the store: key id, then AES-SIV. What an event or an export may later need in clear."""
@@ -186,6 +192,11 @@ class TokenCodec:
             address=address,
             digest=RecipientDigest(recipient) if digest_only else self.digest(address, brand=brand),
         )
+
+
+def _sealed_room(max_chars: int) -> int:
+    """Return how many octets can be sealed into a token of this many characters."""
+    return max_chars * 3 // 4 - _HEADER.size - _SIV_BYTES
 
 
 @lru_cache(maxsize=4096)

@@ -19,6 +19,8 @@ class Capabilities:
     eightbit: bool = False
     smtputf8: bool = False
     enhanced: bool = False
+    dsn: bool = False
+    xforward: frozenset[str] = frozenset()  # attributes
     starttls: bool = False
     auth: frozenset[str] = frozenset()
 
@@ -36,6 +38,8 @@ class Capabilities:
             eightbit="8BITMIME" in offered,
             smtputf8="SMTPUTF8" in offered,
             enhanced="ENHANCEDSTATUSCODES" in offered,
+            dsn="DSN" in offered,
+            xforward=frozenset(offered.get("XFORWARD", ())),
             starttls="STARTTLS" in offered,
             auth=frozenset(offered.get("AUTH", ())),
         )

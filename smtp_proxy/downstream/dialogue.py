@@ -1,4 +1,4 @@
-"""The SMTP dialogue for one copy: RSET? MAIL RCPT DATA, the content, the final dot; every end of it is one Outcome (catalogue App. C).
+"""The SMTP dialogue for one copy: RSET? XFORWARD? MAIL RCPT DATA, content, final dot; every end of it is one Outcome (catalogue App. C).
 
 With PIPELINING (RFC 2920) the commands leave in one write and the content in another, both written from inside the receive callback: a
 copy costs one future and no task. What decides the outcome:
@@ -10,9 +10,11 @@ copy costs one future and no task. What decides the outcome:
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterator
 from enum import IntEnum
 
+from smtp_proxy.downstream import xforward
 from smtp_proxy.downstream.capabilities import Capabilities
 from smtp_proxy.downstream.connection import Connection, Ending, Timeouts
 from smtp_proxy.downstream.peer_reply import PeerReply, ProtocolViolation, accepted, declined
@@ -32,12 +34,13 @@ SendOutcome = Delivered | Deferred | Refused
 
 class _Stage(IntEnum):
     RESET = 0
-    MAIL = 1
-    RECIPIENT = 2
-    DATA = 3
-    CONTENT = 4  # being written
-    FINAL = 5  # the dot is written
-    EMPTIED = 6  # a lone dot after a refusal: its reply changes nothing
+    FORWARD = 1  # as many commands as it takes, often none
+    MAIL = 2
+    RECIPIENT = 3
+    DATA = 4
+    CONTENT = 5  # being written
+    FINAL = 6  # the dot is written
+    EMPTIED = 7  # a lone dot after a refusal: its reply changes nothing
 
 
 class Dialogue:
@@ -60,8 +63,9 @@ class Dialogue:
         self._transaction = transaction
         self._timeouts = timeouts
         self._pipelining = capabilities.pipelining
+        self._forwards = deque(xforward.commands(transaction.forwarded, capabilities.xforward))  # those that are not answered yet
         self._commands = _commands(transaction, capabilities)
-        self._stage = _Stage.RESET if reset else _Stage.MAIL
+        self._stage = _Stage.RESET if reset else self._after(_Stage.RESET)
         self._refusal: Deferred | Refused | None = None
         self._content: Iterator[Buffer] = iter(())
 
@@ -72,9 +76,10 @@ class Dialogue:
             return
         self._connection.expect_within(self._timeouts.command)
         if self._pipelining:
-            self._connection.write(b"".join(self._commands[self._stage :]))
+            reset = self._commands[_Stage.RESET] if self._stage is _Stage.RESET else b""
+            self._connection.write(b"".join((reset, *self._forwards, *self._commands[_Stage.MAIL :])))
         else:
-            self._connection.write(self._commands[self._stage])
+            self._write_command()
 
     def replied(self, reply: PeerReply) -> None:
         """Take the reply of the present stage."""
@@ -112,6 +117,15 @@ class Dialogue:
             self._connection.abort()
             return
         self._next()
+
+    def _on_forward(self, _: PeerReply) -> None:
+        """Go on whatever the peer says: the mail does not depend on it."""
+        self._forwards.popleft()
+        if not self._forwards:
+            self._next()
+        elif not self._pipelining:
+            self._connection.expect_within(self._timeouts.command)
+            self._write_command()
 
     def _on_envelope(self, reply: PeerReply) -> None:
         if reply.negative:
@@ -155,10 +169,17 @@ class Dialogue:
             self._finish(self._refusal)
 
     def _next(self) -> None:
-        self._stage = _Stage(self._stage + 1)
+        self._stage = self._after(self._stage)
         if not self._pipelining:
             self._connection.expect_within(self._timeouts.command)
-            self._connection.write(self._commands[self._stage])
+            self._write_command()
+
+    def _after(self, stage: _Stage) -> _Stage:
+        following = _Stage(stage + 1)
+        return _Stage.MAIL if following is _Stage.FORWARD and not self._forwards else following
+
+    def _write_command(self) -> None:
+        self._connection.write(self._forwards[0] if self._stage is _Stage.FORWARD else self._commands[self._stage])
 
     def _send_content(self) -> None:
         if self._transaction.size <= SLICE:
@@ -193,6 +214,7 @@ class Dialogue:
 
 _STEPS: dict[_Stage, Callable[[Dialogue, PeerReply], None]] = {
     _Stage.RESET: Dialogue._on_reset,
+    _Stage.FORWARD: Dialogue._on_forward,
     _Stage.MAIL: Dialogue._on_envelope,
     _Stage.RECIPIENT: Dialogue._on_envelope,
     _Stage.DATA: Dialogue._on_data,
@@ -202,7 +224,8 @@ _STEPS: dict[_Stage, Callable[[Dialogue, PeerReply], None]] = {
 }
 
 
-def _commands(transaction: Transaction, capabilities: Capabilities) -> tuple[bytes, bytes, bytes, bytes]:
+def _commands(transaction: Transaction, capabilities: Capabilities) -> tuple[bytes, ...]:
+    """Return the command of each stage by its number; those that forward are another matter."""
     parameters = ""
     if capabilities.size is not None:
         parameters += f" SIZE={transaction.size}"
@@ -210,9 +233,14 @@ def _commands(transaction: Transaction, capabilities: Capabilities) -> tuple[byt
         parameters += " BODY=8BITMIME"
     if transaction.needs_smtputf8:
         parameters += " SMTPUTF8"
+    recipient_parameters = ""
+    if capabilities.dsn:
+        parameters += transaction.mail_options
+        recipient_parameters = transaction.recipient_options
     return (
         b"RSET\r\n",
+        b"",
         f"MAIL FROM:<{transaction.sender}>{parameters}\r\n".encode(),
-        f"RCPT TO:<{transaction.recipient}>\r\n".encode(),
+        f"RCPT TO:<{transaction.recipient}>{recipient_parameters}\r\n".encode(),
         b"DATA\r\n",
     )

@@ -10,6 +10,7 @@ What holds, whatever the peer does (catalogue C1 to C7, X5, X6):
 
 import asyncio
 import ssl
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Self
 
@@ -20,11 +21,13 @@ from smtp_proxy.downstream.dialogue import Dialogue, SendOutcome
 from smtp_proxy.downstream.opening import NotOpened, Session, SessionOpener
 from smtp_proxy.downstream.target import Target
 from smtp_proxy.downstream.transaction import Transaction, unsendable
-from smtp_proxy.replies import Deferred, Delivered, Reply
+from smtp_proxy.replies import Deferred, Delivered, Outcome, Reply
 
 BUSY = Reply(451, "4.3.2", "Too many mails on their way to downstream")
 STOPPING = Reply(451, "4.3.2", "Relay is stopping")
 CLOSE_SECONDS = 2.0
+
+Veto = Callable[[], Awaitable[Outcome | None]]
 
 
 class Downstream:
@@ -70,16 +73,20 @@ class Downstream:
         finally:
             self._places.release()
 
-    async def send(self, transaction: Transaction) -> SendOutcome:
-        """Send one copy and return what became of it, within `Timeouts.total` seconds."""
+    async def send(self, transaction: Transaction, *, unless: Veto | None = None, limit: float = NEVER) -> Outcome:
+        """Send one copy and return what became of it, within `Timeouts.total` seconds and before the loop's clock reaches `limit`.
+
+        `unless` is asked when a session may be had, right before the copy leaves: what it returns is the outcome instead.
+        """
         refusal = unsendable(transaction)
         if refusal is not None:
             return refusal
-        limit = asyncio.get_running_loop().time() + self._timeouts.total
+        limit = min(limit, asyncio.get_running_loop().time() + self._timeouts.total)
         if not await self._take_place():
             return Deferred(reply=BUSY)
         try:
-            return await self._send(transaction, limit)
+            veto = await unless() if unless is not None else None
+            return await self._send(transaction, limit) if veto is None else veto
         except NotOpened as failure:
             return Deferred(reply=failure.reply)
         finally:

@@ -58,6 +58,9 @@ class Transaction:
     body: WireBody
     body_8bit: bool = False
     smtputf8: bool = False
+    mail_options: str = ""  # parameters of RFC 3461, each with a blank before it, for a downstream that offers DSN
+    recipient_options: str = ""
+    forwarded: tuple[tuple[bytes, bytes], ...] = ()  # XFORWARD attributes, name and xtext, for a downstream that offers it
 
     @property
     def size(self) -> int:

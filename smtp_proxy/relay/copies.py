@@ -1,43 +1,68 @@
 """The copy for one recipient: our Received, our signature, our stamp, and below them what the sender wrote.
 
-`CopyMaker` is made once a message and holds all that its copies share; `head` adds what only one recipient's copy has.
+`CopyMaker` is made once a message and holds all that its copies share; `copy` adds what only one recipient's copy has.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from time import perf_counter
+from typing import NamedTuple
 
 from app.core.links import CopyLinks
 from app.core.mail.stamp import Base
 from app.core.model import Recipient
 from app.observe import metrics
+from smtp_proxy.downstream.transaction import WireBody, wire_body
+from smtp_proxy.relay.bodies import OwnBodies
 from smtp_proxy.relay.signing import Prepared
 from smtp_proxy.relay.signing_thread import SigningThread
 
 
+class Copy(NamedTuple):
+    """One recipient's copy: the complete header block with its blank line, and the body."""
+
+    head: bytes
+    body: WireBody
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyMaker:
-    """Makes the header block of each copy of one message. Without links nothing is stamped, without a signature nothing is signed."""
+    """Makes the copies of one message. Without links nothing is stamped, without a signature nothing is signed.
+
+    `bodies` when placeholders make a body of its own for each copy; otherwise all share one.
+    """
 
     base: Base
     received: tuple[bytes, bytes]  # what stands before and behind the recipient in our Received field
     links: CopyLinks | None = None
     signature: Prepared | None = None
+    bodies: OwnBodies | None = None
+    _shared_body: WireBody = field(init=False, repr=False)
 
-    async def head(self, recipient: Recipient, signing: SigningThread) -> bytes:
-        """Return the complete header block of one recipient's copy, with its blank line."""
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_shared_body", wire_body(self.base.body))  # the record is frozen, and this is still its making
+
+    def at_once(self, most: int) -> int:
+        """Return how many copies may be under way at once, `most` or less: bodies of their own take memory."""
+        return self.bodies.at_once(most) if self.bodies else most
+
+    async def copy(self, recipient: Recipient, signing: SigningThread) -> Copy:
+        """Return one recipient's copy."""
         before, behind = self.received
         received = before + recipient.address.encode() + behind
-        if self.links is None and self.signature is None:
-            return self.base.head(received)
+        if self.links is None and self.signature is None and self.bodies is None:
+            return Copy(self.base.head(received), self._shared_body)
         started = perf_counter()
+        body = self.bodies.for_copy(recipient) if self.bodies else None
         stamped = self._stamp(recipient)
-        signature = b""
-        if self.signature:
-            pending = self.signature.pending(stamped)
-            signature = pending.complete(await signing.sign(pending.digests))
-        head = self.base.head(received, signature, *stamped)
+        head = self.base.head(received, await self._signed(stamped, body, signing), *stamped)
         metrics.STAMP_SECONDS.observe(perf_counter() - started)
-        return head
+        return Copy(head, self._shared_body if body is None else wire_body(body))
+
+    async def _signed(self, stamped: tuple[bytes, ...], body: bytes | None, signing: SigningThread) -> bytes:
+        if self.signature is None:
+            return b""
+        pending = self.signature.pending(stamped, None if body is None else await self.signature.hash_body(body))
+        return pending.complete(await signing.sign(pending.digests))
 
     def _stamp(self, recipient: Recipient) -> tuple[bytes, ...]:
         if self.links is None:

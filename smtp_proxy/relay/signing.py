@@ -4,7 +4,8 @@
    the caller defers the mail, nothing leaves that promises a signature without one (H3).
 2. RSA of 2048 bits or more signs always (RFC 8301); ed25519 only beside it (RFC 8463, D7).
 3. Work is done where it is the same: a key is read once a process, body and shared fields are hashed once a message, a copy costs the hash
-   of its stamped fields and one signature (D17). PKCS #1 v1.5 is deterministic: the same copy gets the same signature.
+   of its stamped fields and one signature (D17); only a body of its own is hashed for each copy. PKCS #1 v1.5 is deterministic: the same
+   copy gets the same signature.
 
 The canonical bytes and the text of the field are made in `app.core.mail.dkim`.
 """
@@ -95,8 +96,11 @@ class DkimKey:
 class Signer:
     """Signs for the sender domains of its keys. Raises Misconfigured when keys of one domain do not go together."""
 
-    def __init__(self, keys: Sequence[DkimKey]) -> None:
-        self._keys = {domain: _keys_of(domain, keys) for domain in dict.fromkeys(key.domain for key in keys)}
+    def __init__(self, keys: Sequence[DkimKey], *, profile: dkim.Profile = dkim.Profile.DEFAULT) -> None:
+        self._profile = profile
+        found = {domain: _keys_of(domain, keys) for domain in dict.fromkeys(key.domain for key in keys)}
+        # RSA comes first, and is what everybody verifies.
+        self._keys = {domain: own[:1] if profile.one_signature else own for domain, own in found.items()}
         self._aligned = lru_cache(maxsize=1024)(self._find_aligned)
 
     async def hash_body(self, base: Base) -> bytes:
@@ -104,17 +108,15 @@ class Signer:
 
         Raises SignerUnavailable as `prepare` does.
         """
-        mode = self._keys_for(base)[0].canonicalization
-        if len(base.body) <= dkim.CHUNK_BYTES:
-            return dkim.body_hash(base.body, mode)
-        return await asyncio.to_thread(dkim.body_hash, base.body, mode)
+        return await _hashed(base.body, self._keys_for(base)[0].canonicalization)
 
-    def prepare(self, base: Base, body_hash: bytes, timestamp: int) -> "Prepared":
-        """Do what the signatures of all copies share. `timestamp` is in seconds since 1970.
+    def prepare(self, base: Base, body_hash: bytes | None, timestamp: int) -> "Prepared":
+        """Do what the signatures of all copies share. `timestamp` is in seconds since 1970; no `body_hash` when every copy has its own.
 
         Raises SignerUnavailable when no key is aligned with the From field, MalformedMessage when that field is not usable.
         """
-        return Prepared(dkim.select(base.fields), self._keys_for(base), body_hash=body_hash, timestamp=timestamp)
+        selection = dkim.select(base.fields, self._profile)
+        return Prepared(selection, self._keys_for(base), body_hash=body_hash, timestamp=timestamp, profile=self._profile)
 
     def _keys_for(self, base: Base) -> tuple[DkimKey, ...]:
         return self._aligned(from_domains(sender_field(base).value))
@@ -130,10 +132,19 @@ class Signer:
 class Prepared:
     """One message, ready to be signed for any number of copies."""
 
-    __slots__ = ("_body_hash", "_hasher", "_keys", "_names", "_texts", "_timestamp")
+    __slots__ = ("_body_hash", "_hasher", "_keys", "_names", "_profile", "_texts", "_timestamp")
 
-    def __init__(self, selection: dkim.Selection, keys: Sequence[DkimKey], *, body_hash: bytes, timestamp: int) -> None:
+    def __init__(
+        self,
+        selection: dkim.Selection,
+        keys: Sequence[DkimKey],
+        *,
+        body_hash: bytes | None,
+        timestamp: int,
+        profile: dkim.Profile = dkim.Profile.DEFAULT,
+    ) -> None:
         self._names = selection.names
+        self._profile = profile
         self._hasher = hashlib.sha256(selection.canonical)
         self._keys = keys
         self._body_hash = body_hash
@@ -148,26 +159,33 @@ class Prepared:
         pending = self.pending(stamped)
         return pending.complete([key.sign(digest) for key, digest in pending.digests])
 
-    def pending(self, stamped: Sequence[bytes]) -> "Pending":
-        """Return what is left to sign of one copy, for a caller that signs elsewhere."""
+    async def hash_body(self, body: bytes) -> bytes:
+        """Return the hash of one copy's own body; a large one is hashed in a thread (catalogue D8)."""
+        return await _hashed(body, self._keys[0].canonicalization)
+
+    def pending(self, stamped: Sequence[bytes], own_body_hash: bytes | None = None) -> "Pending":
+        """Return what is left to sign of one copy, for a caller that signs elsewhere; with the hash of its body when that is its own."""
         fields = [Field(raw.partition(b":")[0].lower(), raw) for raw in stamped]
         shared = self._hasher.copy()
         shared.update(dkim.relaxed(fields))
-        texts = self._texts_for(tuple([name for name, _ in fields]))
+        names = tuple([name for name, _ in fields])
+        texts = self._texts_for(names) if own_body_hash is None else self._made_texts(names, own_body_hash)
         return Pending([text for _, text in texts], [(key, _digest(text, shared)) for key, text in texts])
 
     def _texts_for(self, stamped: tuple[bytes, ...]) -> list[tuple[SigningKey, dkim.SignatureText]]:
         """Return the signature fields for copies that carry fields of these names: the same for every copy, as a rule."""
         texts = self._texts.get(stamped)
         if texts is None:
-            if len(set(stamped)) < len(stamped) or not STAMPED.issuperset(stamped):
-                raise ValueError("only List-Unsubscribe and List-Unsubscribe-Post may differ from copy to copy, once each")
-            texts = [(key.key, self._text(key, dkim.covering(self._names, stamped))) for key in self._keys]
-            self._texts[stamped] = texts
+            if self._body_hash is None:
+                raise ValueError("the copies of this message have bodies of their own")
+            texts = self._texts[stamped] = self._made_texts(stamped, self._body_hash)
         return texts
 
-    def _text(self, key: DkimKey, names: tuple[bytes, ...]) -> dkim.SignatureText:
-        return dkim.signature_text(key.tags, names, timestamp=self._timestamp, body_hash=self._body_hash)
+    def _made_texts(self, stamped: tuple[bytes, ...], body_hash: bytes) -> list[tuple[SigningKey, dkim.SignatureText]]:
+        if len(set(stamped)) < len(stamped) or not STAMPED.issuperset(stamped):
+            raise ValueError("only List-Unsubscribe and List-Unsubscribe-Post may differ from copy to copy, once each")
+        names = dkim.covering(self._names, stamped, self._profile)
+        return [(key.key, dkim.signature_text(key.tags, names, timestamp=self._timestamp, body_hash=body_hash)) for key in self._keys]
 
 
 class Pending(NamedTuple):
@@ -179,6 +197,12 @@ class Pending(NamedTuple):
     def complete(self, signatures: Sequence[bytes]) -> bytes:
         """Return the finished field or fields; `signatures` in the order of `digests`."""
         return b"".join([text.complete(signature) for text, signature in zip(self.texts, signatures, strict=True)])
+
+
+async def _hashed(body: bytes | memoryview, mode: dkim.BodyMode) -> bytes:
+    if len(body) <= dkim.CHUNK_BYTES:
+        return dkim.body_hash(body, mode)
+    return await asyncio.to_thread(dkim.body_hash, body, mode)
 
 
 def _digest(text: dkim.SignatureText, shared: "hashlib._Hash") -> bytes:

@@ -37,6 +37,7 @@ def received_field(envelope: Envelope, *, hostname: str, date: str) -> tuple[byt
     """Return what stands before and behind the recipient's address in the Received field of each copy."""
     client = envelope.client
     helo = _UNPRINTABLE.sub("?", client.helo)[:255] or "unknown"
-    address = f"IPv6:{client.address}" if ":" in client.address else client.address
-    head = f"Received: from {helo} ([{address}])\r\n\tby {hostname} with {client.protocol} id {envelope.id}\r\n\tfor <"
+    name = f"{_UNPRINTABLE.sub('?', client.name)[:255]} " if client.name else ""
+    address = f"IPv6:{client.address}" if ":" in client.address else client.address or "unknown"
+    head = f"Received: from {helo} ({name}[{address}])\r\n\tby {hostname} with {client.protocol} id {envelope.id}\r\n\tfor <"
     return head.encode("ascii", "replace"), f">;\r\n\t{date}\r\n".encode("ascii")

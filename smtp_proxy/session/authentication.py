@@ -7,7 +7,7 @@ sent the client's line, and returns the credentials, or raises AuthRefused with 
 import base64
 import binascii
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from smtp_proxy import replies
@@ -19,7 +19,7 @@ class Login:
     """What a client presented."""
 
     user: str
-    password: bytes
+    password: bytes = field(repr=False)
 
 
 class AuthRefused(Exception):

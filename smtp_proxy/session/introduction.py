@@ -1,12 +1,12 @@
 """Who the client is: EHLO, STARTTLS and AUTH, and what follows from them for the right to relay.
 
-Serves RFC 5321 4.1.1.1, RFC 3207 and RFC 4954, catalogue S3, S4, S5, S13, S14, S18. Not offered, because not done: CHUNKING, DSN,
+Serves RFC 5321 4.1.1.1, RFC 3207 and RFC 4954, catalogue S3, S4, S5, S13, S14, S18, S21, C8. Not offered, because not done: CHUNKING, DSN,
 REQUIRETLS, MT-PRIORITY, DELIVERBY, FUTURERELEASE (S12, S14, S15, S22).
 """
 
 import re
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NoReturn
 
 from app.core.errors import SignoffError
@@ -16,6 +16,7 @@ from smtp_proxy import replies
 from smtp_proxy.replies import Reply
 from smtp_proxy.session.authentication import MECHANISMS, AuthRefused, Login
 from smtp_proxy.session.conversation import Conversation, Farewell, Waiting
+from smtp_proxy.session.proxy_protocol import Source
 from smtp_proxy.session.submission import Client, Submission
 from smtp_proxy.session.terms import Authenticator, Shared, plain_ip
 
@@ -25,13 +26,18 @@ _HOST = re.compile(rb"[A-Za-z0-9_\[][A-Za-z0-9._:\]-]{0,254}")
 class Introduction(Conversation):
     """The part of a session that is about the client."""
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: Shared, source: Source | None = None) -> None:
         limits = shared.terms.limits
-        super().__init__(idle_seconds=limits.idle_seconds, tick_seconds=min(limits.idle_seconds, limits.data_seconds))
+        shortest = min(limits.idle_seconds, limits.data_seconds, limits.session_seconds)
+        super().__init__(idle_seconds=limits.idle_seconds, tick_seconds=shortest)
         self._shared = shared
-        self._terms = shared.terms
+        self._terms = shared.terms  # kept to the end of the session, whatever holds for the next one
+        self._rules = shared.rules
+        self._source = source  # what a load balancer has told; None: nobody stands between us and the client
         self._peer = ""
-        self._trusted = False
+        self._peer_name = ""
+        self._trusted = self._speaks_for_others = False
+        self._forwarded: dict[bytes, bytes] = {}
         self._helo = ""
         self._extended = False
         self._account: BrandId | None = None
@@ -40,7 +46,8 @@ class Introduction(Conversation):
 
     def admit(self, peer: str) -> Reply | None:
         """Count the connection in, or return why it may not stay (catalogue S16, X13)."""
-        peer = plain_ip(peer)
+        source = self._source or Source(is_local=True)
+        peer = source.address or plain_ip(peer)
         connections = self._shared.connections
         refusal = replies.SHUTTING_DOWN if self._shared.stopping else connections.refusal_for(peer)
         if refusal is not None:
@@ -49,7 +56,9 @@ class Introduction(Conversation):
         connections.enter(peer)
         self._shared.sessions.add(self)
         self._peer = peer
-        self._trusted = self._terms.trusts(peer)
+        # A client that the load balancer cannot name shares its address, and must not share its rights.
+        self._trusted = self._terms.trusts(peer) and bool(source.address or source.is_local)
+        self._speaks_for_others = self._terms.lets_speak_for_others(peer) and bool(source.address or source.is_local)
         return None
 
     def leave(self) -> None:
@@ -74,8 +83,25 @@ class Introduction(Conversation):
 
     def client(self, *, smtputf8: bool) -> Client:
         """Describe the client; the protocol's name is that of RFC 3848, or of RFC 6531 4.3 with SMTPUTF8."""
-        extended = f"{'UTF8SMTP' if smtputf8 else 'ESMTP'}{'S' if self.over_tls else ''}{'A' if self._account is not None else ''}"
-        return Client(address=self._peer, helo=self._helo, protocol=extended if self._extended else "SMTP", account=self._account)
+        lmtp = self._terms.lmtp
+        plain = ("UTF8LMTP" if lmtp else "UTF8SMTP") if smtputf8 else ("LMTP" if lmtp else "ESMTP")
+        extended = f"{plain}{'S' if self.over_tls else ''}{'A' if self._account is not None else ''}"
+        protocol = extended if self._extended else "SMTP"
+        return Client(address=self._peer, name=self._peer_name, helo=self._helo, protocol=protocol, account=self._account)
+
+    def greet(self) -> None:
+        """Say the greeting."""
+        self.say_raw(f"220 {self._terms.hostname} {'LMTP' if self._terms.lmtp else 'ESMTP'}\r\n".encode("ascii"))
+
+    def forget(self) -> None:
+        """Forget all that the client said and who it proved to be."""
+        self._helo, self._extended, self._account = "", False, None
+        self.end_transaction()
+
+    def end_transaction(self) -> None:
+        """Forget the open transaction and what was said for it alone."""
+        self._submission = None
+        self._forwarded = {}
 
     def helo_verb(self, argument: bytes) -> Reply | None:
         """Obey HELO."""
@@ -83,15 +109,16 @@ class Introduction(Conversation):
 
     def ehlo_verb(self, argument: bytes) -> Reply | None:
         """Obey EHLO: say what is offered now."""
-        return self._hello(argument, extensions=self._extensions())
+        return self._hello(argument, extensions=self._extensions)
 
-    def _hello(self, argument: bytes, *, extensions: Iterable[str] | None) -> Reply | None:
+    def _hello(self, argument: bytes, *, extensions: Callable[[], Iterable[str]] | None) -> Reply | None:
         if not _HOST.fullmatch(argument):
             return replies.HELLO_NEEDS_NAME
         self._helo = argument.decode("ascii")
         self._extended = extensions is not None
-        self._submission = None
-        *others, last = [self._terms.hostname, *(extensions or ())]
+        self._speaks_for_others = self._speaks_for_others and self._terms.lets_speak_for_others(self._peer)
+        self.end_transaction()
+        *others, last = [self._terms.hostname, *(extensions() if extensions else ())]
         self.say_raw("".join([*(f"250-{line}\r\n" for line in others), f"250 {last}\r\n"]).encode("ascii"))
         return None
 
@@ -102,10 +129,15 @@ class Introduction(Conversation):
         yield "ENHANCEDSTATUSCODES"
         if self._terms.smtputf8():
             yield "SMTPUTF8"
+        if self._terms.dsn():
+            yield "DSN"
         if self._terms.tls is not None and not self.over_tls:
             yield "STARTTLS"
         if self._terms.authenticator is not None and self.over_tls:
             yield f"AUTH {' '.join(name.decode() for name in MECHANISMS)}"
+        if self._speaks_for_others:
+            yield "XCLIENT NAME ADDR PORT PROTO HELO"
+            yield "XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE"
 
     def may_relay(self) -> bool:
         """Say whether this client may send mail through us (catalogue S4)."""
@@ -124,7 +156,7 @@ class Introduction(Conversation):
     def _secure(self, context: ssl.SSLContext) -> Waiting[Reply | None]:
         self.say(replies.READY_FOR_TLS)
         # RFC 3207 4.2: what the client said before must not count afterwards.
-        self._helo, self._extended, self._submission = "", False, None
+        self.forget()
         if not (yield from self.secure(context)):
             self.abort()
         return None
@@ -140,6 +172,9 @@ class Introduction(Conversation):
             return replies.HELLO_FIRST
         if self._submission is not None or self._account is not None:
             return replies.AUTH_NOT_NOW
+        if self._shared.bad_logins.are_too_many(self._peer, self._terms.limits, now=self.loop.time()):
+            self._terms.log.warning(LogEvent.SESSION_REFUSED, peer=self._peer, reply=str(replies.AUTH_LATER))
+            return replies.AUTH_LATER
         return self._log_in(authenticator, argument)
 
     def _log_in(self, authenticator: Authenticator, argument: bytes) -> Waiting[Reply]:
@@ -173,6 +208,8 @@ class Introduction(Conversation):
 
     def _login_refused(self, reply: Reply) -> Reply:
         self._bad_logins += 1
+        if reply is replies.CREDENTIALS_INVALID:
+            self._shared.bad_logins.count(self._peer, self._terms.limits, now=self.loop.time())
         if self._bad_logins >= self._terms.limits.max_bad_logins:
             self.say(reply)
             self.send_away(replies.TOO_MANY_BAD_LOGINS)

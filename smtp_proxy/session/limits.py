@@ -18,12 +18,17 @@ class Limits:
     max_in_flight_bytes: int = 268_435_456  # message content of all sessions together, until the handler has answered
     max_recipients: int = 1000
     max_connections: int = 1000
-    max_connections_per_ip: int = 500
+    max_connections_per_address: int = 500
     max_commands: int = 100_000  # in one connection
     max_bad_commands: int = 10
     max_bad_logins: int = 3
+    max_bad_logins_per_address: int = 20  # within `bad_login_seconds`, in all connections together (catalogue C8)
+    bad_login_seconds: float = 600
+    header_seconds: float = 10  # for the PROXY header of a load balancer
     idle_seconds: float = 300  # for one whole command line, however slowly it comes (RFC 5321 4.5.3.2.7)
     data_seconds: float = 180  # for each further KiB of content (RFC 5321 4.5.3.2.5)
+    session_seconds: float = 3600  # for one connection, and for the content of its last message
+    answer_seconds: float = 570  # for the handler, so that our answer comes within the client's ten minutes (RFC 5321 4.5.3.2.6)
 
     def __post_init__(self) -> None:
         if self.max_in_flight_bytes < self.max_message_bytes:
@@ -81,11 +86,21 @@ class Reservation:
 class Connections:
     """How many connections are open, in all and by IP address."""
 
-    __slots__ = ("_by_ip", "_limits")
+    __slots__ = ("_by_ip", "_limits", "arriving")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._by_ip: Counter[str] = Counter()
+        self.arriving = 0  # accepted, and still at their PROXY header or TLS handshake
+
+    def adopt(self, limits: Limits) -> None:
+        """Hold whoever comes from now on to other limits."""
+        self._limits = limits
+
+    @property
+    def is_full(self) -> bool:
+        """Say whether no further connection may arrive, whoever it is."""
+        return self.count + self.arriving >= self._limits.max_connections
 
     @property
     def count(self) -> int:
@@ -96,7 +111,7 @@ class Connections:
         """Return why this address may not open a further connection; None: it may."""
         if self.count >= self._limits.max_connections:
             return TOO_MANY_CONNECTIONS
-        return TOO_MANY_FROM_ADDRESS if self._by_ip[ip] >= self._limits.max_connections_per_ip else None
+        return TOO_MANY_FROM_ADDRESS if self._by_ip[ip] >= self._limits.max_connections_per_address else None
 
     def enter(self, ip: str) -> None:
         """Count one connection more."""

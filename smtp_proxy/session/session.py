@@ -8,18 +8,21 @@ Serves RFC 5321, RFC 2920 (PIPELINING), RFC 3207 (STARTTLS), RFC 4954 (AUTH) and
 3. An error of ours is 451 with a general text, and is logged with all it has to say (catalogue D9).
 """
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import ClassVar
 
 from app.core.errors import SignoffError
 from app.observe.log import LogEvent
 from smtp_proxy import replies
-from smtp_proxy.replies import Reply
+from smtp_proxy.replies import Answer, Reply
 from smtp_proxy.session.content import Content
 from smtp_proxy.session.conversation import Farewell, Waiting
-from smtp_proxy.session.introduction import Introduction
+from smtp_proxy.session.delivery_options import NOTHING_ASKED
 from smtp_proxy.session.limits import Reservation
+from smtp_proxy.session.proxied import Proxied
+from smtp_proxy.session.proxy_protocol import Source
 from smtp_proxy.session.submission import Envelope, Submission, read_mail, read_rcpt
 from smtp_proxy.session.terms import Shared
 
@@ -29,19 +32,24 @@ _BLOCK = 1024  # octets of content that count as progress: one octet every half 
 _BAD = frozenset({500, 502})
 
 
-class Session(Introduction):
+class Session(Proxied):
     """One client's connection. Made by the listener for each connection, as asyncio's protocol factory."""
 
-    def __init__(self, shared: Shared) -> None:
-        super().__init__(shared)
+    _no_recipients = replies.NO_RECIPIENTS
+
+    def __init__(self, shared: Shared, source: Source | None = None) -> None:
+        super().__init__(shared, source)
         self._commands = self._bad_commands = 0
 
     def dialogue(self) -> Waiting[None]:
         """Greet, then obey one command after the other (RFC 5321 4.3.1)."""
-        self.say_raw(f"220 {self._terms.hostname} ESMTP\r\n".encode("ascii"))
+        self.greet()
+        end = self.loop.time() + self._terms.limits.session_seconds
         while True:
             line = yield from self.read_line()
             self._commands += 1
+            if self.loop.time() > end:
+                self.send_away(replies.SESSION_TOO_LONG)
             if self._commands > self._terms.limits.max_commands:
                 self.send_away(replies.TOO_MANY_COMMANDS)
             reply = line if isinstance(line, Reply) else (yield from self._obey(line))
@@ -60,7 +68,7 @@ class Session(Introduction):
             raise
         except Exception as error:
             self.failed(error)
-            self._submission = None
+            self.end_transaction()
             return replies.LOCAL_ERROR
 
     def _answer(self, reply: Reply) -> None:
@@ -76,10 +84,11 @@ class Session(Introduction):
             return replies.HELLO_FIRST
         if self._submission is not None:
             return replies.MAIL_AGAIN
-        submission = read_mail(argument, extended=self._extended, smtputf8=self._terms.smtputf8())
+        terms = self._terms
+        submission = read_mail(argument, extended=self._extended, smtputf8=terms.smtputf8(), dsn=terms.dsn())
         if isinstance(submission, Reply):
             return submission
-        if submission.size > self._terms.limits.max_message_bytes:
+        if submission.size > terms.limits.max_message_bytes:
             return replies.MESSAGE_TOO_LARGE
         if submission.size > self._shared.memory.free:
             return replies.OUT_OF_MEMORY
@@ -91,10 +100,15 @@ class Session(Introduction):
             return replies.RELAY_DENIED
         if self._submission is None:
             return replies.MAIL_FIRST
-        recipient = read_rcpt(argument, smtputf8=self._submission.smtputf8)
-        if isinstance(recipient, Reply):
-            return recipient
-        is_in = self._submission.add(recipient, limit=self._terms.max_recipients)
+        found = read_rcpt(argument, smtputf8=self._submission.smtputf8, dsn=self._terms.dsn())
+        if found is replies.RECIPIENT_WITHOUT_DOMAIN and self._terms.postmaster:
+            found = self._terms.postmaster, NOTHING_ASKED
+        if isinstance(found, Reply):
+            return found
+        recipient, options = found
+        if self._terms.recipient_policy and (refusal := self._terms.recipient_policy(recipient, self._peer)):
+            return refusal
+        is_in = self._submission.add(recipient, limit=self._terms.max_recipients, options=options)
         return replies.RECIPIENT_OK if is_in else replies.TOO_MANY_RECIPIENTS
 
     def _data(self, argument: bytes) -> Reply | Waiting[Reply]:
@@ -105,7 +119,7 @@ class Session(Introduction):
         if argument:
             return replies.NO_ARGUMENT_ALLOWED
         if not self._submission.recipients:
-            return replies.NO_RECIPIENTS
+            return self._no_recipients
         memory = self._shared.memory.reservation()
         if not memory.cover(self._submission.size):
             return replies.OUT_OF_MEMORY
@@ -124,14 +138,15 @@ class Session(Introduction):
         except GeneratorExit:  # the client has left
             memory.release()
             raise
-        self._submission = None
+        forwarded = tuple(self._forwarded.items())
+        self.end_transaction()
         if refusal is not None:
             self._terms.log.info(LogEvent.MESSAGE_REFUSED, peer=self._peer, reply=str(refusal))
             if refusal is replies.CONTENT_MALFORMED:
                 # Where the client saw its message end is in doubt, so nothing it sent behind it may be read as commands (catalogue S1).
-                self.say(refusal)
+                self.say(self._tell(refusal, submission))
                 raise Farewell(replies.END_IN_DOUBT)
-            return refusal
+            return self._tell(refusal, submission)
         envelope = Envelope(
             id=self._terms.new_id(),
             sender=submission.sender,
@@ -139,31 +154,52 @@ class Session(Introduction):
             body_8bit=submission.body_8bit,
             smtputf8=submission.smtputf8,
             client=self.client(smtputf8=submission.smtputf8),
+            forwarded=forwarded,
+            options=submission.options,
+            recipient_options=submission.recipient_options,
+            each=self._terms.lmtp,
         )
-        return (yield from self.until(self._hand_on(envelope, content, memory)))
+        return self._tell((yield from self.until(self._hand_on(envelope, content, memory))), submission)
+
+    def _tell(self, answer: Answer, submission: Submission) -> Reply:
+        """Put all replies to a message in line but the last, and return that."""
+        *others, last = self._replies(answer, submission)
+        for reply in others:
+            self.say(reply)
+        return last
+
+    def _replies(self, answer: Answer, submission: Submission) -> Sequence[Reply]:
+        """Return what is said to a message: by SMTP one reply, however many recipients there are."""
+        return (answer,) if isinstance(answer, Reply) else answer
 
     def _read_content(self, memory: Reservation) -> Waiting[tuple[bytearray, Reply | None]]:
         self.say_raw(b"354 End data with <CR><LF>.<CR><LF>\r\n")
-        content = Content(self.lines.buffer, self._shared.rules, memory)
+        content = Content(self.lines.buffer, self._rules, memory)
         next_block = content.size  # not yet begun: the wait for DATA may have used up the time of this wait
+        limits = self._terms.limits
+        end = self.loop.time() + limits.session_seconds
         while not content.advance():
             if content.size >= next_block:
                 next_block = content.size + _BLOCK
-                self.renew(self._terms.limits.data_seconds)
+                self.renew(min(limits.data_seconds, end - self.loop.time()))
             yield None
         message, rest = content.finish()
         self.lines.buffer = rest
         return message, content.refusal
 
-    async def _hand_on(self, envelope: Envelope, content: bytearray, memory: Reservation) -> Reply:
+    async def _hand_on(self, envelope: Envelope, content: bytearray, memory: Reservation) -> Answer:
         try:
-            return await self._terms.handler(envelope, content)
+            async with asyncio.timeout(self._terms.limits.answer_seconds):
+                return await self._terms.handler(envelope, content)
         except SignoffError as error:
             reply = replies.for_error(error)
             self._terms.log.warning(
                 LogEvent.MESSAGE_REFUSED, id=envelope.id, peer=self._peer, error=error.code, reply=str(reply), detail=str(error)
             )
             return reply
+        except TimeoutError:
+            self._terms.log.error(LogEvent.MESSAGE_REFUSED, id=envelope.id, peer=self._peer, reply=str(replies.TOO_LATE))
+            return replies.TOO_LATE
         except Exception as error:
             self._terms.log.exception(LogEvent.UNEXPECTED_ERROR, id=envelope.id, peer=self._peer)
             return replies.for_error(error)
@@ -173,7 +209,7 @@ class Session(Introduction):
     def _rset(self, argument: bytes) -> Reply:
         if argument:
             return replies.NO_ARGUMENT_ALLOWED
-        self._submission = None
+        self.end_transaction()
         return replies.OK
 
     def _quit(self, argument: bytes) -> Reply:
@@ -183,8 +219,8 @@ class Session(Introduction):
 
     _VERBS: ClassVar[Mapping[bytes, Verb]] = MappingProxyType(
         {
-            b"HELO": Introduction.helo_verb,
-            b"EHLO": Introduction.ehlo_verb,
+            b"HELO": Proxied.helo_verb,
+            b"EHLO": Proxied.ehlo_verb,
             b"MAIL": _mail,
             b"RCPT": _rcpt,
             b"DATA": _data,
@@ -195,7 +231,9 @@ class Session(Introduction):
             b"VRFY": lambda _session, _argument: replies.CANNOT_VERIFY,
             b"EXPN": lambda _session, _argument: replies.COMMAND_NOT_IMPLEMENTED,
             b"BDAT": lambda _session, _argument: replies.COMMAND_NOT_IMPLEMENTED,
-            b"STARTTLS": Introduction.starttls,
-            b"AUTH": Introduction.auth,
+            b"STARTTLS": Proxied.starttls,
+            b"AUTH": Proxied.auth,
+            b"XCLIENT": Proxied.xclient,
+            b"XFORWARD": Proxied.xforward,
         }
     )

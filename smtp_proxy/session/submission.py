@@ -1,17 +1,29 @@
 """MAIL, RCPT and DATA become one Envelope: strict addresses, checked parameters, bounded recipients.
 
-Serves RFC 5321 4.1.1.2, 4.1.1.3 and 4.1.2, RFC 1870 (SIZE), RFC 6152 (8BITMIME) and RFC 6531 (SMTPUTF8). An address is kept as it was
-written, octet for octet; what it identifies is decided in `app.core.address`.
+Serves RFC 5321 4.1.1.2, 4.1.1.3 and 4.1.2, RFC 1870 (SIZE), RFC 6152 (8BITMIME), RFC 6531 (SMTPUTF8) and RFC 3461 (DSN). An address is
+kept as it was written, octet for octet; what it identifies is decided in `app.core.address`.
 """
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
+from types import MappingProxyType
 
 from app.core.model import BrandId
 from smtp_proxy import replies
-from smtp_proxy.replies import Reply
+from smtp_proxy.replies import Answer, Reply
+from smtp_proxy.session.delivery_options import (
+    MAIL_KEYWORDS,
+    NO_OPTIONS,
+    NOTHING_ASKED,
+    RCPT_KEYWORDS,
+    MailOptions,
+    RecipientOptions,
+    read_mail_options,
+    read_recipient_options,
+)
 
 MAX_LOCAL_PART = 64  # RFC 5321 4.5.3.1.1
 MAX_ADDRESS = 254  # RFC 5321 4.5.3.1.3: a path of 256, angle brackets included
@@ -40,6 +52,10 @@ class Client:
     helo: str
     protocol: str  # SMTP, ESMTP, ESMTPS, ESMTPA, ESMTPSA (RFC 3848), UTF8SMTP…
     account: BrandId | None  # the brand of the authenticated account; None: a trusted network
+    name: str = ""  # as a proxy has told it (XCLIENT); empty: not known, we look no name up
+
+
+_FOR_NOBODY: Mapping[str, RecipientOptions] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,40 +68,63 @@ class Envelope:
     body_8bit: bool
     smtputf8: bool
     client: Client
+    forwarded: tuple[tuple[bytes, bytes], ...] = ()  # XFORWARD: name and xtext, for a downstream that offers it (catalogue S20)
+    options: MailOptions = NO_OPTIONS
+    recipient_options: Mapping[str, RecipientOptions] = field(default_factory=lambda: _FOR_NOBODY)  # of those that have some
+    each: bool = False  # the upstream hears one reply a recipient (LMTP), so nothing is combined and nobody is notified
+
+    def options_of(self, recipient: str) -> RecipientOptions:
+        """Return what was asked for this recipient."""
+        return self.recipient_options.get(recipient, NOTHING_ASKED)
 
 
 class Submission:
     """A transaction between MAIL and the end of DATA."""
 
-    __slots__ = ("_recipients", "body_8bit", "sender", "size", "smtputf8")
+    __slots__ = ("_accepted", "_recipients", "body_8bit", "options", "recipient_options", "sender", "size", "smtputf8")
 
     def __init__(self, *, sender: str, size: int = 0, body_8bit: bool = False, smtputf8: bool = False) -> None:
         self.sender = sender
         self.size = size  # as declared, in octets; 0: not declared
         self.body_8bit = body_8bit
         self.smtputf8 = smtputf8
+        self.options = NO_OPTIONS
+        self.recipient_options: dict[str, RecipientOptions] = {}
         self._recipients: dict[tuple[str, str], str] = {}
+        self._accepted: list[str] = []  # each RCPT that got 250, under its first spelling
 
     @property
     def recipients(self) -> tuple[str, ...]:
         """Return the recipients in the order in which they came."""
         return tuple(self._recipients.values())
 
-    def add(self, recipient: str, *, limit: int) -> bool:
+    def add(self, recipient: str, *, limit: int, options: RecipientOptions = NOTHING_ASKED) -> bool:
         """Add a recipient unless there are `limit` already, and say whether it is in.
 
-        The same address again is in already, under its first spelling: only the domain is compared without case (RFC 5321 2.4).
+        The same address again is in already, under its first spelling and with its first options: only the domain is compared without
+        case (RFC 5321 2.4).
         """
         local, _, domain = recipient.rpartition("@")
         key = (local, domain.lower())
-        if len(self._recipients) >= limit:
-            return key in self._recipients
-        self._recipients.setdefault(key, recipient)
+        if key not in self._recipients:
+            if len(self._recipients) >= limit:
+                return False
+            self._recipients[key] = recipient
+            if options != NOTHING_ASKED:
+                self.recipient_options[recipient] = options
+        self._accepted.append(self._recipients[key])
         return True
 
+    def each_reply(self, answer: Answer) -> Sequence[Reply]:
+        """Return one reply for each accepted RCPT, in order and duplicates included (RFC 2033 4.2, catalogue X4)."""
+        if isinstance(answer, Reply):
+            return [answer] * len(self._accepted)
+        by_recipient = dict(zip(self.recipients, answer, strict=True))
+        return [by_recipient[recipient] for recipient in self._accepted]
 
-def read_mail(argument: bytes, *, extended: bool, smtputf8: bool) -> Submission | Reply:
-    """Read what follows `MAIL `, or return the refusal. `extended`: the client said EHLO; `smtputf8`: the extension was offered."""
+
+def read_mail(argument: bytes, *, extended: bool, smtputf8: bool, dsn: bool = False) -> Submission | Reply:
+    """Read what follows `MAIL `, or return the refusal. `extended`: the client said EHLO; `smtputf8`, `dsn`: the extension was offered."""
     found = _FROM.fullmatch(argument)
     if found is None:
         return replies.SENDER_MALFORMED
@@ -94,7 +133,7 @@ def read_mail(argument: bytes, *, extended: bool, smtputf8: bool) -> Submission 
         return parameters
     if parameters and not extended:
         return replies.PARAMETER_UNSUPPORTED
-    submission = _read_parameters(parameters, smtputf8=smtputf8)
+    submission = _read_parameters(parameters, smtputf8=smtputf8, dsn=dsn)
     if isinstance(submission, Reply):
         return submission
     sender = _address(found, smtputf8=submission.smtputf8, malformed=replies.SENDER_MALFORMED)
@@ -104,14 +143,27 @@ def read_mail(argument: bytes, *, extended: bool, smtputf8: bool) -> Submission 
     return submission
 
 
-def read_rcpt(argument: bytes, *, smtputf8: bool) -> str | Reply:
-    """Read what follows `RCPT `, or return the refusal. `smtputf8`: the transaction was opened with the parameter."""
+def read_rcpt(argument: bytes, *, smtputf8: bool, dsn: bool = False) -> tuple[str, RecipientOptions] | Reply:
+    """Read what follows `RCPT `, or return the refusal. `smtputf8`: MAIL had the parameter; `dsn`: the extension was offered."""
     found = _TO.fullmatch(argument)
     if found is None:
         return replies.RECIPIENT_WITHOUT_DOMAIN if _POSTMASTER.fullmatch(argument) else replies.RECIPIENT_MALFORMED
-    if found["parameters"] and found["parameters"].strip():
+    options = _read_recipient_parameters(found["parameters"], smtputf8=smtputf8, dsn=dsn)
+    if isinstance(options, Reply):
+        return options
+    address = _address(found, smtputf8=smtputf8, malformed=replies.RECIPIENT_MALFORMED) or replies.RECIPIENT_MALFORMED
+    return address if isinstance(address, Reply) else (address, options)
+
+
+def _read_recipient_parameters(text: bytes | None, *, smtputf8: bool, dsn: bool) -> RecipientOptions | Reply:
+    if not text or not text.strip():
+        return NOTHING_ASKED
+    parameters = _parameters(text)
+    if isinstance(parameters, Reply):
+        return parameters
+    if not (dsn and parameters.keys() <= RCPT_KEYWORDS):
         return replies.PARAMETER_UNSUPPORTED
-    return _address(found, smtputf8=smtputf8, malformed=replies.RECIPIENT_MALFORMED) or replies.RECIPIENT_MALFORMED
+    return read_recipient_options(parameters, smtputf8=smtputf8) or replies.PARAMETER_MALFORMED
 
 
 def _address(found: re.Match[bytes], *, smtputf8: bool, malformed: Reply) -> str | Reply:
@@ -160,8 +212,13 @@ def _parameters(text: bytes | None) -> dict[bytes, bytes | None] | Reply:
     return parameters
 
 
-def _read_parameters(parameters: dict[bytes, bytes | None], *, smtputf8: bool) -> Submission | Reply:
+def _read_parameters(parameters: dict[bytes, bytes | None], *, smtputf8: bool, dsn: bool) -> Submission | Reply:
     submission = Submission(sender="")
+    if dsn and not parameters.keys().isdisjoint(MAIL_KEYWORDS):
+        options = read_mail_options(parameters)
+        if options is None:
+            return replies.PARAMETER_MALFORMED
+        submission.options = options
     for keyword, value in parameters.items():
         match keyword:
             case b"SIZE" if value is not None and _SIZE.fullmatch(value):
@@ -172,6 +229,8 @@ def _read_parameters(parameters: dict[bytes, bytes | None], *, smtputf8: bool) -
                 submission.smtputf8 = True
             case b"AUTH" if value == b"<>" or (value is not None and _MAILBOX.fullmatch(value)):
                 pass  # whom the upstream vouches for changes nothing here, and must not stop the mail (catalogue S12)
+            case b"RET" | b"ENVID" if dsn:
+                pass  # read above
             case b"SIZE" | b"BODY" | b"AUTH":
                 return replies.PARAMETER_MALFORMED
             case b"SMTPUTF8" if smtputf8:

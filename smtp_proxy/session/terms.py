@@ -10,14 +10,16 @@ from itertools import count
 
 from app.core.model import BrandId
 from app.observe.log import Logger, logger
-from smtp_proxy.replies import Reply
+from smtp_proxy.replies import Answer, Reply
+from smtp_proxy.session.bad_logins import BadLogins
 from smtp_proxy.session.content import ContentRules, LineEndings, LongLines
 from smtp_proxy.session.conversation import Conversation
 from smtp_proxy.session.limits import Connections, Limits, MemoryBudget
 from smtp_proxy.session.submission import Envelope
 
-Handler = Callable[[Envelope, bytearray], Awaitable[Reply]]
+Handler = Callable[[Envelope, bytearray], Awaitable[Answer]]
 Authenticator = Callable[[str, bytes], Awaitable[BrandId | None]]
+RecipientPolicy = Callable[[str, str], Reply | None]  # recipient and the client's IP address → the refusal; None: it may come in
 
 
 def transaction_ids() -> Callable[[], str]:
@@ -49,10 +51,16 @@ class Terms:
     limits: Limits = field(default_factory=Limits)
     trusted_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     authenticator: Authenticator | None = None
-    tls: ssl.SSLContext | None = None  # offers STARTTLS
+    tls: ssl.SSLContext | None = None  # offers STARTTLS, and serves the listeners that are TLS from the first octet
+    proxy_networks: tuple[IPv4Network | IPv6Network, ...] = ()  # load balancers, which must send a PROXY header (catalogue S21)
+    xclient_networks: tuple[IPv4Network | IPv6Network, ...] = ()  # proxies that may use XCLIENT and XFORWARD (catalogue S20)
     smtputf8: Callable[[], bool] = _not_offered  # whether the downstream has it now
+    dsn: Callable[[], bool] = _not_offered  # likewise
+    lmtp: bool = False  # LHLO instead of EHLO, and one reply a recipient (RFC 2033)
     line_endings: LineEndings = "reject"
     long_lines: LongLines = "accept"
+    recipient_policy: RecipientPolicy | None = None  # without one every well-formed recipient may come in
+    postmaster: str = ""  # the address behind a bare <postmaster> (RFC 5321 4.5.1); empty: no mailbox is local here
     one_recipient: bool = False  # answer 452 to a second recipient (catalogue X1)
     new_id: Callable[[], str] = field(default_factory=transaction_ids)
     log: Logger = field(default_factory=lambda: logger("relay"))
@@ -67,24 +75,46 @@ class Terms:
         return ContentRules(max_bytes=self.limits.max_message_bytes, line_endings=self.line_endings, long_lines=self.long_lines)
 
     def trusts(self, peer: str) -> bool:
-        """Say whether the IP address stands in a trusted network; anything that is no IP address does not."""
-        try:
-            address = ip_address(peer)
-        except ValueError:
-            return False
-        return any(address in network for network in self.trusted_networks)
+        """Say whether the IP address stands in a trusted network."""
+        return _is_in(peer, self.trusted_networks)
+
+    def expects_header(self, peer: str) -> bool:
+        """Say whether the IP address is that of a load balancer."""
+        return _is_in(peer, self.proxy_networks)
+
+    def lets_speak_for_others(self, peer: str) -> bool:
+        """Say whether the IP address is that of a proxy which may state its client."""
+        return _is_in(peer, self.xclient_networks)
+
+
+def _is_in(peer: str, networks: tuple[IPv4Network | IPv6Network, ...]) -> bool:
+    """Say whether the IP address stands in one of the networks; anything that is no IP address does not."""
+    if not networks:
+        return False
+    try:
+        address = ip_address(peer)
+    except ValueError:
+        return False
+    return any(address in network for network in networks)
 
 
 class Shared:
     """What the sessions of one listener have in common while they run."""
 
-    __slots__ = ("all_gone", "connections", "memory", "rules", "sessions", "stopping", "terms")
+    __slots__ = ("all_gone", "bad_logins", "connections", "memory", "rules", "sessions", "stopping", "terms")
 
     def __init__(self, terms: Terms, memory: MemoryBudget | None = None) -> None:
         self.terms = terms
         self.rules = terms.content_rules()
         self.memory = memory or MemoryBudget(terms.limits.max_in_flight_bytes)
         self.connections = Connections(terms.limits)
+        self.bad_logins = BadLogins()
         self.sessions: set[Conversation] = set()
         self.stopping = False
         self.all_gone = asyncio.Event()  # set by the last session that leaves while the listener is stopping
+
+    def adopt(self, terms: Terms) -> None:
+        """Hold sessions that begin from now on to other terms; the budget of memory stays."""
+        self.terms = terms
+        self.rules = terms.content_rules()
+        self.connections.adopt(terms.limits)

@@ -1,81 +1,145 @@
 """How the relay process is put together."""
 
 import asyncio
-import ipaddress
 import secrets
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 
 from app import wiring as web_side
 from app.core.errors import DownstreamUnavailable, Misconfigured
 from app.core.links import LinkMaker
-from app.core.mail.dkim import BodyMode
+from app.core.mail.dkim import BodyMode, Profile
 from app.core.model import BrandId
+from app.core.page_links import PageLinkMaker
 from app.observe import log as logs
-from app.observe.log import LogEvent, Logger
-from app.settings.model import RelaySettings, Settings
+from app.observe import service_manager
+from app.observe.log import LogEvent
+from app.settings import keyring_file
+from app.settings.load import load
+from app.settings.model import Settings
+from app.settings.relay import RelaySettings
 from app.settings.types import split_address
+from app.store.groups import RedisGroups
 from app.usecases.audience import STATES_SECONDS, Audience
+from app.usecases.group_cache import CachedGroups
 from app.web.server import run
+from smtp_proxy.downstream.connection import Timeouts
 from smtp_proxy.downstream.pool import Downstream
 from smtp_proxy.downstream.target import Target
+from smtp_proxy.relay.bodies import Bodies
 from smtp_proxy.relay.dispatch import Dispatch
-from smtp_proxy.relay.pipeline import Pipeline, Policy
+from smtp_proxy.relay.pipeline import Pipeline
+from smtp_proxy.relay.policy import Policy
+from smtp_proxy.relay.selection import Selector
 from smtp_proxy.relay.signing import DkimKey, Signer, SigningKey
 from smtp_proxy.relay.signing_thread import SigningThread
-from smtp_proxy.session.credentials import Account, Credentials
-from smtp_proxy.session.limits import Limits
+from smtp_proxy.relay.stamping import Stamping
 from smtp_proxy.session.listener import Server
 from smtp_proxy.session.terms import Terms
-from smtp_proxy.wiring import health
+from smtp_proxy.wiring import front, health, transactions
+from smtp_proxy.wiring.seat import Seat, needing_restart, stopped_or_left
+from smtp_proxy.wiring.workers import GRACE_SECONDS, supervise
 
-GRACE_SECONDS = 25.0  # within Kubernetes' usual 30
 _PROBE_SECONDS = 2.0
 
 
 def serve_relay(settings: Settings) -> None:
-    """Run the relay until it is asked to stop; mails in flight are finished first."""
+    """Run the relay, by several workers when there are to be, until it is asked to stop; mails in flight are finished first."""
     logs.configure(level=settings.log_level, readable=settings.log_format == "readable")
-    run(_serve_relay(settings))
+    if settings.relay.workers > 1:
+        check(settings)
+        run(supervise(settings))
+    else:
+        run(_serve(load=load, settings=settings, stop=web_side.stopped))
 
 
-async def _serve_relay(settings: Settings) -> None:
+def serve_worker(settings: Settings, seat: Seat) -> None:
+    """Run one of several workers, until it is asked to stop or its supervisor is gone."""
+    logs.configure(level=settings.log_level, readable=settings.log_format == "readable")
+    run(_serve(load=lambda: seat.share(load()), settings=seat.share(settings), stop=stopped_or_left))
+
+
+async def _serve(*, load: Callable[[], Settings], settings: Settings, stop: Callable[[], Coroutine[None, None, None]]) -> None:
     log = logs.logger("relay")
     relay = settings.relay
-    _check(settings)
-    stop = asyncio.create_task(web_side.stopped())  # listens at once: who is stopped while it starts still stops its store
+    check(settings)
+    keyring = keyring_file.load(settings.keyring_file)
+    stopping = asyncio.create_task(stop())  # listens at once: who is stopped while it starts still stops its store
+    hangups = web_side.hangups()
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(web_side.opened_store(settings, log, patience=STATES_SECONDS))
         downstream = await stack.enter_async_context(_downstream(relay))
         await stack.enter_async_context(_probed(downstream))
-        pipeline = Pipeline(
-            brands=web_side.brands(settings),
-            links=LinkMaker(codec=web_side.token_codec(settings), public_url=settings.public_url, inbox_domain=settings.inbox.domain),
-            audience=Audience(store),
-            signers=_signers(settings),
-            dispatch=Dispatch(downstream, stack.enter_context(closing(SigningThread()))),
-            policy=_policy(relay),
-            clock=web_side.now_ms,
-            new_id=lambda: secrets.token_hex(12),
-            log=log,
-        )
-        server = Server(_terms(settings, pipeline, downstream, log))
+        audience = Audience(store, CachedGroups(RedisGroups(store.wire), web_side.now_ms))
+        books = await stack.enter_async_context(transactions.opened_books(store, settings))
+        signing = stack.enter_context(closing(SigningThread()))
+        dispatch = Dispatch(downstream, signing, log=log, patience=transactions.patience(relay))
+
+        def terms(settings: Settings) -> Terms:
+            """Return what holds for new sessions; made anew when the configuration is read again."""
+            codec, policy = web_side.token_codec(settings), _policy(settings.relay)
+            pipeline = Pipeline(
+                brands=web_side.brands(settings),
+                selector=Selector(identify=codec.digest, audience=audience, log=log),
+                stamping=Stamping(
+                    links=LinkMaker(codec=codec, public_url=settings.public_url, inbox_domain=settings.inbox.domain),
+                    bodies=Bodies(pages=PageLinkMaker(codec=codec, public_url=settings.public_url), has_groups=audience.has_groups),
+                    signers=_signers(settings),
+                    policy=policy,
+                    clock=web_side.now_ms,
+                    new_id=lambda: secrets.token_hex(12),
+                    log=log,
+                ),
+                ledger=transactions.ledger(settings, books, log),
+                dispatch=dispatch,
+                conclusion=transactions.conclusion(settings, downstream, codec, log),
+                policy=policy,
+            )
+            return front.terms(settings, pipeline.relay, downstream, log)
+
+        def read_again() -> tuple[Terms, Sequence[str]]:
+            """Return the terms of the configuration as it is now, and what of it needs a restart. Raises Misconfigured."""
+            anew = load()
+            check(anew)
+            web_side.successor(keyring, anew)
+            return terms(anew), needing_restart(settings, anew)
+
+        first_terms = terms(settings)
+        server = Server(first_terms)
+        lmtp_server = Server(transactions.lmtp(first_terms), server.memory)
+
+        def adopt(anew: Terms) -> None:
+            server.adopt(anew)
+            lmtp_server.adopt(transactions.lmtp(anew))
+
         await stack.enter_async_context(health(relay.health_listen, {"store": store.ping}))
-        host, port = await server.start(*split_address(relay.listen))
-        log.info(LogEvent.PROCESS_STARTED, listen=f"{host}:{port}", downstream=relay.downstream)
-        await stop
-        log.info(LogEvent.PROCESS_STOPPING, connections=server.connections)
-        await server.stop(GRACE_SECONDS)
+        host, port = await server.start(*split_address(relay.listen), reuse_port=relay.workers > 1)
+        if relay.tls_listen:
+            await server.start(*split_address(relay.tls_listen), implicit_tls=True, reuse_port=relay.workers > 1)
+        lmtp_host, lmtp_port = await lmtp_server.start(*split_address(relay.lmtp_listen), reuse_port=relay.workers > 1)
+        await stack.enter_async_context(web_side.reading_again(hangups, read_again, adopt, log))
+        log.info(
+            LogEvent.PROCESS_STARTED,
+            listen=f"{host}:{port}",
+            tls_listen=relay.tls_listen,
+            lmtp_listen=f"{lmtp_host}:{lmtp_port}",
+            downstream=relay.downstream,
+        )
+        service_manager.tell_ready()
+        await stopping
+        service_manager.tell_stopping()
+        log.info(LogEvent.PROCESS_STOPPING, connections=server.connections + lmtp_server.connections)
+        await asyncio.gather(server.stop(GRACE_SECONDS), lmtp_server.stop(GRACE_SECONDS))
     log.info(LogEvent.PROCESS_STOPPED)
 
 
-def _check(settings: Settings) -> None:
+def check(settings: Settings) -> None:
     """Make every part whose settings may be wrong once, and raise Misconfigured with all that they say: before anything is started."""
     parts: tuple[Callable[[], object], ...] = (
-        lambda: _refuse_own_address(settings.relay),
+        lambda: front.refuse_own_address(settings.relay),
         lambda: _verifying(settings.relay),
-        lambda: _server_tls(settings.relay),
+        lambda: front.server_tls(settings.relay),
         lambda: web_side.token_codec(settings),
         lambda: _signers(settings),
     )
@@ -89,39 +153,14 @@ def _check(settings: Settings) -> None:
         raise Misconfigured(problems)
 
 
-def _terms(settings: Settings, pipeline: Pipeline, downstream: Downstream, log: Logger) -> Terms:
-    relay = settings.relay
-    accounts = {
-        user: Account(brand=BrandId(name), password_hash=password)
-        for name, brand in settings.brands.items()
-        for user, password in brand.smtp_users.items()
-    }
-    return Terms(
-        hostname=relay.hostname,
-        handler=pipeline.relay,
-        limits=Limits(
-            max_message_bytes=relay.max_message_bytes,
-            max_in_flight_bytes=relay.max_in_flight_bytes,
-            max_recipients=relay.max_recipients,
-            max_connections=relay.max_connections,
-        ),
-        trusted_networks=tuple(ipaddress.ip_network(network) for network in relay.trusted_networks),
-        authenticator=Credentials(accounts) if accounts else None,
-        tls=_server_tls(relay),
-        smtputf8=lambda: downstream.capabilities.smtputf8,
-        line_endings=relay.line_endings,
-        long_lines=relay.long_lines,
-        one_recipient=relay.recipients == "one",
-        log=log,
-    )
-
-
 def _policy(relay: RelaySettings) -> Policy:
     return Policy(
         hostname=relay.hostname,
         max_received=relay.max_received,
         pass_foreign_from=relay.foreign_from == "pass",
         pass_unsigned=relay.unsigned == "bare",
+        pass_repeated=relay.repeated_fields == "warn",
+        one_signature=relay.profile == "ses",
     )
 
 
@@ -141,7 +180,7 @@ def _signers(settings: Settings) -> dict[BrandId, Signer]:
         if len(keys) < len(brand.dkim):
             continue
         try:
-            signers[BrandId(name)] = Signer(keys)
+            signers[BrandId(name)] = Signer(keys, profile=Profile(settings.relay.profile))
         except Misconfigured as exc:
             problems += [f"brands.{name}.dkim: {problem}" for problem in exc.problems]
     if problems:
@@ -152,7 +191,13 @@ def _signers(settings: Settings) -> dict[BrandId, Signer]:
 @asynccontextmanager
 async def _downstream(relay: RelaySettings) -> AsyncIterator[Downstream]:
     target = Target.parse(relay.downstream, user=relay.downstream_user, password=relay.downstream_password)
-    async with Downstream(target, hostname=relay.hostname, size=relay.downstream_connections, verifying=_verifying(relay)) as downstream:
+    async with Downstream(
+        target,
+        hostname=relay.hostname,
+        size=relay.downstream_connections,
+        timeouts=Timeouts(total=relay.downstream_seconds),
+        verifying=_verifying(relay),
+    ) as downstream:
         yield downstream
 
 
@@ -182,24 +227,3 @@ async def _probe(downstream: Downstream) -> None:
             return await downstream.probe()
         except DownstreamUnavailable:  # logged where it happened
             await asyncio.sleep(_PROBE_SECONDS)
-
-
-def _refuse_own_address(relay: RelaySettings) -> None:
-    """Catch the simplest loop before the first mail runs into it (catalogue X8, C6)."""
-    target = Target.parse(relay.downstream, user=relay.downstream_user, password=relay.downstream_password)
-    host, port = split_address(relay.listen)
-    own = {host, "localhost", "127.0.0.1", "::1"} if host in {"127.0.0.1", "::1", "localhost", "0.0.0.0", "::"} else {host}  # noqa: S104
-    if target.port == port and target.host in own:
-        raise Misconfigured([f"relay.downstream: {relay.downstream} is the relay itself"])
-
-
-def _server_tls(relay: RelaySettings) -> ssl.SSLContext | None:
-    if relay.tls_cert_file is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(relay.tls_cert_file, relay.tls_key_file, password="")  # else an encrypted key asks the terminal
-    except OSError as exc:
-        raise Misconfigured([f"relay.tls_cert_file: {relay.tls_cert_file}, {relay.tls_key_file}: {exc}"]) from exc
-    return context

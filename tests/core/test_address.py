@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.address import ascii_domain, digest, identity, masked
+from app.core.address import ascii_domain, checked, digest, identity, masked
 from app.core.errors import AddressInvalid
 
 
@@ -54,3 +54,23 @@ def test_a_digest_depends_on_the_pepper() -> None:
 @pytest.mark.parametrize(("address", "expected"), [("bob@example.com", "b•••@example.com"), ("用户@例え.jp", "用•••@例え.jp"), ("", "")])
 def test_a_masked_address_shows_its_first_letter_and_its_domain(address: str, expected: str) -> None:
     assert masked(address) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["bob@x.com", " Bob+tag@X.com ", '"a b"@x.com', "é@bücher.example", "a@[127.0.0.1]", "a/b@x.com", "o'neill@x.co"]
+)
+def test_a_typed_address_is_taken_as_it_is_without_the_space_around(text: str) -> None:
+    assert text.strip() == checked(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "bob", "a b@x.com", "<a@x.com>", "Bob <a@x.com>", "a@x.com\r\nBcc: b@x.com", "a..b@x.com", "a@b@c.com", "@x.com", "a@"),
+        *("a\udcff@x.com", "a\u200b@x.com", "a\x00@x.com", "x" * 65 + "@a.com", "a@[]", "a@[\r\n]", "a@x..com", "a@" + "b." * 130 + "com"),
+    ],
+)
+def test_what_is_no_address_or_would_break_a_line_is_refused(text: str) -> None:
+    """Catalogue L2."""
+    with pytest.raises(AddressInvalid):
+        checked(text)

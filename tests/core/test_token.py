@@ -249,7 +249,8 @@ def test_a_short_token_is_case_insensitive_and_fits_a_local_part(groups: tuple[i
 
     assert len(f"u-{token}") <= 64
     for spelling in (token, token.upper(), token.title()):
-        assert codec().open_short(spelling) == (BRAND, digest, keys)
+        claims = codec().open_short(spelling)
+        assert (claims.brand, claims.digest, claims.groups, claims.test) == (BRAND, digest, keys, False)
 
 
 def test_more_groups_than_a_local_part_can_hold_mean_all_mail() -> None:
@@ -259,7 +260,18 @@ def test_more_groups_than_a_local_part_can_hold_mean_all_mail() -> None:
     token = codec().short_minter(brand=BRAND, groups=[GroupKey(n + 1) for n in range(5)], at_ms=NOON_MS).mint(digest)
 
     assert len(f"u-{token}") <= 64
-    assert codec().open_short(token) == (BRAND, digest, ())
+    assert codec().open_short(token).groups == ()
+
+
+def test_the_short_token_of_a_test_send_says_so() -> None:
+    """Catalogue H12, T6: a mail with an empty subject has no other token that could say it."""
+    digest = codec().digest("bob@example.com", brand=BRAND)
+    keys = (GroupKey(1), GroupKey(2))
+
+    token = codec().short_minter(brand=BRAND, groups=keys, at_ms=NOON_MS, test=True).mint(digest)
+
+    assert len(f"u-{token}") <= 64
+    assert (codec().open_short(token).test, codec().open_short(token).groups) == (True, keys)
 
 
 def test_any_changed_character_of_a_short_token_is_noticed() -> None:

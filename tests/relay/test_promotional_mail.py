@@ -9,7 +9,7 @@ import pytest
 
 from app.core.groups import group_key
 from app.core.model import GroupId, Management, OnSuppressed
-from smtp_proxy.relay.pipeline import Policy
+from smtp_proxy.relay.policy import Policy
 from tests.support.corpus import NAMED
 from tests.support.dkim_keys import dns
 from tests.support.relay import ACME, PROMOTIONAL, relaying, url_of, without_trace

@@ -3,8 +3,7 @@
 import pytest
 
 from smtp_proxy.downstream.connection import Timeouts
-from smtp_proxy.downstream.dialogue import SendOutcome
-from smtp_proxy.replies import Deferred, Delivered, Refused, Reply
+from smtp_proxy.replies import Deferred, Delivered, Outcome, Refused, Reply
 from tests.support.outgoing import A_COPY, IMPATIENT, copy_of, downstream_to
 from tests.support.sink import Action, Drop, Reset, Say, Silence, Sink
 
@@ -27,7 +26,7 @@ GARBAGE = {
 }
 
 
-async def _outcome(extensions: tuple[str, ...], stage: str, action: Action, timeouts: Timeouts = IMPATIENT) -> SendOutcome:
+async def _outcome(extensions: tuple[str, ...], stage: str, action: Action, timeouts: Timeouts = IMPATIENT) -> Outcome:
     async with Sink(extensions=extensions) as sink:
         sink.always(stage, action)
         async with downstream_to(sink, timeouts=timeouts) as downstream:
@@ -228,7 +227,7 @@ async def test_a_demand_for_authentication_is_our_affair(code: bytes) -> None:
         (b"250 2.0.0 thanks\r\n", Deferred(reply=Reply(451, "4.5.0", "Downstream broke the protocol"))),
     ],
 )
-async def test_an_answer_in_the_middle_of_the_content_ends_the_copy(reply: bytes, expected: SendOutcome) -> None:
+async def test_an_answer_in_the_middle_of_the_content_ends_the_copy(reply: bytes, expected: Outcome) -> None:
     """Catalogue C7, X6: the session is not used again, because the copy is half written."""
     async with Sink() as sink, downstream_to(sink) as downstream:
         sink.may_read.clear()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+_FREE = {"RELAY__LMTP_LISTEN": "127.0.0.1:0", "RELAY__HEALTH_LISTEN": "127.0.0.1:0"}
 
 
 def start(folder: Path, command: str, **settings: str) -> tuple[int, list[str]]:
@@ -55,7 +56,7 @@ def test_what_shows_only_when_a_part_is_made_is_reported_at_once_before_anything
 def test_an_address_that_is_taken_is_one_clear_problem(tmp_path: Path, command: str, key: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        settings = {"RELAY__HEALTH_LISTEN": "127.0.0.1:0", "RELAY__DOWNSTREAM": "smtp://127.0.0.1:1", "LOG_LEVEL": "error"}
+        settings = _FREE | {"RELAY__DOWNSTREAM": "smtp://127.0.0.1:1", "LOG_LEVEL": "error"}
         code, lines = start(tmp_path, command, **settings | {key: address})
 
     assert code == 2
@@ -65,7 +66,7 @@ def test_an_address_that_is_taken_is_one_clear_problem(tmp_path: Path, command: 
 
 def test_a_stop_that_comes_while_the_relay_starts_is_an_orderly_one(tmp_path: Path) -> None:
     """The downstream does not answer, so the relay is still starting when its store is up."""
-    settings = {"RELAY__LISTEN": "127.0.0.1:0", "RELAY__HEALTH_LISTEN": "127.0.0.1:0", "RELAY__DOWNSTREAM": "smtp://127.0.0.1:1"}
+    settings = _FREE | {"RELAY__LISTEN": "127.0.0.1:0", "RELAY__DOWNSTREAM": "smtp://127.0.0.1:1"}
     relay = subprocess.Popen(
         [sys.executable, "-m", "smtp_proxy", "relay"], cwd=tmp_path, env=_environment(settings), stderr=subprocess.PIPE, text=True
     )

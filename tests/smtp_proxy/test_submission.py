@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from smtp_proxy import replies
 from smtp_proxy.replies import Reply
+from smtp_proxy.session.delivery_options import NOTHING_ASKED, RecipientOptions
 from smtp_proxy.session.submission import Submission, read_mail, read_rcpt
 
 
@@ -90,18 +91,19 @@ def test_no_accepted_address_holds_a_control_character_a_bracket_or_too_much(jun
     """Catalogue C2."""
     found = read_rcpt(b"TO:<" + junk + b"@x.example>", smtputf8=smtputf8)
 
-    if isinstance(found, str):
-        assert found.isprintable() or not found.isascii()
-        assert not set("\r\n\0\x7f\x85") & set(found)
-        assert found.startswith('"') or not set("<> ") & set(found)
-        assert len(found.encode()) <= 254
+    if not isinstance(found, Reply):
+        address, _ = found
+        assert address.isprintable() or not address.isascii()
+        assert not set("\r\n\0\x7f\x85") & set(address)
+        assert address.startswith('"') or not set("<> ") & set(address)
+        assert len(address.encode()) <= 254
 
 
 @given(st.text(min_size=1, max_size=20, alphabet=st.characters(categories=["L", "N"])))
 def test_an_address_in_any_alphabet_comes_through_with_smtputf8_only(local: str) -> None:
     argument = f"TO:<{local}@例え.jp>".encode()
 
-    wanted = f"{local}@例え.jp" if len(local.encode()) <= 64 else replies.RECIPIENT_MALFORMED
+    wanted = (f"{local}@例え.jp", NOTHING_ASKED) if len(local.encode()) <= 64 else replies.RECIPIENT_MALFORMED
     assert wanted == read_rcpt(argument, smtputf8=True)
     assert isinstance(read_rcpt(argument, smtputf8=False), Reply)
 
@@ -183,3 +185,23 @@ def test_the_same_recipient_again_is_one_copy_under_its_first_spelling() -> None
 
     assert [True, True, True, False] == accepted
     assert ("a@X.example", "A@x.example") == submission.recipients
+
+
+def test_what_was_asked_first_about_a_recipient_counts() -> None:
+    """Catalogue S11, S17."""
+    submission = Submission(sender="")
+    for address, notify in (("a@x", "NEVER"), ("a@X", "SUCCESS"), ("b@x", "")):
+        submission.add(address, limit=9, options=RecipientOptions(notify=notify))
+
+    assert {"a@x": RecipientOptions(notify="NEVER")} == submission.recipient_options
+
+
+def test_each_accepted_recipient_has_a_reply_of_its_own_duplicates_included() -> None:
+    """Catalogue X4, S11: in the order of the RCPT commands."""
+    submission = Submission(sender="")
+    for address in ("a@x", "b@x", "a@X", "c@x"):
+        submission.add(address, limit=2)
+    first, second = Reply(250, "2.0.0", "a"), Reply(550, "5.1.1", "b")
+
+    assert [first, second, first] == submission.each_reply((first, second))
+    assert [second] * 3 == submission.each_reply(second)

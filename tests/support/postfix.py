@@ -54,11 +54,16 @@ def postfix(folder: Path, *, main: str, master: str) -> Iterator[None]:
     shutil.chown(folder / "data", "postfix")
     (configuration / "main.cf").write_text(BASE.format(folder=folder) + main)
     (configuration / "master.cf").write_text(SERVICES + master)
-    for parent in (folder, *folder.parents):
-        if parent.stat().st_mode & 0o001 == 0 and parent.owner() == "root":
-            parent.chmod(parent.stat().st_mode | 0o011)  # Postfix's own user must reach its queue
+    let_others_reach(folder)  # Postfix's own user must reach its queue
     subprocess.run([binary, "-c", str(configuration), "start"], check=True, capture_output=True, timeout=60)
     try:
         yield
     finally:
         subprocess.run([binary, "-c", str(configuration), "stop"], check=False, capture_output=True, timeout=60)
+
+
+def let_others_reach(folder: Path) -> None:
+    """Let a server's own user go through to a folder of a test, which pytest keeps for root alone."""
+    for parent in (folder, *folder.parents):
+        if parent.stat().st_mode & 0o001 == 0 and parent.owner() == "root":
+            parent.chmod(parent.stat().st_mode | 0o011)

@@ -8,18 +8,32 @@ from itertools import count
 from app.core.brands import Brands
 from app.core.keyring import Keyring, KeyStatus, MasterKey
 from app.core.links import LinkMaker
-from app.core.model import Brand, BrandId, BrandNumber, Claims, Purpose, Source, Statement
+from app.core.mail.dkim import Profile
+from app.core.model import Brand, BrandId, BrandNumber, Claims, GroupId, Purpose, Source, Statement, SubscriptionGroup
+from app.core.page_links import PageLinkMaker
 from app.core.token import TokenCodec
 from app.observe.log import logger
+from app.store.groups_memory import MemoryGroups
+from app.store.ledger_memory import MemoryLedger
 from app.store.memory import MemoryStore
 from app.usecases.audience import Audience
+from app.usecases.group_cache import GroupReader
+from app.usecases.ports import CopyLedger
 from smtp_proxy.downstream.connection import Timeouts
 from smtp_proxy.downstream.pool import Downstream
 from smtp_proxy.downstream.target import Target
-from smtp_proxy.relay.dispatch import Dispatch
-from smtp_proxy.relay.pipeline import Pipeline, Policy
+from smtp_proxy.relay.bodies import Bodies
+from smtp_proxy.relay.conclusion import Conclusion
+from smtp_proxy.relay.dispatch import DEFAULT_PATIENCE, Dispatch, Patience
+from smtp_proxy.relay.ledger import Ledger, UnknownOutcome
+from smtp_proxy.relay.pipeline import Pipeline
+from smtp_proxy.relay.policy import Policy
+from smtp_proxy.relay.reports import Reports
+from smtp_proxy.relay.selection import Selector
 from smtp_proxy.relay.signing import DkimKey, Signer
 from smtp_proxy.relay.signing_thread import SigningThread
+from smtp_proxy.relay.stamping import Stamping
+from smtp_proxy.session.listener import Server
 from tests.support.dkim_keys import dkim_key
 from tests.support.sink import Sink
 from tests.support.upstream import connected, listening
@@ -38,9 +52,11 @@ PROMOTIONAL = (
 class Relay:
     """A running relay and what stands around it."""
 
+    server: Server
     port: int
     sink: Sink
     store: MemoryStore
+    groups: MemoryGroups
     codec: TokenCodec
 
     async def relayed(self, mail: bytes, *recipients: str, sender: str = "bounce@acme.example", parameters: str = "") -> str:
@@ -64,9 +80,13 @@ class Relay:
             )
         )
 
-    def claims(self, copy: bytes) -> Claims:
+    async def add_group(self, group: str, name: str, *, brand: Brand = ACME) -> None:
+        """Give a brand a subscription group."""
+        await self.groups.add(brand.number, SubscriptionGroup(id=GroupId(group), name=name), most_active=50)
+
+    def claims(self, copy: bytes, purpose: Purpose = Purpose.ONE_CLICK) -> Claims:
         """Open the token of a copy."""
-        return self.codec.open(url_of(copy).partition("qmoe=")[2], purpose=Purpose.ONE_CLICK)
+        return self.codec.open(url_of(copy).partition("qmoe=")[2], purpose=purpose)
 
 
 def url_of(copy: bytes) -> str:
@@ -82,6 +102,49 @@ def without_trace(copy: bytes) -> bytes:
     return rest
 
 
+def pipeline_on(
+    downstream: Downstream,
+    signing: SigningThread,
+    *brands: Brand,
+    codec: TokenCodec,
+    ledger_key: bytes,
+    store: MemoryStore,
+    groups: GroupReader,
+    policy: Policy | None = None,
+    keys: tuple[DkimKey, ...] | None = None,
+    inbox_domain: str = "",
+    profile: Profile = Profile.DEFAULT,
+    copies: CopyLedger | None = None,
+    unknown: UnknownOutcome = UnknownOutcome.RESEND,
+    patience: Patience = DEFAULT_PATIENCE,
+) -> Pipeline:
+    """Put a pipeline together, as the wiring does."""
+    log, policy = logger("test"), policy or Policy(hostname="relay.example")
+    own = (dkim_key(), dkim_key("shop.example")) if keys is None else keys
+    numbers = count(1)
+    clock, new_id = lambda: NOW_MS, lambda: f"id{next(numbers)}"
+    audience = Audience(store, groups)
+    return Pipeline(
+        brands=Brands(brands),
+        selector=Selector(identify=codec.digest, audience=audience, log=log),
+        stamping=Stamping(
+            links=LinkMaker(codec=codec, public_url="https://unsubscribe.example.com", inbox_domain=inbox_domain),
+            bodies=Bodies(pages=PageLinkMaker(codec=codec, public_url="https://unsubscribe.example.com"), has_groups=audience.has_groups),
+            signers={brand.id: Signer(own, profile=profile) for brand in brands},
+            policy=policy,
+            clock=clock,
+            new_id=new_id,
+            log=log,
+        ),
+        ledger=Ledger(copies or MemoryLedger(clock=clock), MemoryLedger(clock=clock), key=ledger_key, log=log, unknown=unknown),
+        dispatch=Dispatch(downstream, signing, log=log, patience=patience),
+        conclusion=Conclusion(
+            reports=Reports(downstream, hostname="relay.example", clock=clock, new_id=new_id, log=log), identify=codec.digest, log=log
+        ),
+        policy=policy,
+    )
+
+
 @asynccontextmanager
 async def relaying(
     *brands: Brand,
@@ -89,30 +152,42 @@ async def relaying(
     keys: tuple[DkimKey, ...] | None = None,
     store: MemoryStore | None = None,
     sink: Sink | None = None,
+    groups: GroupReader | None = None,
+    inbox_domain: str = "",
+    profile: Profile = Profile.DEFAULT,
     downstream_port: int | None = None,
+    scheme: str = "smtp",
+    copies: CopyLedger | None = None,
+    unknown: UnknownOutcome = UnknownOutcome.RESEND,
+    patience: Patience = DEFAULT_PATIENCE,
     **terms: object,
 ) -> AsyncIterator[Relay]:
-    """Run a relay for these brands, `acme` and `shop` unless said."""
-    numbers = count(1)
+    """Run a relay for these brands, `acme` and `shop` unless said; `copies` is the ledger in the store, which outlives the relay."""
     keyring = Keyring(keys=(MasterKey(id=1, secret=b"k" * 32, status=KeyStatus.PRIMARY),), pepper=b"p" * 32)
     codec = TokenCodec(keyring=keyring, data_centre=1)
     brands = brands or (ACME, SHOP)
     states = store or MemoryStore()
     async with AsyncExitStack() as stack:
         peer = await stack.enter_async_context(sink or Sink())
-        target = Target.parse(f"smtp://127.0.0.1:{downstream_port or peer.port}?tls=none")
+        target = Target.parse(f"{scheme}://127.0.0.1:{downstream_port or peer.port}?tls=none")
         downstream = await stack.enter_async_context(Downstream(target, hostname="relay.example", timeouts=_TIMEOUTS))
         signing = stack.enter_context(closing(SigningThread()))
-        pipeline = Pipeline(
-            brands=Brands(brands),
-            links=LinkMaker(codec=codec, public_url="https://unsubscribe.example.com"),
-            audience=Audience(states),
-            signers={brand.id: Signer((dkim_key(), dkim_key("shop.example")) if keys is None else keys) for brand in brands},
-            dispatch=Dispatch(downstream, signing),
-            policy=policy or Policy(hostname="relay.example"),
-            clock=lambda: NOW_MS,
-            new_id=lambda: f"id{next(numbers)}",
-            log=logger("test"),
+        book = MemoryGroups()
+        pipeline = pipeline_on(
+            downstream,
+            signing,
+            *brands,
+            codec=codec,
+            ledger_key=keyring.ledger_key(),
+            store=states,
+            groups=groups or book,
+            policy=policy,
+            keys=keys,
+            inbox_domain=inbox_domain,
+            profile=profile,
+            copies=copies,
+            unknown=unknown,
+            patience=patience,
         )
-        _, port = await stack.enter_async_context(listening(pipeline.relay, **terms))
-        yield Relay(port=port, sink=peer, store=states, codec=codec)
+        server, port = await stack.enter_async_context(listening(pipeline.relay, **terms))
+        yield Relay(server=server, port=port, sink=peer, store=states, groups=book, codec=codec)

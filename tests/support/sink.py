@@ -1,7 +1,8 @@
 """A real SMTP peer for tests: it records what arrives byte for byte, and answers each stage as it is told.
 
 `Sink` listens on an ephemeral loopback port. Stages are the verbs (`EHLO`, `MAIL`, `DATA` …), `CONNECT` for the greeting and `DOT` for the
-final reply. `sink.on(stage, action, …)` answers the next times with these actions in turn, `sink.always(stage, action)` every time.
+final reply. `sink.on(stage, action, …)` answers the next times with these actions in turn, `sink.always(stage, action)` every time. At
+`RCPT` and `DOT` either can be for one recipient: copies on several sessions come in no certain order.
 """
 
 import asyncio
@@ -103,13 +104,18 @@ class Sink:
         """All command lines of all connections, connection by connection."""
         return [line for client in self.clients for line in client.commands]
 
-    def on(self, stage: str, *actions: Action) -> None:
+    def on(self, stage: str, *actions: Action, recipient: str = "") -> None:
         """Answer the next times at this stage with these actions in turn."""
-        self._once[stage].extend(actions)
+        self._once[f"{stage} {recipient}".strip()].extend(actions)
 
-    def always(self, stage: str, action: Action) -> None:
+    def always(self, stage: str, action: Action, *, recipient: str = "") -> None:
         """Answer every time at this stage with this action."""
-        self._always[stage] = action
+        self._always[f"{stage} {recipient}".strip()] = action
+
+    @property
+    def mailboxes(self) -> list[str]:
+        """The recipients of what was received, sorted; one that got two copies stands here twice."""
+        return sorted(_address(line) for received in self.received for line in received.recipients)
 
     async def reached(self, stage: str, count: int = 1) -> None:
         """Return when so many dialogues have come to this stage."""
@@ -167,13 +173,14 @@ class Sink:
             "MAIL": self._mail,
             "RCPT": self._recipient,
             "DATA": self._data,
+            "XFOR": self._forward,
             "RSET": self._reset,
             "QUIT": self._quit,
         }
 
-    async def _answer(self, client: Client, stage: str, default: bytes) -> bytes:
+    async def _answer(self, client: Client, stage: str, default: bytes, about: bytes = b"") -> bytes:
         """Act at a stage and return the bytes that were said."""
-        action: Action = self._once[stage].popleft() if self._once[stage] else self._always.get(stage, Say(default))
+        action = self._action(stage, about) or Say(default)
         self.stages.append(stage)
         if isinstance(action, Silence):
             await asyncio.Event().wait()
@@ -190,6 +197,14 @@ class Sink:
             await client.writer.wait_closed()
             raise _Closed
         return action.data
+
+    def _action(self, stage: str, about: bytes) -> Action | None:
+        for key in (f"{stage} {_address(about)}", stage) if about else (stage,):
+            if self._once[key]:
+                return self._once[key].popleft()
+            if key in self._always:
+                return self._always[key]
+        return None
 
     async def _hello(self, client: Client, _: bytes) -> None:
         over_tls = client.writer.get_extra_info("ssl_object") is not None
@@ -218,7 +233,7 @@ class Sink:
             client.mail, client.recipients = line, []
 
     async def _recipient(self, client: Client, line: bytes) -> None:
-        said = await self._answer(client, "RCPT", b"250 2.1.5 ok\r\n" if client.mail else b"503 5.5.1 need MAIL\r\n")
+        said = await self._answer(client, "RCPT", b"250 2.1.5 ok\r\n" if client.mail else b"503 5.5.1 need MAIL\r\n", line)
         if said.startswith(b"250"):
             client.recipients.append(line)
 
@@ -230,8 +245,9 @@ class Sink:
         if self._keep:
             self.received.append(Received(client.number, client.mail, tuple(client.recipients), wire))
         taken = b"250 2.0.0 Ok: queued as SINK%d\r\n" % len(self.received) if client.recipients else b"554 5.5.1 no recipients\r\n"
+        about = client.recipients[0] if client.recipients else b""
         client.mail, client.recipients = b"", []
-        await self._answer(client, "DOT", taken)
+        await self._answer(client, "DOT", taken, about)
 
     async def _content(self, client: Client) -> bytes:
         held = b"\r\n"  # so that a lone dot is found too
@@ -252,6 +268,9 @@ class Sink:
                 pieces.append(held[:-4])
             held = held[-4:]
 
+    async def _forward(self, client: Client, _: bytes) -> None:
+        await self._answer(client, "XFORWARD", b"250 2.0.0 ok\r\n")
+
     async def _reset(self, client: Client, _: bytes) -> None:
         client.mail, client.recipients = b"", []
         await self._answer(client, "RSET", b"250 2.0.0 ok\r\n")
@@ -266,6 +285,10 @@ class Sink:
 
 class _Closed(Exception):
     """The dialogue is over."""
+
+
+def _address(line: bytes) -> str:
+    return line.partition(b"<")[2].partition(b">")[0].decode()
 
 
 def _pieces(action: Say) -> list[bytes]:

@@ -10,10 +10,10 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from smtp_proxy import replies
-from smtp_proxy.replies import Reply
+from smtp_proxy.replies import Answer, Reply
 from smtp_proxy.session.listener import Server
 from smtp_proxy.session.submission import Envelope
-from smtp_proxy.session.terms import Terms
+from smtp_proxy.session.terms import Handler, Terms
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 PATIENCE = 20.0  # a bound for liveness, never what a test decides by
@@ -23,11 +23,11 @@ PATIENCE = 20.0  # a bound for liveness, never what a test decides by
 class Recorder:
     """A handler that keeps what it is given and answers as told."""
 
-    answer: Callable[[Envelope], Awaitable[Reply]] | Reply = replies.ACCEPTED
+    answer: Callable[[Envelope], Awaitable[Answer]] | Reply = replies.ACCEPTED
     envelopes: list[Envelope] = field(default_factory=list)
     contents: list[bytes] = field(default_factory=list)
 
-    async def __call__(self, envelope: Envelope, content: bytearray) -> Reply:
+    async def __call__(self, envelope: Envelope, content: bytearray) -> Answer:
         self.envelopes.append(envelope)
         self.contents.append(bytes(content))
         return self.answer if isinstance(self.answer, Reply) else await self.answer(envelope)
@@ -88,17 +88,18 @@ class Upstream:
         self.writer.transport.abort()
 
 
-def terms_for(handler: Callable[[Envelope, bytearray], Awaitable[Reply]], **terms: object) -> Terms:
+def terms_for(handler: Handler, **terms: object) -> Terms:
     """Return terms as most tests want them."""
     given: dict[str, object] = {"hostname": "relay.example", "trusted_networks": LOOPBACK, **terms}
     return Terms(handler=handler, **given)  # type: ignore[arg-type] # the tests name fields of Terms
 
 
 @asynccontextmanager
-async def listening(handler: Callable[[Envelope, bytearray], Awaitable[Reply]], **terms: object) -> AsyncIterator[tuple[Server, int]]:
-    """Run a listener on a free port of loopback."""
+async def listening(handler: Handler, **terms: object) -> AsyncIterator[tuple[Server, int]]:
+    """Run a listener on a free port of loopback; with `implicit_tls` among the terms, one that is TLS from the first octet."""
+    implicit_tls = bool(terms.pop("implicit_tls", False))
     server = Server(terms_for(handler, **terms))
-    _, port = await server.start("127.0.0.1", 0)
+    _, port = await server.start("127.0.0.1", 0, implicit_tls=implicit_tls)
     try:
         yield server, port
     finally:

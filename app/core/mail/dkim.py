@@ -11,6 +11,7 @@ import base64
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import lru_cache
 
 from app.core.mail.canonical import CHUNK_BYTES, BodyMode, body_hash, relaxed
@@ -22,6 +23,7 @@ __all__ = [
     "OVERSIGNED",
     "SIGNED",
     "BodyMode",
+    "Profile",
     "Selection",
     "SignatureTags",
     "SignatureText",
@@ -65,6 +67,24 @@ SIGNED: tuple[bytes, ...] = (
 )
 """Signed as often as present: RFC 6376 5.4.1, and the complaint fields of catalogue H18 (RFC 9477)."""
 
+
+class Profile(StrEnum):
+    """What the downstream does to mail on its way, and the signature therefore leaves out (catalogue D7, D13)."""
+
+    DEFAULT = "default"
+    SES = "ses"  # writes its own Message-ID and Date, and refuses a second DKIM-Signature
+
+    @property
+    def rewritten(self) -> frozenset[bytes]:
+        """Return the names of the fields that arrive with another value than they left with."""
+        return frozenset((b"message-id", b"date")) if self is Profile.SES else frozenset()
+
+    @property
+    def one_signature(self) -> bool:
+        """Say whether a copy may carry no more than one DKIM-Signature."""
+        return self is Profile.SES
+
+
 _ORDER = {name: place for place, name in enumerate((*OVERSIGNED, *SIGNED, LIST_UNSUBSCRIBE, LIST_UNSUBSCRIBE_POST))}
 _FIELD_NAME = b"DKIM-Signature"
 _TIME = b"\0" * 10
@@ -81,9 +101,10 @@ class Selection:
     canonical: bytes
 
 
-def select(fields: Sequence[Field]) -> Selection:
+def select(fields: Sequence[Field], profile: Profile = Profile.DEFAULT) -> Selection:
     """Choose the signed fields of what every copy carries. Several fields of a name count from the bottom (RFC 6376 5.4.2)."""
-    signed = [field for field in reversed(fields) if field[0] in _ORDER]
+    left_out = profile.rewritten
+    signed = [field for field in reversed(fields) if field[0] in _ORDER and field[0] not in left_out]
     signed.sort(key=_place)
     return Selection(names=tuple([name for name, _ in signed]), canonical=relaxed(signed))
 
@@ -126,13 +147,14 @@ def signature_text(tags: SignatureTags, names: tuple[bytes, ...], *, timestamp: 
 
 
 @lru_cache(maxsize=1024)
-def covering(names: tuple[bytes, ...], stamped: tuple[bytes, ...]) -> tuple[bytes, ...]:
+def covering(names: tuple[bytes, ...], stamped: tuple[bytes, ...], profile: Profile = Profile.DEFAULT) -> tuple[bytes, ...]:
     """Return h= for a copy with the selected fields of these names and stamped fields of those.
 
     What all copies share comes first; a name listed beyond its fields stands for none, and guards against one more.
     """
     count = Counter(names)
-    shared = [name for name in _ORDER for _ in range(count[name] + (name in OVERSIGNED))]
+    oversigned = frozenset(OVERSIGNED) - profile.rewritten
+    shared = [name for name in _ORDER for _ in range(count[name] + (name in oversigned))]
     return (*shared, *stamped, LIST_UNSUBSCRIBE, LIST_UNSUBSCRIBE_POST)
 
 

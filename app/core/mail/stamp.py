@@ -6,39 +6,58 @@
 
 1. https first, then at most one mailto, nothing after the last `>` (RFC 8058 3.1, RFC 2369 2, catalogue H2).
 2. Folded only at the comma, the URL on the first line, every line at most 500 octets, never an encoded word (H4–H6).
-3. After stamping there is exactly one of each; what came with the mail goes by the brand's policy (H1).
+3. After stamping there is exactly one of each; what came with the mail goes by the brand's policy (H1, H13):
+
+   | policy | the link fields that came |
+   | --- | --- |
+   | replace | go, ours come |
+   | keep | one stays as it is (`app.core.mail.theirs`), ours come only where none can be followed |
+   | merge | go, ours come; their first mailto stands behind our URL where we have none of our own |
+   | reject | the mail is refused |
+
 4. Nothing else changes: added fields stand above, all others keep bytes and order (H9). Control fields never leave (H20), and a stamped
    copy, which is one recipient's alone, does not tell of the blind ones (H11).
+5. A DKIM-Signature that came and lists a field which we add or drop fails from here on; it stays or goes by the brand's policy (D10).
 
-List-Unsubscribe-Post promises a signature over both fields (RFC 8058 4): the caller signs, or asks with `one_click=False` (H3).
+List-Unsubscribe-Post promises a signature over both fields (RFC 8058 4): the caller signs, or says `signed=False` here and asks for links
+with `one_click=False` (H3).
 """
 
 import re
-from collections.abc import Sequence, Set
+from collections.abc import Collection, Set
 from dataclasses import dataclass, replace
 
 from app.core.errors import RuleViolation
-from app.core.mail.classify import CONTROL_PREFIX
+from app.core.mail.controls import CONTROL_PREFIX
 from app.core.mail.message import Field, Message
-from app.core.model import ExistingHeader
+from app.core.mail.theirs import (
+    DKIM_SIGNATURE,
+    LINK_FIELDS,
+    LIST_UNSUBSCRIBE,
+    LIST_UNSUBSCRIBE_POST,
+    ONE_CLICK,
+    first_mailto,
+    links_to_keep,
+    signatures_over,
+)
+from app.core.model import ExistingHeader, ExistingSignature
 
-LIST_UNSUBSCRIBE = b"list-unsubscribe"
-LIST_UNSUBSCRIBE_POST = b"list-unsubscribe-post"
-STAMPED = frozenset((LIST_UNSUBSCRIBE, LIST_UNSUBSCRIBE_POST))
+__all__ = ["LIST_UNSUBSCRIBE", "LIST_UNSUBSCRIBE_POST", "STAMPED", "Base", "Links", "is_plain", "prepare", "stamp_fields", "unchanged"]
+
+STAMPED = LINK_FIELDS
 _BLIND = frozenset((b"bcc",))
 
 MAX_URI_CHARS = 250
 MAX_LINE_OCTETS = 500
+MAX_MAILTO_CHARS = MAX_LINE_OCTETS - len(" <>\r\n")
 
-_ONE_CLICK_FIELD = b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
+_ONE_CLICK_FIELD = b"List-Unsubscribe-Post: " + ONE_CLICK + b"\r\n"
 # RFC 3986 2, less the characters at which readers of the field cut it: comma, semicolon, quotes (catalogue H7).
 _URI_CHARS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:/?#[]@!$&()*+=%"
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _HTTPS = re.compile(r"https://(?:[A-Za-z0-9.-]++|\[[0-9A-Fa-f:.]++\])(?::[0-9]++)?(?:[/?#]|\Z)")  # a host in A-labels
 _MAILTO = "mailto:"
-_THEIR_MAILTO = re.compile(rb"<(mailto:[^<>\s]+)>", re.IGNORECASE)
 _ONE_LINE = re.compile(rb"[\x20-\x7e]+")
-_MAILTO_LINE_EXTRA = len(" <>\r\n")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +69,7 @@ class Links:
     one_click: bool
 
     def __post_init__(self) -> None:
-        if len(self.https_uri) > MAX_URI_CHARS or not _HTTPS.match(self.https_uri) or not _is_plain(self.https_uri):
+        if len(self.https_uri) > MAX_URI_CHARS or not _HTTPS.match(self.https_uri) or not is_plain(self.https_uri):
             raise RuleViolation(f"the unsubscribe URL is no https URI of at most {MAX_URI_CHARS} plain characters")
         if self.mailto_uri is not None and not _is_mailto(self.mailto_uri):
             raise RuleViolation("the unsubscribe address is no mailto URI of plain characters that fits a line")
@@ -67,6 +86,7 @@ class Base:
     body: memoryview
     keeps_theirs: bool = False  # the List-Unsubscribe field that came with the mail stays, ours is not added
     their_mailto: str | None = None
+    broken_signatures: int = 0  # that came with the mail and verify no longer, whether they stay or not
 
     def stamp(self, links: Links) -> tuple[bytes, ...]:
         """Return the fields to put on top of one copy, empty when theirs stay; their mailto fills in where ours is absent (merge)."""
@@ -88,28 +108,82 @@ def stamp_fields(links: Links) -> tuple[bytes, ...]:
     return (field, _ONE_CLICK_FIELD) if links.one_click else (field,)
 
 
-def prepare(message: Message, *, existing: ExistingHeader, date: bytes, message_id: bytes) -> Base:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handling:
+    """How one message is prepared, beside the policy for its links."""
+
+    has_links: bool = True  # links of ours will be stamped; without, theirs are the only way out of the list and never go for ours
+    signed: bool = True  # a signature of ours will cover the copy
+    own_bodies: bool = False  # each copy gets a body of its own, so that every signature that came breaks
+    signatures: ExistingSignature = ExistingSignature.KEEP  # what happens to signatures of others that we break
+    one_signature: bool = False  # the downstream takes no second DKIM-Signature beside ours (catalogue D7)
+
+
+_USUAL = Handling()
+
+
+def prepare(  # noqa: PLR0913 - what may stand in the head of a copy
+    message: Message,
+    *,
+    existing: ExistingHeader,
+    date: bytes,
+    message_id: bytes,
+    list_fields: Collection[tuple[bytes, bytes]] = (),
+    handling: Handling = _USUAL,
+) -> Base:
     """Return what all copies of a mail to be stamped share: control fields and Bcc dropped, Date and Message-ID added where missing.
 
-    `date` and `message_id` are field values (RFC 6409 8, catalogue D3). Raises RuleViolation when the mail has List-Unsubscribe fields and
-    the brand's policy is to reject them.
+    `date` and `message_id` are field values (RFC 6409 8, catalogue D3), `list_fields` names and values of further fields to add where
+    missing. Raises RuleViolation when the mail has List-Unsubscribe fields and the brand's policy is to reject them.
     """
     names = {name for name, _ in message.fields}
     if existing is ExistingHeader.REJECT and not STAMPED.isdisjoint(names):
         raise RuleViolation("the mail already has a List-Unsubscribe field")
-    keeps_theirs = existing is ExistingHeader.KEEP and LIST_UNSUBSCRIBE in names
-    dropped = _control_names(names) | _BLIND
-    fields, kept = _without(message, dropped if keeps_theirs else dropped | STAMPED)
-    added = [_made(name, value) for name, value in ((b"Date", date), (b"Message-ID", message_id)) if name.lower() not in names]
+    wanted = ((b"Date", date), (b"Message-ID", message_id), *list_fields)
+    added = [_made(name, value) for name, value in wanted if name.lower() not in names]
+    unseen = _control_names(names) | (_BLIND & names)
+    changed = unseen | {name for name, _ in added}
+    if handling.own_bodies:
+        changed |= {b"from"}  # as good as changed: all signatures cover it (RFC 6376 5.4), and all cover the body
+    spared: Collection[Field] = ()
+    if LIST_UNSUBSCRIBE in names and (existing is ExistingHeader.KEEP or not handling.has_links):
+        spared = _spared(message, changed, handling)
+    broken: Collection[Field] = ()
+    gone: Collection[Field] = ()
+    if DKIM_SIGNATURE in names:
+        broken = signatures_over(message.fields, changed | STAMPED if _links_change(message, spared, handling) else changed)
+        gone = _signatures_to_drop(message, broken, handling)
+    dropped = unseen | STAMPED
+    fields, kept = _without(message, dropped, spared=spared, gone=gone)
     return Base(
         fields=(*added, *fields),
         added=tuple([field.raw for field in added]),
         kept=kept,
         separator=message.separator,
         body=message.body,
-        keeps_theirs=keeps_theirs,
-        their_mailto=_first_mailto(message.fields) if existing is ExistingHeader.MERGE else None,
+        keeps_theirs=bool(spared),
+        their_mailto=_their_mailto(message) if existing is ExistingHeader.MERGE else None,
+        broken_signatures=len(broken),
     )
+
+
+def _spared(message: Message, changed: Set[bytes], handling: Handling) -> Collection[Field]:
+    """Return the link fields that stay."""
+    kept = links_to_keep(message.fields, signed=handling.signed, changed=changed)
+    if kept or handling.has_links:
+        return kept
+    return [field for field in message.fields if field.name == LIST_UNSUBSCRIBE]
+
+
+def _links_change(message: Message, spared: Collection[Field], handling: Handling) -> bool:
+    came = sum(1 for field in message.fields if field.name in STAMPED)
+    return came != len(spared) or (handling.has_links and not spared)
+
+
+def _signatures_to_drop(message: Message, broken: Collection[Field], handling: Handling) -> Collection[Field]:
+    if handling.one_signature and handling.signed:
+        return [field for field in message.fields if field.name == DKIM_SIGNATURE]
+    return broken if handling.signatures is ExistingSignature.STRIP else ()
 
 
 def unchanged(message: Message) -> Base:
@@ -122,9 +196,15 @@ def _control_names(names: Set[bytes]) -> Set[bytes]:
     return {name for name in names if name.startswith(CONTROL_PREFIX)}
 
 
-def _without(message: Message, dropped: Set[bytes]) -> tuple[tuple[Field, ...], bytes]:
-    """Return the fields that stay, one by one and joined."""
-    fields = tuple([field for field in message.fields if field[0] not in dropped])
+def _without(
+    message: Message, dropped: Set[bytes], *, spared: Collection[Field] = (), gone: Collection[Field] = ()
+) -> tuple[tuple[Field, ...], bytes]:
+    """Return the fields that stay, one by one and joined: of the dropped names only the spared, of others all but those gone."""
+    if spared or gone:  # a field is meant by its place: another may have the same bytes
+        stays, goes = {id(field) for field in spared}, {id(field) for field in gone}
+        fields = tuple([field for field in message.fields if (field[0] not in dropped or id(field) in stays) and id(field) not in goes])
+    else:
+        fields = tuple([field for field in message.fields if field[0] not in dropped])
     if len(fields) == len(message.fields):
         return fields, message.head
     return fields, b"".join([raw for _, raw in fields])
@@ -137,18 +217,16 @@ def _made(name: bytes, value: bytes) -> Field:
     return Field(name.lower(), line + b"\r\n")
 
 
-def _first_mailto(fields: Sequence[Field]) -> str | None:
-    for field in fields:
-        if field.name == LIST_UNSUBSCRIBE and (found := _THEIR_MAILTO.search(field.value)):
-            uri = "mailto" + found[1][len(b"mailto") :].decode("latin-1")
-            return uri if _is_mailto(uri) else None
-    return None
+def _their_mailto(message: Message) -> str | None:
+    uri = first_mailto(message.fields)
+    return uri if uri is not None and _is_mailto(uri) else None
 
 
 def _is_mailto(uri: str) -> bool:
-    return len(_MAILTO) < len(uri) <= MAX_LINE_OCTETS - _MAILTO_LINE_EXTRA and uri.startswith(_MAILTO) and _is_plain(uri)
+    return len(_MAILTO) < len(uri) <= MAX_MAILTO_CHARS and uri.startswith(_MAILTO) and is_plain(uri)
 
 
-def _is_plain(uri: str) -> bool:
+def is_plain(uri: str) -> bool:
+    """Say whether text, all of a URI or a part of it, holds only what readers of the field leave whole."""
     # Every copy passes here: to delete what is lawful and see nothing left takes a tenth of the time of a pattern.
     return uri.isascii() and not uri.encode("ascii").translate(None, _URI_CHARS) and not _BAD_PERCENT.search(uri)

@@ -1,0 +1,126 @@
+"""The event vocabulary: which event a change is, and what a receiver may read about it.
+
+1. One change is one event; its id is the id of the statement that caused it and stays the same over every retry, replay and endpoint.
+2. A mail client's request, a mail-to and a callback are `Email Unsubscribed`, with `source` and `Unsubscribe Source` both `List
+   Unsubscribe` (seed 004); so are requests by the API and imports, with their own source.
+3. A saved preference that takes mail away is `Channel Unsubscribed` with CleverTap's properties (seeds 001 to 003).
+4. Whoever comes back, by whatever way, is `Email Resubscribed`: an event that says "unsubscribed" must never mean the opposite.
+5. `sequence` counts the changes of one recipient: of two events that overtook each other, the one with the higher sequence holds.
+"""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from app.core.model import BrandId, Source, Statement
+
+
+class EventName(StrEnum):
+    """What happened, in the words that brands know it by."""
+
+    EMAIL_UNSUBSCRIBED = "Email Unsubscribed"
+    CHANNEL_UNSUBSCRIBED = "Channel Unsubscribed"
+    EMAIL_RESUBSCRIBED = "Email Resubscribed"
+
+    @property
+    def type(self) -> str:
+        """Return the name as a type of Standard Webhooks, such as `email.unsubscribed`."""
+        return self.value.lower().replace(" ", ".")
+
+
+SOURCE_NAMES: Mapping[Source, str] = {
+    Source.LIST_UNSUBSCRIBE: "List Unsubscribe",
+    Source.MAILTO: "List Unsubscribe",
+    Source.CALLBACK: "List Unsubscribe",
+    Source.GROUP_PAGE: "Group Unsubscribe",
+    Source.PREFERENCE_CENTRE: "Preference Centre",
+    Source.LANDING_PAGE: "Landing Page",
+    Source.API: "API",
+    Source.IMPORT: "Import",
+    Source.COMPLAINT: "Spam Complaint",
+}
+_SAVED_PREFERENCE = frozenset((Source.GROUP_PAGE, Source.PREFERENCE_CENTRE, Source.LANDING_PAGE))
+
+
+def event_name(*, subscribed: bool, source: Source) -> EventName:
+    """Return the event that a change by this way is."""
+    if subscribed:
+        return EventName.EMAIL_RESUBSCRIBED
+    return EventName.CHANNEL_UNSUBSCRIBED if source in _SAVED_PREFERENCE else EventName.EMAIL_UNSUBSCRIBED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One change as it is told to a receiver. `address` is empty when only the recipient's digest is known; no groups: all mail."""
+
+    statement: Statement
+    brand: BrandId
+    brand_name: str
+    sequence: int
+    address: str
+    groups: tuple[str, ...]
+
+    @property
+    def id(self) -> str:
+        """Return the id under which receivers tell repetitions, 32 hexadecimal digits."""
+        return self.statement.id.hex()
+
+    @property
+    def uuid(self) -> str:
+        """Return the same id in the spelling of a UUID."""
+        return str(uuid.UUID(bytes=self.statement.id))
+
+    @property
+    def name(self) -> EventName:
+        """Return what happened."""
+        return event_name(subscribed=self.statement.subscribed, source=self.statement.source)
+
+    @property
+    def identity(self) -> str:
+        """Return the address, or the digest when that is all we know."""
+        return self.address or self.statement.digest.hex()
+
+    @property
+    def time(self) -> str:
+        """Return the time of the request in ISO 8601, UTC, with milliseconds."""
+        return datetime.fromtimestamp(self.statement.at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def attributes(event: Event) -> dict[str, str]:
+    """Return the attributes by which peers' receivers find their way: MoEngage's, and CleverTap's for a saved preference."""
+    source = SOURCE_NAMES[event.statement.source]
+    named = {"source": source, "Unsubscribe Source": source}
+    if event.statement.source not in _SAVED_PREFERENCE:
+        return named
+    return {
+        **named,
+        "Campaign ID": event.statement.campaign,
+        "Campaign Type": "Email",
+        "Group": ", ".join(event.groups) or "All",
+        "Identity": event.identity,
+        "Subscription Type": "Subscribed" if event.statement.subscribed else "Unsubscribed",
+    }
+
+
+def facts(event: Event) -> dict[str, object]:
+    """Return everything that is known about an event, for the `standard` format, queries and the command line."""
+    statement = event.statement
+    return {
+        "id": event.id,
+        "event": event.name.value,
+        "brand": event.brand,
+        "email": event.address or None,
+        "recipient": statement.digest.hex(),
+        "subscribed": statement.subscribed,
+        "scope": "groups" if event.groups else "all",
+        "groups": list(event.groups),
+        "campaign_id": statement.campaign or None,
+        "way": statement.source.label,
+        **attributes(event),
+        "time": event.time,
+        "time_ms": statement.at_ms,
+        "sequence": event.sequence,
+        "key_id": statement.key_id or None,
+    }

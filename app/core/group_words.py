@@ -1,0 +1,37 @@
+"""The groups of one brand as an operator writes and reads them: `all`, an id or a name, in; `all` or an id, out."""
+
+from collections.abc import Iterable
+
+from app.core.errors import RuleViolation
+from app.core.group_names import GroupNames
+from app.core.groups import EVERYTHING, group_key
+from app.core.model import GroupKey, SubscriptionGroup
+
+ALL = "all"  # all mail of the brand
+
+
+class GroupWords:
+    """Words for keys and keys for words; archived groups too, since what recipients said about them still counts."""
+
+    def __init__(self, groups: Iterable[SubscriptionGroup]) -> None:
+        known = tuple(groups)
+        self._names = GroupNames(known)
+        self._ids = {group_key(group.id): str(group.id) for group in known} | {EVERYTHING: ALL}
+
+    def key(self, word: str) -> GroupKey:
+        """Return the key of a word. Raises RuleViolation when the brand has no such group."""
+        if word == ALL:
+            return EVERYTHING
+        found = self._names.known(word)
+        if found is None:
+            raise RuleViolation("the brand has no such subscription group")
+        return group_key(found)
+
+    def scope(self, words: Iterable[str]) -> tuple[GroupKey, ...]:
+        """Return the groups of a statement, each once: empty for all mail alone, and for no words. Raises RuleViolation."""
+        keys = tuple(dict.fromkeys(self.key(word) for word in words))
+        return () if keys == (EVERYTHING,) else keys
+
+    def word(self, key: GroupKey) -> str:
+        """Return the id of a key, or the key in hex for a group that the brand no longer lists."""
+        return self._ids.get(key, f"#{key:08x}")

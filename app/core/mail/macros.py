@@ -1,0 +1,194 @@
+"""The placeholders that a sender writes into a text: how they look, and where they stand.
+
+Ours are CleverTap's (seeds 000 and 001); those of other senders work too, so that moving here means changing a host name. Each stands for
+a page of one recipient, never for the one-click URL (catalogue T4).
+
+1. In plain text a placeholder stands as it is written. In HTML it may have gone through an editor: its marks as character references
+   (`*&#124;UNSUBSCRIBE&#124;*`, `&lt;%…%&gt;`), or percent-encoded in a link (`*%7CUNSUBSCRIBE%7C*`); never both in one placeholder.
+2. A text is bytes without their transfer encoding, in a codec that is ASCII, or a wide one with its byte order.
+3. `likely` is all that most texts pay: a few searches in C. `find_all` looks for the core of a placeholder, which no editor changes, then
+   at the marks around it. Both are linear; candidates are capped, so that no text makes more than C work.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from typing import NamedTuple
+
+from app.core.errors import PlaceholderUnusable
+
+MOST_CANDIDATES = 20_000  # cores with the right marks behind them; no genuine mail comes near
+
+
+class Placeholder(StrEnum):
+    """What a placeholder asks for."""
+
+    UNSUBSCRIBE = "unsubscribe"
+    GROUP_UNSUBSCRIBE = "group_unsubscribe"
+    GLOBAL_UNSUBSCRIBE = "global_unsubscribe"
+    MANAGE_PREFERENCES = "manage_preferences"
+
+
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """One way to write a placeholder: marks, core, marks. A space among the marks stands for any white space, or none.
+
+    `word` is a part of the core that several may share.
+    """
+
+    before: str
+    core: str
+    after: str
+    word: str
+    placeholder: Placeholder
+
+
+class Hit(NamedTuple):
+    """One placeholder in a text, by its offsets."""
+
+    start: int
+    end: int
+    placeholder: Placeholder
+
+
+SPELLINGS = (
+    Spelling("*|", "UNSUBSCRIBE", "|*", "UNSUBSCRIBE", Placeholder.UNSUBSCRIBE),
+    Spelling("*|", "CT_GROUP_UNSUBSCRIBE", "|*", "UNSUBSCRIBE", Placeholder.GROUP_UNSUBSCRIBE),
+    Spelling("*|", "CT_MANAGE_PREFERENCES", "|*", "CT_MANAGE_PREFERENCES", Placeholder.MANAGE_PREFERENCES),
+    # Amazon SES
+    Spelling("{{", "amazonSESUnsubscribeUrl", "}}", "amazonSESUnsubscribeUrl", Placeholder.UNSUBSCRIBE),
+    # SendGrid
+    Spelling("<%", "asm_group_unsubscribe_raw_url", "%>", "unsubscribe_", Placeholder.GROUP_UNSUBSCRIBE),
+    Spelling("<%", "asm_global_unsubscribe_raw_url", "%>", "unsubscribe_", Placeholder.GLOBAL_UNSUBSCRIBE),
+    Spelling("<%", "asm_preferences_raw_url", "%>", "asm_preferences_raw_url", Placeholder.MANAGE_PREFERENCES),
+    # Mailgun: from all mail of the domain, and from that with this tag
+    Spelling("%", "unsubscribe_url", "%", "unsubscribe_", Placeholder.GLOBAL_UNSUBSCRIBE),
+    Spelling("%", "tag_unsubscribe_url", "%", "unsubscribe_", Placeholder.GROUP_UNSUBSCRIBE),
+    # Postmark: from this message stream
+    Spelling("{{{ ", "pm:unsubscribe", " }}}", "pm:unsubscribe", Placeholder.UNSUBSCRIBE),
+)
+_WORDS = tuple(dict.fromkeys(spelling.word for spelling in SPELLINGS))
+
+_NAMED = {  # character references of HTML
+    "*": ("ast", "midast"),
+    "|": ("vert", "verbar", "VerticalLine"),
+    "<": ("lt", "LT"),
+    ">": ("gt", "GT"),
+    "%": ("percnt",),
+    "{": ("lbrace", "lcub"),
+    "}": ("rbrace", "rcub"),
+    " ": ("nbsp",),
+}
+_MAX_WHITE = 32
+
+# How a character may look: alternatives, each a sequence of sets of characters, so that `%7C` in either case is ("%", "7", "cC").
+_Look = tuple[str, ...]
+
+
+def likely(text: bytes, codec: str) -> frozenset[str]:
+    """Return which words of placeholders occur in a text; without any it holds no placeholder."""
+    return frozenset([word for word, encoded in _encoded_words(codec) if encoded in text])
+
+
+def find_all(text: bytes, codec: str, words: frozenset[str], *, html: bool) -> list[Hit]:
+    """Return the placeholders with one of these words, in order and apart. Raises PlaceholderUnusable for a text made to be slow."""
+    hits: list[Hit] = []
+    candidates = 0
+    for spelling in SPELLINGS:
+        if spelling.word not in words:
+            continue
+        shape = _shape(spelling, codec, html)
+        for found in shape.candidate.finditer(text):
+            candidates += 1
+            if candidates > MOST_CANDIDATES:
+                raise PlaceholderUnusable("a text with too many half placeholders")
+            hits += shape.around(text, found.start(), spelling.placeholder)
+    return _apart(sorted(hits))
+
+
+@lru_cache(maxsize=16)
+def _encoded_words(codec: str) -> Sequence[tuple[str, bytes]]:
+    return [(word, word.encode(codec)) for word in _WORDS]
+
+
+def _apart(hits: list[Hit]) -> list[Hit]:
+    """Drop what begins inside the one before: `*|UNSUBSCRIBE|*|UNSUBSCRIBE|*` is one placeholder and some text."""
+    end, apart = 0, []
+    for hit in hits:
+        if hit.start >= end:
+            apart.append(hit)
+            end = hit.end
+    return apart
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shape:
+    """One spelling as bytes. `styles` holds what must stand before and behind the core, for each way in which marks are written."""
+
+    candidate: re.Pattern[bytes]  # begins with the core: a literal, which is what makes the search fast
+    core_octets: int
+    reach: int  # no marks before a core are longer
+    styles: Sequence[tuple[re.Pattern[bytes], re.Pattern[bytes]]]
+
+    def around(self, text: bytes, at: int, placeholder: Placeholder) -> list[Hit]:
+        """Return the placeholder whose core begins at this offset, if it is one."""
+        for before, after in self.styles:
+            tail = after.match(text, at + self.core_octets)
+            head = before.search(text, max(0, at - self.reach), at) if tail else None
+            if head and tail:
+                return [Hit(head.start(), tail.end(), placeholder)]
+        return []
+
+
+@lru_cache(maxsize=256)
+def _shape(spelling: Spelling, codec: str, html: bool) -> _Shape:
+    core = spelling.core.encode(codec)
+    ways: tuple[Callable[[str], list[_Look]], ...] = (_percent_encoded, _referenced) if html else (_literal,)
+    styles = [(_marks(spelling.before, way, codec), _marks(spelling.after, way, codec)) for way in ways]
+    return _Shape(
+        candidate=re.compile(re.escape(core) + b"(?=%s)" % b"|".join(after for _, after in styles)),
+        core_octets=len(core),
+        reach=max(_widest(spelling.before, way) for way in ways) * len("*".encode(codec)),
+        styles=[(re.compile(b"(?:%s)\\Z" % before), re.compile(after)) for before, after in styles],
+    )
+
+
+def _marks(marks: str, way: Callable[[str], list[_Look]], codec: str) -> bytes:
+    return b"".join(_mark(way(char), codec) + (b"{0,%d}+" % _MAX_WHITE if char == " " else b"") for char in marks)
+
+
+def _mark(looks: list[_Look], codec: str) -> bytes:
+    return b"(?:%s)" % b"|".join(b"".join(_one_of(chars, codec) for chars in look) for look in looks)
+
+
+def _one_of(chars: str, codec: str) -> bytes:
+    return b"(?:%s)" % b"|".join(re.escape(char.encode(codec)) for char in chars)
+
+
+def _widest(marks: str, way: Callable[[str], list[_Look]]) -> int:
+    """Return how many characters the marks take at most."""
+    return sum(max(len(look) for look in way(char)) * (_MAX_WHITE if char == " " else 1) for char in marks)
+
+
+def _literal(char: str) -> list[_Look]:
+    return [(white,) for white in " \t\r\n"] if char == " " else [(char,)]
+
+
+def _referenced(char: str) -> list[_Look]:
+    """Return a mark as itself and as the character references of HTML."""
+    codes = (0x20, 0xA0) if char == " " else (ord(char),)
+    decimal = [tuple(f"&#{code};") for code in codes]
+    hexadecimal = [("&", "#", "xX", *_either_case(f"{code:x}"), ";") for code in codes]
+    return [*_literal(char), *decimal, *hexadecimal, *(tuple(f"&{name};") for name in _NAMED.get(char, ()))]
+
+
+def _percent_encoded(char: str) -> list[_Look]:
+    """Return a mark as a link holds it: encoded, but for the asterisk, which RFC 3986 2.2 lets stand."""
+    encoded = ("%", *_either_case(f"{ord(char):02x}"))
+    return [(char,), encoded] if char == "*" else [encoded]
+
+
+def _either_case(text: str) -> _Look:
+    return tuple(char.lower() + char.upper() if char.isalpha() else char for char in text)

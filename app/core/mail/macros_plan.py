@@ -1,0 +1,160 @@
+"""Personal bodies: which texts of a message hold placeholders, and the body that one recipient gets.
+
+1. `plan_body` is done once a message and returns None for most: then the body is shared by all copies, and so is its hash (catalogue D17).
+2. Every byte outside a line or base64 text with a placeholder stays as it came (H9).
+3. Never touched: what is signed or encrypted, in MIME or by PGP in the text; attachments; other messages inside; and the whole body of a
+   mail whose DKIM-Signature says with `l=` how much of it it covers (X10). A placeholder in there stays as it is.
+4. A placeholder that stands in a normal text and cannot be replaced is refused, and so is one that can be seen where the MIME structure
+   cannot be read in one way: it is never sent as it is (X11).
+"""
+
+import binascii
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from app.core.errors import PlaceholderUnusable
+from app.core.mail import quoted_printable
+from app.core.mail.macros import Hit, Placeholder
+from app.core.mail.macros_charset import ASCII, find_in_charset
+from app.core.mail.macros_text import Base64Text, IdentityText, QuotedText, Text, Urls, cut
+from app.core.mail.message import Message
+from app.core.mail.mime import IDENTITY_ENCODINGS, TextPart, text_parts
+
+MAX_PLACEHOLDERS = 1000  # of one message: each becomes a hundred octets or more in every copy
+MAX_LINE_OCTETS = 998  # RFC 5322 2.1.1, without the CRLF
+
+_BASE64_LINE_CHARS = 76
+_SHORTEST_BASE64_LINE = 20  # nobody's format is shorter, and a large text would become a million lines
+_MOST_BASE64_SECTIONS = 1000
+_NO_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
+_PGP_INLINE = re.compile(rb"-----BEGIN PGP (?:SIGNED )?MESSAGE-----")  # RFC 9580 6.2 and 7
+_BODY_LENGTH = re.compile(rb"(?:^|;)\s*l\s*=")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BodyPlan:
+    """A body in which some texts are to be filled in; `texts` with their offsets, in order and apart."""
+
+    body: memoryview
+    texts: Sequence[tuple[int, int, Text]]
+
+    @property
+    def placeholders(self) -> frozenset[Placeholder]:
+        """Return what has to be filled in."""
+        return frozenset(kind for _, _, text in self.texts for kind in text.pieces.placeholders)
+
+    def fill(self, urls: Urls) -> bytes:
+        """Return the body for one recipient, whose URLs these are."""
+        out: list[bytes | memoryview] = []
+        at = 0
+        for start, end, text in self.texts:
+            out += (self.body[at:start], text.fill(urls))
+            at = end
+        out.append(self.body[at:])
+        return b"".join(out)
+
+
+def plan_body(message: Message, *, url_chars: int) -> BodyPlan | None:
+    """Return how to make the bodies of a message's copies, or None when it holds no placeholder to be replaced.
+
+    `url_chars` is the length of the longest URL, as HTML. Raises PlaceholderUnusable.
+    """
+    if _is_partly_signed(message):
+        return None
+    found = text_parts(message)
+    for start, end in found.unreadable:
+        _refuse_visible(bytes(message.body[start:end]))
+    read = [(part.start, part.end, _text_of(part, bytes(message.body[part.start : part.end]), url_chars)) for part in found.parts]
+    texts = [(start, end, text) for start, end, text in read if text is not None]
+    if sum(len(text.pieces.placeholders) for _, _, text in texts) > MAX_PLACEHOLDERS:
+        raise PlaceholderUnusable(f"more than {MAX_PLACEHOLDERS} placeholders")
+    return BodyPlan(body=message.body, texts=tuple(texts)) if texts else None
+
+
+def _is_partly_signed(message: Message) -> bool:
+    return any(field.name == b"dkim-signature" and _BODY_LENGTH.search(field.value) for field in message.fields)
+
+
+def _refuse_visible(octets: bytes) -> None:
+    """Raise PlaceholderUnusable when a placeholder can be seen in what no reader is sure to understand."""
+    for reading in (octets, quoted_printable.decode(octets)):
+        if find_in_charset(reading, ASCII, html=True)[1]:
+            raise PlaceholderUnusable("a placeholder where the MIME structure is broken")
+
+
+def _text_of(part: TextPart, encoded: bytes, url_chars: int) -> Text | None:
+    """Return a text to be filled in, or None when it holds no placeholder or is sealed by PGP."""
+    if part.encoding in IDENTITY_ENCODINGS:
+        return _identity(part, encoded, url_chars)
+    return _READERS.get(part.encoding, _unknown)(part, encoded)
+
+
+def _identity(part: TextPart, encoded: bytes, url_chars: int) -> Text | None:
+    codec, hits = _hits(part, encoded)
+    if not hits:
+        return None
+    text = IdentityText(pieces=cut(encoded, hits, codec=codec, html=part.html))
+    if text.longest_line(url_chars) > MAX_LINE_OCTETS:
+        raise PlaceholderUnusable(f"a placeholder in a line of 7bit or 8bit that would exceed {MAX_LINE_OCTETS} octets")
+    return text
+
+
+def _base64(part: TextPart, encoded: bytes) -> Text | None:
+    code = encoded.strip(b" \t\r\n")
+    try:
+        decoded = binascii.a2b_base64(code.translate(None, b" \t\r\n"), strict_mode=True)
+    except binascii.Error:
+        _refuse_hits(part, _leniently_decoded(code), "a placeholder in broken base64")
+        return None
+    codec, hits = _hits(part, decoded)
+    if not hits:
+        return None
+    pieces, start = cut(decoded, hits, codec=codec, html=part.html), encoded.find(code)
+    return Base64Text(pieces=pieces, lead=encoded[:start], tail=encoded[start + len(code) :], line_chars=_line_chars(code))
+
+
+def _line_chars(code: bytes) -> int:
+    longest = max(map(len, code.split(b"\r\n"))) if b"\r\n" in code else 0
+    return longest if _SHORTEST_BASE64_LINE <= longest <= MAX_LINE_OCTETS else _BASE64_LINE_CHARS
+
+
+def _leniently_decoded(code: bytes) -> bytes:
+    """Return what some reader may see in base64 with padding in its middle, strange characters or a missing end."""
+    sections = [_NO_BASE64.sub(b"", section) for section in code.split(b"=", _MOST_BASE64_SECTIONS)]
+    return b"".join(binascii.a2b_base64(section[: len(section) - (len(section) % 4 == 1)] + b"==") for section in sections)
+
+
+def _quoted(part: TextPart, encoded: bytes) -> Text | None:
+    decoded = quoted_printable.decode(encoded)
+    codec, hits = _hits(part, decoded)
+    if not hits:
+        return None
+    places = quoted_printable.places(encoded, [(hit.start, hit.end) for hit in hits])
+    placed = [Hit(start, end, hit.placeholder) for hit, (start, end) in zip(hits, places or (), strict=False)]
+    if [quoted_printable.decode(encoded[hit.start : hit.end]) for hit in placed] != [decoded[hit.start : hit.end] for hit in hits]:
+        raise PlaceholderUnusable("a placeholder in broken quoted-printable")
+    return QuotedText(pieces=cut(encoded, placed, codec=codec, html=part.html))
+
+
+def _unknown(part: TextPart, encoded: bytes) -> Text | None:
+    _refuse_hits(part, encoded, "a placeholder in an unknown transfer encoding")
+    return None
+
+
+_READERS: Mapping[str, Callable[[TextPart, bytes], Text | None]] = {"base64": _base64, "quoted-printable": _quoted}
+
+
+def _refuse_hits(part: TextPart, decoded: bytes, why: str) -> None:
+    if _hits(part, decoded)[1]:
+        raise PlaceholderUnusable(why)
+
+
+def _hits(part: TextPart, decoded: bytes) -> tuple[str, Sequence[Hit]]:
+    codec, hits = find_in_charset(decoded, part.charset, html=part.html)
+    return codec, () if hits and any(_begins_line(decoded, found) for found in _PGP_INLINE.finditer(decoded)) else hits
+
+
+def _begins_line(text: bytes, found: re.Match[bytes]) -> bool:
+    # Not `^` in the pattern: that would be tried at every octet, and take longer than everything else here.
+    return found.start() == 0 or text[found.start() - 1 : found.start()] == b"\n"

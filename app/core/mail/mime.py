@@ -1,0 +1,126 @@
+"""Where the texts of a message stand: a walk over its MIME parts by their boundaries, on bytes (RFC 2046 5.1).
+
+1. Nothing is decoded and nothing changed: a text is two offsets into the body and what its fields say.
+2. Never a text, and so never touched: what is signed or encrypted (catalogue X10: multipart/signed, multipart/encrypted, S/MIME), another
+   message inside (message/*), an attachment, and every type but text/plain and text/html.
+3. What readers may read in different ways is `unreadable`, to be left alone: a part without a readable head, a multipart without its
+   boundary, fields that stand twice, nesting or numbers beyond the caps.
+4. Cost: each level of nesting is one search by its boundary, in C. Depth, parts and lines that only resemble a delimiter are capped.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from app.core.errors import MalformedMessage, MessageTooLarge
+from app.core.mail.message import Message, parse
+from app.core.mail.mime_fields import PartFields, part_fields
+
+MAX_DEPTH = 10
+MAX_PARTS = 1000
+MAX_CANDIDATES = 4 * MAX_PARTS  # lines of one multipart that begin like its delimiter
+MAX_BOUNDARY_CHARS = 256  # RFC 2046 allows 70; real software goes beyond, and no reader minds
+
+IDENTITY_ENCODINGS = frozenset(("7bit", "8bit", "binary"))
+
+_SEALED = frozenset(("multipart/signed", "multipart/encrypted"))
+_TEXTS = frozenset(("text/plain", "text/html"))
+_REST_OF_LINE = re.compile(rb"(--)?[ \t]*+(?=\r\n|\Z)")
+_CHUNK_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextPart:
+    """One text to be read: `body[start:end]`, still in its transfer encoding. `charset` is empty when none is said."""
+
+    start: int
+    end: int
+    html: bool
+    encoding: str
+    charset: str
+
+
+@dataclass(slots=True)
+class Texts:
+    """What a walk found, in the order of the body: the texts, and the ranges that cannot be read for sure."""
+
+    parts: list[TextPart] = field(default_factory=list)
+    unreadable: list[tuple[int, int]] = field(default_factory=list)
+    seen: int = 0  # parts of every kind
+
+
+def text_parts(message: Message) -> Texts:
+    """Return where the texts of a message are, as offsets into its body."""
+    texts = Texts()
+    _visit(texts, message, 0, depth=0, default_kind="text/plain")
+    return texts
+
+
+def _visit(texts: Texts, part: Message, at: int, *, depth: int, default_kind: str) -> None:
+    """Note one part, whose body begins at offset `at` of the whole body."""
+    end = at + len(part.body)
+    fields = part_fields(part.fields, default_kind=default_kind)
+    if fields is None:
+        texts.unreadable.append((at, end))
+    elif fields.kind.startswith("multipart/"):
+        _visit_multipart(texts, part, at, fields, depth)
+    elif fields.kind in _TEXTS and not fields.attached:
+        charset = fields.parameters.get("charset", "")
+        texts.parts.append(TextPart(start=at, end=end, html=fields.kind == "text/html", encoding=fields.encoding, charset=charset))
+
+
+def _visit_multipart(texts: Texts, part: Message, at: int, fields: PartFields, depth: int) -> None:
+    if fields.kind in _SEALED or fields.attached:
+        return
+    boundary = fields.parameters.get("boundary", "")
+    readable = 0 < len(boundary) <= MAX_BOUNDARY_CHARS and fields.encoding in IDENTITY_ENCODINGS and depth < MAX_DEPTH
+    spans = _spans(part.body, boundary.encode("latin-1")) if readable else []
+    texts.seen += len(spans)
+    if not spans or texts.seen > MAX_PARTS:
+        texts.unreadable.append((at, at + len(part.body)))
+        return
+    default_kind = "message/rfc822" if fields.kind == "multipart/digest" else "text/plain"  # RFC 2046 5.1.5
+    for start, end in spans:
+        _visit_inner(texts, part.body[start:end], at + start, depth=depth + 1, default_kind=default_kind)
+
+
+def _visit_inner(texts: Texts, view: memoryview, at: int, *, depth: int, default_kind: str) -> None:
+    try:
+        inner = parse(view)
+    except (MalformedMessage, MessageTooLarge):
+        texts.unreadable.append((at, at + len(view)))
+        return
+    _visit(texts, inner, at + len(inner.head) + len(inner.separator), depth=depth, default_kind=default_kind)
+
+
+def _spans(body: memoryview, boundary: bytes) -> list[tuple[int, int]]:
+    """Return where the parts between the delimiter lines are; none when there is no delimiter, or more than are looked at."""
+    spans: list[tuple[int, int]] = []
+    started: int | None = None
+    for number, at in enumerate(_candidates(body, b"\r\n--" + boundary)):
+        if number == MAX_CANDIDATES:
+            return []
+        line = _REST_OF_LINE.match(body, at + len(boundary) + 4)
+        if line is None:  # the line goes on: another boundary that begins like this one
+            continue
+        if started is not None:
+            spans.append((started, max(started, at)))
+        started = line.end() + 2  # the CRLF of the delimiter line; two lines may share one, then the part is empty
+        if line[1]:
+            return spans
+    return spans if started is None else [*spans, (min(started, len(body)), len(body))]
+
+
+def _candidates(body: memoryview, delimiter: bytes) -> Iterator[int]:
+    """Yield where a delimiter may begin, its line end first; that of the very first line is thought to stand before the body.
+
+    A pattern would have to be compiled for each message, which takes longer than the search.
+    """
+    if body[: len(delimiter) - 2] == delimiter[2:]:
+        yield -2
+    for start in range(0, len(body), _CHUNK_BYTES):
+        chunk = bytes(body[start : start + _CHUNK_BYTES + len(delimiter) - 1])
+        at = chunk.find(delimiter)
+        while at >= 0:
+            yield start + at
+            at = chunk.find(delimiter, at + 1)

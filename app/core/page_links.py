@@ -1,0 +1,83 @@
+"""Which page each placeholder in the body of one copy leads to (seeds 000 to 002).
+
+1. The token in these URLs opens pages and nothing else (`Purpose.PREFERENCES`): who forwards such a mail gives nobody a one-click
+   unsubscribe, and no such URL stands in a header field (catalogue T4).
+2. There is always a way out: a brand without a preference centre, and one without groups to choose from, gets the unsubscribe page.
+3. The brand's own page gets the token as `e`, and `wzrk_ex=0`, without which CleverTap's script sends a page event first.
+"""
+
+import html
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from app.core.groups import group_key
+from app.core.mail.macros import Placeholder
+from app.core.model import Brand, Campaign, PreferenceCentre, Purpose, Recipient
+from app.core.token import MAX_TOKEN_CHARS, Minter, TokenCodec
+
+UNSUBSCRIBE_PATH = "/unsubscribe"
+PREFERENCES_PATH = "/preferences"
+
+_FOR_SCRIPT = "&wzrk_ex=0"
+_GROUP_PAGE = "&page_type=group"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageLinks:
+    """The page links of one message; `for_copy` turns them into those of one recipient."""
+
+    _around: Mapping[Placeholder, tuple[str, str]]  # what stands before and behind the token
+    _campaign: Minter
+    _everything: Minter
+
+    def for_copy(self, recipient: Recipient, wanted: Iterable[Placeholder]) -> Mapping[Placeholder, str]:
+        """Return the URLs of one recipient's copy for these placeholders."""
+        return {placeholder: self._url(placeholder, recipient) for placeholder in wanted}
+
+    def _url(self, placeholder: Placeholder, recipient: Recipient) -> str:
+        before, behind = self._around[placeholder]
+        minter = self._everything if placeholder is Placeholder.GLOBAL_UNSUBSCRIBE else self._campaign
+        return before + minter.mint(address=recipient.address, digest=recipient.digest) + behind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageLinkMaker:
+    """Makes the page links of every brand's mail, whoever receives its one-click requests."""
+
+    codec: TokenCodec
+    public_url: str
+
+    def for_message(self, brand: Brand, campaign: Campaign, *, at_ms: int, has_groups: bool) -> PageLinks:
+        """Return the page links of one message. Raises SignerUnavailable when no key may mint yet.
+
+        `has_groups`: the brand has active subscription groups, so that there are preferences to manage.
+        """
+        return PageLinks(
+            _around=self._around(brand, has_groups=has_groups),
+            _campaign=self._minter(brand, campaign, at_ms),
+            _everything=self._minter(brand, Campaign(id=campaign.id, test=campaign.test), at_ms),
+        )
+
+    def longest(self, brand: Brand) -> int:
+        """Return how many characters the longest of a brand's URLs may have, written as HTML."""
+        around = (*self._around(brand, has_groups=True).values(), *self._around(brand, has_groups=False).values())
+        return MAX_TOKEN_CHARS + max(len(html.escape(before + behind)) for before, behind in around)
+
+    def _around(self, brand: Brand, *, has_groups: bool) -> Mapping[Placeholder, tuple[str, str]]:
+        if brand.preference_centre is PreferenceCentre.CUSTOM:
+            page = f"{brand.custom_page_url}?e="
+            return dict.fromkeys(Placeholder, (page, _FOR_SCRIPT)) | {Placeholder.GROUP_UNSUBSCRIBE: (page, _FOR_SCRIPT + _GROUP_PAGE)}
+        unsubscribe = (f"{self.public_url}{UNSUBSCRIBE_PATH}?e=", "")
+        preferences = (f"{self.public_url}{PREFERENCES_PATH}?e=", "")
+        manages = has_groups and brand.preference_centre is PreferenceCentre.SYSTEM
+        return dict.fromkeys(Placeholder, unsubscribe) | {Placeholder.MANAGE_PREFERENCES: preferences if manages else unsubscribe}
+
+    def _minter(self, brand: Brand, campaign: Campaign, at_ms: int) -> Minter:
+        return self.codec.minter(
+            brand=brand.number,
+            purpose=Purpose.PREFERENCES,
+            at_ms=at_ms,
+            campaign=campaign.id,
+            groups=tuple(group_key(group) for group in campaign.groups),
+            test=campaign.test,
+        )

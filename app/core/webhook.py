@@ -1,0 +1,226 @@
+"""The rules of delivery: when to try again, what an answer means, how a request is signed. No I/O, no clock, no chance.
+
+1. A delivery is tried at once and then after each pause of `SCHEDULE`, with jitter; a receiver's Retry-After only lengthens a pause.
+2. 2xx is success. 410 says that nobody is there any more: the endpoint is switched off until an operator resends. A redirect is a failure
+   and never followed. An address that a webhook may not reach is final at once (catalogue L1). Anything else is tried again.
+3. After the last try, and for what is final, the delivery becomes a dead letter: kept with its reason until it is sent again or dropped.
+4. The id never changes, so a receiver that collapses by it sees each event once (catalogue Q7).
+5. Signed as Standard Webhooks say: HMAC-SHA256 over `id.timestamp.body`, one signature for each valid secret, so a secret can be rotated.
+"""
+
+import base64
+import hashlib
+import hmac
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from typing import NewType
+
+from app.core.errors import InvalidInput
+from app.core.events import EventName
+from app.core.model import BrandId, BrandNumber, GroupKey, RecipientDigest, Source, Statement
+
+EndpointKey = NewType("EndpointKey", bytes)  # 8 bytes that stand for brand, URL and format in the store; the first two are the brand
+
+ENDPOINT_KEY_BYTES = 8
+_MINUTE, _HOUR = 60.0, 3600.0
+SCHEDULE = (5.0, 5 * _MINUTE, 30 * _MINUTE, 2 * _HOUR, 5 * _HOUR, 10 * _HOUR, 14 * _HOUR, 20 * _HOUR, 24 * _HOUR)  # seconds between tries
+JITTER = 0.1  # a pause is up to so much longer
+LONGEST_RETRY_AFTER = 6 * _HOUR
+_CURSOR = re.compile(r"(\d{1,3}):(\d{1,20}-\d{1,20})")
+_LAST_PARTITION = 255
+GIVE_UP_MS = round(1000 * (1 + JITTER) * sum(SCHEDULE)) + 24 * 3_600_000  # then also what was never tried is given up
+PROMISED_MS = 48 * 3_600_000  # Gmail, Yahoo and seed 004: a request takes effect within 48 hours
+
+
+class Format(StrEnum):
+    """The shape in which an endpoint wants its events."""
+
+    STANDARD = "standard"
+    STREAMS = "streams"
+    CLEVERTAP = "clevertap"
+
+
+class Reach(StrEnum):
+    """Which addresses a request may go to (catalogue L1)."""
+
+    PUBLIC = "public"
+    LOOPBACK = "loopback"  # development: public, and this machine
+    PRIVATE = "private"  # development: anywhere
+
+
+BATCH = {Format.STANDARD: 1, Format.STREAMS: 100, Format.CLEVERTAP: 100}  # events in one request at most
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """Where a brand hears of its events. `headers` are ready to send, credentials among them: never log them."""
+
+    key: EndpointKey
+    brand: BrandNumber
+    brand_id: BrandId
+    brand_name: str
+    url: str
+    format: Format = Format.STANDARD
+    secrets: tuple[bytes, ...] = ()  # the newest first
+    headers: tuple[tuple[str, str], ...] = ()
+    events: frozenset[EventName] = frozenset(EventName)
+    reach: Reach = Reach.PUBLIC
+
+
+def endpoint_key(brand: BrandNumber, url: str, form: Format) -> EndpointKey:
+    """Return the key of an endpoint: the same while brand, URL and format are the same."""
+    return EndpointKey(brand.to_bytes(2, "big") + hashlib.sha256(f"{form} {url}".encode()).digest()[: ENDPOINT_KEY_BYTES - 2])
+
+
+def brand_of(key: EndpointKey) -> BrandNumber:
+    """Return whose endpoint a key is, also of one that no setting names any more."""
+    return BrandNumber(int.from_bytes(key[:2], "big"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """One change that the worker has not looked at yet; `entry_id` is its place in the partition's stream."""
+
+    entry_id: str
+    statement: Statement
+    changed: tuple[GroupKey, ...]
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One event on its way to one endpoint."""
+
+    endpoint: EndpointKey
+    statement: Statement
+    changed: tuple[GroupKey, ...]
+    sequence: int
+    queued_ms: int
+    attempts: int = 0  # that were made and failed
+    late: bool = False  # counted as a breach of the 48 hours
+    reason: str = ""  # why the last attempt failed
+
+    @property
+    def id(self) -> bytes:
+        """Return the name of the delivery in the store."""
+        return self.endpoint + self.statement.id
+
+    @property
+    def asked_ms(self) -> int:
+        """Return since when somebody waits: the time of the request; an import may tell of one long ago, so there it is our own."""
+        return self.queued_ms if self.statement.source is Source.IMPORT else self.statement.at_ms
+
+    @property
+    def digest(self) -> RecipientDigest:
+        """Return whose change it is, which also tells the partition."""
+        return self.statement.digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """A delivery that was given up. `cursor` names its place: it orders, pages and picks dead letters."""
+
+    cursor: str
+    delivery: Delivery
+    at_ms: int
+
+
+def place_of(cursor: str) -> tuple[int, str]:
+    """Return partition and entry of a dead letter's cursor. Raises InvalidInput for what is none."""
+    found = _CURSOR.fullmatch(cursor)
+    if found is None or int(found[1]) > _LAST_PARTITION:
+        raise InvalidInput("this is no cursor of a dead letter")
+    return int(found[1]), found[2]
+
+
+class Result(StrEnum):
+    """What became of an attempt; a metric label."""
+
+    DELIVERED = "delivered"
+    FAILED = "failed"  # and will be tried again
+    GONE = "gone"
+    BLOCKED = "blocked"
+    DEAD = "dead"  # failed for the last time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What one request came to: an HTTP status, or 0 with the reason why there was none."""
+
+    status: int = 0
+    reason: str = ""
+    retry_after: str = ""
+    blocked: bool = False
+
+    @property
+    def is_success(self) -> bool:
+        """Tell whether the receiver has taken the events."""
+        return 200 <= self.status < 300  # noqa: PLR2004 - RFC 9110 15.3
+
+    @property
+    def is_gone(self) -> bool:
+        """Tell whether the receiver wants nothing more at this URL (RFC 9110 15.5.11)."""
+        return self.status == 410  # noqa: PLR2004
+
+    @property
+    def why(self) -> str:
+        """Return the reason in a word or two, for records and logs."""
+        return self.reason or f"answered {self.status}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What to do with a delivery now: done (`due_ms` and `dead` unset), try again at `due_ms`, or give up."""
+
+    result: Result
+    delivery: Delivery
+    due_ms: int | None = None
+
+    @property
+    def is_dead(self) -> bool:
+        """Tell whether the delivery becomes a dead letter."""
+        return self.result in {Result.GONE, Result.BLOCKED, Result.DEAD}
+
+
+def judge(delivery: Delivery, answer: Answer, *, now_ms: int, chance: float, schedule: Sequence[float] = SCHEDULE) -> Verdict:
+    """Decide about a delivery after an attempt. `chance` in 0..1 draws the jitter."""
+    if answer.is_success:
+        return Verdict(result=Result.DELIVERED, delivery=delivery)
+    failed = replace(delivery, attempts=delivery.attempts + 1, reason=answer.why)
+    if answer.blocked:
+        return Verdict(result=Result.BLOCKED, delivery=failed)
+    if answer.is_gone:
+        return Verdict(result=Result.GONE, delivery=failed)
+    if failed.attempts > len(schedule):
+        return Verdict(result=Result.DEAD, delivery=failed)
+    pause = schedule[failed.attempts - 1] * (1 + JITTER * chance)
+    wanted = min(retry_after_seconds(answer.retry_after, now_ms), LONGEST_RETRY_AFTER)
+    return Verdict(result=Result.FAILED, delivery=failed, due_ms=now_ms + round(1000 * max(pause, wanted)))
+
+
+def retry_after_seconds(field: str, now_ms: int) -> float:
+    """Return the pause that a Retry-After field asks for (RFC 9110 10.2.3), 0 when it asks for none that can be understood."""
+    text = field.strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - now_ms / 1000)
+    except (ValueError, OverflowError):
+        return 0.0
+
+
+def lateness(delivery: Delivery, now_ms: int) -> tuple[Delivery, bool]:
+    """Return the delivery marked late once its 48 hours are over, and whether that was noticed just now."""
+    if delivery.late or now_ms - delivery.asked_ms <= PROMISED_MS:
+        return delivery, False
+    return replace(delivery, late=True), True
+
+
+def signature_fields(secrets: Sequence[bytes], *, message_id: str, at_s: int, body: bytes) -> dict[str, str]:
+    """Return the three header fields of Standard Webhooks; a signature for each secret, the newest first."""
+    signed = b"%s.%d.%s" % (message_id.encode(), at_s, body)
+    signatures = [f"v1,{base64.b64encode(hmac.digest(secret, signed, 'sha256')).decode()}" for secret in secrets]
+    return {"webhook-id": message_id, "webhook-timestamp": str(at_s), "webhook-signature": " ".join(signatures)}

@@ -1,0 +1,226 @@
+"""A mail to the inbox becomes statements: whose token it holds, and whether a person sent it (seed 004, catalogue M1 to M8, B1).
+
+1. The seal of the token is the only authority; From proves nothing and is only asked which spelling of an address the mail is about (M4).
+2. The first place with a token that opens decides: envelope, address fields, subject, text. The full token of the subject completes the
+   short token of the address (campaign, address, more than two groups) when both name the same recipient of the same brand. When
+   they name different people, the envelope decides: it is what the mail was delivered by, and a subject is easily copied along.
+3. Bounces, automatic answers and list mail never act. The forward box obeys every token of a mail, also in what it quotes or attaches.
+4. A report of abuse is no request to leave, but its recipient had better get no more mail: what becomes of it is the operator's choice.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from itertools import islice
+
+from app.core.errors import AddressInvalid, NotFound, TokenError
+from app.core.mail.inbound import Incoming, addresses_in
+from app.core.mail.inbound_mailbox import Mailbox, Mailboxes, Role
+from app.core.mail.inbound_nature import IN_FORWARD_BOX, Nature
+from app.core.model import Claims, Purpose, Source
+from app.core.subject import readings
+from app.core.token import TokenCodec
+from app.usecases.one_click import OneClick
+
+MOST_ATTEMPTS = 400  # to open a token, for one mail: a few milliseconds
+MOST_REQUESTS = 100  # of one mail to the forward box
+
+_IN_A_LINK = Purpose.ONE_CLICK | Purpose.CALLBACK | Purpose.MAILTO
+
+
+class Complaints(StrEnum):
+    """What a report of abuse does."""
+
+    IGNORE = "ignore"
+    UNSUBSCRIBE = "unsubscribe"
+    UNSUBSCRIBE_ALL = "unsubscribe_all"
+
+
+class Place(StrEnum):
+    """Where a token was found."""
+
+    ENVELOPE = "envelope"
+    ADDRESS = "address"
+    SUBJECT = "subject"
+    TEXT = "text"
+    REPORT = "report"
+
+
+class Outcome(StrEnum):
+    """What became of a mail; a metric label."""
+
+    OBEYED = "obeyed"
+    IGNORED = "ignored"
+    FOR_PEOPLE = "for_people"
+    QUARANTINED = "quarantined"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One recipient's wish, and where it stood."""
+
+    claims: Claims
+    place: Place
+    source: Source = Source.MAILTO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What a mail to one mailbox asks for. `requests` are empty unless it is obeyed; `reason` says why it is not."""
+
+    role: Role
+    outcome: Outcome
+    requests: tuple[Request, ...] = ()
+    reason: str = ""
+    token_error: str = ""  # the code of the last token that did not open, when none did
+
+
+class Mailto:
+    """Judges mails to the inbox and saves what they ask for."""
+
+    def __init__(self, *, codec: TokenCodec, one_click: OneClick, mailboxes: Mailboxes, complaints: Complaints) -> None:
+        self._codec = codec
+        self._one_click = one_click
+        self._mailboxes = mailboxes
+        self._complaints = complaints
+
+    def mailbox(self, address: str) -> Mailbox:
+        """Return the mailbox of an envelope recipient. Raises NotFound, or TokenError for a short token that is not genuine."""
+        mailbox = self._mailboxes.of(address)
+        if mailbox.role is Role.TOKEN:
+            self._codec.open_short(mailbox.token)
+        return mailbox
+
+    def judge(self, recipient: str, mail: Incoming) -> Verdict:
+        """Return what the mail means in the mailbox of `recipient`; changes nothing. Raises as `mailbox` does."""
+        mailbox = self.mailbox(recipient)
+        if mailbox.role is Role.PEOPLE:
+            return Verdict(role=mailbox.role, outcome=Outcome.FOR_PEOPLE)
+        if mail.nature is Nature.COMPLAINT or mailbox.role is Role.COMPLAINTS:
+            return self._judge_complaint(mailbox, mail)
+        search = _Search(self._codec, self._mailboxes)
+        if mail.nature not in (IN_FORWARD_BOX if mailbox.role is Role.FORWARD else (Nature.PERSONAL,)):
+            return Verdict(role=mailbox.role, outcome=Outcome.IGNORED, reason=mail.nature.value)
+        found = search.every_request(mail) if mailbox.role is Role.FORWARD else search.first_request(mail, mailbox)
+        return self._verdict(mailbox.role, mail, found, search)
+
+    async def obey(self, request: Request) -> int:
+        """Save one request and return the number of durable copies, 0 for a test send; idempotent.
+
+        Raises StoreUnavailable when nothing could be made durable.
+        """
+        return (await self._one_click.leave(request.claims, source=request.source)).copies
+
+    def _judge_complaint(self, mailbox: Mailbox, mail: Incoming) -> Verdict:
+        original = None if mail.nature in (Nature.BOUNCE, Nature.AUTO_REPLY) else mail.complained_about()
+        if original is None:
+            for_people = mailbox.role is Role.COMPLAINTS and mail.nature is not Nature.COMPLAINT
+            outcome = Outcome.FOR_PEOPLE if for_people else Outcome.IGNORED
+            return Verdict(role=mailbox.role, outcome=outcome, reason="no_abuse")
+        if self._complaints is Complaints.IGNORE:
+            return Verdict(role=mailbox.role, outcome=Outcome.IGNORED, reason=Nature.COMPLAINT.value)
+        search = _Search(self._codec, self._mailboxes)
+        everything = self._complaints is Complaints.UNSUBSCRIBE_ALL
+        return self._verdict(mailbox.role, mail, search.complaint(original, everything=everything), search)
+
+    @staticmethod
+    def _verdict(role: Role, mail: Incoming, found: Iterable[Request], search: "_Search") -> Verdict:
+        different = {(r.claims.brand, r.claims.digest, r.claims.groups): r for r in islice(found, MOST_REQUESTS)}
+        if different:
+            return Verdict(role=role, outcome=Outcome.OBEYED, requests=tuple(different.values()))
+        if cut := mail.cut or ("too_many_tokens" if search.is_exhausted else ""):
+            return Verdict(role=role, outcome=Outcome.QUARANTINED, reason=cut)
+        return Verdict(role=role, outcome=Outcome.IGNORED, reason="no_token", token_error=search.last_error)
+
+
+class _Search:
+    """The search for tokens in one mail, with its bound on attempts."""
+
+    def __init__(self, codec: TokenCodec, mailboxes: Mailboxes) -> None:
+        self._codec = codec
+        self._mailboxes = mailboxes
+        self._attempts = 0
+        self.last_error = ""
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Say whether the search ended at its bound."""
+        return self._attempts >= MOST_ATTEMPTS
+
+    def first_request(self, mail: Incoming, mailbox: Mailbox) -> Iterator[Request]:
+        """Yield the one request of a mail that a person sent, if there is any."""
+        if mailbox.role is Role.TOKEN:
+            yield Request(claims=self._completed(self._codec.open_short(mailbox.token), mail), place=Place.ENVELOPE)
+            return
+        for place, claims in self._places(mail, quoted=False):
+            yield Request(claims=self._completed(claims, mail), place=place)
+            return
+
+    def every_request(self, mail: Incoming) -> Iterator[Request]:
+        """Yield the requests of a forwarded mail: its own, and those of the mails inside it."""
+        for place, claims in self._places(mail, quoted=True):
+            yield Request(claims=self._completed(claims, mail), place=place)
+        for inner in mail.attached():
+            if inner.nature in IN_FORWARD_BOX:
+                yield from self.every_request(inner)
+
+    def complaint(self, original: Incoming, *, everything: bool) -> Iterator[Request]:
+        """Yield the request that the links of the mail complained about stand for."""
+        links = (self._opened(original.link_tokens(), purpose=_IN_A_LINK), self._in_addresses(original.link_addresses()))
+        for claims in (found for link in links for found in link):
+            scoped = claims._replace(groups=()) if everything else claims
+            yield Request(claims=scoped, place=Place.REPORT, source=Source.COMPLAINT)
+            return
+
+    def _places(self, mail: Incoming, *, quoted: bool) -> Iterator[tuple[Place, Claims]]:
+        for claims in self._in_addresses(mail.recipients()):
+            yield Place.ADDRESS, claims
+        for claims in self._in_texts(mail.subjects()):
+            yield Place.SUBJECT, claims
+        for text in mail.texts(quoted=quoted):
+            for claims in self._in_texts([text]):
+                yield Place.TEXT, claims
+            for claims in self._in_addresses(addresses_in(text) if quoted else ()):
+                yield Place.TEXT, claims
+
+    def _completed(self, claims: Claims, mail: Incoming) -> Claims:
+        """Return what the mail knows beyond the token: rule 2, and the address when From is the one that the digest stands for."""
+        who = (claims.brand, claims.digest)
+        full = next((found for found in self._in_texts(mail.subjects()) if (found.brand, found.digest) == who), claims)
+        if full.address:
+            return full
+        return full._replace(address=next((sender for sender in mail.senders() if self._is(sender, claims)), ""))
+
+    def _is(self, sender: str, claims: Claims) -> bool:
+        try:
+            return self._codec.digest(sender, brand=claims.brand) == claims.digest
+        except AddressInvalid:
+            return False
+
+    def _in_texts(self, texts: Iterable[str]) -> Iterator[Claims]:
+        for text in texts:
+            yield from self._opened(readings(text), purpose=Purpose.MAILTO)
+
+    def _opened(self, texts: Iterable[str], *, purpose: Purpose) -> Iterator[Claims]:
+        for text in texts:
+            if (claims := self._attempt(partial(self._codec.open, text, purpose=purpose))) is not None:
+                yield claims
+
+    def _in_addresses(self, addresses: Iterable[str]) -> Iterator[Claims]:
+        for address in addresses:
+            with suppress(NotFound):
+                mailbox = self._mailboxes.of(address)
+                if mailbox.role is Role.TOKEN and (claims := self._attempt(partial(self._codec.open_short, mailbox.token))) is not None:
+                    yield claims
+
+    def _attempt(self, open_token: Callable[[], Claims]) -> Claims | None:
+        if self.is_exhausted:
+            return None
+        self._attempts += 1
+        try:
+            return open_token()
+        except TokenError as exc:
+            self.last_error = exc.code
+            return None

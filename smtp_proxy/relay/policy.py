@@ -1,0 +1,15 @@
+"""What the operator decided for the whole relay."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """The relay's own settings, as far as they decide over a message."""
+
+    hostname: str
+    max_received: int = 50
+    pass_foreign_from: bool = False  # relay mail of no brand's sender domain, untouched, instead of refusing it (catalogue D6)
+    pass_unsigned: bool = False  # stamp without List-Unsubscribe-Post when no key signs, instead of deferring (catalogue H3)
+    pass_repeated: bool = False  # stamp a mail that repeats a field which may stand once, instead of refusing it (catalogue H15)
+    one_signature: bool = False  # the downstream takes one DKIM-Signature, so those of others go where ours comes (catalogue D7)

@@ -1,0 +1,112 @@
+"""The attributes of XCLIENT and XFORWARD: what a proxy in front of us says of the client behind it. Pure.
+
+Serves Postfix's XCLIENT_README and XFORWARD_README, which are the definition of both commands, and catalogue S20. A value is xtext (RFC
+3461 4); `[UNAVAILABLE]` and `[TEMPUNAVAIL]` stand for what the proxy does not know, here None.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from ipaddress import IPv4Address, IPv6Address
+from types import MappingProxyType
+
+from smtp_proxy import replies
+from smtp_proxy.replies import Reply
+
+MAX_VALUE = 255
+_UNKNOWN = frozenset({b"[UNAVAILABLE]", b"[TEMPUNAVAIL]"})
+_XTEXT = re.compile(rb"(?:[!-*,-<>-~]|\+[0-9A-Fa-f]{2})+")
+_HEX = re.compile(rb"\+([0-9A-Fa-f]{2})")
+_MAX_PORT = 65_535
+
+Check = Callable[[str], str]  # the value as it will be used; ValueError: not one
+
+
+def _name(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("a control character")
+    return text
+
+
+def _address(text: str) -> str:
+    if text[:5].upper() == "IPV6:":
+        return str(IPv6Address(text[5:]))
+    return str(IPv6Address(text) if ":" in text else IPv4Address(text))
+
+
+def _address_as_written(text: str) -> str:
+    _address(text)
+    return text
+
+
+def _port(text: str) -> str:
+    if not (text.isascii() and text.isdigit() and int(text) <= _MAX_PORT):
+        raise ValueError("not a port")
+    return text
+
+
+def _one_of(*words: str) -> Check:
+    def check(text: str) -> str:
+        if text.upper() not in words:
+            raise ValueError("not one of the words")
+        return text.upper()
+
+    return check
+
+
+_PROTOCOL = _one_of("SMTP", "ESMTP")
+# LOGIN and where the client connected to are read, and change nothing: see `smtp_proxy.session.proxied`.
+XCLIENT: Mapping[bytes, Check] = MappingProxyType(
+    {
+        b"NAME": _name,
+        b"ADDR": _address,
+        b"PORT": _port,
+        b"PROTO": _PROTOCOL,
+        b"HELO": _name,
+        b"LOGIN": _name,
+        b"DESTADDR": _address,
+        b"DESTPORT": _port,
+    }
+)
+XFORWARD: Mapping[bytes, Check] = MappingProxyType(
+    {
+        b"NAME": _name,
+        b"ADDR": _address_as_written,
+        b"PORT": _port,
+        b"PROTO": _PROTOCOL,
+        b"HELO": _name,
+        b"IDENT": _name,
+        b"SOURCE": _one_of("LOCAL", "REMOTE"),
+    }
+)
+
+
+def read_attributes(argument: bytes, known: Mapping[bytes, Check]) -> dict[bytes, str | None] | Reply:
+    """Return the attributes by name in capitals, with checked values, or the refusal."""
+    attributes: dict[bytes, str | None] = {}
+    for attribute in argument.split():
+        name, equals, value = attribute.partition(b"=")
+        check = known.get(name.upper())
+        if check is None or not equals:
+            return replies.ATTRIBUTE_UNKNOWN
+        try:
+            attributes[name.upper()] = None if value.upper() in _UNKNOWN else check(_decoded(value))
+        except ValueError:
+            return replies.ATTRIBUTE_MALFORMED
+    return attributes or replies.ATTRIBUTE_UNKNOWN
+
+
+def written(attributes: Mapping[bytes, str | None]) -> tuple[tuple[bytes, bytes], ...]:
+    """Return attributes as they stand in a command: name and xtext."""
+    return tuple((name, b"[UNAVAILABLE]" if value is None else _encoded(value)) for name, value in attributes.items())
+
+
+def _decoded(value: bytes) -> str:
+    if len(value) > MAX_VALUE or not _XTEXT.fullmatch(value):
+        raise ValueError("no xtext, or too long")
+    return _HEX.sub(lambda found: bytes.fromhex(found[1].decode("ascii")), value).decode("utf-8")
+
+
+def _encoded(value: str) -> bytes:
+    return b"".join(
+        bytes((octet,)) if ord("!") <= octet <= ord("~") and octet not in b"+=" else b"+%02X" % octet for octet in value.encode()
+    )

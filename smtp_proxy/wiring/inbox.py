@@ -1,0 +1,152 @@
+"""How the inbox process is put together."""
+
+import asyncio
+import ipaddress
+import secrets
+import ssl
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+from app import wiring as web_side
+from app.core.errors import Misconfigured
+from app.core.mail.inbound_mailbox import Mailboxes
+from app.observe import log as logs
+from app.observe.log import LogEvent, Logger
+from app.observe.witness import LoggingWitness
+from app.settings.load import load
+from app.settings.model import Settings
+from app.settings.types import split_address
+from app.usecases.mailto import Complaints, Mailto
+from app.usecases.one_click import OneClick
+from app.usecases.unsubscribe import Unsubscribe
+from app.web.server import run
+from app.web.throttle import Throttle, network_of
+from app.wiring.backlog import watching_backlog
+from smtp_proxy.inbox.door import Door
+from smtp_proxy.inbox.intake import Intake
+from smtp_proxy.mailbox import Maildir
+from smtp_proxy.session.limits import Limits
+from smtp_proxy.session.listener import Server
+from smtp_proxy.session.terms import Terms
+from smtp_proxy.wiring import health
+from smtp_proxy.wiring.front import server_tls
+
+_GRACE_SECONDS = 10.0  # a statement is decided within five
+_MISSES_PER_MINUTE = 120  # unknown recipients from one network
+_MAX_RECIPIENTS = 100
+_MAX_CONNECTIONS_PER_ADDRESS = 100
+_IN_FLIGHT_MESSAGES = 8  # of the largest size; more wait for the client's next attempt
+_EVERYBODY = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))  # a mail exchanger: what may come in is the door's affair
+
+_FIXED_HERE = ("listen", "health_listen", "proxy_networks")
+_FIXED = ("store", "state_dir", "spool_dir", "log_level", "log_format")
+
+
+def serve_inbox(settings: Settings) -> None:
+    """Run the inbox until it is asked to stop; mails in flight are finished first."""
+    logs.configure(level=settings.log_level, readable=settings.log_format == "readable")
+    run(_serve_inbox(settings))
+
+
+async def _serve_inbox(settings: Settings) -> None:
+    log = logs.logger("inbox")
+    check(settings)
+    inbox = settings.inbox
+    witness = LoggingWitness(log)
+    throttle = Throttle(limit=_MISSES_PER_MINUTE, window_ms=60_000, clock=web_side.now_ms)
+    stop = asyncio.create_task(web_side.stopped())  # listens at once: who is stopped while it starts still stops its store
+    hangups = web_side.hangups()
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(web_side.opened_store(settings, log))
+        spool = await stack.enter_async_context(web_side.opened_spool(settings, log))
+        await stack.enter_async_context(web_side.replaying(store, spool, witness))
+        await stack.enter_async_context(watching_backlog(settings, store, spool, log))
+        unsubscribe = Unsubscribe(store, spool, web_side.now_ms, witness=witness)
+
+        def read_again() -> tuple[Terms, Sequence[str]]:
+            """Return the terms of the configuration as it is now, and what of it needs a restart. Raises Misconfigured."""
+            anew = load()
+            check(anew)
+            return _terms(anew, unsubscribe, throttle, log), _needing_restart(settings, anew)
+
+        await stack.enter_async_context(health(inbox.health_listen, web_side.durability_checks(settings, store, spool)))
+        server = Server(_terms(settings, unsubscribe, throttle, log))
+        host, port = await server.start(*split_address(inbox.listen))
+        await stack.enter_async_context(web_side.reading_again(hangups, read_again, server.adopt, log))
+        log.info(LogEvent.PROCESS_STARTED, listen=f"{host}:{port}", domain=inbox.domain)
+        await stop
+        log.info(LogEvent.PROCESS_STOPPING, connections=server.connections)
+        await server.stop(_GRACE_SECONDS)
+    log.info(LogEvent.PROCESS_STOPPED)
+
+
+def check(settings: Settings) -> None:
+    """Make every part whose settings may be wrong once, and raise Misconfigured with all that they say: before anything is started."""
+    problems: list[str] = []
+    for make in (_domain, _server_tls, _maildir, web_side.token_codec):
+        try:
+            make(settings)
+        except Misconfigured as exc:
+            problems += exc.problems
+    if problems:
+        raise Misconfigured(problems)
+
+
+def _terms(settings: Settings, unsubscribe: Unsubscribe, throttle: Throttle, log: Logger) -> Terms:
+    inbox = settings.inbox
+    codec = web_side.token_codec(settings)
+    mailto = Mailto(
+        codec=codec,
+        one_click=OneClick(
+            codec=codec,
+            unsubscribe=unsubscribe,
+            clock=web_side.now_ms,
+            new_id=lambda: secrets.token_bytes(16),
+            seal=codec.seal_address,
+        ),
+        mailboxes=Mailboxes(domain=_domain(settings), data_centre=settings.data_centre),
+        complaints=Complaints(inbox.complaints),
+    )
+    return Terms(
+        hostname=inbox.domain,
+        handler=Intake(mailto=mailto, digest=codec.digest, maildir=_maildir(settings), log=log),
+        limits=Limits(
+            max_message_bytes=inbox.max_message_bytes,
+            max_in_flight_bytes=_IN_FLIGHT_MESSAGES * inbox.max_message_bytes,
+            max_recipients=_MAX_RECIPIENTS,
+            max_connections_per_address=_MAX_CONNECTIONS_PER_ADDRESS,
+        ),
+        trusted_networks=_EVERYBODY,
+        proxy_networks=tuple(ipaddress.ip_network(network) for network in inbox.proxy_networks),
+        tls=_server_tls(settings),
+        smtputf8=lambda: True,
+        line_endings="normalise",  # nothing is handed on from here, so nobody can be misled by a stray CR or LF
+        recipient_policy=Door(mailto=mailto, may_miss=lambda peer: throttle.allows(network_of(peer)), log=log),
+        postmaster=f"postmaster@{inbox.domain}",
+        log=log,
+    )
+
+
+def _domain(settings: Settings) -> str:
+    if not settings.inbox.domain:
+        raise Misconfigured(["inbox.domain: set the domain whose mail arrives here, such as in.example.com"])
+    return settings.inbox.domain
+
+
+def _server_tls(settings: Settings) -> ssl.SSLContext | None:
+    return server_tls(settings.inbox, name="inbox")
+
+
+def _maildir(settings: Settings) -> Maildir | None:
+    folder = settings.inbox.maildir
+    try:
+        return Maildir(folder) if folder else None
+    except OSError as exc:
+        raise Misconfigured([f"inbox.maildir: {exc}"]) from exc
+
+
+def _needing_restart(running: Settings, read: Settings) -> Sequence[str]:
+    """Return what has changed and yet does not hold before the next start, one sentence each."""
+    keys = [f"inbox.{key}" for key in _FIXED_HERE if getattr(running.inbox, key) != getattr(read.inbox, key)]
+    keys += [key for key in _FIXED if getattr(running, key) != getattr(read, key)]
+    return [f"{key}: the change needs a restart" for key in keys]

@@ -1,0 +1,65 @@
+"""How the parts that finish a message are put together: dispatch, ledger, notifications, and the LMTP side of the listener."""
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+from app import wiring as web_side
+from app.core.token import TokenCodec
+from app.observe.log import Logger
+from app.settings import keyring_file
+from app.settings.model import Settings
+from app.settings.relay import RelaySettings
+from app.store.ledger import RedisLedger
+from app.store.ledger_memory import MemoryLedger
+from app.store.redis import Durability, RedisStore
+from app.usecases.ports import CopyLedger
+from smtp_proxy.downstream.pool import Downstream
+from smtp_proxy.relay.conclusion import Conclusion
+from smtp_proxy.relay.dispatch import Patience
+from smtp_proxy.relay.ledger import Ledger, UnknownOutcome
+from smtp_proxy.relay.reports import Reports
+from smtp_proxy.session.terms import Terms
+
+_START_SHARE = 0.75  # of the time for a message: what is left is for the copies that started last
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Books:
+    """Where entries of the ledger are kept for as long as the process runs."""
+
+    store: CopyLedger
+    local: CopyLedger
+
+
+@asynccontextmanager
+async def opened_books(store: RedisStore, settings: Settings) -> AsyncIterator[Books]:
+    """Open the ledger in the store, and the process's own."""
+    shared = RedisLedger(store.wire, replicated=Durability(settings.store.durability) is Durability.REPLICATED)
+    try:
+        yield Books(store=shared, local=MemoryLedger(clock=web_side.now_ms))
+    finally:
+        await shared.close()
+
+
+def ledger(settings: Settings, books: Books, log: Logger) -> Ledger:
+    """Return the ledger under this installation's key. Raises Misconfigured when the keyring cannot be read."""
+    key = keyring_file.load(settings.keyring_file).ledger_key()
+    return Ledger(books.store, books.local, key=key, log=log, unknown=UnknownOutcome(settings.relay.unknown_outcome))
+
+
+def conclusion(settings: Settings, downstream: Downstream, codec: TokenCodec, log: Logger) -> Conclusion:
+    """Return what ends messages."""
+    reports = Reports(downstream, hostname=settings.relay.hostname, clock=web_side.now_ms, new_id=lambda: secrets.token_hex(12), log=log)
+    return Conclusion(reports=reports, identify=codec.digest, log=log)
+
+
+def patience(relay: RelaySettings) -> Patience:
+    """Return the time that a message has: that of one copy is its bound too, for the upstream waits for the whole."""
+    return Patience(start=relay.downstream_seconds * _START_SHARE, total=relay.downstream_seconds)
+
+
+def lmtp(terms: Terms) -> Terms:
+    """Return the same terms for the LMTP listener. It says one reply a recipient, so each message may have many."""
+    return replace(terms, lmtp=True, one_recipient=False)

@@ -1,0 +1,94 @@
+"""The three shapes in which events leave."""
+
+import json
+from typing import Any
+
+from app.core import payload
+from app.core.events import Event
+from app.core.model import BrandId, BrandNumber, CampaignId, RecipientDigest, Source, Statement
+from app.core.webhook import Format
+
+UUID = "00112233-4455-6677-8899-aabbccddeeff"
+
+
+def event(
+    *,
+    source: Source = Source.LIST_UNSUBSCRIBE,
+    subscribed: bool = False,
+    number: int = 0,
+    address: str = "ann@example.net",
+    groups: tuple[str, ...] = (),
+) -> Event:
+    statement = Statement(
+        id=bytes.fromhex(UUID.replace("-", ""))[:15] + bytes([0xFF - number]),
+        brand=BrandNumber(7),
+        digest=RecipientDigest(b"\x01" * 10),
+        groups=(),
+        subscribed=subscribed,
+        source=source,
+        at_ms=1_700_000_000_123,
+        campaign=CampaignId("spring-24"),
+        key_id=3,
+    )
+    return Event(statement=statement, brand=BrandId("acme"), brand_name="Acme", sequence=2, address=address, groups=groups)
+
+
+def read(form: Format, *events: Event) -> Any:  # Any: JSON
+    return json.loads(payload.body(form, events))
+
+
+def test_a_streams_request_has_the_shape_that_its_receivers_know() -> None:
+    body = read(Format.STREAMS, event())
+
+    assert {"app_name", "source", "moe_request_id", "events"} == set(body)
+    (told,) = body["events"]
+    assert "Acme" == body["app_name"]
+    assert {
+        "event_name": "Email Unsubscribed",
+        "event_code": "MOE_EMAIL_UNSUBSCRIBE",
+        "event_uuid": UUID,
+        "event_time": 1_700_000_000,
+        "event_type": "CAMPAIGN_EVENT",
+        "event_source": "SIGNOFF",
+        "uid": "ann@example.net",
+        "user_attributes": {"email": "ann@example.net"},
+        "device_attributes": {},
+    } == {name: value for name, value in told.items() if name != "event_attributes"}
+    assert ("spring-24", "List Unsubscribe", "List Unsubscribe", 2, 3) == tuple(
+        told["event_attributes"][name] for name in ("campaign_id", "source", "Unsubscribe Source", "sequence", "key_id")
+    )
+
+
+def test_a_clevertap_request_is_the_list_that_its_receivers_know() -> None:
+    assert [{"event": "unsubscribe", "data": [{"e": "ann@example.net", "ts": 1_700_000_000}]}] == read(Format.CLEVERTAP, event())
+
+
+def test_clevertap_rows_keep_their_order_and_name_the_groups_when_it_is_not_all_mail() -> None:
+    body = read(Format.CLEVERTAP, event(), event(number=1, subscribed=True), event(number=2, groups=("News",)))
+
+    assert ["unsubscribe", "resubscribe", "unsubscribe"] == [run["event"] for run in body]
+    assert ["News"] == body[2]["data"][0]["groups"]
+
+
+def test_without_an_address_the_recipient_goes_by_the_digest() -> None:
+    unknown = event(address="", source=Source.GROUP_PAGE)
+
+    standard, streams = read(Format.STANDARD, unknown)["data"], read(Format.STREAMS, unknown)["events"][0]
+    assert (None, "01" * 10, "01" * 10) == (standard["email"], standard["recipient"], standard["Identity"])
+    assert ("01" * 10, {}) == (streams["uid"], streams["user_attributes"])
+
+
+def test_a_standard_request_has_type_time_and_all_facts() -> None:
+    body = read(Format.STANDARD, event(source=Source.PREFERENCE_CENTRE, groups=("News", "Offers")))
+
+    assert ("channel.unsubscribed", "2023-11-14T22:13:20.123Z") == (body["type"], body["timestamp"])
+    assert ("groups", ["News", "Offers"], "News, Offers", "Preference Centre") == tuple(
+        body["data"][name] for name in ("scope", "groups", "Group", "source")
+    )
+
+
+def test_the_id_of_a_request_is_the_events_own_and_of_a_batch_the_same_for_the_same_batch() -> None:
+    one, other = event(), event(number=1)
+
+    assert one.id == payload.message_id([one])
+    assert payload.message_id([one, other]) == payload.message_id([one, other]) != payload.message_id([other, one])
