@@ -2,9 +2,10 @@
 
 import typer
 
-from app.cli import config, demo, dev, doctor, health, keys, output, recipient, token
+from app.cli import check, config, demo, dev, dlq, doctor, events, groups, health, keys, output, recipient, suppressions, token
 from app.settings.load import load
 from app.wiring.web import serve_web
+from app.wiring.worker import serve_worker
 
 commands = typer.Typer(
     help="Signoff: leaving a mailing list works, at once, for everyone.",
@@ -15,6 +16,11 @@ commands = typer.Typer(
 commands.add_typer(keys.commands, name="keys")
 commands.add_typer(token.commands, name="token")
 commands.add_typer(recipient.commands, name="recipient")
+commands.add_typer(suppressions.commands, name="suppressions")
+commands.add_typer(groups.commands, name="groups")
+commands.add_typer(events.commands, name="events")
+commands.add_typer(dlq.commands, name="dlq")
+commands.command("check")(check.check)
 commands.command("config")(config.show_config)
 commands.command("doctor")(doctor.doctor)
 commands.command("health")(health.health)
@@ -26,6 +32,12 @@ commands.command("demo")(demo.run)
 def web() -> None:
     """Run the web service: one-click, callback API, pages, admin listener."""
     serve_web(load())
+
+
+@commands.command()
+def worker() -> None:
+    """Run the worker: changes become events, and events reach the brands' webhooks."""
+    serve_worker(load())
 
 
 def main() -> None:

@@ -9,7 +9,9 @@ import time
 BENCHMARKS = (
     ("Stamp and sign", ["bench.sign"]),
     ("The relay beside Postfix with opendkim", ["bench.relay"]),
+    ("What the relay adds to the time of one mail", ["bench.latency"]),
     ("Clicks", ["bench.clicks"]),
+    ("Webhooks", ["bench.webhooks"]),
     ("The store, 200,000 recipients", ["bench.store", "200000"]),
 )
 

@@ -61,12 +61,12 @@ def main() -> None:
     need(PROGRAMS)
     end_on_sigterm()
     with ExitStack() as stack:
-        folder, ram = (_folder(stack, place) for place in (None, "/dev/shm"))
+        folder, ram = (folder_in(stack, place) for place in (None, "/dev/shm"))
         first_run.prepare(folder / "state")
         key = folder / "state/keys/acme-s1.pem"
-        load = Load(mail=_write_mail(folder, options.octets), mails=options.mails, sessions=options.sessions)
+        load = Load(mail=write_mail(folder, options.octets), mails=options.mails, sessions=options.sessions)
         port = free_port()
-        relay, store = stack.enter_context(_relay(folder / "state", port))
+        relay, store = stack.enter_context(running_relay(folder / "state", port))
         signing = Signing(domain=DOMAIN, selector=SELECTOR, key=key)
         peers = [relay]
         for name, place in (("queue on disk", folder), ("queue on RAM disk", ram)):
@@ -80,7 +80,8 @@ def main() -> None:
     _print(series, bare, options)
 
 
-def _folder(stack: ExitStack, parent: str | None) -> Path:
+def folder_in(stack: ExitStack, parent: str | None) -> Path:
+    """Return a temporary folder that goes with the stack."""
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="signoff-bench-", dir=parent)))
     folder.chmod(0o755)  # Postfix and the sink work as other users
     return folder
@@ -95,7 +96,8 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _write_mail(folder: Path, octets: int) -> Path:
+def write_mail(folder: Path, octets: int) -> Path:
+    """Write a promotional mail of about this size, with the line ends of the system."""
     head = (
         f"From: Acme News <news@{DOMAIN}>\nTo: Ann <{RECIPIENT}>\nSubject: Spring is here\nDate: Tue, 03 Mar 2026 10:00:00 +0000\n"
         f"Message-ID: <20260303100000.4c2f1a@{DOMAIN}>\nMIME-Version: 1.0\nContent-Type: text/plain; charset=us-ascii\n"
@@ -108,12 +110,13 @@ def _write_mail(folder: Path, octets: int) -> Path:
 
 
 @contextmanager
-def _relay(state: Path, sink_port: int) -> Iterator[tuple[Peer, int]]:
+def running_relay(state: Path, sink_port: int) -> Iterator[tuple[Peer, int]]:
     """Run the relay of this repository in development mode; yield it and the process number of its store."""
     port = free_port()
     environment = {
         "SIGNOFF_STATE_DIR": str(state),
         "SIGNOFF_RELAY__LISTEN": f"127.0.0.1:{port}",
+        "SIGNOFF_RELAY__LMTP_LISTEN": f"127.0.0.1:{free_port()}",
         "SIGNOFF_RELAY__HEALTH_LISTEN": f"127.0.0.1:{free_port()}",
         "SIGNOFF_RELAY__DOWNSTREAM": f"smtp://127.0.0.1:{sink_port}?tls=none",
         "PYTHONPATH": str(ROOT),

@@ -47,6 +47,9 @@ def _listeners(settings: Settings) -> dict[str, str]:
         "web.tls_listen": settings.web.tls_listen or "",
         "relay.listen": settings.relay.listen,
         "relay.health_listen": settings.relay.health_listen,
+        "inbox.listen": settings.inbox.listen,
+        "inbox.health_listen": settings.inbox.health_listen,
+        "worker.health_listen": settings.worker.health_listen,
         "mailbox.listen": settings.mailbox.listen,
     }
 
@@ -81,9 +84,8 @@ def _announce(settings: Settings) -> None:
 
 
 def _ready(settings: Settings) -> bool:
-    return all(_answers(f"http://{address}/readyz") for address in (settings.web.admin_listen, settings.relay.health_listen)) and _taken(
-        settings.mailbox.listen
-    )
+    health = (settings.web.admin_listen, settings.relay.health_listen, settings.inbox.health_listen, settings.worker.health_listen)
+    return all(_answers(f"http://{address}/readyz") for address in health) and _taken(settings.mailbox.listen)
 
 
 def _answers(url: str) -> bool:
@@ -100,6 +102,7 @@ def _banner(settings: Settings) -> str:
         ("send mail to", f"smtp://{settings.relay.listen}", "From: anybody@acme.example"),
         ("it arrives in", str(settings.mailbox.maildir), "a Maildir, stamped and signed"),
         ("clicks go to", settings.public_url, f"also http://{settings.web.listen}"),
+        ("mail to leave", f"smtp://{settings.inbox.listen}", f"the mailto of a copy, such as u-…@{settings.inbox.domain}"),
         ("health, metrics", f"http://{settings.web.admin_listen}", f"/readyz and /metrics, also on http://{settings.relay.health_listen}"),
         ("made here", f"{state}/keys, {state}/tls", "keyring, DKIM key, certificate, admin API key"),
     )

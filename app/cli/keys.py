@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
+from app.cli import api_keys
 from app.cli.output import show
 from app.core.errors import Conflict, Misconfigured
 from app.settings import first_run, keyring_file
 
 commands = typer.Typer(help="Make, list and rotate keys.", no_args_is_help=True)
+commands.add_typer(api_keys.commands, name="api")
 
 _ROTATION_SECONDS = 600
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import NoReturn
@@ -33,6 +34,11 @@ def show(rows: Sequence[Mapping[str, object]], *, as_json: bool) -> None:
     for row in rows:
         table.add_row(*(str(value) for value in row.values()))
     Console().print(table)
+
+
+def moment(at_ms: int) -> str:
+    """Return a time as people read it, UTC; a dash for none."""
+    return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(at_ms / 1000)) if at_ms else "-"
 
 
 def fail(error: SignoffError) -> NoReturn:

@@ -1,54 +1,139 @@
-"""`signoff recipient`: the state and the history of one recipient."""
+"""`signoff recipient`: one recipient looked at, unsubscribed, resubscribed, erased."""
 
 import asyncio
-import time
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, TypeVar
 
 import typer
 
 from app import wiring
-from app.cli.output import show
-from app.core.groups import EVERYTHING
-from app.core.model import BrandId, HistoryEntry, Preferences, Subscription
+from app.cli.output import moment, show
+from app.core.audit import AuditAction
+from app.core.events import event_name
+from app.core.group_words import GroupWords
+from app.core.model import Acknowledgement, Brand, BrandId, HistoryEntry, Preferences, Statement, Subscription
 from app.observe.log import logger
 from app.settings.load import load
 from app.settings.model import Settings
+from app.usecases.administration import Administration
+from app.wiring.administration import opened_services
 
-commands = typer.Typer(help="Look at one recipient.", no_args_is_help=True)
+commands = typer.Typer(help="Look at one recipient, or speak for one.", no_args_is_help=True)
+
+T = TypeVar("T")
+_Address = Annotated[str, typer.Argument(help="the recipient's address")]
+_Brand = Annotated[str, typer.Option(help="the brand's id")]
+_Group = Annotated[list[str] | None, typer.Option(help="a group's id or name; may be repeated; all mail unless given")]
+_Json = Annotated[bool, typer.Option("--json")]
+
+_CHANGES_SHOWN = 100
 
 
 @commands.command("show")
 def show_recipient(
-    address: Annotated[str, typer.Argument(help="the recipient's address")],
-    brand: Annotated[str, typer.Option(help="the brand's id")] = "acme",
+    address: _Address,
+    brand: _Brand = "acme",
     history: Annotated[bool, typer.Option("--history", help="list the changes instead of the state")] = False,
-    as_json: Annotated[bool, typer.Option("--json")] = False,
+    as_json: _Json = False,
 ) -> None:
     """Show whether a recipient still gets the brand's promotional mail, and what they said."""
     settings = load()
     show((changes if history else states)(settings, address, brand), as_json=as_json)
 
 
+@commands.command()
+def unsubscribe(address: _Address, brand: _Brand = "acme", group: _Group = None, as_json: _Json = False) -> None:
+    """Unsubscribe a recipient from all mail, or from groups; a second time changes nothing."""
+
+    async def leave(services: Administration, owner: Brand) -> dict[str, object]:
+        scope = (await services.words(owner)).scope(group) if group else ()
+        said = await services.recipients.unsubscribe(owner, address, scope)
+        return await _noted(services, owner, AuditAction.RECIPIENT_UNSUBSCRIBED, said, groups=" ".join(group or ()))
+
+    show([_with(load(), brand, leave)], as_json=as_json)
+
+
+@commands.command()
+def resubscribe(  # noqa: PLR0913, PLR0917 - the options of a command
+    address: _Address,
+    consent: Annotated[str, typer.Option(help="how and when the recipient consented; kept in the audit")],
+    sequence: Annotated[int, typer.Option(help="the sequence that `show` told; when it has moved on, nothing is done", min=0)],
+    brand: _Brand = "acme",
+    group: _Group = None,
+    as_json: _Json = False,
+) -> None:
+    """Subscribe a recipient again who has consented to it."""
+    if not consent.strip():
+        raise typer.BadParameter("say how and when the recipient consented", param_hint="--consent")
+
+    async def join(services: Administration, owner: Brand) -> dict[str, object]:
+        scope = (await services.words(owner)).scope(group) if group else ()
+        said = await services.recipients.resubscribe(owner, address, scope, sequence=sequence)
+        action = AuditAction.RECIPIENT_RESUBSCRIBED
+        return await _noted(services, owner, action, said, consent=consent, groups=" ".join(group or ()))
+
+    show([_with(load(), brand, join)], as_json=as_json)
+
+
+@commands.command()
+def erase(
+    address: _Address,
+    brand: _Brand = "acme",
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+    as_json: _Json = False,
+) -> None:
+    """Erase a recipient: only the keyed hash stays, and what it is suppressed from."""
+    if not yes:
+        typer.confirm(f"Erase the history and the stored address of {address}? What they have left stays left.", abort=True, err=True)
+
+    async def forget(services: Administration, owner: Brand) -> dict[str, object]:
+        digest = services.recipients.digest(owner, address)
+        known = await services.erase(owner, digest)
+        await services.auditing.note(owner, "cli", AuditAction.RECIPIENT_ERASED, digest.hex())
+        return {"recipient": digest.hex(), "was known": known}
+
+    show([_with(load(), brand, forget)], as_json=as_json)
+
+
 def states(settings: Settings, address: str, brand: str) -> list[dict[str, object]]:
     """Return a row for all mail, and one for each group that the recipient ever said something about."""
-    state, _ = asyncio.run(_load(settings, address, brand))
+
+    async def look(services: Administration, owner: Brand) -> tuple[Preferences, GroupWords]:
+        return await services.recipients.state(owner, address), await services.words(owner)
+
+    state, words = _with(settings, brand, look)
     rows = [_state(address, "all", state.everything, state.sequence)]
-    return rows + [_state(address, f"{key:08x}", group, state.sequence) for key, group in state.groups.items()]
+    return rows + [_state(address, words.word(key), group, state.sequence) for key, group in state.groups.items()]
 
 
 def changes(settings: Settings, address: str, brand: str) -> list[dict[str, object]]:
     """Return a row for each change, oldest first."""
-    _, entries = asyncio.run(_load(settings, address, brand))
-    return [_change(entry) for entry in entries]
+
+    async def look(services: Administration, owner: Brand) -> tuple[Sequence[HistoryEntry], GroupWords]:
+        return await services.recipients.history(owner, address, limit=_CHANGES_SHOWN), await services.words(owner)
+
+    entries, words = _with(settings, brand, look)
+    return [_change(entry, words) for entry in entries]
 
 
-async def _load(settings: Settings, address: str, brand: str) -> tuple[Preferences, Sequence[HistoryEntry]]:
-    number = wiring.brands(settings).by_id(BrandId(brand)).number
-    digest = wiring.token_codec(settings).digest(address, brand=number)
-    async with wiring.opened_store(settings, logger("cli")) as store:
-        (state,) = await store.preferences(number, [digest])
-        return state, await store.history(number, digest)
+def _with(settings: Settings, brand: str, act: Callable[[Administration, Brand], Awaitable[T]]) -> T:
+    owner = wiring.brands(settings).by_id(BrandId(brand))
+
+    async def run() -> T:
+        async with opened_services(settings, logger("cli")) as services:
+            return await act(services, owner)
+
+    return asyncio.run(run())
+
+
+async def _noted(
+    services: Administration, owner: Brand, action: AuditAction, said: tuple[Statement, Acknowledgement], **detail: str
+) -> dict[str, object]:
+    """Write a saved statement into the audit and return the row that tells of it."""
+    statement, _ = said
+    kept = {name: text for name, text in detail.items() if text}
+    await services.auditing.note(owner, "cli", action, statement.digest.hex(), statement=statement.id.hex(), **kept)
+    return {"recipient": statement.digest.hex(), "subscribed": statement.subscribed, "id": statement.id.hex()}
 
 
 def _state(address: str, scope: str, subscription: Subscription, sequence: int) -> dict[str, object]:
@@ -57,22 +142,19 @@ def _state(address: str, scope: str, subscription: Subscription, sequence: int) 
         "scope": scope,
         "state": "subscribed" if subscription.subscribed else "unsubscribed",
         "source": subscription.source.label if subscription.source else "-",
-        "since": _moment(subscription.since_ms),
+        "since": moment(subscription.since_ms),
         "sequence": sequence,
     }
 
 
-def _change(entry: HistoryEntry) -> dict[str, object]:
+def _change(entry: HistoryEntry, words: GroupWords) -> dict[str, object]:
+    statement = entry.statement
     return {
-        "at": _moment(entry.statement.at_ms),
-        "event": "Email Resubscribed" if entry.statement.subscribed else "Email Unsubscribed",
-        "source": entry.statement.source.label,
-        "campaign": entry.statement.campaign or "-",
-        "scope": ", ".join("all" if key == EVERYTHING else f"{key:08x}" for key in entry.changed),
+        "at": moment(statement.at_ms),
+        "event": event_name(subscribed=statement.subscribed, source=statement.source).value,
+        "source": statement.source.label,
+        "campaign": statement.campaign or "-",
+        "scope": ", ".join(words.word(key) for key in entry.changed),
         "sequence": entry.sequence,
-        "id": entry.statement.id.hex(),
+        "id": statement.id.hex(),
     }
-
-
-def _moment(at_ms: int) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(at_ms / 1000)) if at_ms else "-"

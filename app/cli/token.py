@@ -1,15 +1,21 @@
-"""`signoff token`: open a qmoe, or mint one by hand."""
+"""`signoff token`: open a qmoe, read the subject of a mail-to unsubscribe, or mint a token by hand."""
 
 import datetime
-from typing import Annotated
+from collections.abc import Callable, Iterable
+from typing import Annotated, TypeVar
 
 import typer
 
 from app import wiring
 from app.cli.output import show
+from app.core import subject
+from app.core.errors import TokenError, TokenMalformed
 from app.core.links import one_click_prefix
+from app.core.mail.inbound_text import subject_readings
 from app.core.model import BrandId, CampaignId, Claims, Purpose
 from app.settings.load import load
+
+T = TypeVar("T")
 
 commands = typer.Typer(help="Open and mint tokens.", no_args_is_help=True)
 
@@ -24,6 +30,23 @@ def open_token(
     """Show what a token says, without using it."""
     codec = wiring.token_codec(load())
     show([_row(codec.open(text.rpartition("qmoe=")[2].partition("&")[0], purpose=_ANY))], as_json=as_json)
+
+
+@commands.command("subject")
+def read_subject(
+    text: Annotated[str, typer.Argument(help="the subject of a mail-to unsubscribe, as it came")],
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """Show whom a mail-to subject is about: the brand's own identifier, and whether its token opens here."""
+    identifier = _first(subject.decode, subject_readings(text))[0]
+    codec = wiring.token_codec(load())
+    tokens = (token for reading in subject_readings(text) for token in subject.readings(reading))
+    try:
+        claims = _first(lambda token: codec.open(token, purpose=_ANY), tokens)
+    except TokenError as exc:
+        show([{"identifier": identifier, "token": exc.code}], as_json=as_json)
+    else:
+        show([{"identifier": identifier, "token": "opens"} | _row(claims)], as_json=as_json)
 
 
 @commands.command()
@@ -44,6 +67,17 @@ def mint(  # noqa: PLR0913, PLR0917 - the options of a command
     minter = codec.minter(brand=number, purpose=Purpose[purpose.upper()], at_ms=wiring.now_ms(), campaign=CampaignId(campaign), test=test)
     token = minter.mint(address=address, digest=codec.digest(address, brand=number))
     show([{"token": token, "url": one_click_prefix(settings.public_url) + token}], as_json=as_json)
+
+
+def _first(read: Callable[[str], T], texts: Iterable[str]) -> T:
+    """Return the first text that can be read. Raises the TokenError of the last one, or TokenMalformed without any."""
+    error: TokenError = TokenMalformed("no token in the subject")
+    for text in texts:
+        try:
+            return read(text)
+        except TokenError as exc:
+            error = exc
+    raise error
 
 
 def _row(claims: Claims) -> dict[str, object]:

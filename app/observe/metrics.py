@@ -1,5 +1,6 @@
 """The metrics of every process. Names and labels are a contract with dashboards and alerts; label values come from enums."""
 
+from enum import StrEnum
 from functools import lru_cache
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -8,15 +9,41 @@ UNSUBSCRIBES = Counter("signoff_unsubscribes", "Unsubscribe requests by way and 
 ACK = Counter("signoff_ack", "Acknowledged clicks by the number of durable copies at that moment", ["copies"])
 SCANNER_GETS_IGNORED = Counter("signoff_scanner_gets_ignored", "GET and HEAD requests on one-click URLs, which change nothing")
 TOKEN_ERRORS = Counter("signoff_token_errors", "Tokens that did not open, by reason", ["reason"])
-SPOOL_ROWS = Gauge("signoff_spool_rows", "Acknowledged rows that the store has not confirmed yet")
+SPOOL_ROWS = Gauge("signoff_spool_rows", "Acknowledged rows that the store has not confirmed yet", multiprocess_mode="livesum")
 MESSAGES = Counter("signoff_messages", "Messages through the relay by class and outcome", ["class", "outcome"])
 RECIPIENTS_SUPPRESSED = Counter("signoff_recipients_suppressed", "Copies not relayed, by reason", ["reason"])
+OPT_OUTS_OVERRIDDEN = Counter("signoff_opt_outs_overridden", "Copies relayed to who has opted out, on the sender's word", ["reason"])
 STAMP_SECONDS = Histogram(
     "signoff_stamp_seconds",
     "Time to stamp and sign one copy",
     buckets=(0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.25, 1.0),
 )
+COPIES_UNKNOWN = Counter(
+    "signoff_copies_unknown", "Copies of which nobody knows whether the downstream took them: seen, and what became of them", ["result"]
+)
+REPORTS = Counter("signoff_reports", "Delivery status notifications by result", ["result"])
 DKIM = Counter("signoff_dkim", "Signatures by result", ["result"])
+INBOX_MAILS = Counter("signoff_inbox_mails", "Mails to the inbox by mailbox and outcome", ["mailbox", "outcome"])
+
+
+class Result(StrEnum):
+    """What became of an unsubscribe request: a label of `UNSUBSCRIBES`."""
+
+    SAVED = "saved"
+    TEST = "test"
+    UNAVAILABLE = "unavailable"
+
+
+WEBHOOK_DELIVERIES = Counter("signoff_webhook_deliveries", "Attempts to deliver an event to an endpoint, by result", ["result"])
+SLA_BREACHES = Counter("signoff_sla_breaches", "Requests that had not taken effect, or were not told to the brand, within 48 hours")
+PENDING_OLDEST = Gauge("signoff_pending_oldest_age_seconds", "Age of the oldest request not yet effective, or not yet told to its brand")
+BRAND_PENDING_OLDEST = Gauge("signoff_brand_pending_oldest_age_seconds", "The same for one brand", ["brand"])
+STREAM_LAG = Gauge("signoff_stream_lag", "Changes that no worker has looked at yet")
+WEBHOOK_OLDEST = Gauge("signoff_webhook_oldest_undelivered_age_seconds", "Age of the oldest request that waits for a delivery")
+SELF_MANAGED_RETURN = Gauge(
+    "signoff_self_managed_last_return_age_seconds", "Since when a self-managed brand has returned no token; +Inf: it never did", ["brand"]
+)
+WEBHOOK_DEAD_LETTERS = Gauge("signoff_webhook_dead_letters", "Deliveries that were given up and wait for an operator")
 
 
 @lru_cache(maxsize=1024)

@@ -1,1 +1,1 @@
-"""What we ask of the outside: webhook receivers, DNS, probed endpoints. Every connection is guarded against addresses inside."""
+"""Requests that leave this installation: webhooks behind their guard, and what the checks ask of the outside."""

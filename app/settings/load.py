@@ -22,6 +22,11 @@ _PLAIN = {"Extra inputs are not permitted": "no such setting", "Field required":
 _NOT_SETTINGS = frozenset({"signoff_config", "signoff_secrets_dir"})
 
 
+def is_configured() -> bool:
+    """Tell whether there is an installation here: a settings file, a variable of ours, or keys of an earlier run. Makes nothing."""
+    return bool(_given()) or Path("signoff.toml").exists() or Path("var/keys").exists()
+
+
 def load() -> Settings:
     """Return the settings of this process; in development make what is missing under `state_dir` first.
 

@@ -4,33 +4,30 @@ Without a `public_url` this is development: loopback addresses, a brand `acme` a
 defaults only, and only here (`_development_defaults`); what an operator says always stands.
 """
 
-import socket
 import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from app.core.links import token_room
 from app.core.mail.stamp import MAX_URI_CHARS
-from app.core.model import Brand
+from app.core.model import Brand, Management
+from app.core.self_managed import url_template
 from app.core.token import MIN_TOKEN_CHARS
+from app.core.webhook import Endpoint
 from app.settings.brand import BRAND_ID, BrandSettings
-from app.settings.types import Domain, ExistingFile, Listed, Listen, Network, PublicUrl, is_public
+from app.settings.relay import RelaySettings
+from app.settings.types import MIB, Domain, ExistingFile, Listed, Listen, Network, PublicUrl, Section, is_public
 
 DEVELOPMENT_TLS_LISTEN = "127.0.0.1:8443"
-MIB = 1024 * 1024
+DEVELOPMENT_INBOX_DOMAIN = "in.acme.example"
 _STORE_SCHEMES = ("redis://", "rediss://", "redis+cluster://", "rediss+cluster://", "unix://")
-_DOWNSTREAM_SCHEMES = ("smtp://", "smtps://", "lmtp://")
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class StoreSettings(_Section):
+class StoreSettings(Section):
     """Where the shared state lives; without a URL an embedded Valkey under `state_dir`."""
 
     url: str | None = None
@@ -44,7 +41,7 @@ class StoreSettings(_Section):
         return value or None
 
 
-class WebSettings(_Section):
+class WebSettings(Section):
     """The listeners of the web service."""
 
     listen: Listen = "127.0.0.1:8080"
@@ -54,78 +51,39 @@ class WebSettings(_Section):
     tls_key_file: Path | None = None
     trusted_proxies: Annotated[tuple[Network, ...], Listed] = ()
     security_contact: str = "mailto:postmaster@localhost"
+    admin_key_file: ExistingFile | None = None
+    api_calls_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 1_200
 
 
-class RelaySettings(_Section):
-    """The relay: its listeners, its downstream and its bounds."""
-
-    listen: Listen = "127.0.0.1:2525"
-    lmtp_listen: Listen = "127.0.0.1:2424"
-    health_listen: Listen = "127.0.0.1:8082"
-    hostname: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]*$")] = Field(default_factory=socket.gethostname)
-    downstream: str = "smtp://127.0.0.1:2527"
-    downstream_user: str = ""
-    downstream_password: str = ""
-    downstream_ca_file: ExistingFile | None = None
-    downstream_connections: Annotated[int, Field(ge=1, le=10_000)] = 50
-    trusted_networks: Annotated[tuple[Network, ...], Listed] = ("127.0.0.0/8", "::1/128")
-    recipients: Literal["split", "one"] = "split"
-    max_recipients: Annotated[int, Field(ge=1, le=100_000)] = 1000
-    max_message_bytes: Annotated[int, Field(ge=1024, le=1024 * MIB)] = 25 * MIB
-    max_in_flight_bytes: Annotated[int, Field(ge=1024, le=1024 * 1024 * MIB)] = 512 * MIB
-    max_connections: Annotated[int, Field(ge=1, le=1_000_000)] = 2000
-    max_received: Annotated[int, Field(ge=1, le=1000)] = 50
-    workers: Literal[1] = 1
-    line_endings: Literal["reject", "normalise"] = "reject"
-    long_lines: Literal["accept", "reject"] = "accept"
-    foreign_from: Literal["reject", "pass"] = "reject"
-    unsigned: Literal["defer", "bare"] = "defer"
-    tls_cert_file: ExistingFile | None = None
-    tls_key_file: ExistingFile | None = None
-
-    @field_validator("downstream")
-    @classmethod
-    def _scheme_is_known(cls, value: str) -> str:
-        if not value.startswith(_DOWNSTREAM_SCHEMES):
-            raise ValueError(f"the URL must begin with one of {', '.join(_DOWNSTREAM_SCHEMES)}")
-        if value.startswith("lmtp://"):
-            raise ValueError("an LMTP downstream is not available in this version; use smtp:// or smtps://")
-        url = urllib.parse.urlsplit(value)
-        if not url.hostname or url.port == 0:
-            raise ValueError("write it as smtp://host:port, such as smtp://127.0.0.1:25")
-        return value
-
-    @model_validator(mode="after")
-    def _bounds_agree(self) -> Self:
-        if self.max_in_flight_bytes < self.max_message_bytes:
-            raise ValueError("max_in_flight_bytes is less than max_message_bytes, so a message of that size could never pass")
-        if (self.tls_cert_file is None) != (self.tls_key_file is None):
-            raise ValueError("tls_cert_file and tls_key_file belong together")
-        return self
-
-
-class InboxSettings(_Section):
+class InboxSettings(Section):
     """Where mail-to unsubscribes arrive. The relay stamps no mailto while `domain` is empty."""
 
     listen: Listen = "127.0.0.1:2526"
     health_listen: Listen = "127.0.0.1:8083"
     domain: Domain | Literal[""] = ""
+    proxy_networks: Annotated[tuple[Network, ...], Listed] = ()
+    max_message_bytes: Annotated[int, Field(ge=1024, le=1024 * MIB)] = 25 * MIB
+    complaints: Literal["ignore", "unsubscribe", "unsubscribe_all"] = "unsubscribe"
+    maildir: Path | None = None
+    tls_cert_file: ExistingFile | None = None
+    tls_key_file: ExistingFile | None = None
 
-    @field_validator("domain")
-    @classmethod
-    def _inbox_is_built(cls, value: str) -> str:
-        if value:
-            raise ValueError("the mail-to inbox is not available in this version; leave the domain empty")
-        return value
+    @model_validator(mode="after")
+    def _bounds_agree(self) -> Self:
+        if (self.tls_cert_file is None) != (self.tls_key_file is None):
+            raise ValueError("tls_cert_file and tls_key_file belong together")
+        return self
 
 
-class WorkerSettings(_Section):
-    """The worker's listener for health and metrics."""
+class WorkerSettings(Section):
+    """The worker: its listener for health and metrics, how soon another takes over, how long the history is kept."""
 
     health_listen: Listen = "127.0.0.1:8084"
+    claim_seconds: Annotated[int, Field(ge=2, le=3600)] = 20
+    history_days: Annotated[int, Field(ge=0, le=36_500)] = 1095
 
 
-class MailboxSettings(_Section):
+class MailboxSettings(Section):
     """The development downstream: what the relay forwards is filed in a Maildir."""
 
     listen: Listen = "127.0.0.1:2527"
@@ -167,7 +125,7 @@ class Settings(BaseSettings):
             return data
         state = Path(str(data.get("state_dir") or "var"))
         web = {"tls_listen": DEVELOPMENT_TLS_LISTEN, "tls_cert_file": state / "tls/cert.pem", "tls_key_file": state / "tls/key.pem"}
-        web |= _table(data, "web")
+        web |= {"admin_key_file": state / "keys/admin-api-key"} | _table(data, "web")
         return {
             "development": True,
             "public_url": f"https://{web['tls_listen']}",
@@ -178,6 +136,7 @@ class Settings(BaseSettings):
             "web": web,
             "mailbox": {"maildir": state / "mailbox"} | _table(data, "mailbox"),
             "relay": {"tls_cert_file": state / "tls/cert.pem", "tls_key_file": state / "tls/key.pem"} | _table(data, "relay"),
+            "inbox": _development_inbox(state) | _table(data, "inbox"),
             "brands": _development_brands(_table(data, "brands"), state),
         }
 
@@ -196,6 +155,7 @@ class Settings(BaseSettings):
     def _brands_differ(cls, value: dict[str, BrandSettings]) -> dict[str, BrandSettings]:
         numbers: dict[int, str] = {}
         domains: dict[str, str] = {}
+        users: dict[str, str] = {}
         for name, brand in value.items():
             if not BRAND_ID.fullmatch(name):
                 raise ValueError(f"{name!r} is no brand id: lower-case letters, digits, '-' and '_' only")
@@ -204,6 +164,43 @@ class Settings(BaseSettings):
             for domain in brand.sender_domains:
                 if (other := domains.setdefault(domain, name)) != name:
                     raise ValueError(f"{domain} is a sender domain of both {name} and {other}")
+            for user in brand.smtp_users:
+                if (other := users.setdefault(user, name)) != name:
+                    raise ValueError(f"the SMTP user {user!r} is of both {name} and {other}, so it would be unclear whose mail it may send")
+        return value
+
+    @field_validator("brands")
+    @classmethod
+    def _custom_pages_are_private(cls, value: dict[str, BrandSettings], info: ValidationInfo) -> dict[str, BrandSettings]:
+        for name, brand in value.items():
+            if brand.custom_page_url.startswith("http://") and not info.data.get("development"):
+                raise ValueError(f"{name}: custom_page_url must be https: the recipient's token is added to it")
+        return value
+
+    @field_validator("brands")
+    @classmethod
+    def _webhooks_are_public(cls, value: dict[str, BrandSettings], info: ValidationInfo) -> dict[str, BrandSettings]:
+        for name, brand in value.items():
+            for number, webhook in enumerate(brand.webhooks):
+                if problem := webhook.problem(development=bool(info.data.get("development"))):
+                    raise ValueError(f"{name}.webhooks.{number}.url: {problem}")
+        return value
+
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Return the endpoints of all brands as the rules know them, their secrets read."""
+        return tuple(
+            webhook.endpoint(brand.record(name), development=self.development)
+            for name, brand in self.brands.items()
+            for webhook in brand.webhooks
+        )
+
+    @field_validator("brands")
+    @classmethod
+    def _one_click_urls_are_public(cls, value: dict[str, BrandSettings], info: ValidationInfo) -> dict[str, BrandSettings]:
+        for name, brand in value.items():
+            own = brand.one_click is Management.SELF_MANAGED and not info.data.get("development")
+            if own and not is_public(url_template(brand.one_click_url).host):
+                raise ValueError(f"{name}: one_click_url: mailbox providers must reach it: a public host name is needed")
         return value
 
     def brand_records(self) -> tuple[Brand, ...]:
@@ -221,6 +218,15 @@ def in_development(data: Mapping[str, object]) -> bool:
 def _table(data: Mapping[str, object], key: str) -> dict[str, object]:
     table = data.get(key)
     return dict(table) if isinstance(table, dict) else {}
+
+
+def _development_inbox(state: Path) -> dict[str, object]:
+    return {
+        "domain": DEVELOPMENT_INBOX_DOMAIN,
+        "maildir": state / "inbox",
+        "tls_cert_file": state / "tls/cert.pem",
+        "tls_key_file": state / "tls/key.pem",
+    }
 
 
 def _development_brands(given: dict[str, object], state: Path) -> dict[str, object]:

@@ -2,16 +2,24 @@
 
 import ipaddress
 import json
+import re
 import urllib.parse
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
 from app.core.address import ascii_domain
 from app.core.errors import AddressInvalid
 
 MAX_PORT = 65_535
+MIB = 1024 * 1024
+
+
+class Section(BaseModel):
+    """A table of settings: nothing unknown in it, and nothing changed after it was read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def split_address(text: str) -> tuple[str, int]:
@@ -79,6 +87,25 @@ def _public_url(text: str) -> str:
     return f"{url.scheme}://{literal}{port}{url.path.rstrip('/')}"
 
 
+def _page_url(text: str) -> str:
+    url = urllib.parse.urlsplit(text.strip())
+    if not text:
+        return ""
+    if url.scheme not in ("https", "http") or not url.hostname:
+        raise ValueError("write an absolute URL, such as https://www.example.com/preferences.html")
+    if url.query or url.fragment or "?" in text or "#" in text or url.username or url.password:
+        raise ValueError("a URL without query, fragment or user is needed: the recipient's token is added to it")
+    if not (text.strip().isascii() and text.strip().isprintable()) or not set(text).isdisjoint(" <>\"\\^`{|}"):
+        raise ValueError("a URL holds no blanks and no such characters; write them percent-encoded (RFC 3986 2)")
+    return text.strip()
+
+
+def _colour(text: str) -> str:
+    if text and not re.fullmatch(r"#[0-9A-Fa-f]{6}", text):
+        raise ValueError("write it as #rrggbb, such as #1f4fd1")
+    return text.lower()
+
+
 _PATH_ALPHABET = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/")
 
 Listen = Annotated[str, AfterValidator(_listen)]
@@ -86,4 +113,6 @@ Domain = Annotated[str, AfterValidator(_domain)]
 ExistingFile = Annotated[Path, AfterValidator(_existing_file)]
 Network = Annotated[str, AfterValidator(_network)]
 PublicUrl = Annotated[str, AfterValidator(_public_url)]
+PageUrl = Annotated[str, AfterValidator(_page_url)]
+Colour = Annotated[str, AfterValidator(_colour)]
 Listed = BeforeValidator(_listed)

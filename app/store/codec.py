@@ -1,9 +1,12 @@
 """The bytes that are stored: a recipient's record, and a statement. Versioned, big-endian, strict when read.
 
-Record (one hash field, 22 bytes for a recipient with only the global state; written by scripts/apply.lua, read here):
+Record (one hash field, 22 bytes for a recipient with only the global state; written by scripts/apply.lua and erase.lua, read here):
 
     u8 version = 1 · u32 sequence · then for each group: u32 key (0: all mail) · u8 flags · u48 since_ms · u48 last_ms
     flags: bit 0 unsubscribed · bit 1 contested (a statement for the other state has been seen) · bits 2..7 source
+
+    version = 2 says more of the recipient, between sequence and groups (docs/adr/0009-sealed-addresses-in-the-state.md):
+    u16 n (bit 15: erased once) · u48 erased_ms, when erased · n bytes sealed address
 
 Statement (a row of the spool, an entry of the streams):
 
@@ -23,6 +26,7 @@ from app.core.model import (
     CampaignId,
     Change,
     GroupKey,
+    KnownRecipient,
     Preferences,
     RecipientDigest,
     Source,
@@ -31,6 +35,7 @@ from app.core.model import (
 )
 
 RECORD_VERSION = 1
+EXTENDED_VERSION = 2
 STATEMENT_VERSION = 1
 
 _HEADER = struct.Struct(">BI")
@@ -43,19 +48,21 @@ _SUBSCRIBED, _EXPECTED = 1, 2
 _SOURCES = {int(source): source for source in Source}
 _NOTHING_KNOWN = Preferences()
 _ID_BYTES = 16
+_ERASED, _ERASED_BYTES = 0x8000, 6
 
 
 def decode_preferences(record: bytes | None) -> Preferences:
     """Return what a stored record says; None, an absent record, says that nothing is known. ValueError on foreign bytes."""
     if record is None:
         return _NOTHING_KNOWN
-    if len(record) < _HEADER.size or (len(record) - _HEADER.size) % _ENTRY.size:
-        raise ValueError("a record has no whole number of entries")
+    if len(record) < _HEADER.size:
+        raise ValueError("a record ends early")
     version, sequence = _HEADER.unpack_from(record)
-    if version != RECORD_VERSION:
-        raise ValueError(f"record version {version} is not known")
+    start = _HEADER.size if version == RECORD_VERSION else _extension(record, version)[1]
+    if (len(record) - start) % _ENTRY.size:
+        raise ValueError("a record has no whole number of entries")
     groups: dict[GroupKey, Subscription] = {}
-    for key, flags, since_high, since_low, last_high, last_low in _ENTRY.iter_unpack(record[_HEADER.size :]):
+    for key, flags, since_high, since_low, last_high, last_low in _ENTRY.iter_unpack(record[start:]):
         groups[GroupKey(key)] = Subscription(
             subscribed=not flags & _UNSUBSCRIBED,
             source=_source(flags >> 2),
@@ -64,6 +71,27 @@ def decode_preferences(record: bytes | None) -> Preferences:
         )
     everything = groups.pop(EVERYTHING, _NOTHING_KNOWN.everything)
     return Preferences(everything=everything, groups=MappingProxyType(groups), sequence=sequence)
+
+
+def decode_known(digest: bytes, record: bytes) -> KnownRecipient:
+    """Return a recipient with all that their record says. ValueError on foreign bytes."""
+    preferences = decode_preferences(record)
+    sealed = b"" if record[0] == RECORD_VERSION else _extension(record, record[0])[0]
+    return KnownRecipient(digest=RecipientDigest(digest), preferences=preferences, sealed_address=sealed)
+
+
+def _extension(record: bytes, version: int) -> tuple[bytes, int]:
+    """Return the sealed address, and where the entries begin."""
+    if version != EXTENDED_VERSION:
+        raise ValueError(f"record version {version} is not known")
+    if len(record) < _HEADER.size + _U16.size:
+        raise ValueError("a record ends early")
+    (size,) = _U16.unpack_from(record, _HEADER.size)
+    begin = _HEADER.size + _U16.size + (_ERASED_BYTES if size & _ERASED else 0)
+    end = begin + (size & ~_ERASED)
+    if end > len(record):
+        raise ValueError("a record ends early")
+    return record[begin:end], end
 
 
 def _source(number: int) -> Source:

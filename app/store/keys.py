@@ -14,6 +14,9 @@ from app.core.model import BrandNumber, RecipientDigest
 
 PARTITIONS = 256
 DEFAULT_BUCKETS = 64  # of one brand in one partition: 16384 hashes a brand, 61 recipients each at a million
+WORKERS = "so:workers"  # sorted set: the workers that are alive, by the time of their last sign
+ENDPOINTS_OFF = "so:endpoints:off"  # hash: endpoints that answered 410, and when
+RETURNS = "so:returns"  # hash: by brand, when a token of self-managed mail was last returned to us
 META = "so:meta"  # hash: partitions, buckets
 
 _SLOTS = 16384
@@ -38,6 +41,16 @@ TAGS = _find_tags()
 _STATE = tuple(f"so:{{{tag}}}:s:" for tag in TAGS)
 _HISTORY = tuple(f"so:{{{tag}}}:h:" for tag in TAGS)
 _WORK = tuple(f"so:{{{tag}}}:w" for tag in TAGS)
+_DUE = tuple(f"so:{{{tag}}}:d" for tag in TAGS)
+_PENDING = tuple(f"so:{{{tag}}}:p" for tag in TAGS)
+_AGES = tuple(f"so:{{{tag}}}:a" for tag in TAGS)
+_DEAD = tuple(f"so:{{{tag}}}:x" for tag in TAGS)
+_LEDGER = tuple(f"so:{{{tag}}}:l:" for tag in TAGS)
+
+
+def groups(brand: BrandNumber) -> str:
+    """Return the key of the hash of a brand's subscription groups: one field a group, by its key; not partitioned."""
+    return f"so:groups:{brand}"
 
 
 def partition(digest: RecipientDigest) -> int:
@@ -50,6 +63,16 @@ def state(brand: BrandNumber, digest: RecipientDigest, buckets: int) -> str:
     return f"{_STATE[digest[0]]}{brand}:{int.from_bytes(digest[1:3]) % buckets}"
 
 
+def place(digest: RecipientDigest, buckets: int) -> int:
+    """Return where a recipient's hash comes in the order in which a brand's are read: 0 .. PARTITIONS * buckets - 1."""
+    return digest[0] * buckets + int.from_bytes(digest[1:3]) % buckets
+
+
+def states(brand: BrandNumber, number: int, chosen: range) -> tuple[str, ...]:
+    """Return the keys of these buckets of a brand in one partition."""
+    return tuple(f"{_STATE[number]}{brand}:{bucket}" for bucket in chosen)
+
+
 def history(brand: BrandNumber, number: int) -> str:
     """Return the key of the stream of every change of one brand in one partition."""
     return f"{_HISTORY[number]}{brand}"
@@ -58,3 +81,43 @@ def history(brand: BrandNumber, number: int) -> str:
 def work(number: int) -> str:
     """Return the key of the stream of what the worker still has to do in one partition."""
     return _WORK[number]
+
+
+def api_keys() -> str:
+    """Return the key of the hash of all API keys: one field a key, by its id; not partitioned."""
+    return "so:apikeys"
+
+
+def audit(brand: BrandNumber) -> str:
+    """Return the key of the stream of what was done to a brand over the API; not partitioned."""
+    return f"so:audit:{brand}"
+
+
+def calls(caller: str, window: int) -> str:
+    """Return the key of the count of a caller's requests in one window of time; all windows of a caller share a slot."""
+    return f"so:calls:{{{caller}}}:{window}"
+
+
+def due(number: int) -> str:
+    """Return the key of the sorted set of one partition's deliveries by the time of their next attempt."""
+    return _DUE[number]
+
+
+def pending(number: int) -> str:
+    """Return the key of the hash of one partition's deliveries: delivery id -> record."""
+    return _PENDING[number]
+
+
+def ages(number: int) -> str:
+    """Return the key of the sorted set of one partition's deliveries by the time since which somebody waits for them."""
+    return _AGES[number]
+
+
+def dead(number: int) -> str:
+    """Return the key of the stream of one partition's dead letters."""
+    return _DEAD[number]
+
+
+def ledger(message: bytes) -> str:
+    """Return the key of the hash of what became of one message's copies; the first byte of its keyed name chooses the partition."""
+    return f"{_LEDGER[message[0]]}{message.hex()}"

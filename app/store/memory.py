@@ -10,7 +10,18 @@ from typing import NoReturn
 
 from app.core.errors import Conflict
 from app.core.groups import EVERYTHING
-from app.core.model import BrandNumber, Change, GroupKey, HistoryEntry, Preferences, RecipientDigest, Source, Statement, Subscription
+from app.core.model import (
+    BrandNumber,
+    Change,
+    GroupKey,
+    HistoryEntry,
+    KnownRecipient,
+    Preferences,
+    RecipientDigest,
+    Source,
+    Statement,
+    Subscription,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,14 +59,43 @@ def _first(statement: Statement, *, contested: bool = False) -> _Register:
 class _Record:
     registers: dict[GroupKey, _Register]
     sequence: int = 0
+    sealed_address: bytes = b""
+    erased_ms: int = -1
 
 
 class MemoryStore:
     """A store that lives and dies with the process."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, addresses_of: frozenset[BrandNumber] = frozenset()) -> None:
+        self._addresses_of = addresses_of
         self._records: dict[tuple[BrandNumber, RecipientDigest], _Record] = {}
         self._history: list[HistoryEntry] = []
+        self.work: dict[str, HistoryEntry] = {}  # what the worker has still to do
+        self._noted = 0  # entries ever noted: an id is never used again, as in a stream
+
+    @property
+    def changes(self) -> Sequence[HistoryEntry]:
+        """Return every change of every brand, oldest first."""
+        return tuple(self._history)
+
+    def known(self, brand: BrandNumber) -> list[KnownRecipient]:
+        """Return everybody of whom there is a record."""
+        return [
+            KnownRecipient(digest=digest, preferences=self._read(brand, digest), sealed_address=record.sealed_address)
+            for (owner, digest), record in self._records.items()
+            if owner == brand
+        ]
+
+    def erase(self, brand: BrandNumber, digest: RecipientDigest, erased_ms: int) -> bool:
+        """Remove address and history; see `app.usecases.ports.Roster`."""
+        known = (brand, digest) in self._records
+        record = self._records.setdefault((brand, digest), _Record({}))
+        record.sealed_address = b""
+        record.erased_ms = max(record.erased_ms, erased_ms)
+        kept = [entry for entry in self._history if (entry.statement.brand, entry.statement.digest) != (brand, digest)]
+        removed = len(self._history) - len(kept)
+        self._history = kept
+        return known or bool(removed)
 
     async def apply(self, statement: Statement) -> Change:
         """Apply one statement; see `app.usecases.ports.Store`."""
@@ -86,6 +126,8 @@ class MemoryStore:
             if after.subscribed != (before is None or before.subscribed):
                 changed.append(group)
             record.registers[group] = after
+        if statement.brand in self._addresses_of and statement.at_ms > record.erased_ms:
+            record.sealed_address = max(record.sealed_address, statement.sealed_address)
         self._records[statement.brand, statement.digest] = record
         if changed:
             record.sequence += 1
@@ -93,8 +135,10 @@ class MemoryStore:
         return Change(changed=tuple(changed), sequence=record.sequence)
 
     def _note(self, statement: Statement, changed: tuple[GroupKey, ...], sequence: int) -> None:
-        entry_id = f"{len(self._history) + 1}-0"
-        self._history.append(HistoryEntry(entry_id=entry_id, statement=statement, changed=changed, sequence=sequence))
+        self._noted += 1
+        entry = HistoryEntry(entry_id=f"{self._noted}-0", statement=statement, changed=changed, sequence=sequence)
+        self._history.append(entry)
+        self.work[entry.entry_id] = entry
 
     async def preferences(self, brand: BrandNumber, digests: Sequence[RecipientDigest]) -> Sequence[Preferences]:
         """Return the preferences of each digest, in order."""

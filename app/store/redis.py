@@ -6,21 +6,18 @@ when it had arrived after all.
 """
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable, Sequence
 from enum import StrEnum
-from importlib import resources
-
-from redis.exceptions import NoScriptError
 
 from app.core.errors import Conflict, StoreUnavailable
 from app.core.model import BrandNumber, Change, HistoryEntry, Preferences, RecipientDigest, Statement
 from app.store import codec, keys, server
 from app.store.batching import Batcher, Command, Reply
+from app.store.replies import as_list, history_entry, raise_for
+from app.store.script import Script, run
 from app.store.wire import Wire, connect
 
-_SCRIPT = (resources.files("app.store") / "scripts" / "apply.lua").read_bytes()
-_SCRIPT_SHA = hashlib.sha1(_SCRIPT, usedforsecurity=False).hexdigest()
+_APPLY = Script("apply")
 _HISTORY_PAGE = 500
 _HISTORY_PAGES = 20
 
@@ -41,6 +38,7 @@ class RedisStore:
         *,
         durability: Durability = Durability.FSYNC,
         buckets: int = keys.DEFAULT_BUCKETS,
+        addresses_of: frozenset[BrandNumber] = frozenset(),
         timeout: float = 0.3,
         max_batch: int = 500,
         max_in_flight: int = 8,
@@ -49,6 +47,7 @@ class RedisStore:
         self._wire = connect(url, connections=2 * max_in_flight + 2, timeout=timeout)
         self._replicated = durability is Durability.REPLICATED
         self._buckets = buckets
+        self._addresses_of = addresses_of  # brands whose records keep the sealed address
         self._writes = Batcher[Change](self._write, max_batch=max_batch, max_in_flight=max_in_flight, max_pending=max_pending)
         self._reads = Batcher[Sequence[Preferences]](
             self._wire.run, max_batch=max_batch, max_in_flight=max_in_flight, max_pending=max_pending
@@ -72,13 +71,12 @@ class RedisStore:
         """Apply one statement by the script; the future is under way at once, together with all others of this turn."""
         number = keys.partition(statement.digest)
         expected = statement.expected_sequence
-        command: Command = (
-            "EVALSHA",
-            _SCRIPT_SHA,
-            3,
-            keys.state(statement.brand, statement.digest, self._buckets),
-            keys.work(number),
-            keys.history(statement.brand, number),
+        command = _APPLY.command(
+            (
+                keys.state(statement.brand, statement.digest, self._buckets),
+                keys.work(number),
+                keys.history(statement.brand, number),
+            ),
             statement.digest,
             statement.at_ms,
             0 if statement.subscribed else 1,
@@ -86,17 +84,12 @@ class RedisStore:
             codec.encode_groups(statement.groups),
             b"" if expected is None else expected,
             codec.encode_statement(statement),
+            statement.sealed_address if statement.brand in self._addresses_of else b"",
         )
         return self._writes.submit((command,), _change)
 
     async def _write(self, commands: list[Command]) -> Sequence[Reply]:
-        replies = list(await self._wire.run(commands, replicated=self._replicated))
-        unknown = [position for position, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
-        if unknown:  # a new or restarted server: EVAL does the work and leaves the script there for the next
-            again = await self._wire.run([("EVAL", _SCRIPT, *commands[at][2:]) for at in unknown], replicated=self._replicated)
-            for position, reply in zip(unknown, again, strict=True):
-                replies[position] = reply
-        return replies
+        return await run(self._wire, commands, replicated=self._replicated)
 
     async def preferences(self, brand: BrandNumber, digests: Sequence[RecipientDigest]) -> Sequence[Preferences]:
         """Return the preferences of each digest, in order, in one round trip shared with all other readers of this turn."""
@@ -120,14 +113,14 @@ class RedisStore:
     async def _history_page(self, key: str, upper: str) -> list[HistoryEntry]:
         (reply,) = await self._wire.run([("XREVRANGE", key, upper, "-", "COUNT", _HISTORY_PAGE)])
         try:
-            return [_history_entry(entry) for entry in _list(reply)]
+            return [history_entry(entry) for entry in as_list(reply)]
         except (ValueError, KeyError) as exc:
             raise StoreUnavailable(f"unreadable history: {exc}") from exc
 
     async def ping(self) -> None:
         """Return when every primary answers."""
         for reply in await self._wire.run_on_primaries(("PING",)):
-            _raise_for(reply)
+            raise_for(reply)
 
     async def generation(self) -> str:
         """Return the run ids of the primaries: a restart or a failover changes them."""
@@ -139,17 +132,10 @@ class RedisStore:
         await self._wire.close()
 
 
-def _raise_for(reply: Reply) -> None:
-    if isinstance(reply, StoreUnavailable):
-        raise reply
-    if isinstance(reply, Exception):
-        raise StoreUnavailable(f"{type(reply).__name__}: {reply}") from reply
-
-
 def _change(replies: Sequence[Reply]) -> Change:
     (reply,) = replies
     if not isinstance(reply, bytes):
-        _raise_for(reply)
+        raise_for(reply)
         raise StoreUnavailable("the script answered with another type")
     change = codec.decode_change(reply)
     if change is None:
@@ -163,34 +149,9 @@ def _preferences(replies: Sequence[Reply]) -> Sequence[Preferences]:
 
 def _one_preferences(reply: Reply) -> Preferences:
     if reply is not None and not isinstance(reply, bytes):
-        _raise_for(reply)
+        raise_for(reply)
         raise StoreUnavailable("a record of another type")
     try:
         return codec.decode_preferences(reply)
     except ValueError as exc:
         raise StoreUnavailable(f"unreadable record: {exc}") from exc
-
-
-def _list(reply: Reply) -> list[Reply]:
-    if not isinstance(reply, list):
-        _raise_for(reply)
-        raise StoreUnavailable("a reply of another type")
-    return reply
-
-
-def _bytes(reply: Reply) -> bytes:
-    if not isinstance(reply, bytes):
-        raise ValueError("a field of another type")  # noqa: TRY004 - damaged data, not a wrong call
-    return reply
-
-
-def _history_entry(entry: Reply) -> HistoryEntry:
-    entry_id, flat = _list(entry)
-    values = [_bytes(part) for part in _list(flat)]
-    fields = dict(zip(values[::2], values[1::2], strict=True))
-    return HistoryEntry(
-        entry_id=_bytes(entry_id).decode(),
-        statement=codec.decode_statement(fields[b"s"]),
-        changed=codec.decode_groups(fields[b"c"]),
-        sequence=int(fields[b"n"]),
-    )

@@ -138,7 +138,9 @@ class ClusterWire:
             retry=Retry(NoBackoff(), 0),
             require_full_coverage=False,  # the slots that are served go on working while others fail over
         )
-        for command in ("INFO", "XREVRANGE"):  # replies as they are, like a single server's
+        self._room = asyncio.Semaphore(connections)  # a node's pool raises when it is empty; here one waits, as for a single server
+        # replies as they are, like a single server's
+        for command in ("INFO", "HGETALL", "HSCAN", "XRANGE", "XREVRANGE", "ZMSCORE", "ZRANGE"):
             self._cluster.set_response_callback(command, _as_it_is)
 
     async def run(self, commands: Sequence[Command], *, replicated: bool = False) -> Sequence[Reply]:
@@ -147,6 +149,10 @@ class ClusterWire:
         A redirected command would be repeated on another connection, where WAIT says nothing about it, so a replicated write that meets a
         moved slot is an error: the new owner is noted, and the spool applies the statement again.
         """
+        async with self._room:
+            return await self._run(commands, replicated=replicated)
+
+    async def _run(self, commands: Sequence[Command], *, replicated: bool) -> Sequence[Reply]:
         try:
             await self._cluster.initialize()
             pipeline = self._cluster.pipeline()
@@ -176,6 +182,10 @@ class ClusterWire:
 
     async def run_on_primaries(self, command: Command) -> Sequence[Reply]:
         """Return every primary's reply, ordered by the name of the node."""
+        async with self._room:
+            return await self._run_on_primaries(command)
+
+    async def _run_on_primaries(self, command: Command) -> Sequence[Reply]:
         try:
             await self._cluster.initialize()
             nodes = sorted(self._cluster.get_primaries(), key=lambda node: str(node.name))

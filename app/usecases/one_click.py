@@ -4,21 +4,13 @@ Looking and leaving are two steps, because a page looks without leaving (catalog
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol
 
-from app.core.model import Acknowledgement, BrandNumber, Claims, Purpose, Source, Statement
+from app.core.model import Acknowledgement, Claims, Purpose, Source, Statement
 from app.core.token import TokenCodec
 from app.usecases.ports import Clock
+from app.usecases.statements import Seal, Statements
 
 Unsubscriber = Callable[[Statement], Awaitable[Acknowledgement]]  # `app.usecases.unsubscribe.Unsubscribe`
-
-
-class Seal(Protocol):
-    """What hides the address in the stored statement: `TokenCodec.seal_address`, or a rule that keeps none."""
-
-    def __call__(self, address: str, *, brand: BrandNumber, at_ms: int) -> bytes:
-        """Return the sealed address."""
-        ...
 
 
 class OneClick:
@@ -35,9 +27,7 @@ class OneClick:
     ) -> None:
         self._codec = codec
         self._unsubscribe = unsubscribe
-        self._clock = clock
-        self._new_id = new_id
-        self._seal = seal
+        self._statements = Statements(clock=clock, new_id=new_id, seal=seal)
 
     def look(self, text: str, *, purpose: Purpose) -> Claims:
         """Return the claims of a token that may be used for `purpose`; changes nothing. Raises TokenError."""
@@ -51,19 +41,4 @@ class OneClick:
         """
         if claims.test:
             return Acknowledgement(copies=0)
-        return await self._unsubscribe(self._statement(claims, source))
-
-    def _statement(self, claims: Claims, source: Source) -> Statement:
-        at_ms = self._clock()
-        return Statement(
-            id=self._new_id(),
-            brand=claims.brand,
-            digest=claims.digest,
-            groups=claims.groups,
-            subscribed=False,
-            source=source,
-            at_ms=at_ms,
-            campaign=claims.campaign,
-            key_id=claims.key_id,
-            sealed_address=self._seal(claims.address, brand=claims.brand, at_ms=at_ms) if claims.address else b"",
-        )
+        return await self._unsubscribe(self._statements.of(claims, claims.groups, source))

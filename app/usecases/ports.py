@@ -1,9 +1,11 @@
 """What the use cases need from outside, as Protocols. Adapters live in `app.store`; `app.wiring` plugs them in."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Protocol
 
-from app.core.model import BrandNumber, Change, HistoryEntry, Preferences, RecipientDigest, Statement, SubscriptionGroup
+from app.core.api_key import ApiKey
+from app.core.audit import AuditEntry
+from app.core.model import BrandNumber, Change, HistoryEntry, KnownRecipient, Preferences, RecipientDigest, Statement, SubscriptionGroup
 
 
 class Store(Protocol):
@@ -77,8 +79,88 @@ class GroupBook(Protocol):
         """Add a group atomically. Raises Conflict when its id or name is taken, or when `most_active` groups are active already."""
         ...
 
-    async def replace(self, brand: BrandNumber, group: SubscriptionGroup, *, most_active: int) -> None:
-        """Replace the group of that id (edit, archive, restore) atomically. Raises NotFound, or Conflict as `add` does."""
+    async def replace(self, brand: BrandNumber, before: SubscriptionGroup, after: SubscriptionGroup, *, most_active: int) -> bool:
+        """Replace a group (edit, archive, restore) atomically; False when it is no longer `before`, and then nothing was written.
+
+        Raises Conflict as `add` does.
+        """
+        ...
+
+
+class Roster(Protocol):
+    """Everybody whom the store knows of a brand. Every method raises StoreUnavailable when the store cannot answer."""
+
+    async def recipients(self, brand: BrandNumber, *, after: RecipientDigest | None, limit: int) -> Sequence[KnownRecipient]:
+        """Return the next recipients in the store's own fixed order, those behind `after`; fewer than `limit` only at the end.
+
+        Who is known while a whole reading lasts is read exactly once; who becomes known meanwhile, once or not at all.
+        """
+        ...
+
+    async def erase(self, brand: BrandNumber, digest: RecipientDigest, *, erased_ms: int) -> bool:
+        """Remove the recipient's sealed address and history; the state under the keyed hash stays. False when nothing was known.
+
+        An address stated up to `erased_ms` does not come back when its statement is applied again. Idempotent.
+        """
+        ...
+
+
+Position = tuple[int, int]  # milliseconds and number of the last entry that was read of one partition's history
+
+
+class Journal(Protocol):
+    """The changes of all recipients of a brand, in the order in which the store took them."""
+
+    async def entries(self, brand: BrandNumber, *, after: Sequence[Position], limit: int) -> Sequence[HistoryEntry]:
+        """Return the next changes behind these positions, one for each partition; empty when there are none. Raises StoreUnavailable."""
+        ...
+
+
+class ApiKeyBook(Protocol):
+    """The API keys. Every method raises StoreUnavailable when the store cannot answer."""
+
+    async def key(self, key_id: str) -> ApiKey | None:
+        """Return the key of this id."""
+        ...
+
+    async def keys(self) -> Sequence[ApiKey]:
+        """Return all keys, revoked ones too, oldest first."""
+        ...
+
+    async def put(self, key: ApiKey) -> None:
+        """Write a key, or write it anew."""
+        ...
+
+
+class CallCounter(Protocol):
+    """Counts requests for all nodes together (catalogue Q10)."""
+
+    async def count(self, caller: str, *, window: int, window_ms: int) -> tuple[int, int]:
+        """Count one call in a window and return the counts of it and of the window before. Raises StoreUnavailable."""
+        ...
+
+
+class AuditTrail(Protocol):
+    """Who did what to a brand; nothing is ever removed from it. Every method raises StoreUnavailable when the store cannot answer."""
+
+    async def note(self, brand: BrandNumber, entry: AuditEntry) -> None:
+        """Keep one entry."""
+        ...
+
+    async def entries(self, brand: BrandNumber, *, after: str, limit: int) -> Sequence[AuditEntry]:
+        """Return the next entries behind the one of this id (empty: from the first), oldest first."""
+        ...
+
+
+class CopyLedger(Protocol):
+    """What became of the copies of messages that are not finished yet, by keyed names. Every method raises StoreUnavailable."""
+
+    def entries(self, message: bytes) -> Awaitable[Mapping[bytes, bytes]]:
+        """Return every entry of a message, empty for one that is not known; under way before anyone awaits it."""
+        ...
+
+    async def note(self, message: bytes, entries: Mapping[bytes, bytes], *, keep_seconds: int) -> None:
+        """Write entries of a message beside those that are there; all of them are forgotten after so many seconds. Idempotent."""
         ...
 
 

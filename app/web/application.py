@@ -5,7 +5,10 @@ A path is read with doubled and trailing slashes removed, so no spelling of a ro
 
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
+from prometheus_client import REGISTRY
+from prometheus_client.registry import Collector
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.routing import Route, Router
@@ -13,28 +16,37 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.core.brands import Brands
 from app.core.errors import SignoffError
+from app.core.page_links import PREFERENCES_PATH, UNSUBSCRIBE_PATH
 from app.observe.log import LogEvent, logger
 from app.usecases.one_click import OneClick
 from app.usecases.ports import Clock
 from app.web.answers import Answer, text
+from app.web.desk import Desk, PreferenceParts
 from app.web.endpoints.callback import CallbackEndpoint
+from app.web.endpoints.group_unsubscribe import GroupUnsubscribeEndpoint
 from app.web.endpoints.health import Check, Live, Metrics, Ready
 from app.web.endpoints.one_click import OneClickEndpoint, accept_language
-from app.web.endpoints.site import Robots, SecurityTxt, Static
+from app.web.endpoints.preferences import PreferencesEndpoint
+from app.web.endpoints.preview import preview_routes
+from app.web.endpoints.site import BrandLogo, Robots, SecurityTxt, Static
 from app.web.errors import problem, problem_of_status
 from app.web.gate import Gate
 from app.web.languages import Languages
 from app.web.pages import Pages, Trouble
+from app.web.pages.frame import Frame
+from app.web.pages.preference_pages import PreferencePages
 from app.web.throttle import Clients, Network, Throttle
 
 BAD_TOKENS_PER_MINUTE = 600  # a token cannot be guessed; this only bounds what guessing costs us
 
+_FORMS = frozenset((PREFERENCES_PATH, UNSUBSCRIBE_PATH))  # where browsers post to; elsewhere a POST comes from a machine
 _PLAIN = {404: "Not found.", 405: "Method not allowed.", 408: "Too slow.", 500: "Something went wrong on our side."}
 
 
 def public(  # noqa: PLR0913 - the composition root names each part
     *,
     one_click: OneClick,
+    preferences: PreferenceParts,
     brands: Brands,
     clock: Clock,
     security_contact: str,
@@ -43,13 +55,18 @@ def public(  # noqa: PLR0913 - the composition root names each part
 ) -> ASGIApp:
     """Return the application of the public listeners. `security_contact` is a mailto: or https: URL (RFC 9116 2.5.3)."""
     throttle = Throttle(limit=bad_tokens_per_minute, window_ms=60_000, clock=clock)
-    gate = Gate(one_click=one_click, throttle=throttle, clients=Clients(trusted_proxies))
-    pages = Pages(brands=brands, languages=Languages())
+    gate = Gate(one_click=one_click, save=preferences.save, throttle=throttle, clients=Clients(trusted_proxies))
+    frame = Frame(brands=brands, languages=Languages(), base=urlsplit(preferences.public_url).path)
+    pages, choosing = Pages(frame), PreferencePages(frame)
     click = OneClickEndpoint(gate=gate, pages=pages)
+    desk = Desk(gate=gate, parts=preferences, frame=frame, pages=pages, clock=clock)
     routes = [
         Route("/u", click, methods=["GET", "POST"]),
         Route("/u/{token:path}", click, methods=["GET", "POST"]),
         Route("/v1/emailunsubscribe", CallbackEndpoint(gate=gate), methods=["GET", "POST"]),
+        Route(PREFERENCES_PATH, PreferencesEndpoint(desk=desk, gate=gate, pages=choosing), methods=["GET", "POST"]),
+        Route(UNSUBSCRIBE_PATH, GroupUnsubscribeEndpoint(desk=desk, gate=gate, pages=choosing), methods=["GET", "POST"]),
+        Route("/brand/{brand}/logo", BrandLogo(brands), methods=["GET"]),
         Route("/robots.txt", Robots(), methods=["GET"]),
         Route("/.well-known/security.txt", SecurityTxt(contact=security_contact, clock=clock), methods=["GET"]),
         Route("/static/{name}", Static(), methods=["GET"]),
@@ -57,12 +74,20 @@ def public(  # noqa: PLR0913 - the composition root names each part
     return _Rim(routes, pages)
 
 
-def admin(*, checks: Mapping[str, Check]) -> ASGIApp:
-    """Return the application of the admin listener. `checks` are the places that can make a click durable, by name."""
+def admin(
+    *, checks: Mapping[str, Check], metrics: Collector = REGISTRY, brands: Brands | None = None, api: Sequence[Route] = ()
+) -> ASGIApp:
+    """Return the application of the admin listener. `checks` are the places that can make a click durable, by name.
+
+    `metrics` are those of this process, unless a supervisor tells those of its workers. With `brands` there is a preview of their pages.
+    `api` are the routes of the admin API, where there is one (`app.web.admin`).
+    """
     routes = [
         Route("/livez", Live(), methods=["GET"]),
         Route("/readyz", Ready(checks), methods=["GET"]),
-        Route("/metrics", Metrics(), methods=["GET"]),
+        Route("/metrics", Metrics(metrics), methods=["GET"]),
+        *(preview_routes(brands) if brands else ()),
+        *api,
     ]
     return _Rim(routes, None)
 
@@ -107,7 +132,8 @@ class _Rim:
         """Return a problem document for an API, a page for a browser, else one plain line."""
         if self._pages is None or scope["path"].startswith("/v1/"):
             return problem_of_status(status, **fields)
-        if scope["method"] in {"GET", "HEAD"} and "text/html" in Headers(scope=scope).get("accept", ""):
+        for_browser = scope["method"] in {"GET", "HEAD"} or scope["path"] in _FORMS
+        if for_browser and "text/html" in Headers(scope=scope).get("accept", ""):
             return self._pages.trouble(status, trouble, accept_language(scope), fields=fields)
         return text(status, _PLAIN.get(status, "This cannot be done."), **fields)
 

@@ -39,6 +39,8 @@ HTTP_STATUS: Mapping[type[SignoffError], Row] = MappingProxyType(
         errors.MalformedMessage: Row(422, "The message is malformed."),
         errors.MessageTooLarge: Row(413, "The message is too large."),
         errors.RuleViolation: Row(422, "A rule of the brand or the service forbids this."),
+        errors.MarkingInvalid: Row(422, "A field that marks the mail cannot be understood."),
+        errors.PlaceholderUnusable: Row(422, "A placeholder in the message cannot be replaced."),
         errors.MailLoop: Row(400, "The request is not valid."),
         errors.NotFound: Row(404, "There is no such thing."),
         errors.Conflict: Row(409, "This has changed since it was read."),
@@ -54,27 +56,32 @@ HTTP_STATUS: Mapping[type[SignoffError], Row] = MappingProxyType(
 )
 
 _TITLES = {
+    400: "The request is not valid.",
+    401: "A valid API key is needed.",
+    403: "The API key does not give the right to do this.",
     404: "There is no such thing.",
     405: "This method is not allowed here.",
     408: "The request came too slowly.",
     413: "The request is too large.",
+    415: "This media type is not taken here.",
+    422: "The request is not valid.",
     429: "Too many requests.",
     500: "Something went wrong on our side.",
 }
 
 
-def problem(error: SignoffError) -> Answer:
-    """Return the problem document of an error; a temporary one says when to come again."""
+def problem(error: SignoffError, further: Mapping[str, object] = MappingProxyType({})) -> Answer:
+    """Return the problem document of an error; a temporary one says when to come again. `further`: more members of the document."""
     row = HTTP_STATUS[type(error)]
     again = {"Retry_After": str(RETRY_AFTER_SECONDS)} if error.temporary else {}
-    return _document(row.status, row.title, error.code, **again)
+    return _document(row.status, row.title, error.code, further, **again)
 
 
-def problem_of_status(status: int, **fields: str) -> Answer:
+def problem_of_status(status: int, further: Mapping[str, object] = MappingProxyType({}), /, **fields: str) -> Answer:
     """Return the problem document of an HTTP status that no error of the tree stands for."""
-    return _document(status, _TITLES.get(status, _BROKEN), "http_error", **fields)
+    return _document(status, _TITLES.get(status, _BROKEN), "http_error", further, **fields)
 
 
-def _document(status: int, title: str, code: str, **fields: str) -> Answer:
-    content = {"type": "about:blank", "title": title, "status": status, "code": code}
+def _document(status: int, title: str, code: str, further: Mapping[str, object], **fields: str) -> Answer:
+    content = {"type": "about:blank", "title": title, "status": status, "code": code, **further}
     return document(status, content, media_type="application/problem+json", **fields)

@@ -5,28 +5,21 @@ A token that does not open is expected here, so it is a value, not an exception.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 from urllib.parse import unquote, unquote_plus
 
+from app.core.choices import Wish
 from app.core.errors import InvalidInput, Unavailable
 from app.core.model import Acknowledgement, Claims, Purpose, Source
 from app.observe.log import LogEvent, logger
-from app.observe.metrics import TOKEN_ERRORS, UNSUBSCRIBES
+from app.observe.metrics import TOKEN_ERRORS, UNSUBSCRIBES, Result
 from app.usecases.one_click import OneClick
+from app.usecases.save_preferences import Saved, SavePreferences
 from app.web.throttle import Clients, Throttle
 
 PARAMETER = "qmoe"
 
 _PATH_PREFIX = "/u/"
-
-
-class Result(StrEnum):
-    """What became of an unsubscribe request: a label of the metric."""
-
-    SAVED = "saved"
-    TEST = "test"
-    UNAVAILABLE = "unavailable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,17 +33,24 @@ class Refused:
 class Gate:
     """Opens the tokens of requests and saves what they state."""
 
-    def __init__(self, *, one_click: OneClick, throttle: Throttle, clients: Clients) -> None:
+    def __init__(self, *, one_click: OneClick, save: SavePreferences, throttle: Throttle, clients: Clients) -> None:
         self._one_click = one_click
+        self._save = save
         self._throttle = throttle
         self._clients = clients
         self._log = logger("web").bind()
         self._counts = {(source, result): UNSUBSCRIBES.labels(source.label, result.value) for source in Source for result in Result}
 
-    def open(self, scope: Mapping[str, Any], *, purpose: Purpose) -> Claims | Refused:  # Any: an ASGI scope is an open dictionary
+    def open(
+        self,
+        scope: Mapping[str, Any],  # Any: an ASGI scope is an open dictionary
+        *,
+        purpose: Purpose,
+        parameter: str = PARAMETER,
+    ) -> Claims | Refused:
         """Return the claims of the request's token, or why there are none; changes nothing but counters."""
         try:
-            return self._one_click.look(token_text(scope), purpose=purpose)
+            return self._one_click.look(token_text(scope, parameter), purpose=purpose)
         except InvalidInput as exc:
             return self._refused(scope, exc)
 
@@ -65,6 +65,17 @@ class Gate:
         self._log.debug(LogEvent.CLICK_ACKNOWLEDGED, source=source.label, copies=acknowledgement.copies, recipient=claims.digest.hex())
         return acknowledgement
 
+    async def save(self, claims: Claims, wish: Wish, *, source: Source, sequence: int) -> Saved:
+        """Save what the holder chose on a page that had seen this sequence. Raises Unavailable; see `SavePreferences`."""
+        try:
+            saved = await self._save(claims, wish, source=source, expected_sequence=sequence)
+        except Unavailable:
+            self._counts[source, Result.UNAVAILABLE].inc()
+            raise
+        if wish.leave:
+            self._counts[source, Result.TEST if claims.test else Result.SAVED].inc()
+        return saved
+
     def _refused(self, scope: Mapping[str, Any], error: InvalidInput) -> Refused:  # Any: as above
         TOKEN_ERRORS.labels(error.code).inc()
         throttled = not self._throttle.allows(self._clients.network(scope))
@@ -73,20 +84,20 @@ class Gate:
         return Refused(error=error, throttled=throttled)
 
 
-def token_text(scope: Mapping[str, Any]) -> str:  # Any: as above
+def token_text(scope: Mapping[str, Any], parameter: str = PARAMETER) -> str:  # Any: as above
     """Return the token's text from `?qmoe=` or, when there is none, from the path `/u/TOKEN`; empty when there is neither.
 
     Forgives an escaped ampersand or equals sign around the parameter, which mail software is known to make (catalogue T11).
     """
     query: str = scope["query_string"].decode("latin-1")
-    token = _parameter(query) or _parameter(unquote(query))
+    token = _value(query, parameter) or _value(unquote(query), parameter)
     path: str = scope["path"]
     return token or (path[len(_PATH_PREFIX) :] if path.startswith(_PATH_PREFIX) else "")
 
 
-def _parameter(query: str) -> str:
+def _value(query: str, parameter: str) -> str:
     for pair in query.split("&"):
         name, equals, value = pair.partition("=")
-        if equals and value and name.removeprefix("amp;").lower() == PARAMETER:
+        if equals and value and name.removeprefix("amp;").lower() == parameter:
             return unquote_plus(value)
     return ""

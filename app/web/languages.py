@@ -4,7 +4,8 @@ A message is looked up by its key (`confirm.heading`), so English is a catalogue
 catalogue has every key; start-up refuses one that has not. The .po files are read as they are: no compiled files to forget.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from gettext import c2py
 from importlib import resources
 
 from babel import Locale
@@ -17,29 +18,45 @@ LANGUAGES = ("en", "fr", "es", "hi")  # the first is for everyone else
 _MAX_HEADER_CHARS = 1_000
 
 
-class Language:
-    """One catalogue. `tag` and `direction` are the page's `lang` and `dir`."""
+Messages = Mapping[str, tuple[str, ...]]  # by key: one text, or one for each plural form
 
-    def __init__(self, tag: str, messages: Mapping[str, str]) -> None:
+
+class Language:
+    """One catalogue. `tag` and `direction` are the page's `lang` and `dir`; `plural` is its rule: which form a number takes."""
+
+    def __init__(self, tag: str, messages: Messages, plural: Callable[[int], int]) -> None:
         self.tag = tag
         self.direction = "rtl" if Locale.parse(tag).character_order == "right-to-left" else "ltr"
         self._messages = messages
+        self._plural = plural
 
     @property
     def keys(self) -> frozenset[str]:
         """Return the keys that have a text."""
         return frozenset(self._messages)
 
+    def forms(self, key: str) -> int:
+        """Return how many plural forms a message has; 1 for one that does not speak of a number."""
+        return len(self._messages[key])
+
     def text(self, key: str, **values: str) -> Markup:
         """Return a message as HTML; each value is escaped unless it is Markup itself. Raises KeyError for a key that no catalogue has."""
-        return Markup(escape(self._messages[key])).format(**values)  # noqa: S704 - the message is escaped here, the values by format
+        return self._filled(self._messages[key][0], values)
+
+    def counted(self, key: str, number: int, **values: str) -> Markup:
+        """Return the form of a message that goes with this number; otherwise as `text`."""
+        return self._filled(self._messages[key][self._plural(number)], values)
+
+    @staticmethod
+    def _filled(message: str, values: Mapping[str, str]) -> Markup:
+        return Markup(escape(message)).format(**values)  # noqa: S704 - the message is escaped here, the values by format
 
 
 class Languages:
     """All catalogues."""
 
     def __init__(self) -> None:
-        self._languages = {tag: Language(tag, _messages(tag)) for tag in LANGUAGES}
+        self._languages = {tag: Language(tag, *_catalogue(tag)) for tag in LANGUAGES}
         every = frozenset().union(*(language.keys for language in self))
         missing = [f"locales/{language.tag}.po: no text for {key}" for language in self for key in sorted(every - language.keys)]
         if missing:
@@ -80,7 +97,20 @@ def _weight(parameters: str) -> float:
     return weight if 0.0 <= weight <= 1.0 else 0.0
 
 
-def _messages(tag: str) -> Mapping[str, str]:
+def _catalogue(tag: str) -> tuple[Messages, Callable[[int], int]]:
+    """Return a catalogue's messages and its rule of plurals, as the standard library reads the Plural-Forms field."""
     with resources.files("app.web.locales").joinpath(f"{tag}.po").open("rb") as file:
         catalogue = read_po(file, locale=tag)
-    return {str(message.id): str(message.string) for message in catalogue if message.id and message.string and not message.fuzzy}
+    messages = {str(_first(message.id)): _texts(message.string) for message in catalogue if message.id and not message.fuzzy}
+    return {key: texts for key, texts in messages.items() if all(texts)}, c2py(catalogue.plural_expr)
+
+
+def _first(key: str | Sequence[str]) -> str:
+    """Return the key of a message; one that speaks of a number names it twice, as singular and as plural."""
+    return key if isinstance(key, str) else key[0]
+
+
+def _texts(text: object) -> tuple[str, ...]:
+    """Return a message's forms. babel says `object` in many ways: one text, or a tuple with None for a form that is missing."""
+    forms = text if isinstance(text, (tuple, list)) else (text,)
+    return tuple(str(form or "") for form in forms)

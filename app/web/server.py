@@ -30,6 +30,9 @@ _SWEEP_SECONDS = 0.5
 _TLS_CLOSE_SECONDS = 2.0  # how long a client may keep us waiting for its close_notify
 _SWITCH_SECONDS = 0.0005  # how long the loop keeps the interpreter from the spool's thread; at the usual 5 ms a commit waits for the loop
 
+# The import or export of a whole list is one request, from somebody who is let onto the private listener.
+ADMIN_LIMITS = Limits(body_seconds=3_600, busy_seconds=3_600)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings:
@@ -41,6 +44,7 @@ class ServerSettings:
     certificate_file: Path | None = None  # PEM, the whole chain
     key_file: Path | None = None
     limits: Limits = field(default_factory=Limits)
+    admin_limits: Limits = ADMIN_LIMITS
 
 
 class _WireConfig(Config):
@@ -170,7 +174,7 @@ def _listeners(public: ASGIApp, admin: ASGIApp, settings: ServerSettings) -> dic
     listeners = {"public": Listener(public, settings.listen, limits=settings.limits)}
     if settings.tls_listen is not None:
         listeners["public_tls"] = Listener(public, settings.tls_listen, limits=settings.limits, tls=_tls(settings))
-    listeners["admin"] = Listener(admin, settings.admin_listen, limits=settings.limits)
+    listeners["admin"] = Listener(admin, settings.admin_listen, limits=settings.admin_limits)
     return listeners
 
 

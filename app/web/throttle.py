@@ -60,7 +60,7 @@ class Clients:
             if not self._trusts(address):
                 break
             address = said
-        return _network(address)
+        return network_of(address)
 
     def _trusts(self, address: str) -> bool:
         try:
@@ -75,7 +75,8 @@ def _forwarded(scope: Mapping[str, Any]) -> list[str]:  # Any: as above
     return [entry.strip() for entry in ",".join(fields).split(",") if entry.strip()]
 
 
-def _network(address: str) -> str:
+def network_of(address: str) -> str:
+    """Return the /24 or /64 of an IP address; empty for what is none."""
     try:
         parsed = ip_address(address)
     except ValueError:

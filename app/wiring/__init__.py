@@ -3,13 +3,16 @@
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from typing import TypeVar
 
 from app.core.brands import Brands
-from app.core.errors import Misconfigured, StoreUnavailable
+from app.core.errors import Misconfigured, SpoolUnavailable, StoreUnavailable
+from app.core.keyring import Keyring
 from app.core.links import token_room
 from app.core.token import MAX_TOKEN_CHARS, TokenCodec
+from app.observe import service_manager
 from app.observe.log import LogEvent, Logger
 from app.observe.witness import LoggingWitness
 from app.settings import keyring_file
@@ -20,16 +23,35 @@ from app.store.spool import SqliteSpool
 from app.usecases.ports import Spool
 from app.usecases.replay import Replayer
 
+T = TypeVar("T")
+
+PATIENCE = 5.0  # seconds for what nobody's click waits for
+
 
 def now_ms() -> int:
     """Return the time as every record holds it: UTC milliseconds since 1970."""
     return time.time_ns() // 1_000_000
 
 
-def token_codec(settings: Settings) -> TokenCodec:
-    """Return the codec of this installation's tokens. Raises Misconfigured when the keyring cannot be read."""
+def token_codec(settings: Settings, keyring: Keyring | None = None) -> TokenCodec:
+    """Return the codec of this installation's tokens. Raises Misconfigured when no keyring is given and the file cannot be read."""
     room = min(MAX_TOKEN_CHARS, token_room(settings.public_url))
-    return TokenCodec(keyring=keyring_file.load(settings.keyring_file), data_centre=settings.data_centre, max_chars=room)
+    return TokenCodec(keyring=keyring or keyring_file.load(settings.keyring_file), data_centre=settings.data_centre, max_chars=room)
+
+
+def successor(running: Keyring, settings: Settings) -> Keyring:
+    """Return the keyring as its file is now. Raises Misconfigured, also for one by which nobody would be found any more."""
+    keyring = keyring_file.load(settings.keyring_file)
+    if not keyring.is_successor_of(running):
+        raise Misconfigured([f"keyring_file: {settings.keyring_file}: the pepper has changed: every recipient would be a stranger"])
+    return keyring
+
+
+@asynccontextmanager
+async def renewing(keyring: Keyring, settings: Settings, log: Logger) -> AsyncIterator[None]:
+    """Let a process that shares this one keyring read its file again at each SIGHUP, for as long as the context is open."""
+    async with reading_again(hangups(), lambda: (successor(keyring, settings), ()), keyring.adopt, log):
+        yield
 
 
 def brands(settings: Settings) -> Brands:
@@ -46,9 +68,7 @@ async def opened_store(settings: Settings, log: Logger, *, patience: float = 0.3
     embedded = None if settings.store.url else EmbeddedStore(settings.state_dir / "store")
     if embedded:
         await _unless_away(embedded.ensure, log)
-    store = RedisStore(
-        embedded.url if embedded else str(settings.store.url), durability=Durability(settings.store.durability), timeout=patience
-    )
+    store = _redis_store(settings, patience)
     supervisor = asyncio.create_task(embedded.supervise()) if embedded else None
     try:
         await _check(store, settings, log)
@@ -58,6 +78,22 @@ async def opened_store(settings: Settings, log: Logger, *, patience: float = 0.3
         if embedded and supervisor:
             await cancelled(supervisor)
             await _unless_away(embedded.release, log)
+
+
+@asynccontextmanager
+async def patient_store(settings: Settings) -> AsyncIterator[RedisStore]:
+    """Open connections of their own for questions that may take longer than a click may wait, while `opened_store` is open."""
+    store = _redis_store(settings, PATIENCE)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def _redis_store(settings: Settings, patience: float) -> RedisStore:
+    url = settings.store.url or EmbeddedStore(settings.state_dir / "store").url
+    keeping = frozenset(brand.number for brand in settings.brand_records() if brand.store_addresses)
+    return RedisStore(url, durability=Durability(settings.store.durability), timeout=patience, addresses_of=keeping)
 
 
 async def _unless_away(call: Callable[[], object], log: Logger) -> None:
@@ -112,6 +148,18 @@ async def opened_spool(settings: Settings, log: Logger) -> AsyncIterator[SqliteS
         await spool.close()
 
 
+def durability_checks(settings: Settings, store: RedisStore, spool: SqliteSpool | None) -> dict[str, Callable[[], Awaitable[object]]]:
+    """Return what tells, by name, whether each place that makes statements durable can do so now; a spool only where one is wanted."""
+    checks: dict[str, Callable[[], Awaitable[object]]] = {"store": store.ping}
+    if settings.spool_dir:
+        checks["spool"] = spool.ping if spool else _no_spool
+    return checks
+
+
+async def _no_spool() -> None:
+    raise SpoolUnavailable("the spool could not be opened when the process started")
+
+
 @asynccontextmanager
 async def replaying(store: RedisStore, spool: Spool | None, witness: LoggingWitness) -> AsyncIterator[None]:
     """Bring the spool's rows to the store for as long as the context is open."""
@@ -132,6 +180,46 @@ async def stopped() -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, asked.set)
     await asked.wait()
+
+
+def hangups() -> asyncio.Event:
+    """Return an event that SIGHUP sets from now on, instead of ending the process."""
+    asked = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, asked.set)
+    return asked
+
+
+@asynccontextmanager
+async def reading_again(
+    hangups: asyncio.Event, read: Callable[[], tuple[T, Sequence[str]]], adopt: Callable[[T], None], log: Logger
+) -> AsyncIterator[None]:
+    """Read the configuration again at each hangup for as long as the context is open.
+
+    `read` runs in a thread; it returns the new whole and warnings about it, or raises Misconfigured: then every problem is logged, and what
+    runs goes on as it is.
+    """
+
+    async def obey() -> None:
+        while True:
+            await hangups.wait()
+            hangups.clear()
+            service_manager.tell_reloading(time.monotonic_ns() // 1000)
+            try:
+                anew, warnings = await asyncio.to_thread(read)
+            except Misconfigured as exc:
+                log.error(LogEvent.CONFIGURATION_REFUSED, problems=list(exc.problems))
+            else:
+                adopt(anew)
+                for warning in warnings:
+                    log.warning(LogEvent.CONFIGURATION_WARNING, problem=warning)
+                log.info(LogEvent.CONFIGURATION_RELOADED)
+            service_manager.tell_ready()
+
+    task = asyncio.create_task(obey())
+    try:
+        yield
+    finally:
+        await cancelled(task)
 
 
 async def cancelled(task: asyncio.Task[None]) -> None:

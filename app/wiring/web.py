@@ -4,16 +4,40 @@ import ipaddress
 import secrets
 from collections.abc import Mapping
 
-from app.core.errors import SpoolUnavailable
+from app.core.page_token import PageTokens
 from app.observe import log as logs
 from app.observe.log import LogEvent, Logger
 from app.observe.witness import LoggingWitness
+from app.settings import keyring_file
 from app.settings.model import Settings
+from app.store.administration import RedisCallCounter
+from app.store.groups import RedisGroups
+from app.store.redis import RedisStore
+from app.usecases.audience import Audience
+from app.usecases.call_limit import CallLimit
+from app.usecases.group_cache import CachedGroups
 from app.usecases.one_click import OneClick
+from app.usecases.save_preferences import SavePreferences
 from app.usecases.unsubscribe import Unsubscribe
 from app.web import application
+from app.web.admin.entry import Entry
+from app.web.admin.table import api_routes
+from app.web.desk import PreferenceParts
 from app.web.server import ServerSettings, run, serve
-from app.wiring import brands, now_ms, opened_spool, opened_store, replaying, stopped, token_codec
+from app.wiring import (
+    brands,
+    durability_checks,
+    now_ms,
+    opened_spool,
+    opened_store,
+    patient_store,
+    renewing,
+    replaying,
+    stopped,
+    token_codec,
+)
+from app.wiring.administration import admin_services
+from app.wiring.backlog import watching_backlog
 
 
 def serve_web(settings: Settings) -> None:
@@ -24,27 +48,37 @@ def serve_web(settings: Settings) -> None:
 
 async def _serve_web(settings: Settings) -> None:
     log = logs.logger("web")
-    codec = token_codec(settings)
+    keyring = keyring_file.load(settings.keyring_file)
+    codec = token_codec(settings, keyring)
     witness = LoggingWitness(log)
-    async with opened_store(settings, log) as store, opened_spool(settings, log) as spool, replaying(store, spool, witness):
-        one_click = OneClick(
-            codec=codec,
-            unsubscribe=Unsubscribe(store, spool, now_ms, witness=witness),
-            clock=now_ms,
-            new_id=lambda: secrets.token_bytes(16),
-            seal=codec.seal_address,
-        )
+    async with (
+        renewing(keyring, settings, log),
+        opened_store(settings, log) as store,
+        opened_spool(settings, log) as spool,
+        replaying(store, spool, witness),
+        watching_backlog(settings, store, spool, log),
+        patient_store(settings) as patient,
+    ):
+        unsubscribe = Unsubscribe(store, spool, now_ms, witness=witness)
+        one_click = OneClick(codec=codec, unsubscribe=unsubscribe, clock=now_ms, new_id=_new_id, seal=codec.seal_address)
+        save = SavePreferences(unsubscribe=unsubscribe, clock=now_ms, new_id=_new_id, seal=codec.seal_address)
+        known = brands(settings)
+        services = admin_services(settings, patient, unsubscribe, codec, log)
         public = application.public(
             one_click=one_click,
-            brands=brands(settings),
+            preferences=_preference_parts(settings, store, save, PageTokens(keyring)),
+            brands=known,
             clock=now_ms,
             security_contact=settings.web.security_contact,
             trusted_proxies=tuple(ipaddress.ip_network(network) for network in settings.web.trusted_proxies),
         )
-        checks = {"store": store.ping} | ({"spool": spool.ping if spool else _no_spool} if settings.spool_dir else {})
         await serve(
             public,
-            application.admin(checks=checks),
+            application.admin(
+                checks=durability_checks(settings, store, spool),
+                brands=known,
+                api=api_routes(services, Entry(brands=known, api_keys=services.api_keys, limit=_call_limit(settings, patient))),
+            ),
             settings=_server_settings(settings),
             stop=stopped,
             bound=lambda addresses: _started(log, addresses),
@@ -52,8 +86,23 @@ async def _serve_web(settings: Settings) -> None:
         log.info(LogEvent.PROCESS_STOPPED)
 
 
-async def _no_spool() -> None:
-    raise SpoolUnavailable("the spool could not be opened when the process started")
+def _preference_parts(settings: Settings, store: RedisStore, save: SavePreferences, page_tokens: PageTokens) -> PreferenceParts:
+    groups = CachedGroups(RedisGroups(store.wire), now_ms)
+    return PreferenceParts(
+        save=save,
+        groups=groups,
+        audience=Audience(store, groups),
+        page_tokens=page_tokens,
+        public_url=settings.public_url,
+    )
+
+
+def _call_limit(settings: Settings, store: RedisStore) -> CallLimit:
+    return CallLimit(RedisCallCounter(store.wire), now_ms, per_minute=settings.web.api_calls_per_minute)
+
+
+def _new_id() -> bytes:
+    return secrets.token_bytes(16)
 
 
 def _server_settings(settings: Settings) -> ServerSettings:

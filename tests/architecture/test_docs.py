@@ -12,6 +12,7 @@ from app.observe import metrics
 from app.observe.log import LogEvent
 from app.settings.brand import BrandSettings, DkimSettings
 from app.settings.model import Settings
+from app.settings.webhook import WebhookSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = (ROOT / "docs/settings.md").read_text()
@@ -27,7 +28,7 @@ def keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
             yield prefix + name
 
 
-@pytest.mark.parametrize("key", [*keys(Settings), *keys(BrandSettings), *keys(DkimSettings)])
+@pytest.mark.parametrize("key", [*keys(Settings), *keys(BrandSettings), *keys(DkimSettings), *keys(WebhookSettings)])
 def test_every_setting_is_documented(key: str) -> None:
     assert f"`{key}`" in SETTINGS
 
@@ -35,7 +36,7 @@ def test_every_setting_is_documented(key: str) -> None:
 def test_no_documented_setting_is_unknown() -> None:
     documented = {key for row in re.findall(r"^\| (`[^|]+`) \|", SETTINGS, re.M) for key in re.findall(r"`([^`]+)`", row)}
 
-    assert documented - {*keys(Settings), *keys(BrandSettings), *keys(DkimSettings)} == set()
+    assert documented - {*keys(Settings), *keys(BrandSettings), *keys(DkimSettings), *keys(WebhookSettings)} == set()
 
 
 @pytest.mark.parametrize("event", list(LogEvent))

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "app.store": ("app.core", "app.usecases.ports", "app.observe"),
     "app.outbound": ("app.core", "app.usecases.ports", "app.observe"),
     "app.web": ("app.core", "app.usecases", "app.observe"),
+    "app.worker": ("app.core", "app.usecases", "app.observe"),
     "app.settings": ("app.core",),
     "app.cli": ("app.core", "app.usecases", "app.observe", "app.outbound", "app.settings", "app.wiring"),
     "app.wiring": ("app",),
@@ -26,7 +28,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "smtp_proxy.__main__": ("app", "smtp_proxy"),
 }
 IMPURE = frozenset({"asyncio", "socket", "os", "time", "random", "secrets", "logging", "pathlib", "subprocess", "threading"})
-CORE_LIBRARIES = frozenset({"cryptography", "idna"})
+CORE_LIBRARIES = frozenset({"cryptography", "idna", "jinja2"})
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "aiosmtpd": ("smtp_proxy.session.conversation",),
     "redis": ("app.store",),
@@ -35,10 +37,14 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "hypercorn": ("app.web",),
     "typer": ("app.cli", "app.__main__", "smtp_proxy.__main__"),
     "pydantic": ("app.settings", "app.web"),
-    "dkim": ("app.cli",),
+    "dkim": ("app.outbound",),
+    "aiohttp": ("app.outbound",),
+    "dns": ("app.outbound",),
+    "jinja2": ("app.core.template", "app.web"),
 }
 
 
+@cache
 def modules() -> dict[str, Path]:
     found = {}
     for package in OURS:
@@ -48,7 +54,13 @@ def modules() -> dict[str, Path]:
     return found
 
 
-def imports(name: str, path: Path) -> Iterator[str]:
+@cache
+def imports(name: str, path: Path) -> tuple[str, ...]:
+    """Return each imported module of a file."""
+    return tuple(_imports(name, path))
+
+
+def _imports(name: str, path: Path) -> Iterator[str]:
     """Yield each imported module by its full name; `from a import b` names `a.b` when that is a module of ours."""
     known = modules()
     for node in ast.walk(ast.parse(path.read_text())):

@@ -14,7 +14,8 @@ from tests.support.ports import free_port
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 90.0
 LISTENERS = (
-    "WEB__LISTEN", "WEB__ADMIN_LISTEN", "WEB__TLS_LISTEN", "RELAY__LISTEN", "RELAY__HEALTH_LISTEN", "MAILBOX__LISTEN",
+    "WEB__LISTEN", "WEB__ADMIN_LISTEN", "WEB__TLS_LISTEN", "RELAY__LISTEN", "RELAY__LMTP_LISTEN", "RELAY__HEALTH_LISTEN",
+    "INBOX__LISTEN", "INBOX__HEALTH_LISTEN", "MAILBOX__LISTEN",
 )  # fmt: skip
 
 

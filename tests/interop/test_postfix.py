@@ -1,65 +1,89 @@
-"""Postfix before and behind the relay, as docs/postfix.md sets it up."""
+"""Postfix before and behind the relay, in each of the ways of docs/postfix.md and with the lines that stand there."""
 
 import asyncio
+import dataclasses
 import smtplib
-from email.message import EmailMessage
 from pathlib import Path
 
-import dkim
 import pytest
 
-from tests.support.dkim_keys import dns
+from app.core.model import OnSuppressed
+from tests.support.guides import block, with_port
 from tests.support.ports import free_port
 from tests.support.postfix import postfix
-from tests.support.relay import relaying, url_of
+from tests.support.relay import ACME, relaying
+from tests.support.sixty import assert_each_has_a_signed_copy, submit
 from tests.support.upstream import Recorder, eventually, listening
 
 pytestmark = pytest.mark.interop
 
-GUIDE = Path(__file__).resolve().parents[2] / "docs/postfix.md"
-RECIPIENTS = [f"user{number}@example.net" for number in range(60)]
+GUIDE = "postfix.md"
+SUBMISSION = "127.0.0.1:{port} inet n - n - - smtpd\n"
 
 
-def guide_lines(file: str) -> str:
-    """Return the lines that the guide tells to put into a file of Postfix."""
-    block = GUIDE.read_text().partition(f"```{file}\n")[2].partition("```")[0]
-    assert block, f"docs/postfix.md has no block for {file}"
-    return block
+def log_of(folder: Path) -> str:
+    return (folder / "postfix/log").read_text()[-3000:]
 
 
-def send(port: int, mail: EmailMessage) -> None:
-    with smtplib.SMTP("127.0.0.1", port, timeout=20) as session:
-        session.send_message(mail, "bounce@acme.example", RECIPIENTS)
-
-
-def promotional() -> EmailMessage:
-    mail = EmailMessage()
-    mail["From"] = "Acme <news@acme.example>"
-    mail["To"] = "everyone@example.net"
-    mail["Subject"] = "Frühling"
-    mail["X-Signoff-Campaign"] = "spring-24"
-    mail.set_content("Schöne Grüße\n.\n..\n", cte="8bit")
-    return mail
-
-
-async def test_sixty_recipients_through_postfix_relay_postfix_get_sixty_signed_copies(tmp_path: Path) -> None:
-    """Catalogue H11, S9, S19: Postfix → relay → Postfix, content_filter with re-injection."""
+@pytest.mark.parametrize("at_once", [100, 1])
+async def test_sixty_recipients_through_the_content_filter_get_sixty_signed_copies(at_once: int, tmp_path: Path) -> None:
+    """Catalogue H11, S9, S19: Postfix → relay → Postfix; handed over together, or each for itself as the guide offers."""
     inject, reinject = free_port(), free_port()
     last_hop = Recorder()
     async with listening(last_hop) as (_, last_port), relaying(downstream_port=reinject, smtputf8=lambda: True) as relay:
-        main, master = guide_lines("main.cf"), guide_lines("master.cf")
-        main = main.replace("127.0.0.1]:2525", f"127.0.0.1]:{relay.port}")
-        master = master.replace("127.0.0.1:10026", f"127.0.0.1:{reinject}")
+        main = with_port(block(GUIDE, "Content filter", "main.cf"), "[127.0.0.1]:2525", relay.port)
+        main = main.replace("signoff_destination_recipient_limit = 100", f"signoff_destination_recipient_limit = {at_once}")
         main += f"relayhost = [127.0.0.1]:{last_port}\n"
-        master += f"127.0.0.1:{inject} inet n - n - - smtpd\n"
+        master = with_port(block(GUIDE, "Content filter", "master.cf"), "127.0.0.1:10026", reinject) + SUBMISSION.format(port=inject)
         with postfix(tmp_path / "postfix", main=main, master=master):
-            await asyncio.to_thread(send, inject, promotional())
-            assert await eventually(lambda: len(last_hop.contents) >= 60), (tmp_path / "postfix/log").read_text()[-3000:]
+            await asyncio.to_thread(submit, inject)
+            assert await eventually(lambda: len(last_hop.contents) >= 60), log_of(tmp_path)
 
-        copies = last_hop.contents
-        tokens = {url_of(copy) for copy in copies}
-        assert (len(copies), len(tokens)) == (60, 60)
-        assert {relay.claims(copy).address for copy in copies} == set(RECIPIENTS)
-        assert all(len(envelope.recipients) == 1 for envelope in last_hop.envelopes)
-        assert all(dkim.verify(copy[copy.index(b"DKIM-Signature:") :], dnsfunc=dns) for copy in copies)
-        assert all("Schöne Grüße\r\n.\r\n..\r\n".encode() in copy for copy in copies)
+        assert_each_has_a_signed_copy(last_hop, relay)
+
+
+async def test_sixty_recipients_over_lmtp_get_sixty_signed_copies(tmp_path: Path) -> None:
+    """Catalogue H11, S9, S19, X4: one transfer, a reply for each."""
+    inject, reinject = free_port(), free_port()
+    last_hop = Recorder()
+    async with listening(last_hop) as (_, last_port), relaying(downstream_port=reinject, smtputf8=lambda: True, lmtp=True) as relay:
+        main = with_port(block(GUIDE, "Content filter over LMTP", "main.cf"), "[127.0.0.1]:2424", relay.port)
+        main += f"relayhost = [127.0.0.1]:{last_port}\n"
+        master = with_port(block(GUIDE, "Content filter over LMTP", "master.cf"), "127.0.0.1:10026", reinject)
+        with postfix(tmp_path / "postfix", main=main, master=master + SUBMISSION.format(port=inject)):
+            await asyncio.to_thread(submit, inject)
+            assert await eventually(lambda: len(last_hop.contents) >= 60), log_of(tmp_path)
+
+        assert_each_has_a_signed_copy(last_hop, relay)
+
+
+async def test_sixty_recipients_before_the_queue_get_sixty_signed_copies_and_the_sender_hears_who_has_left(tmp_path: Path) -> None:
+    """Catalogue H11, S9, S19, X17: smtpd_proxy_filter, with on_suppressed = "reject"."""
+    inject, reinject = free_port(), free_port()
+    last_hop = Recorder()
+    brand = dataclasses.replace(ACME, on_suppressed=OnSuppressed.REJECT)
+    async with listening(last_hop) as (_, last_port), relaying(brand, downstream_port=reinject, smtputf8=lambda: True) as relay:
+        await relay.leave("gone@example.net")
+        master = with_port(block(GUIDE, "Before the queue", "master.cf"), "127.0.0.1:2525", relay.port)
+        master = with_port(master, "127.0.0.1:10026", reinject).replace("smtp      inet", f"127.0.0.1:{inject} inet")
+        with postfix(tmp_path / "postfix", main=f"relayhost = [127.0.0.1]:{last_port}\n", master=master):
+            await asyncio.to_thread(submit, inject)
+            assert await eventually(lambda: len(last_hop.contents) >= 60), log_of(tmp_path)
+            with pytest.raises(smtplib.SMTPDataError) as refused:
+                await asyncio.to_thread(submit, inject, ["gone@example.net"])
+
+        assert (refused.value.smtp_code, bytes(refused.value.smtp_error)[:6]) == (550, b"5.7.1 ")
+        assert_each_has_a_signed_copy(last_hop, relay)
+
+
+async def test_sixty_recipients_through_a_relayhost_get_sixty_signed_copies(tmp_path: Path) -> None:
+    """Catalogue H11, S9, S19: Postfix → relay → provider."""
+    inject = free_port()
+    last_hop = Recorder()
+    async with listening(last_hop, smtputf8=lambda: True) as (_, last_port), relaying(downstream_port=last_port) as relay:
+        main = block(GUIDE, "Relayhost", "main.cf").replace("[relay.example.com]:2525", f"[127.0.0.1]:{relay.port}")
+        with postfix(tmp_path / "postfix", main=main, master=SUBMISSION.format(port=inject)):
+            await asyncio.to_thread(submit, inject)
+            assert await eventually(lambda: len(last_hop.contents) >= 60), log_of(tmp_path)
+
+        assert_each_has_a_signed_copy(last_hop, relay)

@@ -141,6 +141,13 @@ def test_brands_can_stand_in_the_environment_as_json(empty_machine: Path, monkey
     assert brands["news"].dkim[0].key_file == Path("shop.pem")
 
 
+@pytest.mark.parametrize("url", ["smtp://mail.example.com", "smtps://mail.example.com:465", "lmtp://mail.example.com:24"])
+def test_a_downstream_may_speak_smtp_or_lmtp(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGNOFF_RELAY__DOWNSTREAM", url)
+
+    assert load().relay.downstream == url
+
+
 @pytest.mark.parametrize(
     "url", ["smtp://", "smtp://mail.example.com:99999", "smtp://:25", "smtp://mail.example.com:0", "ftp://mail.example.com"]
 )
@@ -222,7 +229,7 @@ def test_development_may_use_a_private_address(empty_machine: Path, monkeypatch:
         ),
         ('[brands.Other]\nsender_domains = ["o.example"]', "no brand id"),
         ('[brands.other]\nsender_domains = ["o.example"]\n[brands.other.smtp_users]\nann = "plain"', "must be a hash"),
-        ('[brands.other]\nsender_domains = ["o.example"]\none_click = "self_managed"', "not available in this version"),
+        ('[brands.other]\nsender_domains = ["o.example"]\none_click = "self_managed"', "needs one_click_url"),
     ],
 )
 def test_brands_that_cannot_stand_beside_each_other_are_refused(text: str, expected: str, empty_machine: Path) -> None:

@@ -202,3 +202,18 @@ async def test_a_store_that_answers_keeps_its_generation(store: Store) -> None:
     await store.ping()
 
     assert await store.generation() == await store.generation() != ""
+
+
+async def test_all_mail_may_stand_among_groups_and_changes_with_them_at_once(
+    store: Store, digest: RecipientDigest, make_statement: Make
+) -> None:
+    change = await store.apply(make_statement(groups=(EVERYTHING, 11)))
+    with pytest.raises(Conflict):
+        await store.apply(make_statement(at_ms=2000, groups=(11, EVERYTHING), subscribed=True, expected_sequence=0))
+    back = await store.apply(make_statement(at_ms=2000, groups=(11, EVERYTHING), subscribed=True, expected_sequence=1))
+
+    found = await state(store, digest)
+    assert Change(changed=(EVERYTHING, GroupKey(11)), sequence=1) == change
+    assert Change(changed=(GroupKey(11), EVERYTHING), sequence=2) == back
+    assert found.everything.subscribed
+    assert found.groups[GroupKey(11)].subscribed

@@ -12,18 +12,26 @@ from app.core.errors import StoreUnavailable
 from app.core.groups import group_key
 from app.core.keyring import Keyring, KeyStatus, MasterKey
 from app.core.model import Brand, BrandId, BrandNumber, CampaignId, Change, GroupId, Preferences, Purpose, Statement
+from app.core.page_token import PageTokens
 from app.core.token import TokenCodec
+from app.store.groups_memory import MemoryGroups
 from app.store.memory import MemoryStore
+from app.usecases.audience import Audience
+from app.usecases.group_cache import CachedGroups
 from app.usecases.one_click import OneClick
+from app.usecases.ports import Spool
+from app.usecases.save_preferences import SavePreferences
 from app.usecases.unsubscribe import Unsubscribe
 from app.web import application
 from app.web.connection import Limits
+from app.web.desk import PreferenceParts
 from app.web.server import ServerSettings, serve
 
 NOW_MS = 1_790_000_000_000
 ACME = BrandNumber(1)
 QUICK = Limits(head_seconds=0.5, body_seconds=0.5, busy_seconds=3, idle_seconds=1)
 KEYS = tuple(MasterKey(id=number, secret=bytes([number]) * 32, status=KeyStatus.ACTIVE) for number in (1, 2))
+BRAND = Brand(id=BrandId("acme"), number=ACME, name="Acme & Söhne", sender_domains=frozenset({"acme.example"}))
 PRIMARY = MasterKey(id=3, secret=b"3" * 32, status=KeyStatus.PRIMARY)
 
 
@@ -99,6 +107,8 @@ class Site:
 
     codec: TokenCodec
     store: BreakableStore
+    book: MemoryGroups = field(default_factory=MemoryGroups)
+    now_ms: int = NOW_MS
     addresses: Mapping[str, str] = field(default_factory=dict)
 
     def token(
@@ -152,26 +162,47 @@ def codec_of(*keys: MasterKey) -> TokenCodec:
 
 
 def one_click_of(site: Site, new_id: Callable[[], bytes]) -> OneClick:
-    unsubscribe = Unsubscribe(site.store, None, lambda: NOW_MS)
-    return OneClick(codec=site.codec, unsubscribe=unsubscribe, clock=lambda: NOW_MS, new_id=new_id, seal=site.codec.seal_address)
+    unsubscribe = Unsubscribe(site.store, None, lambda: site.now_ms)
+    return OneClick(codec=site.codec, unsubscribe=unsubscribe, clock=lambda: site.now_ms, new_id=new_id, seal=site.codec.seal_address)
+
+
+def preferences_of(site: Site, new_id: Callable[[], bytes], *, spool: Spool | None = None) -> PreferenceParts:
+    unsubscribe = Unsubscribe(site.store, spool, lambda: site.now_ms)
+    groups = CachedGroups(site.book, lambda: site.now_ms, fresh_ms=0)
+    return PreferenceParts(
+        save=SavePreferences(unsubscribe=unsubscribe, clock=lambda: site.now_ms, new_id=new_id, seal=site.codec.seal_address),
+        groups=groups,
+        audience=Audience(site.store, groups),
+        page_tokens=PageTokens(Keyring(keys=(*KEYS, PRIMARY), pepper=b"p" * 32)),
+        public_url="https://unsubscribe.example.com",
+    )
 
 
 @asynccontextmanager
 async def running(
-    *, limits: Limits | None = None, bad_tokens_per_minute: int = 10_000, certificate_file: Path | None = None
+    *,
+    limits: Limits | None = None,
+    bad_tokens_per_minute: int = 10_000,
+    certificate_file: Path | None = None,
+    brand: Brand = BRAND,
+    spool: Spool | None = None,
 ) -> AsyncIterator[Site]:
     """Start a site on free ports and stop it in order."""
     site = Site(codec=codec_of(*KEYS, PRIMARY), store=BreakableStore())
     numbers = itertools.count(1)
-    brand = Brand(id=BrandId("acme"), number=ACME, name="Acme & Söhne", sender_domains=frozenset({"acme.example"}))
+
+    def new_id() -> bytes:
+        return next(numbers).to_bytes(16, "big")
+
     public = application.public(
-        one_click=one_click_of(site, lambda: next(numbers).to_bytes(16, "big")),
+        one_click=one_click_of(site, new_id),
+        preferences=preferences_of(site, new_id, spool=spool),
         brands=Brands([brand]),
-        clock=lambda: NOW_MS,
+        clock=lambda: site.now_ms,
         security_contact="mailto:security@example.com",
         bad_tokens_per_minute=bad_tokens_per_minute,
     )
-    admin = application.admin(checks={"store": site.store.ping})
+    admin = application.admin(checks={"store": site.store.ping}, brands=Brands([brand]))
     where = ServerSettings(
         listen="127.0.0.1:0",
         admin_listen="127.0.0.1:0",

@@ -15,7 +15,7 @@ from app.core.model import Statement
 from app.web import application
 from app.web.errors import HTTP_STATUS, problem
 from app.web.server import ServerSettings, serve
-from tests.web.running import PRIMARY, BreakableStore, Site, codec_of, one_click_of
+from tests.web.running import PRIMARY, BreakableStore, Site, codec_of, one_click_of, preferences_of
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/livez", "/readyz", "/docs", "/openapi.json", "/v1/brands", "/v1/keys", "/admin"])
@@ -194,9 +194,10 @@ async def posted(app: ASGIApp, path: str, query: str) -> tuple[int, list[tuple[b
 
 def _applications() -> tuple[ASGIApp, ASGIApp]:
     site = Site(codec=codec_of(PRIMARY), store=BreakableStore())
-    click = one_click_of(site, lambda: bytes(16))
-    public = application.public(one_click=click, brands=Brands([]), clock=lambda: 0, security_contact="mailto:security@example.com")
-    return public, application.admin(checks={})
+    click, parts = one_click_of(site, lambda: bytes(16)), preferences_of(site, lambda: bytes(16))
+    contact = "mailto:security@example.com"
+    public = application.public(one_click=click, preferences=parts, brands=Brands([]), clock=lambda: 0, security_contact=contact)
+    return public, application.admin(checks={}, brands=Brands([]))
 
 
 PUBLIC, ADMIN = _applications()

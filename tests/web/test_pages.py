@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 from app.core.errors import Misconfigured
 from app.core.model import BrandNumber
 from app.web import languages
-from app.web.languages import LANGUAGES, Languages
+from app.web.languages import LANGUAGES, Language, Languages
 from tests.web.running import Site
 
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -155,24 +155,42 @@ def test_every_language_has_every_message_with_the_same_values() -> None:
     for language in catalogues.values():
         assert english.keys == language.keys
         for key in english.keys:
-            blanks = {"brand": "\x01", "address": "\x02"}
-            assert sorted(re.findall("[\x01\x02]", english.text(key, **blanks))) == sorted(
-                re.findall("[\x01\x02]", language.text(key, **blanks))
-            ), key
+            assert english.forms(key) == language.forms(key), key
+            for number in (1, 2):
+                assert blanks(english, key, number) == blanks(language, key, number), key
     assert set(LANGUAGES) == set(catalogues)
+
+
+def blanks(language: Language, key: str, number: int) -> list[str]:
+    """Return which values stand in a message, in any order."""
+    values = {"brand": "\x01", "address": "\x02"}
+    text = language.counted(key, number, **values) if language.forms(key) > 1 else language.text(key, **values)
+    return sorted(re.findall("[\x01\x02]", text))
+
+
+@pytest.mark.parametrize(
+    ("tag", "none", "one", "two"),
+    [("en", "these kinds", "this kind", "these kinds"), ("fr", "ce type", "ce type", "ces types"),
+     ("es", "estos tipos", "este tipo", "estos tipos"), ("hi", "इस प्रकार", "इस प्रकार", "इन प्रकारों")],
+)  # fmt: skip
+def test_a_number_takes_the_plural_of_its_language(tag: str, none: str, one: str, two: str) -> None:
+    """Catalogue E24."""
+    language = Languages().for_reader(tag)
+
+    for number, words in ((0, none), (1, one), (2, two), (5, two)):
+        assert words in language.counted("leave.groups", number, brand="B", address="A")
 
 
 def test_a_language_with_a_missing_message_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """Catalogue E24."""
-    complete = languages._messages("fr")
-    monkeypatch.setattr(
-        languages, "_messages", lambda tag: complete if tag != "hi" else {k: v for k, v in complete.items() if k != "done.all"}
-    )
+    complete, plural = languages._catalogue("fr")
+    partial = {key: texts for key, texts in complete.items() if key != "left.all"}
+    monkeypatch.setattr(languages, "_catalogue", lambda tag: (partial if tag == "hi" else complete, plural))
 
     with pytest.raises(Misconfigured) as caught:
         Languages()
 
-    assert ("locales/hi.po: no text for done.all",) == caught.value.problems
+    assert ("locales/hi.po: no text for left.all",) == caught.value.problems
 
 
 def test_a_value_in_a_message_is_escaped() -> None:

@@ -7,12 +7,16 @@
 --       3 '1' unsubscribe, '0' resubscribe        4 source, decimal 1..63
 --       5 group keys, 4 bytes each, big-endian; four zero bytes stand for all mail
 --       6 expected sequence, decimal, or empty    7 the statement's bytes, stored in both streams as they are
+--       8 the sealed address that the record is to keep, or empty
 -- RESULT one string: u8 verdict (0 applied, 1 conflict: nothing was written), u32 sequence, then the 4-byte keys whose state changed
+--
+-- Of several sealed addresses the record keeps the greatest by bytes, which begin with the id of the sealing key: any order, the same end.
+-- One that was stated before the recipient was erased does not come back (docs/adr/0009-sealed-addresses-in-the-state.md).
 --
 -- The first line makes the server refuse the whole script beforehand when it is out of memory, read-only or short of replicas.
 -- Times are compared as numbers: 48 bits fit a double, and strings would compare by the server's locale.
 
-local VERSION, HEADER, ENTRY = 1, 5, 17
+local VERSION, EXTENDED, ENTRY, ERASED = 1, 2, 17, 32768 -- ERASED: bit 15 of the sealed address's length
 local UNSUBSCRIBED, CONTESTED, SOURCE = 1, 2, 4 -- the flags byte: bit 0, bit 1, and the source above them
 
 local at, leaving, source, expected = tonumber(ARGV[2]), ARGV[3] == '1', tonumber(ARGV[4]), tonumber(ARGV[6])
@@ -21,15 +25,33 @@ for i = 1, #ARGV[5], 4 do
   targets[#targets + 1] = string.sub(ARGV[5], i, i + 3)
 end
 
-local sequence, order, entries = 0, {}, {}
+local function greater(one, other) -- by bytes: Lua's own comparison goes by the server's locale
+  for i = 1, math.min(#one, #other) do
+    local a, b = string.byte(one, i), string.byte(other, i)
+    if a ~= b then
+      return a > b
+    end
+  end
+  return #one > #other
+end
+
+local sequence, order, entries, sealed, erased = 0, {}, {}, '', nil
 local record = redis.call('HGET', KEYS[1], ARGV[1])
 if record then
-  local version
-  version, sequence = struct.unpack('>BI4', record)
-  if version ~= VERSION then
+  local version, first
+  version, sequence, first = struct.unpack('>BI4', record)
+  if version == EXTENDED then
+    local size
+    size, first = struct.unpack('>I2', record, first)
+    if size >= ERASED then
+      size = size - ERASED
+      erased, first = struct.unpack('>I6', record, first)
+    end
+    sealed, first = string.sub(record, first, first + size - 1), first + size
+  elseif version ~= VERSION then
     return redis.error_reply('SIGNOFF record version ' .. version .. ' is not known to this script')
   end
-  for i = HEADER + 1, #record, ENTRY do
+  for i = first, #record, ENTRY do
     local group, flags, since, last = struct.unpack('>c4BI6I6', record, i)
     order[#order + 1] = group
     entries[group] = {
@@ -87,7 +109,15 @@ if #changed > 0 then
   sequence = sequence + 1
 end
 
-local packed = { struct.pack('>BI4', VERSION, sequence) }
+if at > (erased or -1) and greater(ARGV[8], sealed) then
+  sealed = ARGV[8]
+end
+local packed = { struct.pack('>BI4', (erased or sealed ~= '') and EXTENDED or VERSION, sequence) }
+if erased then
+  packed[2] = struct.pack('>I2I6', ERASED + #sealed, erased) .. sealed
+elseif sealed ~= '' then
+  packed[2] = struct.pack('>I2', #sealed) .. sealed
+end
 for _, group in ipairs(order) do
   local entry = entries[group]
   local flags = (entry.unsubscribed and UNSUBSCRIBED or 0) + (entry.contested and CONTESTED or 0) + entry.source * SOURCE

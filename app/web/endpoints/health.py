@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
 from starlette.types import Receive, Scope, Send
 
 from app.core.errors import Unavailable
@@ -50,6 +51,9 @@ async def _word(check: Check) -> str:
 class Metrics:
     """Answers `/metrics` in the Prometheus text format."""
 
+    def __init__(self, metrics: Collector) -> None:
+        self._metrics = metrics
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer with every metric of the process."""
-        await answer(200, CONTENT_TYPE_LATEST, generate_latest())(scope, receive, send)
+        """Answer with every metric."""
+        await answer(200, CONTENT_TYPE_LATEST, generate_latest(self._metrics))(scope, receive, send)

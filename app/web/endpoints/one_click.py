@@ -18,6 +18,7 @@ from app.web.pages import Pages, Trouble
 MAX_BODY_BYTES = 8_192
 MAX_DRAINED_BYTES = 16 * 1024 * 1024  # a longer body is answered early, which curl 7.88 over HTTP/2 never understands
 
+_FORM = (("List-Unsubscribe", "One-Click"), ("via", "page"))
 _PAGE_MARK = b"via=page"  # the page's own form says so; nothing hangs on it but the look of the answer and the source
 _AGAIN = {"Retry_After": str(RETRY_AFTER_SECONDS)}
 _IN_A_MINUTE = {"Retry_After": "60"}
@@ -61,7 +62,7 @@ class OneClickEndpoint:
         try:
             await self._gate.leave(claims, source=Source.LANDING_PAGE)
         except Unavailable:
-            return self._pages.trouble(503, Trouble.UNAVAILABLE, languages, retry=True, fields=_AGAIN)
+            return self._pages.trouble(503, Trouble.UNAVAILABLE, languages, again=_FORM, fields=_AGAIN)
         return self._pages.done(claims, languages)
 
     def _get(self, scope: Scope) -> Answer:
@@ -75,16 +76,16 @@ class OneClickEndpoint:
         return self._pages.confirm(opened, languages)
 
 
-async def read_body(receive: Receive) -> bytes | None:
-    """Return the first MAX_BODY_BYTES of the body once all of it has come, or MAX_DRAINED_BYTES of it; None when the client went away."""
+async def read_body(receive: Receive, *, keep: int = MAX_BODY_BYTES) -> bytes | None:
+    """Return the first `keep` bytes of the body once all of it has come, or MAX_DRAINED_BYTES of it; None when the client went away."""
     kept, seen = b"", 0
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             return None
         body = message["body"]
-        if body and len(kept) < MAX_BODY_BYTES:
-            kept = (kept + body)[:MAX_BODY_BYTES]
+        if body and len(kept) < keep:
+            kept = (kept + body)[:keep]
         seen += len(body)
         if not message["more_body"] or seen > MAX_DRAINED_BYTES:
             return kept

@@ -1,4 +1,4 @@
-"""The small files that every public site has: robots.txt, security.txt (RFC 9116) and what the pages load from /static."""
+"""The small files: robots.txt, security.txt (RFC 9116), and what the pages load, which is /static and the brands' logos."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -7,10 +7,13 @@ from importlib import resources
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
+from app.core.brands import Brands
 from app.usecases.ports import Clock
 from app.web.answers import Answer, answer, text
 
-_MEDIA_TYPES = {".svg": "image/svg+xml", ".css": "text/css; charset=utf-8"}
+_MEDIA_TYPES = {".svg": "image/svg+xml", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
+# Opened by itself, a picture is a document: nothing in it may run or load, though its own style may colour it.
+_PICTURE = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox"
 
 
 class Robots:
@@ -44,6 +47,22 @@ class Static:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with the file. Raises HTTPException 404 when there is none of this name."""
         found = self._answers.get(scope["path_params"]["name"])
+        if found is None:
+            raise HTTPException(404)
+        await found(scope, receive, send)
+
+
+class BrandLogo:
+    """Answers `/brand/ID/logo` from the logos read and checked at start."""
+
+    def __init__(self, brands: Brands) -> None:
+        self._answers = {
+            str(brand.id): answer(200, brand.logo.media_type, brand.logo.content, csp=_PICTURE) for brand in brands if brand.logo
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with the logo. Raises HTTPException 404 for a brand without one."""
+        found = self._answers.get(scope["path_params"]["brand"])
         if found is None:
             raise HTTPException(404)
         await found(scope, receive, send)

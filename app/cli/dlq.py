@@ -1,0 +1,91 @@
+"""`signoff dlq`: the deliveries that were given up: look at them, send them again, or forget them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeVar
+
+import typer
+
+from app import wiring
+from app.cli.output import moment, show
+from app.core.events import event_name
+from app.core.model import BrandId, BrandNumber
+from app.core.webhook import DeadLetter
+from app.observe.log import logger
+from app.settings.load import load
+from app.settings.model import Settings
+from app.usecases.webhooks import Webhooks
+from app.wiring.desk import opened_webhooks
+
+commands = typer.Typer(help="Dead letters: deliveries to webhooks that were given up.", no_args_is_help=True)
+
+T = TypeVar("T")
+_Brand = Annotated[str, typer.Option(help="only this brand's")]
+_Json = Annotated[bool, typer.Option("--json")]
+_Chosen = Annotated[list[str] | None, typer.Argument(help="the cursors of dead letters, as `list` shows them")]
+_All = Annotated[bool, typer.Option("--all", help="all of them")]
+
+
+@commands.command("list")
+def list_letters(
+    brand: _Brand = "",
+    after: Annotated[str, typer.Option(help="go on behind this cursor")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="how many at most")] = 100,
+    as_json: _Json = False,
+) -> None:
+    """List dead letters with the reason of each."""
+    settings = load()
+    letters = _with(settings, lambda webhooks: webhooks.dead_letters(_number(settings, brand), after=after, limit=limit))
+    names = {record.number: record.id for record in settings.brand_records()}
+    show([_row(letter, names.get(letter.delivery.statement.brand, "?")) for letter in letters], as_json=as_json)
+
+
+@commands.command()
+def resend(chosen: _Chosen = None, brand: _Brand = "", everything: _All = False, as_json: _Json = False) -> None:
+    """Deliver dead letters again, from the first attempt on; an endpoint that had answered 410 is switched on again."""
+    settings = load()
+    cursors = _cursors(chosen, everything)
+    count = _with(settings, lambda webhooks: webhooks.resend(_number(settings, brand), cursors))
+    show([{"resent": count}], as_json=as_json)
+
+
+@commands.command()
+def drop(chosen: _Chosen = None, brand: _Brand = "", everything: _All = False, as_json: _Json = False) -> None:
+    """Forget dead letters for good. The changes themselves stay in the state and the history."""
+    settings = load()
+    cursors = _cursors(chosen, everything)
+    count = _with(settings, lambda webhooks: webhooks.drop(_number(settings, brand), cursors))
+    show([{"dropped": count}], as_json=as_json)
+
+
+def _cursors(chosen: list[str] | None, everything: bool) -> list[str] | None:
+    if bool(chosen) == everything:
+        raise typer.BadParameter("name dead letters by their cursors, or say --all")
+    return chosen or None
+
+
+def _number(settings: Settings, brand: str) -> BrandNumber | None:
+    return wiring.brands(settings).by_id(BrandId(brand)).number if brand else None
+
+
+def _with(settings: Settings, act: Callable[[Webhooks], Awaitable[T]]) -> T:
+    async def run() -> T:
+        async with opened_webhooks(settings, logger("cli")) as webhooks:
+            return await act(webhooks)
+
+    return asyncio.run(run())
+
+
+def _row(letter: DeadLetter, brand: str) -> dict[str, object]:
+    delivery = letter.delivery
+    return {
+        "cursor": letter.cursor,
+        "brand": brand,
+        "endpoint": delivery.endpoint.hex(),
+        "event": event_name(subscribed=delivery.statement.subscribed, source=delivery.statement.source).value,
+        "id": delivery.statement.id.hex(),
+        "attempts": delivery.attempts,
+        "reason": delivery.reason,
+        "asked": moment(delivery.statement.at_ms),
+        "given up": moment(letter.at_ms),
+    }

@@ -1,0 +1,76 @@
+"""`signoff events`: the changes of every brand as they happen."""
+
+import asyncio
+import json
+import re
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from app import wiring
+from app.cli.output import moment
+from app.core.events import Event, facts
+from app.core.groups import EVERYTHING
+from app.core.model import Brand, BrandId, HistoryEntry
+from app.observe.log import logger
+from app.settings.load import load
+from app.settings.model import Settings
+from app.usecases.following import changes
+from app.wiring.desk import opened_journal
+
+commands = typer.Typer(help="Follow what happens.", no_args_is_help=True)
+
+_SPAN = re.compile(r"(\d+)([smhd])")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+@commands.command()
+def tail(
+    brand: Annotated[str, typer.Option(help="only this brand's")] = "",
+    since: Annotated[str, typer.Option(help="begin so long ago (90s, 15m, 2h, 7d), or at 2026-11-22T08:00:00Z")] = "",
+    follow: Annotated[bool, typer.Option(help="go on with what comes, until Ctrl-C")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object a line")] = False,
+) -> None:
+    """Show changes as they happen, one a line; recipients go by their digest."""
+    settings = load()
+    begin_ms = _begin(since, wiring.now_ms())
+    try:
+        asyncio.run(_tail(settings, brand, begin_ms, follow=follow, as_json=as_json))
+    except KeyboardInterrupt:
+        return
+
+
+def _begin(since: str, now_ms: int) -> int:
+    if not since:
+        return now_ms
+    if span := _SPAN.fullmatch(since):
+        return now_ms - 1000 * int(span[1]) * _UNITS[span[2]]
+    try:
+        time = datetime.fromisoformat(since)
+    except ValueError as exc:
+        raise typer.BadParameter("such as 90s, 15m, 2h, 7d or 2026-11-22T08:00:00Z", param_hint="--since") from exc
+    return round((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+async def _tail(settings: Settings, brand: str, begin_ms: int, *, follow: bool, as_json: bool) -> None:
+    brands = wiring.brands(settings)
+    chosen = [brands.by_id(BrandId(brand))] if brand else list(brands)
+    async with opened_journal(settings, logger("cli")) as journal:
+        async for one, entry in changes(journal, chosen, begin_ms, follow=follow):
+            typer.echo(_line(one, entry, as_json=as_json))
+
+
+def _line(brand: Brand, entry: HistoryEntry, *, as_json: bool) -> str:
+    event = Event(
+        statement=entry.statement,
+        brand=brand.id,
+        brand_name=brand.name,
+        sequence=entry.sequence,
+        address="",
+        groups=() if EVERYTHING in entry.changed else tuple(f"{key:08x}" for key in entry.changed),
+    )
+    if as_json:
+        return json.dumps(facts(event), ensure_ascii=False)
+    scope = ", ".join(event.groups) or "all"
+    return f"{moment(entry.statement.at_ms)}  {brand.id}  {event.name}  {event.identity}  {scope}  by {entry.statement.source.label}"

@@ -1,0 +1,100 @@
+"""`signoff groups`: the subscription groups of a brand."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeVar
+
+import typer
+
+from app import wiring
+from app.cli.output import moment, show
+from app.core.groups import group_key
+from app.core.model import BrandId, BrandNumber, GroupId, SubscriptionGroup
+from app.observe.log import logger
+from app.settings.load import load
+from app.usecases.groups import Groups
+from app.wiring.desk import opened_groups
+
+commands = typer.Typer(help="List, create, edit, archive and restore subscription groups.", no_args_is_help=True)
+
+T = TypeVar("T")
+_Brand = Annotated[str, typer.Option(help="the brand's id")]
+_Json = Annotated[bool, typer.Option("--json")]
+_Id = Annotated[str, typer.Argument(help="the group's id, as `list` shows it")]
+
+
+@commands.command("list")
+def list_groups(brand: _Brand = "acme", as_json: _Json = False) -> None:
+    """List a brand's groups, archived ones too, in the order in which they were created."""
+    show([_row(group) for group in _with(brand, Groups.list)], as_json=as_json)
+
+
+@commands.command()
+def create(
+    name: Annotated[str, typer.Argument(help="what readers see; unique in the brand")],
+    description: Annotated[str, typer.Option(help="a sentence below the name")] = "",
+    id_: Annotated[str, typer.Option("--id", help="what mails name the group by; made from the name unless given")] = "",
+    brand: _Brand = "acme",
+    as_json: _Json = False,
+) -> None:
+    """Create a group; a brand may have 50 active ones."""
+
+    async def make(groups: Groups, number: BrandNumber) -> SubscriptionGroup:
+        return await groups.create(number, name=name, description=description, id=GroupId(id_) if id_ else None)
+
+    _show(_with(brand, make), as_json=as_json)
+
+
+@commands.command()
+def edit(
+    group: _Id,
+    name: Annotated[str | None, typer.Option(help="the new name")] = None,
+    description: Annotated[str | None, typer.Option(help="the new description; may be empty")] = None,
+    brand: _Brand = "acme",
+    as_json: _Json = False,
+) -> None:
+    """Change a group's name or description; its id stays, so mails already sent go on meaning it."""
+    if name is None and description is None:
+        raise typer.BadParameter("give --name, --description, or both")
+
+    async def change(groups: Groups, number: BrandNumber) -> SubscriptionGroup:
+        return await groups.edit(number, GroupId(group), name=name, description=description)
+
+    _show(_with(brand, change), as_json=as_json)
+
+
+@commands.command()
+def archive(group: _Id, brand: _Brand = "acme", as_json: _Json = False) -> None:
+    """Offer a group to nobody any more; what recipients said about it is kept and goes on being obeyed."""
+    _show(_with(brand, lambda groups, number: groups.archive(number, GroupId(group))), as_json=as_json)
+
+
+@commands.command()
+def restore(group: _Id, brand: _Brand = "acme", as_json: _Json = False) -> None:
+    """Make an archived group active again."""
+    _show(_with(brand, lambda groups, number: groups.restore(number, GroupId(group))), as_json=as_json)
+
+
+def _with(brand: str, act: Callable[[Groups, BrandNumber], Awaitable[T]]) -> T:
+    async def run() -> T:
+        settings = load()
+        number = wiring.brands(settings).by_id(BrandId(brand)).number
+        async with opened_groups(settings, logger("cli")) as groups:
+            return await act(groups, number)
+
+    return asyncio.run(run())
+
+
+def _show(group: SubscriptionGroup, *, as_json: bool) -> None:
+    show([_row(group)], as_json=as_json)
+
+
+def _row(group: SubscriptionGroup) -> dict[str, object]:
+    return {
+        "id": group.id,
+        "name": group.name,
+        "description": group.description,
+        "state": "archived" if group.archived else "active",
+        "created": moment(group.created_ms),
+        "key": f"{group_key(group.id):08x}",
+    }

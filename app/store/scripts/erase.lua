@@ -1,0 +1,33 @@
+#!lua
+-- Take the sealed address out of a recipient's record for good, and keep the rest: what they said still holds under the keyed hash.
+--
+-- KEYS  1 state bucket (hash: digest -> record)
+-- ARGV  1 digest, 10 bytes     2 erased_ms, decimal: an address stated up to then does not come back by a replay
+-- RESULT 1 when something was known of the recipient, else 0; then too the time is kept
+--
+-- A record that is the same afterwards is written again: erasing is rare. The layout of a record: app/store/codec.py.
+
+local VERSION, EXTENDED, ERASED = 1, 2, 32768
+
+local sequence, entries, erased = 0, '', tonumber(ARGV[2])
+local record = redis.call('HGET', KEYS[1], ARGV[1])
+if record then
+  local version, first
+  version, sequence, first = struct.unpack('>BI4', record)
+  if version == EXTENDED then
+    local size
+    size, first = struct.unpack('>I2', record, first)
+    if size >= ERASED then
+      size = size - ERASED
+      local before
+      before, first = struct.unpack('>I6', record, first)
+      erased = math.max(erased, before)
+    end
+    first = first + size
+  elseif version ~= VERSION then
+    return redis.error_reply('SIGNOFF record version ' .. version .. ' is not known to this script')
+  end
+  entries = string.sub(record, first)
+end
+redis.call('HSET', KEYS[1], ARGV[1], struct.pack('>BI4I2I6', EXTENDED, sequence, ERASED, erased) .. entries)
+return record and 1 or 0

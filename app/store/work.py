@@ -1,0 +1,127 @@
+"""The worker's side of the work streams on Redis or Valkey: the ports `WorkQueue` and `Crew` of `app.usecases.delivery_ports`.
+
+An entry is read without being taken; taking it is scripts/move.lua, which deletes it and writes its deliveries in one step. So no worker
+holds anything that could be lost with it, and two that read the same entry cannot both raise it (docs/adr/0016).
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from app.core.errors import StoreUnavailable
+from app.core.model import BrandNumber, Source
+from app.core.webhook import Delivery, Work
+from app.observe.log import LogEvent, logger
+from app.store import codec, keys
+from app.store.batching import Command, Reply
+from app.store.delivery_codec import encode_delivery
+from app.store.replies import as_list, raise_for, stream_entry
+from app.store.script import Script, run
+from app.store.wire import Wire
+
+_MOVE, _JOIN, _TRIM = Script("move"), Script("join"), Script("trim")
+_SAMPLE = 50  # entries of a stream among which the oldest request is looked for: a replay brings older ones behind newer ones
+
+
+class RedisWork:
+    """What the worker has still to look at."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    async def waiting(self, partitions: Sequence[int], *, limit: int) -> Sequence[Work]:
+        """Return the oldest entries of each partition, at most `limit` each, in the order of the partition's stream."""
+        replies = await self._wire.run([("XRANGE", keys.work(number), "-", "+", "COUNT", limit) for number in partitions])
+        entries = [_work(entry) for reply in replies for entry in as_list(reply)]
+        return [work for work in entries if work is not None]
+
+    async def move(self, moves: Sequence[tuple[Work, Sequence[Delivery]]], *, due_ms: int) -> Sequence[Sequence[Delivery]]:
+        """Replace each entry by its deliveries, due at `due_ms`, and return of each those that are new; none when another was faster."""
+        replies = await run(self._wire, [_move(work, deliveries, due_ms) for work, deliveries in moves])
+        return [_created(reply, deliveries) for (_, deliveries), reply in zip(moves, replies, strict=True)]
+
+    async def lag(self, partitions: Sequence[int]) -> int:
+        """Return how many entries of these partitions nobody has looked at."""
+        replies = await self._wire.run([("XLEN", keys.work(number)) for number in partitions])
+        return sum(_number(reply) for reply in replies)
+
+    async def oldest(self, partitions: Sequence[int]) -> Sequence[Work]:
+        """Return of each partition that has any the entry whose request is the oldest, among its first ones; imports aside."""
+        entries = await self.waiting(partitions, limit=_SAMPLE)
+        found: dict[int, Work] = {}
+        for work in entries:
+            number = keys.partition(work.statement.digest)
+            known = found.get(number)
+            if work.statement.source is not Source.IMPORT and (known is None or work.statement.at_ms < known.statement.at_ms):
+                found[number] = work
+        return list(found.values())
+
+    async def note_returns(self, brands: Collection[BrandNumber], *, at_ms: int) -> None:
+        """Note that these brands have just returned tokens of self-managed mail."""
+        commands: list[Command] = [("HSET", keys.RETURNS, brand, at_ms) for brand in brands]
+        for reply in await self._wire.run(commands) if commands else ():
+            raise_for(reply)
+
+    async def returns(self, brands: Sequence[BrandNumber]) -> Mapping[BrandNumber, int]:
+        """Return when each of these brands last returned a token; a brand that never did is not in it."""
+        if not brands:
+            return {}
+        (reply,) = await self._wire.run([("HMGET", keys.RETURNS, *brands)])
+        return {brand: int(value) for brand, value in zip(brands, as_list(reply), strict=True) if isinstance(value, bytes)}
+
+    async def trim_history(self, brand: BrandNumber, partitions: Sequence[int], *, before_ms: int) -> int:
+        """Forget the changes of a brand from before that time that no consumer group still has to read; return how many."""
+        commands = [_TRIM.command([keys.history(brand, number)], before_ms) for number in partitions]
+        return sum(_number(reply) for reply in await run(self._wire, commands))
+
+
+class RedisCrew:
+    """The workers that are alive."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    async def join(self, name: str, *, for_ms: int) -> Sequence[str]:
+        """Give a sign of life that holds for so long, and return the names of all that are alive, in order."""
+        (reply,) = await run(self._wire, [_JOIN.command([keys.WORKERS], name, for_ms)])
+        return sorted(part.decode() for part in as_list(reply) if isinstance(part, bytes))
+
+    async def leave(self, name: str) -> None:
+        """Let the others take over at once."""
+        (reply,) = await self._wire.run([("ZREM", keys.WORKERS, name)])
+        raise_for(reply)
+
+
+def _work(entry: Reply) -> Work | None:
+    """Return an entry; None for one that only a newer version can read, which stays for that version."""
+    try:
+        entry_id, fields = stream_entry(entry)
+        return Work(
+            entry_id=entry_id,
+            statement=codec.decode_statement(fields[b"s"]),
+            changed=codec.decode_groups(fields[b"c"]),
+            sequence=int(fields[b"n"]),
+        )
+    except (ValueError, KeyError) as exc:
+        logger("worker").error(LogEvent.WORK_UNREADABLE, reason=str(exc))
+        return None
+
+
+def _move(work: Work, deliveries: Sequence[Delivery], due_ms: int) -> Command:
+    number = keys.partition(work.statement.digest)
+    arguments = [argument for delivery in deliveries for argument in (delivery.id, encode_delivery(delivery), due_ms)]
+    asked_ms = deliveries[0].asked_ms if deliveries else 0
+    return _MOVE.command(
+        [keys.work(number), keys.due(number), keys.pending(number), keys.ages(number)], work.entry_id, asked_ms, *arguments
+    )
+
+
+def _created(reply: Reply, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
+    if reply is None:
+        return ()
+    return [delivery for delivery, new in zip(deliveries, as_list(reply), strict=True) if new]
+
+
+def _number(reply: Reply) -> int:
+    if not isinstance(reply, int):
+        raise_for(reply)
+        raise StoreUnavailable("a reply of another type")
+    return reply

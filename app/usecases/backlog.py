@@ -1,0 +1,170 @@
+"""How long requests wait: in a spool, in a work stream, for a delivery. The promise is 48 hours, the alarm comes after one (catalogue Q9).
+
+Any process may look, and more than one does: when the worker is dead, the web process still sees what waits for it. A look reads a few keys
+of each partition, some partitions at a time, so that it holds nobody up.
+"""
+
+import asyncio
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from app.core.brands import Brands
+from app.core.errors import NotFound, SpoolUnavailable, StoreUnavailable
+from app.core.model import BrandNumber, Management, Source, Statement
+from app.core.webhook import PROMISED_MS
+from app.usecases.delivery_ports import Deliveries, WorkQueue
+from app.usecases.ports import Spool
+
+ALARM_MS = 3_600_000
+LOOK_SECONDS = 5.0
+_PARTITIONS = 256
+_AT_ONCE = 64
+_ROWS = 250
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """What waits. Ages in milliseconds, 0 when nothing does; `by_brand` has every brand of the settings."""
+
+    pending_ms: int
+    undelivered_ms: int
+    by_brand: Mapping[str, int]
+    lag: int
+    dead: int
+    unreturned_ms: Mapping[str, float]  # of each self-managed brand: since when it has returned no token; infinite: it never did
+
+
+class BacklogWitness(Protocol):
+    """Who is told how long requests wait."""
+
+    def measured(self, measure: Measure) -> None:
+        """Hear what waits now."""
+        ...
+
+    def too_old(self, age_ms: int) -> None:
+        """Hear that the oldest request waits for longer than the alarm allows; said once until it is over."""
+        ...
+
+    def caught_up(self) -> None:
+        """Hear that it is over."""
+        ...
+
+    def breached(self, requests: int) -> None:
+        """Hear of requests that were not even effective within 48 hours."""
+        ...
+
+
+class Backlog:
+    """Looks at the store, and at this process's spool if it has one. `clock` in milliseconds."""
+
+    def __init__(  # noqa: PLR0913 - the places where requests wait
+        self,
+        *,
+        work: WorkQueue,
+        deliveries: Deliveries,
+        spool: Spool | None,
+        brands: Brands,
+        clock: Callable[[], int],
+        witness: BacklogWitness,
+        alarm_ms: int = ALARM_MS,
+    ) -> None:
+        self._work = work
+        self._deliveries = deliveries
+        self._spool = spool
+        self._brands = brands
+        self._self_managed = [brand for brand in brands if brand.management is Management.SELF_MANAGED]
+        self._clock = clock
+        self._witness = witness
+        self._alarm_ms = alarm_ms
+        self._alarmed = False
+        self._counted_row = 0  # spool rows up to here that are breaches have been counted
+
+    async def run(self) -> None:
+        """Look again and again until cancelled."""
+        while True:
+            await self.look()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def look(self) -> Measure:
+        """Look once and tell the witness. While the store is away, what waits in the spool is what is known."""
+        spooled = await self._spooled()
+        unread: list[tuple[BrandNumber, int]] = []
+        undelivered: list[tuple[BrandNumber, int]] = []
+        lag = dead = 0
+        returns: Mapping[BrandNumber, int] = {}
+        try:
+            for start in range(0, _PARTITIONS, _AT_ONCE):
+                some = range(start, start + _AT_ONCE)
+                unread += [(work.statement.brand, work.statement.at_ms) for work in await self._work.oldest(some)]
+                undelivered += await self._deliveries.oldest(some)
+                lag += await self._work.lag(some)
+                dead += await self._deliveries.dead_count(some)
+            returns = await self._work.returns([brand.number for brand in self._self_managed])
+        except StoreUnavailable:
+            pass  # the process that lost it has said so; the ages of the spool matter now
+        measure = self._measure([*spooled, *unread, *undelivered], undelivered, returns, lag=lag, dead=dead)
+        self._witness.measured(measure)
+        self._alarm(measure.pending_ms)
+        return measure
+
+    async def _spooled(self) -> Sequence[tuple[BrandNumber, int]]:
+        if self._spool is None:
+            return ()
+        try:
+            rows = await self._spool.unconfirmed(after=0, limit=_ROWS)
+        except SpoolUnavailable:
+            return ()
+        asked = [(row, statement) for row, statement in rows if statement.source is not Source.IMPORT]
+        self._count_breaches(asked)
+        return [(statement.brand, statement.at_ms) for _, statement in asked]
+
+    def _count_breaches(self, rows: Sequence[tuple[int, Statement]]) -> None:
+        limit = self._clock() - PROMISED_MS
+        late = [row for row, statement in rows if row > self._counted_row and statement.at_ms < limit]
+        if late:
+            self._counted_row = max(late)
+            self._witness.breached(len(late))
+
+    def _measure(
+        self,
+        waiting: Sequence[tuple[BrandNumber, int]],
+        undelivered: Sequence[tuple[BrandNumber, int]],
+        returns: Mapping[BrandNumber, int],
+        *,
+        lag: int,
+        dead: int,
+    ) -> Measure:
+        now = self._clock()
+        by_brand: dict[str, int] = {brand.id: 0 for brand in self._brands}
+        for number, at_ms in waiting:
+            name = self._name(number)
+            if name in by_brand:
+                by_brand[name] = max(by_brand[name], now - at_ms)
+        return Measure(
+            pending_ms=_oldest(waiting, now),
+            undelivered_ms=_oldest(undelivered, now),
+            by_brand=by_brand,
+            lag=lag,
+            dead=dead,
+            unreturned_ms={brand.id: now - returns.get(brand.number, -math.inf) for brand in self._self_managed},
+        )
+
+    def _name(self, number: BrandNumber) -> str:
+        try:
+            return self._brands.by_number(number).id
+        except NotFound:  # a brand that the settings no longer have; it counts for the whole
+            return ""
+
+    def _alarm(self, age_ms: int) -> None:
+        if age_ms >= self._alarm_ms and not self._alarmed:
+            self._alarmed = True
+            self._witness.too_old(age_ms)
+        elif age_ms < self._alarm_ms and self._alarmed:
+            self._alarmed = False
+            self._witness.caught_up()
+
+
+def _oldest(waiting: Sequence[tuple[BrandNumber, int]], now: int) -> int:
+    return max((max(0, now - at_ms) for _, at_ms in waiting), default=0)

@@ -1,0 +1,192 @@
+"""Suppressions (query, export, import), audiences and segments."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+
+from app.core.api_key import KeyScope
+from app.core.audit import AuditAction
+from app.core.group_words import GroupWords
+from app.core.lists.rows import Row, csv_header, csv_row, json_row
+from app.core.model import GroupKey, Source
+from app.core.preferences import Targeting
+from app.core.segments import Left, Segment
+from app.observe.metrics import UNSUBSCRIBES
+from app.usecases.administration import Administration
+from app.usecases.import_list import ImportTerms
+from app.web.admin.call import OF_BRAND, AnyOperation, Call, NoBody, NoQuery, Operation, Sendable
+from app.web.admin.models import Check, ImportQuery, SegmentQuery, SuppressionQuery, milliseconds
+from app.web.admin.showing import import_view, recipient_view, row_view
+from app.web.admin.streams import StreamAnswer
+from app.web.admin.views import CheckView, ImportView, SegmentPage, SuppressedView, SuppressionPage, shown
+from app.web.answers import Answer
+
+NDJSON, CSV = "application/x-ndjson", "text/csv"
+
+_IMPORT_BYTES = 1024 * 1024 * 1024
+_CHECK_BYTES = 8 * 1024 * 1024
+_FORMATS = {NDJSON: "ndjson", "application/ndjson": "ndjson", CSV: "csv"}
+
+
+class ListEndpoints:
+    """Answers `…/suppressions`, `…/check` and `…/segments`."""
+
+    def __init__(self, services: Administration) -> None:
+        self._services = services
+
+    def operations(self) -> Sequence[AnyOperation]:
+        """Return the rows of the table."""
+        return (
+            Operation(
+                id="listSuppressions",
+                method="GET",
+                path=f"{OF_BRAND}/suppressions",
+                summary="Who has left what",
+                description="Pages of JSON, or the whole list as NDJSON or CSV. With an address where the brand stores addresses. "
+                "In CSV a cell that a spreadsheet would take for a formula has an apostrophe before it.",
+                endpoint=self.suppressions,
+                query=SuppressionQuery,
+                body=NoBody,
+                scope=KeyScope.READ,
+                answers={200: SuppressionPage},
+                media=(NDJSON, CSV),
+            ),
+            Operation(
+                id="importSuppressions",
+                method="POST",
+                path=f"{OF_BRAND}/suppressions",
+                summary="Import a list of people who left elsewhere",
+                description="Exports of SendGrid, Mailgun, Postmark, SES and our own, and any CSV with a column of addresses; recognised "
+                "by their columns. An import never resubscribes anybody, and may be repeated.",
+                endpoint=self.import_list,
+                query=ImportQuery,
+                body=NoBody,
+                scope=KeyScope.WRITE,
+                answers={200: ImportView},
+                body_media=(CSV, NDJSON, "text/plain", "application/octet-stream"),
+                body_bytes=_IMPORT_BYTES,
+            ),
+            Operation(
+                id="checkAudience",
+                method="POST",
+                path=f"{OF_BRAND}/check",
+                summary="Who of an audience may get a campaign",
+                description="Up to 10,000 addresses, decided as the relay decides.",
+                endpoint=self.check,
+                query=NoQuery,
+                body=Check,
+                scope=KeyScope.READ,
+                answers={200: CheckView},
+                body_bytes=_CHECK_BYTES,
+            ),
+            Operation(
+                id="listSegment",
+                method="GET",
+                path=f"{OF_BRAND}/segments",
+                summary="Recipients by the groups that they are subscribed to",
+                description="Only those who ever said something: everybody else is subscribed to everything, and in no list of ours.",
+                endpoint=self.segment,
+                query=SegmentQuery,
+                body=NoBody,
+                scope=KeyScope.READ,
+                answers={200: SegmentPage},
+            ),
+        )
+
+    async def suppressions(self, call: Call, query: SuppressionQuery, _body: NoBody) -> Sendable:
+        """Give a page of who has left, or all of them as a file."""
+        words = await self._services.words(call.brand)
+        left = Left(
+            group=None if query.group is None else words.key(query.group),
+            said=Segment(source=_source(query.source), since_ms=milliseconds(query.since), until_ms=milliseconds(query.until)),
+        )
+        form = query.format or _accepted(call.fields.get("accept", ""))
+        if form in _FILES:
+            return await self._export(call, left, words, _FILES[form])
+        rows, following = await self._services.suppressions.page(call.brand, left, words, cursor=query.cursor, limit=query.limit)
+        return shown(200, SuppressionPage(suppressions=[row_view(row) for row in rows], next=following or None))
+
+    async def _export(self, call: Call, left: Left, words: GroupWords, form: "_File") -> StreamAnswer:
+        portions = self._services.suppressions.rows(call.brand, left, words)
+        first = form.written(await anext(portions))
+        name = f"{call.brand.id}-suppressions.{form.suffix}"
+        return StreamAnswer(media_type=form.media_type, name=name, first=form.header + first, rest=form.pieces(portions))
+
+    async def import_list(self, call: Call, query: ImportQuery, _body: NoBody) -> Answer:
+        """Take a list of people who left elsewhere."""
+        words = await self._services.words(call.brand)
+        terms = ImportTerms(words=words, format=query.format, groups=words.scope(query.group), dry_run=query.dry_run)
+        report = await self._services.import_list(call.brand, call.pieces(), terms)
+        if not query.dry_run:
+            UNSUBSCRIBES.labels(Source.IMPORT.label, "saved").inc(report.accepted)
+            counts = {"read": str(report.read), "accepted": str(report.accepted), "refused": str(report.refused)}
+            await self._services.auditing.note(call.brand, call.key.id, AuditAction.SUPPRESSIONS_IMPORTED, "", **counts)
+        return shown(200, import_view(report, dry_run=query.dry_run))
+
+    async def check(self, call: Call, _query: NoQuery, body: Check) -> Answer:
+        """Tell who of an audience may get a campaign."""
+        targeting = Targeting()
+        if body.groups or body.require_groups or body.exclude_groups:
+            words = await self._services.words(call.brand)
+            targeting = Targeting(
+                groups=_keys(words, body.groups),
+                required=_keys(words, body.require_groups),
+                excluded=_keys(words, body.exclude_groups),
+            )
+        found = await self._services.check(call.brand, body.addresses, targeting)
+        suppressed = [SuppressedView(address=address, reason=reason.value) for address, reason in found.suppressed]
+        return shown(200, CheckView(allowed=list(found.allowed), suppressed=suppressed, invalid=list(found.invalid)))
+
+    async def segment(self, call: Call, query: SegmentQuery, _body: NoBody) -> Answer:
+        """Give a page of a segment's members."""
+        words = await self._services.words(call.brand)
+        segment = Segment(
+            include=_keys(words, query.include),
+            exclude=_keys(words, query.exclude),
+            source=_source(query.source),
+            since_ms=milliseconds(query.since),
+            until_ms=milliseconds(query.until),
+        )
+        members, following = await self._services.suppressions.members(call.brand, segment, cursor=query.cursor, limit=query.limit)
+        views = [recipient_view(member.recipient.digest, member.recipient.preferences, words, address=member.address) for member in members]
+        return shown(200, SegmentPage(recipients=views, next=following or None))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    """A form in which a whole list leaves."""
+
+    media_type: str
+    suffix: str
+    header: bytes
+    write: Callable[[Row], bytes]
+
+    def written(self, rows: Sequence[Row]) -> bytes:
+        return b"".join([self.write(row) for row in rows])
+
+    async def pieces(self, portions: AsyncIterator[Sequence[Row]]) -> AsyncIterator[bytes]:
+        async for rows in portions:
+            if rows:
+                yield self.written(rows)
+
+
+_FILES = {
+    "csv": _File(media_type=f"{CSV}; charset=utf-8", suffix="csv", header=csv_header(), write=csv_row),
+    "ndjson": _File(media_type=NDJSON, suffix="ndjson", header=b"", write=json_row),
+}
+
+
+def _accepted(field: str) -> str:
+    """Return the first form of the Accept field that is one of ours, else JSON."""
+    for part in field.split(","):
+        form = _FORMATS.get(part.partition(";")[0].strip().lower())
+        if form:
+            return form
+    return "json"
+
+
+def _keys(words: GroupWords, named: Sequence[str]) -> tuple[GroupKey, ...]:
+    return tuple(words.key(word) for word in named)
+
+
+def _source(label: str | None) -> Source | None:
+    return None if label is None else Source[label.upper()]

@@ -1,0 +1,224 @@
+"""What an operator watches and manages: events, webhooks, API keys, the audit."""
+
+from collections.abc import Sequence
+from urllib.parse import urlsplit, urlunsplit
+
+from app.core.api_key import INSTALLATION, KeyScope
+from app.core.audit import AuditAction
+from app.core.cursors import entry_of
+from app.core.errors import RuleViolation
+from app.core.events import event_name, facts
+from app.core.lists.rows import moment
+from app.core.webhook import Delivery, EndpointKey
+from app.usecases.administration import Administration
+from app.usecases.webhooks import EndpointState
+from app.web.admin.call import OF_BRAND, AnyOperation, Call, NoBody, NoQuery, Operation
+from app.web.admin.models import EventQuery, KeyNew, PageQuery, Resend, milliseconds
+from app.web.admin.showing import audit_view, key_view
+from app.web.admin.views import (
+    AuditPage,
+    DeadLetterPage,
+    DeliveryView,
+    EndpointView,
+    EventPage,
+    KeyList,
+    KeyMade,
+    Resent,
+    WebhookView,
+    shown,
+)
+from app.web.answers import Answer, answer
+
+_WAITING_SHOWN = 100
+
+
+class OperatorEndpoints:
+    """Answers `…/events`, `…/webhooks`, `…/keys` and `…/audit`."""
+
+    def __init__(self, services: Administration) -> None:
+        self._services = services
+
+    def operations(self) -> Sequence[AnyOperation]:
+        """Return the rows of the table."""
+        return (
+            Operation(
+                id="listEvents",
+                method="GET",
+                path=f"{OF_BRAND}/events",
+                summary="What happened, from a cursor on",
+                description="Each change once, in the order of its arrival. `next` is always there: ask again with it.",
+                endpoint=self.events,
+                query=EventQuery,
+                body=NoBody,
+                scope=KeyScope.READ,
+                answers={200: EventPage},
+            ),
+            Operation(
+                id="showWebhooks",
+                method="GET",
+                path=f"{OF_BRAND}/webhooks",
+                summary="The endpoints, and what waits for them",
+                endpoint=self.webhooks,
+                query=NoQuery,
+                body=NoBody,
+                scope=KeyScope.READ,
+                answers={200: WebhookView},
+            ),
+            Operation(
+                id="listDeadLetters",
+                method="GET",
+                path=f"{OF_BRAND}/webhooks/dead-letters",
+                summary="Deliveries that were given up",
+                endpoint=self.dead_letters,
+                query=PageQuery,
+                body=NoBody,
+                scope=KeyScope.READ,
+                answers={200: DeadLetterPage},
+                problems=(400,),
+            ),
+            Operation(
+                id="resendDeadLetters",
+                method="POST",
+                path=f"{OF_BRAND}/webhooks/resend",
+                summary="Deliver dead letters anew",
+                endpoint=self.resend,
+                query=NoQuery,
+                body=Resend,
+                scope=KeyScope.WRITE,
+                answers={200: Resent},
+            ),
+            Operation(
+                id="listKeys",
+                method="GET",
+                path=f"{OF_BRAND}/keys",
+                summary="The brand's API keys",
+                endpoint=self.keys,
+                query=NoQuery,
+                body=NoBody,
+                scope=KeyScope.KEYS,
+                answers={200: KeyList},
+            ),
+            Operation(
+                id="makeKey",
+                method="POST",
+                path=f"{OF_BRAND}/keys",
+                summary="Make an API key of the brand",
+                description="Its text is in this answer and nowhere else. It can do no more than the key that makes it.",
+                endpoint=self.make_key,
+                query=NoQuery,
+                body=KeyNew,
+                scope=KeyScope.KEYS,
+                answers={201: KeyMade},
+            ),
+            Operation(
+                id="revokeKey",
+                method="DELETE",
+                path=f"{OF_BRAND}/keys/{{key}}",
+                summary="End an API key at once and for good",
+                endpoint=self.revoke_key,
+                query=NoQuery,
+                body=NoBody,
+                scope=KeyScope.KEYS,
+                answers={204: None},
+            ),
+            Operation(
+                id="listAudit",
+                method="GET",
+                path=f"{OF_BRAND}/audit",
+                summary="What was done to the brand, and by whom",
+                endpoint=self.audit,
+                query=PageQuery,
+                body=NoBody,
+                scope=KeyScope.READ,
+                answers={200: AuditPage},
+            ),
+        )
+
+    async def events(self, call: Call, query: EventQuery, _body: NoBody) -> Answer:
+        """Give the next events; `next` is always there, since there will be more."""
+        if query.cursor and query.since is not None:
+            raise RuleViolation("a cursor says where to go on, so `since` says nothing beside it")
+        words = await self._services.words(call.brand)
+        since_ms = milliseconds(query.since) or 0
+        arrivals, following = await self._services.feed.page(call.brand, words, cursor=query.cursor, since_ms=since_ms, limit=query.limit)
+        events = [facts(one.event) | {"arrived": moment(one.arrived_ms)} for one in arrivals]
+        return shown(200, EventPage(events=events, next=following))
+
+    async def webhooks(self, call: Call, _query: NoQuery, _body: NoBody) -> Answer:
+        """Show the endpoints and what waits for them."""
+        states = await self._services.webhooks.endpoints(call.brand.number)
+        urls = {state.endpoint.key: _shown_url(state) for state in states}
+        endpoints = [
+            EndpointView(url=_shown_url(state), format=state.endpoint.format.value, switched_off=state.switched_off) for state in states
+        ]
+        waiting = await self._services.webhooks.waiting(call.brand.number, limit=_WAITING_SHOWN)
+        views = [_delivery_view(one.delivery, urls, next_attempt=moment(one.due_ms)) for one in waiting]
+        return shown(200, WebhookView(endpoints=endpoints, waiting=views))
+
+    async def dead_letters(self, call: Call, query: PageQuery, _body: NoBody) -> Answer:
+        """Give a page of what was given up."""
+        letters = await self._services.webhooks.dead_letters(call.brand.number, after=query.cursor, limit=query.limit)
+        urls = {state.endpoint.key: _shown_url(state) for state in await self._services.webhooks.endpoints(call.brand.number)}
+        views = [_delivery_view(one.delivery, urls, cursor=one.cursor, given_up=moment(one.at_ms)) for one in letters]
+        following = letters[-1].cursor if len(letters) == query.limit else None
+        return shown(200, DeadLetterPage(dead_letters=views, next=following))
+
+    async def resend(self, call: Call, _query: NoQuery, body: Resend) -> Answer:
+        """Deliver dead letters anew."""
+        resent = await self._services.webhooks.resend(call.brand.number, body.cursors)
+        await self._services.auditing.note(call.brand, call.key.id, AuditAction.WEBHOOK_RESENT, "", resent=str(resent))
+        return shown(200, Resent(resent=resent))
+
+    async def keys(self, call: Call, _query: NoQuery, _body: NoBody) -> Answer:
+        """List the keys of the brand."""
+        return shown(200, KeyList(keys=[key_view(key) for key in await self._services.api_keys.list(call.brand.id)]))
+
+    async def make_key(self, call: Call, _query: NoQuery, body: KeyNew) -> Answer:
+        """Make a key of the brand. It can do no more than the key that makes it, unless that is the installation's."""
+        scopes = frozenset(body.scopes)
+        if call.key.brand != INSTALLATION and not scopes <= call.key.scopes:
+            raise RuleViolation("a key can give no scope that it does not have itself")
+        key, text = await self._services.api_keys.create(call.brand.id, name=body.name, scopes=scopes)
+        await self._services.auditing.note(call.brand, call.key.id, AuditAction.KEY_CREATED, key.id, scopes=" ".join(sorted(scopes)))
+        return shown(201, KeyMade(key=key_view(key), text=text))
+
+    async def revoke_key(self, call: Call, _query: NoQuery, _body: NoBody) -> Answer:
+        """End a key at once and for good."""
+        key_id = call.path["key"]
+        await self._services.api_keys.revoke(call.brand.id, key_id)
+        await self._services.auditing.note(call.brand, call.key.id, AuditAction.KEY_REVOKED, key_id)
+        return answer(204, "application/json", b"")
+
+    async def audit(self, call: Call, query: PageQuery, _body: NoBody) -> Answer:
+        """Give a page of what was done to the brand."""
+        entries = await self._services.audit.entries(call.brand.number, after=entry_of(query.cursor), limit=query.limit)
+        following = entries[-1].entry_id if len(entries) == query.limit else None
+        return shown(200, AuditPage(audit=[audit_view(entry) for entry in entries], next=following))
+
+
+def _shown_url(state: EndpointState) -> str:
+    """Return an endpoint's URL without what may be a secret: user, password, query."""
+    url = urlsplit(state.endpoint.url)
+    return urlunsplit((url.scheme, url.netloc.rpartition("@")[2], url.path, "", ""))
+
+
+def _delivery_view(
+    delivery: Delivery,
+    urls: dict[EndpointKey, str],
+    *,
+    next_attempt: str | None = None,
+    cursor: str | None = None,
+    given_up: str | None = None,
+) -> DeliveryView:
+    statement = delivery.statement
+    return DeliveryView(
+        id=statement.id.hex(),
+        event=event_name(subscribed=statement.subscribed, source=statement.source).value,
+        recipient=statement.digest.hex(),
+        endpoint=urls.get(delivery.endpoint, delivery.endpoint.hex()),
+        attempts=delivery.attempts,
+        reason=delivery.reason,
+        next_attempt=next_attempt,
+        cursor=cursor,
+        given_up=given_up,
+    )

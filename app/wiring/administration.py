@@ -1,0 +1,84 @@
+"""What the admin API and the commands that do the same by hand are plugged to."""
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from app.core.errors import Misconfigured
+from app.core.token import TokenCodec
+from app.observe.log import Logger
+from app.settings.model import Settings
+from app.store.administration import RedisApiKeys, RedisAudit
+from app.store.deliveries import RedisDeliveries
+from app.store.groups import RedisGroups
+from app.store.journal import RedisJournal
+from app.store.pending import RedisPending
+from app.store.redis import Durability, RedisStore
+from app.store.roster import RedisRoster
+from app.usecases.administration import Administration
+from app.usecases.api_keys import ApiKeys
+from app.usecases.auditing import Auditing
+from app.usecases.check_audience import CheckAudience
+from app.usecases.erase import Erase
+from app.usecases.feed import Feed
+from app.usecases.groups import Groups
+from app.usecases.import_list import ImportList
+from app.usecases.one_click import Unsubscriber
+from app.usecases.recipients import Recipients
+from app.usecases.suppressions import Suppressions
+from app.usecases.unsubscribe import Unsubscribe
+from app.usecases.webhooks import Webhooks
+from app.wiring import now_ms, opened_store, token_codec
+
+MIN_KEY_CHARS = 32
+_COMMAND_SECONDS = 10.0
+
+
+def admin_services(settings: Settings, store: RedisStore, unsubscribe: Unsubscriber, codec: TokenCodec, log: Logger) -> Administration:
+    """Return the use cases of administration. `store` may take its time; what is said goes the way of every click, by `unsubscribe`.
+
+    Raises Misconfigured when the file of the installation's API key cannot be used.
+    """
+    wire = store.wire
+    replicated = Durability(settings.store.durability) is Durability.REPLICATED
+    audit = RedisAudit(wire, replicated=replicated)
+    roster = RedisRoster(wire, replicated=replicated)
+    return Administration(
+        groups=Groups(RedisGroups(wire, replicated=replicated), now_ms),
+        recipients=Recipients(store=store, unsubscribe=unsubscribe, codec=codec, clock=now_ms, new_id=_new_id),
+        suppressions=Suppressions(roster=roster, codec=codec),
+        check=CheckAudience(store=store, codec=codec),
+        import_list=ImportList(unsubscribe=unsubscribe, codec=codec, clock=now_ms, new_id=_new_id),
+        feed=Feed(journal=RedisJournal(wire), codec=codec),
+        erase=Erase(roster=roster, pending=RedisPending(wire, replicated=replicated), clock=now_ms),
+        webhooks=Webhooks(deliveries=RedisDeliveries(wire), endpoints=settings.endpoints(), clock=now_ms),
+        api_keys=ApiKeys(
+            RedisApiKeys(wire, replicated=replicated), now_ms, secrets.token_bytes, file_key=_file_key(settings.web.admin_key_file)
+        ),
+        auditing=Auditing(audit, now_ms, log),
+        audit=audit,
+    )
+
+
+@asynccontextmanager
+async def opened_services(settings: Settings, log: Logger) -> AsyncIterator[Administration]:
+    """Open the use cases for one command. The store alone keeps what a command says: the spool belongs to the web process."""
+    async with opened_store(settings, log, patience=_COMMAND_SECONDS) as store:
+        yield admin_services(settings, store, Unsubscribe(store, None, now_ms), token_codec(settings), log)
+
+
+def _file_key(path: Path | None) -> str:
+    if path is None:
+        return ""
+    try:
+        text = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise Misconfigured([f"web.admin_key_file: {path}: {exc}"]) from exc
+    if len(text) < MIN_KEY_CHARS or not text.isprintable() or " " in text:
+        raise Misconfigured([f"web.admin_key_file: {path}: a key is one line of at least {MIN_KEY_CHARS} characters without a space"])
+    return text
+
+
+def _new_id() -> bytes:
+    return secrets.token_bytes(16)

@@ -1,0 +1,33 @@
+"""How a process comes to watch how long requests wait: the worker, and every process that has a spool."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from app import wiring
+from app.observe.backlog import LoggingBacklogWitness
+from app.observe.log import Logger
+from app.settings.model import Settings
+from app.store.deliveries import RedisDeliveries
+from app.store.redis import RedisStore
+from app.store.work import RedisWork
+from app.usecases.backlog import Backlog
+from app.usecases.ports import Spool
+
+
+@asynccontextmanager
+async def watching_backlog(settings: Settings, store: RedisStore, spool: Spool | None, log: Logger) -> AsyncIterator[None]:
+    """Watch how long requests wait for as long as the context is open; `spool` is this process's own, if it has one."""
+    backlog = Backlog(
+        work=RedisWork(store.wire),
+        deliveries=RedisDeliveries(store.wire),
+        spool=spool,
+        brands=wiring.brands(settings),
+        clock=wiring.now_ms,
+        witness=LoggingBacklogWitness(log),
+    )
+    task = asyncio.create_task(backlog.run())
+    try:
+        yield
+    finally:
+        await wiring.cancelled(task)

@@ -1,0 +1,118 @@
+"""How the worker process is put together."""
+
+import asyncio
+import random
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+
+from app import wiring
+from app.core.errors import StoreUnavailable
+from app.core.model import Management
+from app.core.token import TokenCodec
+from app.core.webhook import Answer, Delivery, Endpoint, EndpointKey
+from app.observe import log as logs
+from app.observe.log import LogEvent, Logger
+from app.outbound.webhooks import Request, WebhookClient
+from app.settings import keyring_file
+from app.settings.model import Settings
+from app.store.deliveries import RedisDeliveries
+from app.store.groups import RedisGroups
+from app.store.redis import RedisStore
+from app.store.work import RedisCrew, RedisWork
+from app.usecases.group_cache import CachedGroups
+from app.web.server import run
+from app.wiring.backlog import watching_backlog
+from app.wiring.health import health
+from app.worker.courier import Courier
+from app.worker.history import Trimmer
+from app.worker.lane import Send
+from app.worker.telling import Teller, request_of
+from app.worker.witness import DeliveryWitness
+from app.worker.worker import Pace, Worker
+
+STORE_SECONDS = 5.0  # nobody waits for the worker, so it may wait for the store
+GRACE_SECONDS = 20.0  # longer than a request to an endpoint may take
+
+
+def serve_worker(settings: Settings) -> None:
+    """Run the worker until it is asked to stop; requests under way are finished first."""
+    logs.configure(level=settings.log_level, readable=settings.log_format == "readable")
+    run(_serve_worker(settings))
+
+
+async def _serve_worker(settings: Settings) -> None:
+    log = logs.logger("worker")
+    endpoints = {endpoint.key: endpoint for endpoint in settings.endpoints()}
+    keyring = keyring_file.load(settings.keyring_file)
+    codec = wiring.token_codec(settings, keyring)
+    stop = asyncio.create_task(wiring.stopped())
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(wiring.renewing(keyring, settings, log))
+        store = await stack.enter_async_context(wiring.opened_store(settings, log, patience=STORE_SECONDS))
+        client = await stack.enter_async_context(WebhookClient())
+        await stack.enter_async_context(health(settings.worker.health_listen, {"store": store.ping}))
+        await stack.enter_async_context(watching_backlog(settings, store, None, log))
+        await stack.enter_async_context(_working(settings, store, client, codec, endpoints, log))
+        log.info(LogEvent.PROCESS_STARTED, health=settings.worker.health_listen, endpoints=len(endpoints))
+        await stop
+        log.info(LogEvent.PROCESS_STOPPING)
+    log.info(LogEvent.PROCESS_STOPPED)
+
+
+@asynccontextmanager
+async def _working(  # noqa: PLR0913, PLR0917 - the parts of the process
+    settings: Settings,
+    store: RedisStore,
+    client: WebhookClient,
+    codec: TokenCodec,
+    endpoints: dict[EndpointKey, Endpoint],
+    log: Logger,
+) -> AsyncIterator[None]:
+    """Work for as long as the context is open."""
+    work, deliveries = RedisWork(store.wire), RedisDeliveries(store.wire)
+    witness = DeliveryWitness(log)
+    teller = Teller(codec=codec, groups=CachedGroups(RedisGroups(store.wire), wiring.now_ms))
+    courier = Courier(
+        endpoints=endpoints,
+        deliveries=deliveries,
+        send=sender(client, teller),
+        clock=wiring.now_ms,
+        chance=random.SystemRandom().random,
+        witness=witness,
+    )
+    worker = Worker(
+        name=secrets.token_hex(8),
+        work=work,
+        deliveries=deliveries,
+        crew=RedisCrew(store.wire),
+        courier=courier,
+        endpoints=endpoints,
+        self_managed=[brand.number for brand in wiring.brands(settings) if brand.management is Management.SELF_MANAGED],
+        clock=wiring.now_ms,
+        witness=witness,
+        pace=Pace(claim_ms=1000 * settings.worker.claim_seconds),
+    )
+    trimmer = Trimmer(work=work, brands=wiring.brands(settings), days=settings.worker.history_days, clock=wiring.now_ms, witness=witness)
+    writing, *turning = (asyncio.create_task(part.run()) for part in (courier, worker, trimmer))
+    try:
+        yield
+    finally:
+        for task in turning:
+            await wiring.cancelled(task)
+        with suppress(StoreUnavailable):  # what could not be written is due again, and our sign of life ends by itself
+            await worker.leave()
+        with suppress(StoreUnavailable):
+            await courier.close(GRACE_SECONDS)
+        await wiring.cancelled(writing)
+
+
+def sender(client: WebhookClient, teller: Teller) -> Send:
+    """Return what sends a batch of deliveries to an endpoint."""
+
+    async def send(endpoint: Endpoint, deliveries: Sequence[Delivery]) -> Answer:
+        events = await teller.events(endpoint, deliveries)
+        body, fields = request_of(endpoint, events, at_ms=wiring.now_ms())
+        return await client.post(endpoint, Request(body=body, fields=fields))
+
+    return send

@@ -1,0 +1,1 @@
+"""The worker: changes become events, and events reach the brands' endpoints."""

@@ -1,0 +1,149 @@
+"""Brings deliveries to their endpoints, one lane each, and writes down what became of them.
+
+A delivery that is handed over is held until its outcome is in the store; whatever happens to this process meanwhile, the store lets it be
+due again after a while (catalogue Q2). What cannot go now, for the lane is full or its breaker open, goes back with a later time and
+without an attempt counted.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from app.core.errors import StoreUnavailable
+from app.core.webhook import GIVE_UP_MS, SCHEDULE, Answer, Delivery, Endpoint, EndpointKey, Result, Verdict, judge, lateness
+from app.usecases.delivery_ports import Deliveries
+from app.worker.breaker import Breaker
+from app.worker.lane import Lane, Send
+from app.worker.witness import DeliveryWitness
+
+SPREAD_MS = 10_000  # over which what a breaker held back comes again
+_PAUSE_SECONDS = 0.5
+
+
+class Courier:
+    """The lanes of this process. `clock` in milliseconds, `chance` in 0..1; belongs to one event loop."""
+
+    def __init__(  # noqa: PLR0913 - the parts of the courier
+        self,
+        *,
+        endpoints: Mapping[EndpointKey, Endpoint],
+        deliveries: Deliveries,
+        send: Send,
+        clock: Callable[[], int],
+        chance: Callable[[], float],
+        witness: DeliveryWitness,
+        schedule: Sequence[float] = SCHEDULE,
+        breaker: Callable[[], Breaker] = Breaker,
+    ) -> None:
+        self._endpoints = endpoints
+        self._deliveries = deliveries
+        self._send = send
+        self._clock = clock
+        self._chance = chance
+        self._witness = witness
+        self._schedule = schedule
+        self._breaker = breaker
+        self._lanes: dict[EndpointKey, Lane] = {}
+        self._held: set[bytes] = set()
+        self._off: frozenset[EndpointKey] = frozenset()
+        self._verdicts: list[Verdict] = []
+        self._postponed: list[tuple[Delivery, int]] = []
+        self._news = asyncio.Event()
+
+    def room(self, endpoint: EndpointKey) -> int:
+        """Return how many deliveries to this endpoint may be handed over now."""
+        if endpoint in self._off or endpoint not in self._endpoints:
+            return 0
+        return self._lane(endpoint).room
+
+    def hand_over(self, deliveries: Sequence[Delivery]) -> None:
+        """Take deliveries that are due; those that are held already stay with their lane."""
+        now = self._clock()
+        for delivery in deliveries:
+            if delivery.id not in self._held:
+                self._held.add(delivery.id)
+                self._assign(delivery, now)
+
+    def _assign(self, delivery: Delivery, now: int) -> None:
+        endpoint = self._endpoints.get(delivery.endpoint)
+        if endpoint is None:
+            self._judge(delivery, Answer(reason="no endpoint of this brand has the URL and format any more"), now)
+        elif delivery.endpoint in self._off:
+            self._judge(delivery, Answer(status=410), now)
+        elif (lane := self._lane(delivery.endpoint)).room:
+            lane.add((delivery,))
+        else:
+            self._put_off(lane, delivery, now)
+
+    def _put_off(self, lane: Lane, delivery: Delivery, now: int) -> None:
+        closed = lane.closed_until_ms > now
+        if closed and now - delivery.queued_ms > GIVE_UP_MS:
+            self._decide(Verdict(result=Result.DEAD, delivery=replace(delivery, reason=delivery.reason or "the endpoint never answered")))
+            return
+        again = lane.closed_until_ms + round(SPREAD_MS * self._chance()) if closed else lane.slot_ms()
+        self._postponed.append((delivery, again))
+        self._news.set()
+
+    def _lane(self, key: EndpointKey) -> Lane:
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = Lane(
+                self._endpoints[key], send=self._send, settle=self._settle, clock=self._clock, breaker=self._breaker()
+            )
+        return lane
+
+    def _settle(self, endpoint: Endpoint, batch: Sequence[Delivery], answer: Answer) -> None:
+        now = self._clock()
+        self._witness.answered(endpoint, len(batch), answer)
+        for delivery in batch:
+            self._judge(delivery, answer, now)
+        lane = self._lanes[endpoint.key]
+        if lane.closed_until_ms > now:
+            for delivery in lane.drain():
+                self._put_off(lane, delivery, now)
+
+    def _judge(self, delivery: Delivery, answer: Answer, now: int) -> None:
+        marked, breach = lateness(delivery, now)
+        if breach:
+            self._witness.breached()
+        self._decide(judge(marked, answer, now_ms=now, chance=self._chance(), schedule=self._schedule))
+
+    def _decide(self, verdict: Verdict) -> None:
+        self._witness.judged(verdict)
+        self._verdicts.append(verdict)
+        self._news.set()
+
+    async def look_at_switches(self) -> None:
+        """Learn which endpoints want nothing more, and which an operator has switched on again."""
+        self._off = await self._deliveries.switched_off()
+
+    async def run(self) -> None:
+        """Write outcomes down as they come, until cancelled; while the store is away they are kept and written later."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            try:
+                await self.write()
+            except StoreUnavailable:
+                self._news.set()
+                await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def write(self) -> None:
+        """Write the outcomes that are known. Raises StoreUnavailable, and then they are still to be written."""
+        verdicts, postponed = tuple(self._verdicts), tuple(self._postponed)
+        await self._deliveries.finish([verdict.delivery for verdict in verdicts if verdict.result is Result.DELIVERED])
+        await self._deliveries.retry([(verdict.delivery, verdict.due_ms) for verdict in verdicts if verdict.due_ms is not None])
+        await self._deliveries.postpone(postponed)
+        for endpoint in {verdict.delivery.endpoint for verdict in verdicts if verdict.result is Result.GONE} - self._off:
+            await self._deliveries.switch_off(endpoint, at_ms=self._clock())
+            self._off |= {endpoint}
+            self._witness.switched_off(endpoint)
+        await self._deliveries.bury([verdict.delivery for verdict in verdicts if verdict.is_dead], at_ms=self._clock())
+        del self._verdicts[: len(verdicts)]
+        del self._postponed[: len(postponed)]
+        self._held -= {verdict.delivery.id for verdict in verdicts} | {delivery.id for delivery, _ in postponed}
+
+    async def close(self, seconds: float) -> None:
+        """Let requests under way finish within so many seconds and write down what is known."""
+        await asyncio.gather(*(lane.close(seconds) for lane in self._lanes.values()))
+        await self.write()

@@ -1,0 +1,57 @@
+"""Turns what the worker sees into log lines and metrics. Endpoints go by their key: a URL may hold a credential."""
+
+from app.core.webhook import Answer, Endpoint, EndpointKey, Verdict
+from app.observe import metrics
+from app.observe.log import LogEvent, Logger
+
+
+class DeliveryWitness:
+    """The witness of one worker."""
+
+    def __init__(self, log: Logger) -> None:
+        self._log = log
+
+    def answered(self, endpoint: Endpoint, events: int, answer: Answer) -> None:
+        """Log one request."""
+        facts = {"brand": endpoint.brand_id, "endpoint": endpoint.key.hex(), "events": events}
+        if answer.is_success:
+            self._log.info(LogEvent.WEBHOOK_DELIVERED, **facts, status=answer.status)
+        else:
+            self._log.warning(LogEvent.WEBHOOK_FAILED, **facts, reason=answer.why)
+
+    def judged(self, verdict: Verdict) -> None:
+        """Count what became of one delivery's attempt, and log one that is given up."""
+        metrics.labelled(metrics.WEBHOOK_DELIVERIES, verdict.result.value).inc()
+        if verdict.is_dead:
+            delivery = verdict.delivery
+            self._log.error(
+                LogEvent.WEBHOOK_GIVEN_UP,
+                endpoint=delivery.endpoint.hex(),
+                id=delivery.statement.id.hex(),
+                attempts=delivery.attempts,
+                reason=delivery.reason,
+            )
+
+    def breached(self) -> None:
+        """Count a request of whose effect a brand did not hear within 48 hours."""
+        metrics.SLA_BREACHES.inc()
+
+    def switched_off(self, endpoint: EndpointKey) -> None:
+        """Log an endpoint that wants nothing more."""
+        self._log.error(LogEvent.WEBHOOK_SWITCHED_OFF, endpoint=endpoint.hex())
+
+    def workers(self, alive: int, partitions: int) -> None:
+        """Log that workers came or went, and how many partitions are ours now."""
+        self._log.info(LogEvent.WORKERS_CHANGED, alive=alive, partitions=partitions)
+
+    def store_failed(self, reason: str) -> None:
+        """Log the beginning of an outage; everything waits in the store meanwhile."""
+        self._log.error(LogEvent.STORE_FAILED, reason=reason)
+
+    def store_recovered(self) -> None:
+        """Log its end."""
+        self._log.info(LogEvent.STORE_RECOVERED)
+
+    def trimmed(self, entries: int) -> None:
+        """Log how much of the history was forgotten."""
+        self._log.info(LogEvent.HISTORY_TRIMMED, entries=entries)

@@ -1,0 +1,157 @@
+"""The worker's loop: changes out of the work streams, deliveries that are due, a share of the partitions.
+
+1. Every worker that is alive takes each n-th partition. Who shares with whom is only a hint that saves work: an entry or a delivery is
+   taken by a script, by one worker alone, whoever thinks it is theirs (catalogue Q10).
+2. A worker that gives no sign for `claim_ms` is dead to the others, which take its partitions over. What it had not taken they find at
+   once, what it had taken is due again after the same time (Q2).
+3. A change becomes deliveries in the step that takes it away, and what a lane has room for is handed over at once, so the first
+   attempt follows a click by about one turn. An idle worker turns every `idle_seconds`, a busy one without a pause.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from app.core.errors import StoreUnavailable
+from app.core.events import event_name
+from app.core.model import BrandNumber, Source
+from app.core.webhook import Delivery, Endpoint, EndpointKey, Work
+from app.usecases.delivery_ports import Crew, Deliveries, WorkQueue
+from app.worker.courier import Courier
+from app.worker.witness import DeliveryWitness
+
+PARTITIONS = 256
+_SIGNS = 5  # signs of life in the time after which a worker counts as dead
+_AWAY_SECONDS = 1.0
+_RETURNS = frozenset((Source.CALLBACK, Source.MAILTO))  # by which a self-managed brand gives us a token back (seed 004)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How fast and how much; times in milliseconds unless named otherwise."""
+
+    claim_ms: int = 20_000  # a worker is dead without a sign of life for so long, and what it had taken is due again; longer than a request
+    due_every_ms: int = 500  # how often retries are looked for
+    idle_seconds: float = 0.2
+    busy_seconds: float = 0.01
+    entries: int = 8  # of one partition in one turn: a whole turn stays short
+
+
+class Worker:
+    """One worker process. `clock` in milliseconds."""
+
+    def __init__(  # noqa: PLR0913 - the parts of the worker
+        self,
+        *,
+        name: str,
+        work: WorkQueue,
+        deliveries: Deliveries,
+        crew: Crew,
+        courier: Courier,
+        endpoints: Mapping[EndpointKey, Endpoint],
+        self_managed: Collection[BrandNumber] = (),
+        clock: Callable[[], int],
+        witness: DeliveryWitness,
+        pace: Pace = Pace(),
+    ) -> None:
+        self._name = name
+        self._work = work
+        self._deliveries = deliveries
+        self._crew = crew
+        self._courier = courier
+        self._by_brand = _by_brand(endpoints.values())
+        self._self_managed = frozenset(self_managed)
+        self._clock = clock
+        self._witness = witness
+        self._pace = pace
+        self._alive: Sequence[str] = ()
+        self._next_sign = self._next_due = 0
+        self.partitions: Sequence[int] = ()
+
+    async def run(self) -> None:
+        """Turn until cancelled; an outage of the store is waited out."""
+        failing = False
+        while True:
+            try:
+                found = await self.turn()
+            except StoreUnavailable as exc:
+                if not failing:
+                    self._witness.store_failed(str(exc))
+                failing = True
+                await asyncio.sleep(_AWAY_SECONDS)
+                continue
+            if failing:
+                self._witness.store_recovered()
+            failing = False
+            await asyncio.sleep(self._pace.busy_seconds if found else self._pace.idle_seconds)
+
+    async def turn(self) -> int:
+        """Look once at everything that is ours, and return how much there was. Raises StoreUnavailable."""
+        now = self._clock()
+        if now >= self._next_sign:
+            await self._share()
+            self._next_sign = now + self._pace.claim_ms // _SIGNS
+        found = await self._raise_events()
+        if now >= self._next_due:
+            taken = await self._deliveries.take(self.partitions, now_ms=now, until_ms=now + self._pace.claim_ms, limit=self._pace.entries)
+            if taken:  # asked after the taking: who resends switches on first, so a fresh letter meets no old switch
+                await self._courier.look_at_switches()
+            self._courier.hand_over(taken)
+            found += len(taken)
+            crowded = len(taken) > self._pace.entries * len(self.partitions) // 4
+            self._next_due = now if crowded else now + self._pace.due_every_ms
+        return found
+
+    async def _share(self) -> None:
+        alive = await self._crew.join(self._name, for_ms=self._pace.claim_ms)
+        await self._courier.look_at_switches()
+        if alive != self._alive:
+            self._alive = alive
+            self.partitions = range(alive.index(self._name), PARTITIONS, len(alive))
+            self._witness.workers(len(alive), len(self.partitions))
+
+    async def _raise_events(self) -> int:
+        entries = await self._work.waiting(self.partitions, limit=self._pace.entries)
+        if not entries:
+            return 0
+        now = self._clock()
+        moves = [(entry, self._deliveries_of(entry, now)) for entry in entries]
+        rooms = {key: self._courier.room(key) for key in {delivery.endpoint for _, new in moves for delivery in new}}
+        direct: list[tuple[Work, Sequence[Delivery]]] = []
+        crowded: list[tuple[Work, Sequence[Delivery]]] = []
+        for move in moves:
+            (direct if _fits(move[1], rooms) else crowded).append(move)
+        for created in await self._work.move(direct, due_ms=now + self._pace.claim_ms):
+            self._courier.hand_over(created)
+        await self._work.move(crowded, due_ms=now)
+        returned = {entry.statement.brand for entry in entries if entry.statement.source in _RETURNS}
+        await self._work.note_returns(returned & self._self_managed, at_ms=now)
+        return len(entries)
+
+    def _deliveries_of(self, work: Work, now: int) -> Sequence[Delivery]:
+        name = event_name(subscribed=work.statement.subscribed, source=work.statement.source)
+        return [
+            Delivery(endpoint=endpoint.key, statement=work.statement, changed=work.changed, sequence=work.sequence, queued_ms=now)
+            for endpoint in self._by_brand.get(work.statement.brand, ())
+            if name in endpoint.events
+        ]
+
+    async def leave(self) -> None:
+        """Let the others take over at once. Raises StoreUnavailable."""
+        await self._crew.leave(self._name)
+
+
+def _fits(deliveries: Sequence[Delivery], rooms: dict[EndpointKey, int]) -> bool:
+    """Tell whether every lane has room for its delivery, and if so take the places."""
+    if not all(rooms[delivery.endpoint] > 0 for delivery in deliveries):
+        return False
+    for delivery in deliveries:
+        rooms[delivery.endpoint] -= 1
+    return True
+
+
+def _by_brand(endpoints: Iterable[Endpoint]) -> dict[BrandNumber, list[Endpoint]]:
+    grouped: dict[BrandNumber, list[Endpoint]] = {}
+    for endpoint in endpoints:
+        grouped.setdefault(endpoint.brand, []).append(endpoint)
+    return grouped

@@ -1,0 +1,39 @@
+"""Forgetting old history on a real server: by time, and never what a consumer group still has to read."""
+
+from collections.abc import Callable
+
+import redis
+
+from app.core.model import BrandNumber, RecipientDigest, Statement
+from app.store import keys
+from app.store.embedded import EmbeddedStore
+from app.store.redis import RedisStore
+from app.store.work import RedisWork
+
+BRAND = BrandNumber(7)
+Make = Callable[..., Statement]
+
+
+async def test_history_is_forgotten_by_time_but_not_what_a_group_has_not_read_or_not_acknowledged(
+    server: EmbeddedStore, operator: redis.Redis, digest: RecipientDigest, make_statement: Make
+) -> None:
+    store = RedisStore(server.url, timeout=10)
+    key, partition = keys.history(BRAND, digest[0]), [digest[0]]
+    for step in range(4):
+        await store.apply(make_statement(at_ms=1000 + step, subscribed=step % 2 == 1))
+    operator.xgroup_create(key, "reader", id="0")
+    (first, *_), *_ = operator.xreadgroup("reader", "one", {key: ">"}, count=2)[0][1]
+    work, later = RedisWork(store.wire), 2**47
+
+    unacknowledged = await work.trim_history(BRAND, partition, before_ms=later)
+    operator.xack(key, "reader", first)
+    half = await work.trim_history(BRAND, partition, before_ms=later)
+    operator.xack(key, "reader", *[entry for entry, _ in operator.xrange(key)])
+    unread = await work.trim_history(BRAND, partition, before_ms=later)
+    operator.xgroup_destroy(key, "reader")
+    too_young = await work.trim_history(BRAND, partition, before_ms=1)
+    rest = await work.trim_history(BRAND, partition, before_ms=later)
+    nothing = await work.trim_history(BRAND, range(256), before_ms=later)
+    await store.close()
+
+    assert (0, 1, 1, 0, 2, 0) == (unacknowledged, half, unread, too_young, rest, nothing)

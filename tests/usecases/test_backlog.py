@@ -1,0 +1,147 @@
+"""How long requests wait, and the alarm: the twins, a real spool, and a clock that the test moves."""
+
+import math
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from app.core.brands import Brands
+from app.core.model import Brand, BrandId, BrandNumber, Management, Source, Statement
+from app.core.webhook import Delivery, Format, endpoint_key
+from app.store.deliveries_memory import MemoryDeliveries, MemoryWork
+from app.store.memory import MemoryStore
+from app.store.spool import SqliteSpool
+from app.usecases.backlog import Backlog, Measure
+
+HOUR = 3_600_000
+BRANDS = Brands(
+    [
+        Brand(id=BrandId("seven"), number=BrandNumber(7), name="Seven", sender_domains=frozenset({"seven.example"})),
+        Brand(
+            id=BrandId("eight"),
+            number=BrandNumber(8),
+            name="Eight",
+            sender_domains=frozenset({"eight.example"}),
+            management=Management.SELF_MANAGED,
+        ),
+    ]
+)
+Make = Callable[..., Statement]
+
+
+@dataclass
+class Desk:
+    """A backlog with everything it looks at; also its witness."""
+
+    spool: SqliteSpool | None = None
+    store: MemoryStore = field(default_factory=MemoryStore)
+    deliveries: MemoryDeliveries = field(default_factory=MemoryDeliveries)
+    now_ms: int = 0
+    said: list[object] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.work = MemoryWork(self.store, self.deliveries)
+        self.backlog = Backlog(
+            work=self.work, deliveries=self.deliveries, spool=self.spool, brands=BRANDS, clock=lambda: self.now_ms, witness=self
+        )
+
+    def measured(self, measure: Measure) -> None:
+        self.measure = measure
+
+    def too_old(self, age_ms: int) -> None:
+        self.said.append(("too old", age_ms))
+
+    def caught_up(self) -> None:
+        self.said.append("caught up")
+
+    def breached(self, requests: int) -> None:
+        self.said.append(("breached", requests))
+
+    async def move(self) -> list[Delivery]:
+        """Do what a worker does with all that waits."""
+        moved = []
+        for work in await self.work.waiting(range(256), limit=100):
+            endpoint = endpoint_key(work.statement.brand, "https://hooks.example/", Format.STANDARD)
+            delivery = Delivery(
+                endpoint=endpoint, statement=work.statement, changed=work.changed, sequence=work.sequence, queued_ms=self.now_ms
+            )
+            await self.work.move([(work, [delivery])], due_ms=self.now_ms)
+            moved.append(delivery)
+        return moved
+
+
+async def test_while_the_worker_is_away_the_age_grows_and_after_an_hour_there_is_an_alarm(make_statement: Make) -> None:
+    """Catalogue Q9."""
+    desk = Desk(now_ms=1000)
+    await desk.store.apply(make_statement(at_ms=1000))
+    ages = []
+    for hours in (0, 0.5, 1, 2):
+        desk.now_ms = 1000 + round(hours * HOUR)
+        ages.append((await desk.backlog.look()).pending_ms)
+
+    await desk.deliveries.finish(await desk.move())
+    after = await desk.backlog.look()
+
+    assert [0, HOUR // 2, HOUR, 2 * HOUR] == ages
+    assert [("too old", HOUR), "caught up"] == desk.said
+    assert (0, 0, 0) == (after.pending_ms, after.undelivered_ms, after.lag)
+
+
+async def test_what_a_brand_has_not_been_told_still_waits_and_only_that_brand_is_late(make_statement: Make) -> None:
+    """Catalogue Q9."""
+    desk = Desk()
+    await desk.store.apply(make_statement(at_ms=1000))
+    await desk.move()
+    desk.now_ms = 1000 + 2 * HOUR
+
+    measure = await desk.backlog.look()
+
+    assert (2 * HOUR, 2 * HOUR, 0) == (measure.pending_ms, measure.undelivered_ms, measure.lag)
+    assert {"seven": 2 * HOUR, "eight": 0} == measure.by_brand
+
+
+async def test_what_lies_in_the_spool_waits_and_is_a_breach_once_after_48_hours(spool: SqliteSpool, make_statement: Make) -> None:
+    """Catalogue Q9: the store has been away for two days."""
+    desk = Desk(spool=spool)
+    row = await spool.append(make_statement(at_ms=1000))
+    await spool.append(make_statement(at_ms=1000, source=Source.IMPORT))
+    desk.now_ms = 1000 + 49 * HOUR
+
+    first = await desk.backlog.look()
+    await desk.backlog.look()
+    spool.confirm(row)
+    after = await desk.backlog.look()
+
+    assert (49 * HOUR, 0) == (first.pending_ms, after.pending_ms)
+    assert [("breached", 1), ("too old", 49 * HOUR), "caught up"] == desk.said
+
+
+async def test_dead_letters_no_longer_wait_and_are_counted(make_statement: Make) -> None:
+    desk = Desk()
+    await desk.store.apply(make_statement(at_ms=1000))
+    await desk.deliveries.bury(await desk.move(), at_ms=0)
+    desk.now_ms = 1000 + 2 * HOUR
+
+    measure = await desk.backlog.look()
+
+    assert (0, 1) == (measure.pending_ms, measure.dead)
+
+
+async def test_a_brand_that_the_settings_no_longer_have_counts_for_the_whole(make_statement: Make) -> None:
+    desk = Desk()
+    await desk.store.apply(make_statement(at_ms=1000)._replace(brand=BrandNumber(99), id=os.urandom(16)))
+    desk.now_ms = 1000 + HOUR // 2
+
+    measure = await desk.backlog.look()
+
+    assert (HOUR // 2, {"seven": 0, "eight": 0}) == (measure.pending_ms, measure.by_brand)
+
+
+async def test_a_self_managed_brand_that_returns_no_token_is_told_from_one_that_does() -> None:
+    desk = Desk(now_ms=5 * HOUR)
+
+    never = await desk.backlog.look()
+    await desk.work.note_returns([BrandNumber(8)], at_ms=2 * HOUR)
+    returned = await desk.backlog.look()
+
+    assert ({"eight": math.inf}, {"eight": 3 * HOUR}) == (never.unreturned_ms, returned.unreturned_ms)

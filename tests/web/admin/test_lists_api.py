@@ -1,0 +1,232 @@
+"""Suppressions, audiences, segments: asked for, taken out, brought in."""
+
+import csv
+import io
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+
+from app.core.errors import StoreUnavailable
+from app.core.model import Source
+from app.usecases import suppressions
+from tests.web.admin.running import Api
+
+LIST = "/v1/brands/acme/suppressions"
+CSV = {"Content-Type": "text/csv"}
+
+
+async def leave(api: Api, *addresses: str, groups: tuple[str, ...] = ()) -> None:
+    for address in addresses:
+        reply = await api.post(f"/v1/brands/acme/recipients/{address}/unsubscribe", {"groups": list(groups)})
+        assert 200 == reply.status
+
+
+async def with_groups(api: Api) -> None:
+    for name in ("news", "offers"):
+        await api.post("/v1/brands/acme/groups", {"name": name})
+
+
+async def pages(api: Api, path: str, member: str, limit: int = 2) -> list[list[dict[str, object]]]:
+    found, cursor = [], ""
+    while True:
+        reply = (await api.get(f"{path}{'&' if '?' in path else '?'}limit={limit}&cursor={cursor}")).json
+        found.append(reply[member])
+        cursor = reply.get("next", "")
+        if not cursor:
+            return found
+
+
+async def test_pages_together_list_everybody_who_left_once_with_the_address(api: Api) -> None:
+    """Catalogue Q8."""
+    addresses = [f"p{number}@x.com" for number in range(7)]
+    await leave(api, *addresses)
+    await api.post("/v1/brands/acme/recipients/stayed@x.com/unsubscribe")
+    api.now_ms += 1
+    await api.post("/v1/brands/acme/recipients/stayed@x.com/resubscribe", {"consent": "yes", "sequence": 1})
+
+    found = await pages(api, LIST, "suppressions")
+
+    assert all(len(page) <= 2 for page in found)
+    assert sorted(addresses) == sorted(str(row["address"]) for page in found for row in page)
+
+
+async def test_a_page_never_looks_at_more_than_it_may_and_says_that_there_is_more(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suppressions, "_SLICE", 3)
+    monkeypatch.setattr(suppressions, "MOST_LOOKED_AT", 6)
+    await leave(api, *(f"p{number}@x.com" for number in range(20)))
+    await with_groups(api)
+    await leave(api, "rare@x.com", groups=("news",))
+
+    found = await pages(api, f"{LIST}?group=news", "suppressions", limit=100)
+
+    assert 4 == len(found)
+    assert ["rare@x.com"] == [row["address"] for page in found for row in page]
+
+
+async def test_suppressions_are_asked_for_by_group_source_and_time(api: Api) -> None:
+    """Catalogue Q8."""
+    await with_groups(api)
+    await leave(api, "all@x.com")
+    await leave(api, "news@x.com", groups=("news",))
+    await api.ask("POST", LIST, data="email,created\nold@x.com,1577854800\n", fields=CSV)
+
+    async def listed(query: str) -> set[str]:
+        return {row["address"] for row in (await api.get(f"{LIST}?{query}")).json["suppressions"]}
+
+    assert {"all@x.com", "news@x.com", "old@x.com"} == await listed("")
+    assert {"all@x.com", "old@x.com"} == await listed("group=all")
+    assert {"news@x.com"} == await listed("group=NEWS")
+    assert {"old@x.com"} == await listed("source=import")
+    assert {"old@x.com"} == await listed("until=2021-01-01T00:00:00Z")
+    assert {"all@x.com", "news@x.com"} == await listed("since=2021-01-01T01:00:00%2B01:00")
+
+
+@pytest.mark.parametrize("asked", [("?format=csv", {}), ("", {"Accept": "text/csv;q=1, */*"})])
+async def test_the_whole_list_is_a_csv_file_that_no_spreadsheet_runs(api: Api, asked: tuple[str, dict[str, str]]) -> None:
+    """Catalogue Q8."""
+    await leave(api, "+bob@x.com", "=cmd@x.com", "ann@x.com")
+
+    reply = await api.get(LIST + asked[0], fields=asked[1])
+
+    rows = list(csv.DictReader(io.StringIO(reply.body.decode())))
+    assert (200, "text/csv; charset=utf-8") == (reply.status, reply.fields["content-type"])
+    assert 'attachment; filename="acme-suppressions.csv"' == reply.fields["content-disposition"]
+    assert {"'+bob@x.com", "'=cmd@x.com", "ann@x.com"} == {row["address"] for row in rows}
+    assert {"all"} == {row["group"] for row in rows}
+
+
+async def test_a_brand_that_stores_no_addresses_exports_digests_and_takes_them_back(api: Api) -> None:
+    """Catalogue Q8."""
+    await api.post("/v1/brands/other/recipients/bob@x.com/unsubscribe")
+
+    exported = await api.get("/v1/brands/other/suppressions?format=ndjson")
+    (row,) = [json.loads(line) for line in exported.body.splitlines()]
+    again = await api.ask("POST", "/v1/brands/other/suppressions", data=exported.body, fields={"Content-Type": "application/x-ndjson"})
+
+    assert "application/x-ndjson" == exported.fields["content-type"]
+    assert "address" not in row and "bob" not in exported.body.decode()
+    assert (1, 1, 0) == (again.json["read"], again.json["accepted"], again.json["refused"])
+
+
+async def test_an_export_that_the_store_breaks_off_is_no_whole_list(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suppressions, "_SLICE", 2)
+    await leave(api, *(f"p{number}@x.com" for number in range(9)))
+    whole = api.services.suppressions.rows
+
+    async def broken(*arguments: object) -> AsyncIterator[object]:
+        async for portion in whole(*arguments):  # type: ignore[arg-type]  # the same arguments
+            yield portion
+            raise StoreUnavailable("gone")
+
+    monkeypatch.setattr(suppressions.Suppressions, "rows", lambda _, *arguments: broken(*arguments))
+
+    with pytest.raises(Exception, match="payload"):
+        await api.get(f"{LIST}?format=csv")
+
+
+async def test_an_import_is_an_unsubscribe_at_the_time_of_the_line_with_its_own_source(api: Api) -> None:
+    """Catalogue Q8."""
+    await with_groups(api)
+    content = "email,created\nann@x.com,1577854800\nbob@x.com,\neve@x.com,someday\nann@x.com,1577854800\n"
+
+    report = (await api.ask("POST", f"{LIST}?group=news", data=content, fields=CSV)).json
+
+    ann, bob = await api.state("ann@x.com"), await api.state("bob@x.com")
+    ((_, left),) = ann.groups.items()
+    assert {"dry_run": False, "read": 4, "accepted": 4, "undated": 1, "refused": 0, "problems": []} == report
+    assert (True, False, 1_577_854_800_000, Source.IMPORT) == (ann.everything.subscribed, left.subscribed, left.since_ms, left.source)
+    assert [api.now_ms] == [one.since_ms for one in bob.groups.values()]
+
+
+async def test_an_import_never_brings_anybody_back_nor_undoes_a_newer_consent(api: Api) -> None:
+    """Catalogue Q6: import cannot flip."""
+    await leave(api, "came-back@x.com")
+    api.now_ms += 1
+    await api.post("/v1/brands/acme/recipients/came-back@x.com/resubscribe", {"consent": "yes", "sequence": 1})
+
+    old = "email,created\ncame-back@x.com,1577854800\n"
+    status = (await api.ask("POST", LIST, data=old, fields=CSV)).status
+
+    assert (200, True) == (status, (await api.state("came-back@x.com")).everything.subscribed)
+
+
+async def test_a_line_from_the_future_counts_as_now(api: Api) -> None:
+    await api.ask("POST", LIST, data="email,created\nann@x.com,9999999999\n", fields=CSV)
+
+    assert api.now_ms == (await api.state("ann@x.com")).everything.since_ms
+
+
+async def test_broken_lines_are_told_by_number_and_cost_only_themselves(api: Api) -> None:
+    content = b"email\nann@x.com\nnot an address\n\xff\xfe@x.com\n" + b"y" * 100_000 + b"\nbob@x.com\n"
+
+    report = (await api.ask("POST", LIST, data=content, fields=CSV)).json
+
+    assert (5, 2, 3) == (report["read"], report["accepted"], report["refused"])
+    assert [3, 4, 5] == [problem["line"] for problem in report["problems"]]
+    assert not (await api.state("bob@x.com")).everything.subscribed
+
+
+async def test_a_dry_run_reports_and_saves_nothing(api: Api) -> None:
+    report = (await api.ask("POST", f"{LIST}?dry_run=true&format=mailgun", data="address\nann@x.com\nbad\n", fields=CSV)).json
+
+    assert (True, 1, 1) == (report["dry_run"], report["accepted"], report["refused"])
+    assert (await api.state("ann@x.com")).everything.subscribed
+    assert [] == (await api.get("/v1/brands/acme/audit")).json["audit"]
+
+
+async def test_an_import_while_nothing_can_be_kept_is_503(api: Api) -> None:
+    api.store.down = True
+
+    reply = await api.ask("POST", LIST, data="ann@x.com\n", fields=CSV)
+
+    assert (503, "30") == (reply.status, reply.fields["retry-after"])
+
+
+async def test_an_audience_comes_back_in_three_parts(api: Api) -> None:
+    """Catalogue Q1."""
+    await with_groups(api)
+    await leave(api, "left@x.com")
+    await leave(api, "no-news@x.com", groups=("news",))
+    addresses = ["ann@x.com", "LEFT@x.com", "no-news@x.com", "nobody"]
+
+    plain = (await api.post("/v1/brands/acme/check", {"addresses": addresses})).json
+    news = (await api.post("/v1/brands/acme/check", {"addresses": addresses, "groups": ["news"]})).json
+    without = (await api.post("/v1/brands/acme/check", {"addresses": addresses, "exclude_groups": ["news"]})).json
+
+    assert (["ann@x.com", "no-news@x.com"], ["nobody"]) == (plain["allowed"], plain["invalid"])
+    assert [{"address": "LEFT@x.com", "reason": "unsubscribed"}] == plain["suppressed"]
+    assert ["unsubscribed", "group_unsubscribed"] == [one["reason"] for one in news["suppressed"]]
+    assert ["no-news@x.com"] == without["allowed"]
+
+
+async def test_ten_thousand_addresses_are_checked_and_one_more_is_refused(api: Api) -> None:
+    addresses = [f"p{number}@x.com" for number in range(10_000)]
+
+    most = await api.post("/v1/brands/acme/check", {"addresses": addresses})
+    more = await api.post("/v1/brands/acme/check", {"addresses": [*addresses, "q@x.com"]})
+
+    assert (200, 10_000, 422) == (most.status, len(most.json["allowed"]), more.status)
+
+
+async def test_segments_include_and_exclude_groups_with_all_as_the_default(api: Api) -> None:
+    """Seed 002, use subscription groups in segments."""
+    await with_groups(api)
+    await leave(api, "left@x.com")
+    await leave(api, "no-news@x.com", groups=("news",))
+    await leave(api, "neither@x.com", groups=("news", "offers"))
+
+    async def members(query: str) -> set[str]:
+        found = await pages(api, f"/v1/brands/acme/segments?{query}", "recipients")
+        return {str(one["address"]).partition("@")[0] for page in found for one in page}
+
+    assert {"no-news", "neither"} == await members("") == await members("include=all")
+    assert {"no-news"} == await members("include=offers")
+    assert set() == await members("include=news")
+    assert {"left"} == await members("exclude=all")
+    assert {"left", "no-news", "neither"} == await members("exclude=news")
+    assert {"no-news", "neither"} == await members("include=all&exclude=news")
+    assert {"left", "neither"} == await members("exclude=news&exclude=offers")
+    assert set() == await members("exclude=news&source=mailto")
+    assert {"left", "no-news", "neither"} == await members("exclude=news&source=api&since=2026-01-01T00:00:00Z")
+    assert set() == await members("exclude=news&until=2026-01-01T00:00:00Z")

@@ -1,0 +1,326 @@
+"""From a change in the store to the endpoint's book: real store, real worker, real HTTP."""
+
+import asyncio
+import base64
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+import standardwebhooks
+from aiohttp import web
+
+from app.core.events import EventName
+from app.core.groups import group_key
+from app.core.model import BrandNumber, GroupId, Source, SubscriptionGroup
+from app.core.webhook import Delivery, Format
+from app.store.deliveries import RedisDeliveries
+from app.store.groups import RedisGroups
+from app.store.redis import RedisStore
+from app.store.work import RedisCrew, RedisWork
+from app.usecases.webhooks import Webhooks
+from app.worker import courier
+from app.worker.breaker import Breaker
+from app.worker.worker import Pace
+from tests.support.receiver import Receiver, Told, receiving
+from tests.worker.running import SECRET, endpoint_of, eventually, now_ms, statement_of, working
+
+BRAND = BrandNumber(7)
+ALL = range(256)
+
+
+def data(told: Told) -> dict[str, Any]:  # Any: a JSON object
+    body = told.json
+    assert isinstance(body, dict)
+    found = body["data"]
+    assert isinstance(found, dict)
+    return found
+
+
+async def settled(store: RedisStore) -> bool:
+    deliveries = RedisDeliveries(store.wire)
+    return not await RedisWork(store.wire).lag(ALL) and not await deliveries.oldest(ALL)
+
+
+async def test_a_click_is_told_once_signed_and_with_its_address(url: str, store: RedisStore) -> None:
+    """Catalogue Q7."""
+    async with receiving() as receiver, working(url, [endpoint_of(receiver.url)]):
+        click = statement_of("Ann@Example.net")
+        await store.apply(click)
+        await store.apply(statement_of("ann@example.net"))  # the second click changes nothing
+        await eventually(lambda: receiver.book)
+        await eventually(lambda: settled(store))
+
+    (told,) = receiver.book
+    verified = standardwebhooks.Webhook(base64.b64encode(SECRET).decode()).verify(told.body, dict(told.headers))
+    assert verified == told.json
+    assert ("Ann@Example.net", click.id.hex(), 1) == (data(told)["email"], data(told)["id"], data(told)["sequence"])
+    assert ("Email Unsubscribed", "List Unsubscribe", "List Unsubscribe") == (
+        data(told)["event"],
+        data(told)["source"],
+        data(told)["Unsubscribe Source"],
+    )
+    assert (click.at_ms, 1, "spring-24") == (data(told)["time_ms"], data(told)["key_id"], data(told)["campaign_id"])
+
+
+async def test_three_failures_and_then_success_are_one_event_with_one_id(url: str, store: RedisStore) -> None:
+    """Catalogue Q7."""
+    async with receiving(statuses=[500, 500, 500]) as receiver, working(url, [endpoint_of(receiver.url)]):
+        await store.apply(statement_of("ann@example.net"))
+        await eventually(lambda: len(receiver.book) == 4)
+        await eventually(lambda: settled(store))
+
+    assert 1 == len({told.id for told in receiver.book})
+    assert 1 == len({told.body for told in receiver.book})
+
+
+async def test_the_schedule_is_kept_and_retry_after_lengthens_it(url: str, store: RedisStore) -> None:
+    """Catalogue Q7: pauses by a clock that the test moves."""
+    now = [now_ms()]
+    schedule = (5.0, 300.0)
+    fields = {"Retry-After": "60"}
+    async with (
+        receiving(statuses=[503, 503], fields=fields) as receiver,
+        working(url, [endpoint_of(receiver.url)], clock=lambda: now[0], schedule=schedule),
+    ):
+        await store.apply(statement_of("ann@example.net", at_ms=now[0]))
+        deliveries = RedisDeliveries(store.wire)
+
+        async def due(attempts: int) -> int:
+            waiting: list[int] = []
+            await eventually(lambda: _attempted(deliveries, attempts, waiting))
+            return waiting[-1] - now[0]
+
+        first = await due(1)
+        now[0] += first
+        second = await due(2)
+        now[0] += second
+        await eventually(lambda: settled(store))
+
+    assert 60_000 == first
+    assert 300_000 <= second <= 330_000
+    assert 3 == len(receiver.book)
+
+
+async def _attempted(deliveries: RedisDeliveries, attempts: int, due: list[int]) -> bool:
+    rows = [row for row in await deliveries.pending(BRAND, limit=10) if row[0].attempts == attempts]
+    due += [at for _, at in rows]
+    return bool(rows)
+
+
+async def test_after_the_last_attempt_it_is_a_dead_letter_that_can_be_sent_again(url: str, store: RedisStore) -> None:
+    """Catalogue Q7."""
+    async with receiving(statuses=[500] * 3) as receiver, working(url, [endpoint_of(receiver.url)], schedule=(0.0, 0.0)):
+        await store.apply(statement_of("ann@example.net"))
+        webhooks = Webhooks(deliveries=RedisDeliveries(store.wire), endpoints=(), clock=now_ms)
+        await eventually(lambda: webhooks.dead_letters(BRAND))
+        (letter,) = await webhooks.dead_letters(BRAND)
+        resent = await webhooks.resend(BRAND)
+        await eventually(lambda: len(receiver.book) == 4)
+        await eventually(lambda: settled(store))
+        left = await webhooks.dead_letters(BRAND)
+
+    assert (3, "answered 500") == (letter.delivery.attempts, letter.delivery.reason)
+    assert (1, [], 1) == (resent, left, len({told.id for told in receiver.book}))
+
+
+async def test_410_switches_the_endpoint_off_until_its_letters_are_resent(url: str, store: RedisStore) -> None:
+    async with receiving(statuses=[410]) as receiver, working(url, [endpoint_of(receiver.url)]):
+        webhooks = Webhooks(deliveries=RedisDeliveries(store.wire), endpoints=[endpoint_of(receiver.url)], clock=now_ms)
+        await store.apply(statement_of("ann@example.net"))
+        await eventually(lambda: webhooks.dead_letters(BRAND))
+        await store.apply(statement_of("bob@example.net"))
+        await eventually(lambda: _count(webhooks, 2))
+        asked_while_off = len(receiver.book)
+        (state,) = await webhooks.endpoints(BRAND)
+
+        await webhooks.resend(BRAND)
+        await eventually(lambda: len(receiver.book) == 3)
+        await eventually(lambda: settled(store))
+        (again,) = await webhooks.endpoints(BRAND)
+
+    assert (1, True, False) == (asked_while_off, state.switched_off, again.switched_off)
+
+
+async def _count(webhooks: Webhooks, expected: int) -> bool:
+    return len(await webhooks.dead_letters(BRAND)) == expected
+
+
+async def test_a_blocked_address_is_not_tried_again(url: str, store: RedisStore) -> None:
+    """Catalogue L1."""
+    blocked = endpoint_of("http://169.254.169.254/latest/meta-data")
+    async with working(url, [blocked]):
+        webhooks = Webhooks(deliveries=RedisDeliveries(store.wire), endpoints=(), clock=now_ms)
+        await store.apply(statement_of("ann@example.net"))
+        await eventually(lambda: webhooks.dead_letters(BRAND))
+        (letter,) = await webhooks.dead_letters(BRAND)
+
+    assert (1, "an address of the endpoint is not public") == (letter.delivery.attempts, letter.delivery.reason)
+
+
+async def test_streams_are_batches_of_at_most_a_hundred(url: str, store: RedisStore) -> None:
+    async with receiving() as receiver:
+        clicks = [statement_of(f"r{number}@example.net") for number in range(250)]
+        await asyncio.gather(*(asyncio.ensure_future(store.apply(click)) for click in clicks))
+        async with working(url, [endpoint_of(receiver.url, form=Format.STREAMS)]):
+            await eventually(lambda: settled(store))
+
+    batches = [told.json["events"] for told in receiver.book]  # type: ignore[index]  # a JSON object
+    assert max(len(batch) for batch in batches) <= 100
+    assert len(batches) < 50
+    assert {click.id.hex() for click in clicks} == {event["event_uuid"].replace("-", "") for batch in batches for event in batch}
+
+
+async def test_an_event_that_a_receiver_cannot_digest_holds_up_no_other(url: str, store: RedisStore) -> None:
+    """One poisonous event in a batch: the batches become smaller until it stands alone."""
+
+    async def picky(told: Told) -> web.StreamResponse:
+        return web.Response(status=400 if b"poison@" in told.body else 200)
+
+    never = Breaker(failures=10_000)
+    async with receiving(reply=picky) as receiver:
+        clicks = [statement_of(f"r{number}@example.net") for number in range(60)]
+        for click in (*clicks, statement_of("poison@example.net")):
+            await store.apply(click)
+        endpoint = endpoint_of(receiver.url, form=Format.CLEVERTAP, secrets=())
+        async with working(url, [endpoint], breaker=lambda: never):
+            webhooks = Webhooks(deliveries=RedisDeliveries(store.wire), endpoints=(), clock=now_ms)
+            await eventually(lambda: _count(webhooks, 1))
+            await eventually(lambda: settled(store))
+            (letter,) = await webhooks.dead_letters(BRAND)
+
+    assert statement_of("poison@example.net").digest == letter.delivery.digest
+
+
+async def test_every_way_has_its_event_and_an_endpoint_hears_only_what_it_asked_for(url: str, store: RedisStore) -> None:
+    news = SubscriptionGroup(id=GroupId("news"), name="Product News")
+    await RedisGroups(store.wire).add(BRAND, news, most_active=50)
+    async with receiving() as every, receiving() as returns:
+        endpoints = [endpoint_of(every.url), endpoint_of(returns.url, events=frozenset((EventName.EMAIL_RESUBSCRIBED,)))]
+        async with working(url, endpoints):
+            for number, source in enumerate(Source):
+                if source is not Source.GROUP_PAGE:
+                    await store.apply(statement_of(f"r{number}@example.net", source=source))
+            await store.apply(statement_of("page@example.net", source=Source.GROUP_PAGE, groups=(group_key(news.id),)))
+            await store.apply(
+                statement_of(
+                    "page@example.net", source=Source.GROUP_PAGE, groups=(group_key(news.id),), subscribed=True, at_ms=now_ms() + 1
+                )
+            )
+            await eventually(lambda: settled(store))
+
+    told = {(facts["way"], facts["event"], facts["source"]) for facts in map(data, every.book)}
+    assert {
+        ("list_unsubscribe", "Email Unsubscribed", "List Unsubscribe"),
+        ("mailto", "Email Unsubscribed", "List Unsubscribe"),
+        ("callback", "Email Unsubscribed", "List Unsubscribe"),
+        ("preference_centre", "Channel Unsubscribed", "Preference Centre"),
+        ("landing_page", "Channel Unsubscribed", "Landing Page"),
+        ("group_page", "Channel Unsubscribed", "Group Unsubscribe"),
+        ("group_page", "Email Resubscribed", "Group Unsubscribe"),
+        ("api", "Email Unsubscribed", "API"),
+        ("import", "Email Unsubscribed", "Import"),
+        ("complaint", "Email Unsubscribed", "Spam Complaint"),
+    } == told
+    (channel,) = [facts for facts in map(data, every.book) if facts["way"] == "group_page" and not facts["subscribed"]]
+    assert (["Product News"], "Product News", "page@example.net", "Unsubscribed", "spring-24", "Email") == (
+        channel["groups"],
+        channel["Group"],
+        channel["Identity"],
+        channel["Subscription Type"],
+        channel["Campaign ID"],
+        channel["Campaign Type"],
+    )
+    assert ["Email Resubscribed"] == [data(one)["event"] for one in returns.book]
+
+
+async def test_ten_endpoints_that_hang_slow_down_none_of_ninety_others(url: str, store: RedisStore) -> None:
+    """A brand with a dead endpoint holds up no other: all of the ninety hear all, while the ten have not answered once."""
+    async with AsyncExitStack() as stack:
+        receivers: list[Receiver] = []
+        for number in range(100):
+            receivers.append(await stack.enter_async_context(receiving(hanging=number % 10 == 0)))
+        endpoints = [endpoint_of(receiver.url, brand=1 + number) for number, receiver in enumerate(receivers)]
+        for brand in range(1, 101):
+            for number in range(30):
+                await store.apply(statement_of(f"r{number}@example.net", brand=brand))
+        alive = [receiver for receiver in receivers if not receiver.hanging]
+
+        await stack.enter_async_context(working(url, endpoints, seconds=600))
+        await eventually(lambda: all(len(receiver.book) == 30 for receiver in alive), seconds=60)
+
+        assert all(0 < len(receiver.book) <= 10 and not receiver.released.is_set() for receiver in receivers if receiver.hanging)
+
+
+async def test_four_workers_tell_one_event_once(url: str, store: RedisStore) -> None:
+    """Catalogue Q10."""
+    async with AsyncExitStack() as stack:
+        receiver = await stack.enter_async_context(receiving())
+        for number in range(4):
+            await stack.enter_async_context(working(url, [endpoint_of(receiver.url)], name=f"w{number}"))
+        clicks = [statement_of(f"r{number}@example.net") for number in range(200)]
+        for click in clicks:
+            await store.apply(click)
+        await eventually(lambda: settled(store))
+
+    assert sorted(click.id.hex() for click in clicks) == sorted(told.id for told in receiver.book)
+
+
+async def test_what_a_dead_worker_had_taken_is_told_after_a_while(url: str, store: RedisStore) -> None:
+    """Catalogue Q2: its partitions and its deliveries pass to another."""
+    brisk = Pace(claim_ms=300, due_every_ms=5, idle_seconds=0.01, busy_seconds=0)
+    await RedisCrew(store.wire).join("dead", for_ms=300)
+    await store.apply(statement_of("ann@example.net"))
+    async with receiving() as receiver:
+        endpoint = endpoint_of(receiver.url)
+        (entry,) = await RedisWork(store.wire).waiting(ALL, limit=10)
+        taken = Delivery(
+            endpoint=endpoint.key, statement=entry.statement, changed=entry.changed, sequence=entry.sequence, queued_ms=now_ms()
+        )
+        await RedisWork(store.wire).move([(entry, [taken])], due_ms=now_ms() + 300)
+
+        async with working(url, [endpoint], pace=brisk):
+            await eventually(lambda: receiver.book)
+            await eventually(lambda: settled(store))
+
+    assert [entry.statement.id.hex()] == [told.id for told in receiver.book]
+
+
+async def test_a_token_that_a_self_managed_brand_returns_is_noted_and_a_managed_brands_callback_is_not(url: str, store: RedisStore) -> None:
+    self_managed, managed = BrandNumber(7), BrandNumber(8)
+    async with working(url, [], self_managed=[self_managed]):
+        await store.apply(statement_of("ann@example.net", brand=self_managed, source=Source.CALLBACK))
+        await store.apply(statement_of("ann@example.net", brand=managed, source=Source.CALLBACK))
+        await eventually(lambda: settled(store))
+        await eventually(lambda: RedisWork(store.wire).returns([self_managed]))
+        returns = await RedisWork(store.wire).returns([self_managed, managed])
+
+    assert {self_managed} == set(returns)
+
+
+async def test_an_endpoint_that_was_dead_is_left_alone_and_hears_everything_when_it_is_back(
+    url: str, store: RedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the breaker holds back counts as no attempt: nothing becomes a dead letter, however few attempts the schedule has."""
+    monkeypatch.setattr(courier, "SPREAD_MS", 1)
+    back = asyncio.Event()
+
+    async def reply(told: Told) -> web.StreamResponse:
+        return web.Response(status=200 if back.is_set() else 500)
+
+    breakers: list[Breaker] = []
+
+    def breaker() -> Breaker:
+        breakers.append(Breaker(failures=5, first_pause_ms=10, longest_pause_ms=10))
+        return breakers[-1]
+
+    async with receiving(reply=reply) as receiver, working(url, [endpoint_of(receiver.url)], breaker=breaker, schedule=(0.0,) * 200):
+        clicks = [statement_of(f"r{number}@example.net") for number in range(50)]
+        for click in clicks:
+            await store.apply(click)
+        await eventually(lambda: breakers and breakers[0].open_until_ms)
+        back.set()
+        await eventually(lambda: settled(store))
+        dead = await RedisDeliveries(store.wire).dead_letters(None)
+
+    assert [] == list(dead)
+    assert {click.id.hex() for click in clicks} == {told.id for told in receiver.book}
