@@ -103,6 +103,7 @@ def _banner(settings: Settings) -> str:
         ("it arrives in", str(settings.mailbox.maildir), "a Maildir, stamped and signed"),
         ("clicks go to", settings.public_url, f"also http://{settings.web.listen}"),
         ("mail to leave", f"smtp://{settings.inbox.listen}", f"the mailto of a copy, such as u-…@{settings.inbox.domain}"),
+        ("admin API", f"http://{settings.web.admin_listen}/docs", f"the key is in {settings.web.admin_key_file}"),
         ("health, metrics", f"http://{settings.web.admin_listen}", f"/readyz and /metrics, also on http://{settings.relay.health_listen}"),
         ("made here", f"{state}/keys, {state}/tls", "keyring, DKIM key, certificate, admin API key"),
     )

@@ -88,7 +88,7 @@ def export(
 
 @commands.command("import")
 def import_list(  # noqa: PLR0913, PLR0917 - the options of a command
-    path: Annotated[Path, typer.Argument(help="the file; - for stdin", exists=True, allow_dash=True, dir_okay=False)],
+    path: Annotated[Path, typer.Argument(help="the file; - for stdin")],
     brand: _Brand = "acme",
     format: Annotated[ListFormat | None, typer.Option(help="whose export it is; recognised by its columns unless given")] = None,
     group: Annotated[list[str] | None, typer.Option(help="what they left, where a line does not say; all mail unless given")] = None,
@@ -97,8 +97,7 @@ def import_list(  # noqa: PLR0913, PLR0917 - the options of a command
 ) -> None:
     """Import a list of people who left elsewhere. It never resubscribes anybody, and may be repeated. 1 when lines were refused."""
     settings = load()
-    size = 0 if str(path) == "-" else path.stat().st_size
-    with _progress("importing", size) as progress, _opened(path) as file:
+    with _opened(path) as (file, size), _progress("importing", size) as progress:
         report = asyncio.run(_import(settings, brand, file, progress, format=format, groups=group or [], dry_run=dry_run))
     row = {"read": report.read, "accepted": report.accepted, "undated": report.undated, "refused": report.refused, "dry run": dry_run}
     if as_json:
@@ -171,12 +170,17 @@ def _left(words: GroupWords, group: str, source: str) -> Left:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
+def _opened(path: Path) -> Iterator[tuple[IO[bytes], int]]:
+    """Open the file to import and tell its size, 0 when nobody knows."""
     if str(path) == "-":
-        yield sys.stdin.buffer
+        yield sys.stdin.buffer, 0
         return
-    with path.open("rb") as file:
-        yield file
+    try:
+        file = path.open("rb")
+    except OSError as exc:
+        raise typer.BadParameter(str(exc), param_hint="PATH") from exc
+    with file:
+        yield file, path.stat().st_size
 
 
 @contextmanager

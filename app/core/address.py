@@ -53,7 +53,9 @@ def checked(text: str) -> str:
     would break a line (RFC 5321 4.1.2, RFC 6531 3.3; catalogue L2).
     """
     address = text.strip()
-    local, _, domain = address.rpartition("@")
+    local, at, domain = address.rpartition("@")
+    if not at:
+        raise AddressInvalid("an address has an @")
     if len(address.encode("utf-8", "surrogatepass")) > MAX_ADDRESS_OCTETS:
         raise AddressInvalid(f"the address is longer than {MAX_ADDRESS_OCTETS} octets")
     if not _LOCAL_PART.fullmatch(local) or not local.isprintable() or len(local.encode()) > MAX_LOCAL_OCTETS:

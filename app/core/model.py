@@ -211,6 +211,7 @@ class Statement(NamedTuple):
     key_id: int = 0  # of the token that gave the right; 0: none
     sealed_address: bytes = b""  # for webhooks and exports; no clear address is ever stored
     expected_sequence: int | None = None
+    home: int = 0  # the data centre to which it is still to be shipped; 0: it is at home here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,6 +38,7 @@ class Form(IntEnum):
     LEAVE = 1
     RESUBSCRIBE = 2
     PREFERENCES = 3
+    LANDING = 4  # a brand's own page, which carries it through CleverTap's script
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -107,7 +107,7 @@ class TokenCodec:
         self, key: MasterKey, brand: BrandNumber, purpose: Purpose, day: int, campaign: CampaignId, groups: tuple[GroupKey, ...], test: bool
     ) -> Minter:
         name = campaign.encode()
-        hashed = hashlib.sha256(name).digest()[:_CAMPAIGN_HASH_BYTES]
+        hashed = _campaign_hash(campaign)
         flags = _TEST if test else 0
         scope = struct.pack(f">B{len(groups)}I", len(groups), *groups)
 
@@ -185,13 +185,26 @@ class TokenCodec:
             key_id=key_id,
             data_centre=data_centre,
             purpose=_PURPOSES[purpose],
-            campaign=CampaignId(f"sha256:{name.hex()}" if flags & _CAMPAIGN_HASHED else name.decode()),
+            campaign=_named_by_hash(name) if flags & _CAMPAIGN_HASHED else CampaignId(name.decode()),
             groups=tuple(GroupKey(group) for group in groups),
             issued_day=day,
             test=bool(flags & _TEST),
             address=address,
             digest=RecipientDigest(recipient) if digest_only else self.digest(address, brand=brand),
         )
+
+
+def hashed_campaign(campaign: CampaignId) -> CampaignId:
+    """Return how claims name a campaign whose own name had no room in the token."""
+    return _named_by_hash(_campaign_hash(campaign))
+
+
+def _campaign_hash(campaign: CampaignId) -> bytes:
+    return hashlib.sha256(campaign.encode()).digest()[:_CAMPAIGN_HASH_BYTES]
+
+
+def _named_by_hash(hashed: bytes) -> CampaignId:
+    return CampaignId(f"sha256:{hashed.hex()}")
 
 
 def _sealed_room(max_chars: int) -> int:

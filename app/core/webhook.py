@@ -82,7 +82,10 @@ def brand_of(key: EndpointKey) -> BrandNumber:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """One change that the worker has not looked at yet; `entry_id` is its place in the partition's stream."""
+    """One change that the worker has not looked at yet; `entry_id` is its place in the partition's stream.
+
+    `changed` is empty only for a statement that is noted because it is to be shipped home.
+    """
 
     entry_id: str
     statement: Statement
@@ -185,20 +188,30 @@ class Verdict:
         return self.result in {Result.GONE, Result.BLOCKED, Result.DEAD}
 
 
-def judge(delivery: Delivery, answer: Answer, *, now_ms: int, chance: float, schedule: Sequence[float] = SCHEDULE) -> Verdict:
-    """Decide about a delivery after an attempt. `chance` in 0..1 draws the jitter."""
+def judge(  # noqa: PLR0913 - what a decision hangs on
+    delivery: Delivery, answer: Answer, *, now_ms: int, chance: float, schedule: Sequence[float] = SCHEDULE, endless: bool = False
+) -> Verdict:
+    """Decide about a delivery after an attempt. `chance` in 0..1 draws the jitter.
+
+    `endless`: nothing is final but success, and the schedule's last pause comes again and again.
+    """
     if answer.is_success:
         return Verdict(result=Result.DELIVERED, delivery=delivery)
     failed = replace(delivery, attempts=delivery.attempts + 1, reason=answer.why)
-    if answer.blocked:
-        return Verdict(result=Result.BLOCKED, delivery=failed)
-    if answer.is_gone:
-        return Verdict(result=Result.GONE, delivery=failed)
-    if failed.attempts > len(schedule):
-        return Verdict(result=Result.DEAD, delivery=failed)
-    pause = schedule[failed.attempts - 1] * (1 + JITTER * chance)
+    final = None if endless else _final(failed, answer, len(schedule))
+    if final:
+        return Verdict(result=final, delivery=failed)
+    pause = schedule[min(failed.attempts, len(schedule)) - 1] * (1 + JITTER * chance)
     wanted = min(retry_after_seconds(answer.retry_after, now_ms), LONGEST_RETRY_AFTER)
     return Verdict(result=Result.FAILED, delivery=failed, due_ms=now_ms + round(1000 * max(pause, wanted)))
+
+
+def _final(failed: Delivery, answer: Answer, pauses: int) -> Result | None:
+    if answer.blocked:
+        return Result.BLOCKED
+    if answer.is_gone:
+        return Result.GONE
+    return Result.DEAD if failed.attempts > pauses else None
 
 
 def retry_after_seconds(field: str, now_ms: int) -> float:

@@ -35,6 +35,8 @@ class Result(StrEnum):
 
 
 WEBHOOK_DELIVERIES = Counter("signoff_webhook_deliveries", "Attempts to deliver an event to an endpoint, by result", ["result"])
+SHIPMENTS = Counter("signoff_shipments", "Attempts to ship a statement to its home data centre, by result", ["result"])
+SHIPMENTS_TAKEN = Counter("signoff_shipments_taken", "Statements that other data centres have shipped home to this one", ["source"])
 SLA_BREACHES = Counter("signoff_sla_breaches", "Requests that had not taken effect, or were not told to the brand, within 48 hours")
 PENDING_OLDEST = Gauge("signoff_pending_oldest_age_seconds", "Age of the oldest request not yet effective, or not yet told to its brand")
 BRAND_PENDING_OLDEST = Gauge("signoff_brand_pending_oldest_age_seconds", "The same for one brand", ["brand"])

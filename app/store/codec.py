@@ -5,13 +5,14 @@ Record (one hash field, 22 bytes for a recipient with only the global state; wri
     u8 version = 1 · u32 sequence · then for each group: u32 key (0: all mail) · u8 flags · u48 since_ms · u48 last_ms
     flags: bit 0 unsubscribed · bit 1 contested (a statement for the other state has been seen) · bits 2..7 source
 
-    version = 2 says more of the recipient, between sequence and groups (docs/adr/0009-sealed-addresses-in-the-state.md):
+    version = 2 says more of the recipient, between sequence and groups (docs/adr/0021-sealed-addresses-in-the-state.md):
     u16 n (bit 15: erased once) · u48 erased_ms, when erased · n bytes sealed address
 
 Statement (a row of the spool, an entry of the streams):
 
-    u8 version = 1 · 16 id · u16 brand · 10 digest · u8 flags (bit 0 subscribed, bit 1 expected) · u8 source · u48 at_ms · u32 key_id
-    u32 expected sequence, when flagged · u16 n, n group keys of u32 · u16 n, n bytes campaign · u16 n, n bytes sealed address
+    u8 version = 1 · 16 id · u16 brand · 10 digest · u8 flags (bit 0 subscribed, bit 1 expected, bit 2 home) · u8 source · u48 at_ms · u32 key_id
+    u32 expected sequence, when flagged · u8 home data centre, when flagged
+    u16 n, n group keys of u32 · u16 n, n bytes campaign · u16 n, n bytes sealed address
 
 Bytes that do not fit the form raise ValueError: they were written by a newer version or are damaged, and guessing could lose a statement.
 """
@@ -41,10 +42,11 @@ STATEMENT_VERSION = 1
 _HEADER = struct.Struct(">BI")
 _ENTRY = struct.Struct(">IBHIHI")  # a u48 is read as u16 and u32
 _STATEMENT = struct.Struct(f">B16sH{DIGEST_BYTES}sBBHII")
+_U8 = struct.Struct(">B")
 _U16 = struct.Struct(">H")
 _U32 = struct.Struct(">I")
 _UNSUBSCRIBED = 1
-_SUBSCRIBED, _EXPECTED = 1, 2
+_SUBSCRIBED, _EXPECTED, _HOME = 1, 2, 4
 _SOURCES = {int(source): source for source in Source}
 _NOTHING_KNOWN = Preferences()
 _ID_BYTES = 16
@@ -150,13 +152,14 @@ def _encode(statement: Statement) -> bytes:
                     statement.id,
                     statement.brand,
                     statement.digest,
-                    statement.subscribed * _SUBSCRIBED | (expected is not None) * _EXPECTED,
+                    statement.subscribed * _SUBSCRIBED | (expected is not None) * _EXPECTED | (statement.home != 0) * _HOME,
                     statement.source,
                     statement.at_ms >> 32,
                     statement.at_ms & 0xFFFFFFFF,
                     statement.key_id,
                 ),
                 b"" if expected is None else _U32.pack(expected),
+                _U8.pack(statement.home) if statement.home else b"",
                 _U16.pack(len(statement.groups)),
                 encode_groups(statement.groups) if statement.groups else b"",
                 _U16.pack(len(campaign)),
@@ -173,13 +176,17 @@ def decode_statement(packed: bytes) -> Statement:
     """Return the statement that the bytes stand for; ValueError unless every byte is understood."""
     try:
         version, id_, brand, digest, flags, source, at_high, at_low, key_id = _STATEMENT.unpack_from(packed)
-        if version != STATEMENT_VERSION or flags & ~(_SUBSCRIBED | _EXPECTED):
+        if version != STATEMENT_VERSION or flags & ~(_SUBSCRIBED | _EXPECTED | _HOME):
             raise ValueError(f"statement version {version} with flags {flags} is not known")
         position = _STATEMENT.size
         expected: int | None = None
         if flags & _EXPECTED:
             (expected,) = _U32.unpack_from(packed, position)
             position += _U32.size
+        home = 0
+        if flags & _HOME:
+            (home,) = _U8.unpack_from(packed, position)
+            position += _U8.size
         (groups,) = _U16.unpack_from(packed, position)
         position += _U16.size
         group_bytes, position = _take(packed, position, groups * _U32.size)
@@ -201,6 +208,7 @@ def decode_statement(packed: bytes) -> Statement:
         key_id=key_id,
         sealed_address=sealed,
         expected_sequence=expected,
+        home=home,
     )
 
 

@@ -68,7 +68,7 @@ class MemoryDeliveries:
 
     async def pending(self, brand: BrandNumber, *, limit: int) -> Sequence[tuple[Delivery, int]]:
         """Return deliveries of a brand that wait."""
-        own = [delivery for delivery in self._pending.values() if delivery.statement.brand == brand]
+        own = [delivery for delivery in self._pending.values() if brand_of(delivery.endpoint) == brand]
         own.sort(key=lambda delivery: (keys.partition(delivery.digest), delivery.asked_ms))
         return [(delivery, self._due[delivery.id]) for delivery in own[:limit]]
 
@@ -164,12 +164,12 @@ class MemoryWork:
             work for number in partitions for work in [work for work in entries if keys.partition(work.statement.digest) == number][:limit]
         ]
 
-    async def move(self, moves: Sequence[tuple[Work, Sequence[Delivery]]], *, due_ms: int) -> Sequence[Sequence[Delivery]]:
-        """Replace each entry by its deliveries and return of each those that are new."""
+    async def move(self, moves: Sequence[tuple[Work, Sequence[Delivery]]], *, due_ms: int) -> Sequence[Sequence[Delivery] | None]:
+        """Replace each entry by its deliveries and return of each those that are new; None when another was faster."""
         return [
             [delivery for delivery in deliveries if self._deliveries.add(delivery, due_ms=due_ms)]
             if self._store.work.pop(work.entry_id, None)
-            else ()
+            else None
             for work, deliveries in moves
         ]
 

@@ -93,6 +93,11 @@ def audit(brand: BrandNumber) -> str:
     return f"so:audit:{brand}"
 
 
+def tally(brand: BrandNumber, day: int) -> str:
+    """Return the key of the hash of what was counted of a brand on one day: one field a line of the tally; not partitioned."""
+    return f"so:tally:{brand}:{day}"
+
+
 def calls(caller: str, window: int) -> str:
     """Return the key of the count of a caller's requests in one window of time; all windows of a caller share a slot."""
     return f"so:calls:{{{caller}}}:{window}"

@@ -103,6 +103,7 @@ class MemoryStore:
         targets = statement.groups or (EVERYTHING,)
         conditional = statement.subscribed and statement.expected_sequence is not None
         if conditional and self._overtaken(record, targets, statement):
+            self._note(statement, (), record.sequence)
             return Change(changed=(), sequence=record.sequence)
         return self._write(record, targets, statement)
 
@@ -131,14 +132,16 @@ class MemoryStore:
         self._records[statement.brand, statement.digest] = record
         if changed:
             record.sequence += 1
-            self._note(statement, tuple(changed), record.sequence)
+        self._note(statement, tuple(changed), record.sequence)
         return Change(changed=tuple(changed), sequence=record.sequence)
 
     def _note(self, statement: Statement, changed: tuple[GroupKey, ...], sequence: int) -> None:
         self._noted += 1
         entry = HistoryEntry(entry_id=f"{self._noted}-0", statement=statement, changed=changed, sequence=sequence)
-        self._history.append(entry)
-        self.work[entry.entry_id] = entry
+        if changed:
+            self._history.append(entry)
+        if changed or statement.home:
+            self.work[entry.entry_id] = entry
 
     async def preferences(self, brand: BrandNumber, digests: Sequence[RecipientDigest]) -> Sequence[Preferences]:
         """Return the preferences of each digest, in order."""

@@ -85,6 +85,7 @@ class RedisStore:
             b"" if expected is None else expected,
             codec.encode_statement(statement),
             statement.sealed_address if statement.brand in self._addresses_of else b"",
+            1 if statement.home else 0,
         )
         return self._writes.submit((command,), _change)
 

@@ -33,8 +33,8 @@ class RedisWork:
         entries = [_work(entry) for reply in replies for entry in as_list(reply)]
         return [work for work in entries if work is not None]
 
-    async def move(self, moves: Sequence[tuple[Work, Sequence[Delivery]]], *, due_ms: int) -> Sequence[Sequence[Delivery]]:
-        """Replace each entry by its deliveries, due at `due_ms`, and return of each those that are new; none when another was faster."""
+    async def move(self, moves: Sequence[tuple[Work, Sequence[Delivery]]], *, due_ms: int) -> Sequence[Sequence[Delivery] | None]:
+        """Replace each entry by its deliveries, due at `due_ms`, and return of each those that are new; None when another was faster."""
         replies = await run(self._wire, [_move(work, deliveries, due_ms) for work, deliveries in moves])
         return [_created(reply, deliveries) for (_, deliveries), reply in zip(moves, replies, strict=True)]
 
@@ -114,9 +114,9 @@ def _move(work: Work, deliveries: Sequence[Delivery], due_ms: int) -> Command:
     )
 
 
-def _created(reply: Reply, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
+def _created(reply: Reply, deliveries: Sequence[Delivery]) -> Sequence[Delivery] | None:
     if reply is None:
-        return ()
+        return None
     return [delivery for delivery, new in zip(deliveries, as_list(reply), strict=True) if new]
 
 

@@ -79,6 +79,7 @@ class Backlog:
         self._witness = witness
         self._alarm_ms = alarm_ms
         self._alarmed = False
+        self.latest: Measure | None = None  # what the last look saw
         self._counted_row = 0  # spool rows up to here that are breaches have been counted
 
     async def run(self) -> None:
@@ -105,6 +106,7 @@ class Backlog:
         except StoreUnavailable:
             pass  # the process that lost it has said so; the ages of the spool matter now
         measure = self._measure([*spooled, *unread, *undelivered], undelivered, returns, lag=lag, dead=dead)
+        self.latest = measure
         self._witness.measured(measure)
         self._alarm(measure.pending_ms)
         return measure

@@ -14,8 +14,8 @@ class WorkQueue(Protocol):
         """Return the oldest entries of each partition, at most `limit` each; reading takes nothing away."""
         ...
 
-    async def move(self, moves: Sequence[tuple[Work, Sequence[Delivery]]], *, due_ms: int) -> Sequence[Sequence[Delivery]]:
-        """Replace each entry atomically by its deliveries and return of each those that are new; none when somebody else was faster."""
+    async def move(self, moves: Sequence[tuple[Work, Sequence[Delivery]]], *, due_ms: int) -> Sequence[Sequence[Delivery] | None]:
+        """Replace each entry atomically by its deliveries and return of each those that are new; None when somebody else was faster."""
         ...
 
     async def lag(self, partitions: Sequence[int]) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from app.core.model import Acknowledgement, Claims, Purpose, Source, Statement
 from app.core.token import TokenCodec
+from app.usecases.homes import HomeOf, here
 from app.usecases.ports import Clock
 from app.usecases.statements import Seal, Statements
 
@@ -16,7 +17,7 @@ Unsubscriber = Callable[[Statement], Awaitable[Acknowledgement]]  # `app.usecase
 class OneClick:
     """Opens tokens and turns them into statements."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of the use case
         self,
         *,
         codec: TokenCodec,
@@ -24,10 +25,11 @@ class OneClick:
         clock: Clock,
         new_id: Callable[[], bytes],
         seal: Seal,
+        home: HomeOf = here,
     ) -> None:
         self._codec = codec
         self._unsubscribe = unsubscribe
-        self._statements = Statements(clock=clock, new_id=new_id, seal=seal)
+        self._statements = Statements(clock=clock, new_id=new_id, seal=seal, home=home)
 
     def look(self, text: str, *, purpose: Purpose) -> Claims:
         """Return the claims of a token that may be used for `purpose`; changes nothing. Raises TokenError."""

@@ -1,11 +1,12 @@
 """What the use cases need from outside, as Protocols. Adapters live in `app.store`; `app.wiring` plugs them in."""
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from app.core.api_key import ApiKey
 from app.core.audit import AuditEntry
 from app.core.model import BrandNumber, Change, HistoryEntry, KnownRecipient, Preferences, RecipientDigest, Statement, SubscriptionGroup
+from app.core.tally import Tick
 
 
 class Store(Protocol):
@@ -149,6 +150,18 @@ class AuditTrail(Protocol):
 
     async def entries(self, brand: BrandNumber, *, after: str, limit: int) -> Sequence[AuditEntry]:
         """Return the next entries behind the one of this id (empty: from the first), oldest first."""
+        ...
+
+
+class Tallies(Protocol):
+    """What is counted for the overview, for KEPT_DAYS days. Every method raises StoreUnavailable when the store cannot answer."""
+
+    async def add(self, ticks: Mapping[Tick, int]) -> None:
+        """Add to the counts. Names beyond MOST_NAMES of a brand, day and kind are counted under OTHERS."""
+        ...
+
+    async def read(self, brand: BrandNumber, days: Iterable[int]) -> Mapping[Tick, int]:
+        """Return what was counted of a brand on these days."""
         ...
 
 

@@ -13,6 +13,7 @@ from app.core.errors import Conflict, StoreUnavailable
 from app.core.groups import EVERYTHING
 from app.core.model import Claims, GroupKey, Source
 from app.usecases.one_click import Unsubscriber
+from app.usecases.homes import HomeOf, here
 from app.usecases.ports import Clock
 from app.usecases.statements import Seal, Statements
 
@@ -29,9 +30,11 @@ class Saved(StrEnum):
 class SavePreferences:
     """Makes wishes durable. One for each process."""
 
-    def __init__(self, *, unsubscribe: Unsubscriber, clock: Clock, new_id: Callable[[], bytes], seal: Seal) -> None:
+    def __init__(
+        self, *, unsubscribe: Unsubscriber, clock: Clock, new_id: Callable[[], bytes], seal: Seal, home: HomeOf = here
+    ) -> None:
         self._unsubscribe = unsubscribe
-        self._statements = Statements(clock=clock, new_id=new_id, seal=seal)
+        self._statements = Statements(clock=clock, new_id=new_id, seal=seal, home=home)
 
     async def __call__(self, claims: Claims, wish: Wish, *, source: Source, expected_sequence: int) -> Saved:
         """Save and return what became of it; a wish that holds already changes nothing, so it may be repeated.

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from app.core.model import BrandNumber, Claims, GroupKey, Source, Statement
+from app.usecases.homes import HomeOf, here
 from app.usecases.ports import Clock
 
 
@@ -16,12 +17,13 @@ class Seal(Protocol):
 
 
 class Statements:
-    """Makes statements, each with its own id and the time at which it was said."""
+    """Makes statements, each with its own id and the time at which it was said. `home` knows the other data centres."""
 
-    def __init__(self, *, clock: Clock, new_id: Callable[[], bytes], seal: Seal) -> None:
+    def __init__(self, *, clock: Clock, new_id: Callable[[], bytes], seal: Seal, home: HomeOf = here) -> None:
         self._clock = clock
         self._new_id = new_id
         self._seal = seal
+        self._home = home
 
     def of(
         self,
@@ -46,4 +48,5 @@ class Statements:
             key_id=claims.key_id,
             sealed_address=self._seal(claims.address, brand=claims.brand, at_ms=at_ms) if claims.address else b"",
             expected_sequence=expected_sequence,
+            home=self._home(claims),
         )

@@ -29,6 +29,8 @@ from app.web.endpoints.one_click import OneClickEndpoint, accept_language
 from app.web.endpoints.preferences import PreferencesEndpoint
 from app.web.endpoints.preview import preview_routes
 from app.web.endpoints.site import BrandLogo, Robots, SecurityTxt, Static
+from app.web.endpoints.web_sdk import EventEndpoint, PageEndpoint, RecorderEndpoint
+from app.web.endpoints.web_sdk_acts import LandingPage
 from app.web.errors import problem, problem_of_status
 from app.web.gate import Gate
 from app.web.languages import Languages
@@ -66,6 +68,9 @@ def public(  # noqa: PLR0913 - the composition root names each part
         Route("/v1/emailunsubscribe", CallbackEndpoint(gate=gate), methods=["GET", "POST"]),
         Route(PREFERENCES_PATH, PreferencesEndpoint(desk=desk, gate=gate, pages=choosing), methods=["GET", "POST"]),
         Route(UNSUBSCRIBE_PATH, GroupUnsubscribeEndpoint(desk=desk, gate=gate, pages=choosing), methods=["GET", "POST"]),
+        Route("/e", PageEndpoint(gate=gate, page=LandingPage(gate=gate, parts=preferences, clock=clock), brands=brands)),
+        Route("/a", EventEndpoint(clock=clock, new_id=preferences.new_id)),
+        Route("/r", RecorderEndpoint()),
         Route("/brand/{brand}/logo", BrandLogo(brands), methods=["GET"]),
         Route("/robots.txt", Robots(), methods=["GET"]),
         Route("/.well-known/security.txt", SecurityTxt(contact=security_contact, clock=clock), methods=["GET"]),

@@ -41,6 +41,7 @@ class PreferenceParts:
     audience: Audience
     page_tokens: PageTokens
     public_url: str
+    new_id: Callable[[], bytes]  # 16 random bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

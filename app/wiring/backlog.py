@@ -16,7 +16,7 @@ from app.usecases.ports import Spool
 
 
 @asynccontextmanager
-async def watching_backlog(settings: Settings, store: RedisStore, spool: Spool | None, log: Logger) -> AsyncIterator[None]:
+async def watching_backlog(settings: Settings, store: RedisStore, spool: Spool | None, log: Logger) -> AsyncIterator[Backlog]:
     """Watch how long requests wait for as long as the context is open; `spool` is this process's own, if it has one."""
     backlog = Backlog(
         work=RedisWork(store.wire),
@@ -28,6 +28,6 @@ async def watching_backlog(settings: Settings, store: RedisStore, spool: Spool |
     )
     task = asyncio.create_task(backlog.run())
     try:
-        yield
+        yield backlog
     finally:
         await wiring.cancelled(task)

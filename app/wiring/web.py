@@ -1,11 +1,13 @@
 """How the web process is put together."""
 
+import asyncio
 import ipaddress
 import secrets
 from collections.abc import Mapping
 
 from app.core.page_token import PageTokens
 from app.observe import log as logs
+from app.observe import service_manager
 from app.observe.log import LogEvent, Logger
 from app.observe.witness import LoggingWitness
 from app.settings import keyring_file
@@ -48,6 +50,7 @@ def serve_web(settings: Settings) -> None:
 
 async def _serve_web(settings: Settings) -> None:
     log = logs.logger("web")
+    asked = asyncio.create_task(stopped())  # listens at once: who is stopped while it starts still ends in order
     keyring = keyring_file.load(settings.keyring_file)
     codec = token_codec(settings, keyring)
     witness = LoggingWitness(log)
@@ -80,7 +83,7 @@ async def _serve_web(settings: Settings) -> None:
                 api=api_routes(services, Entry(brands=known, api_keys=services.api_keys, limit=_call_limit(settings, patient))),
             ),
             settings=_server_settings(settings),
-            stop=stopped,
+            stop=lambda: _asked_to_stop(asked, log),
             bound=lambda addresses: _started(log, addresses),
         )
         log.info(LogEvent.PROCESS_STOPPED)
@@ -94,6 +97,7 @@ def _preference_parts(settings: Settings, store: RedisStore, save: SavePreferenc
         audience=Audience(store, groups),
         page_tokens=page_tokens,
         public_url=settings.public_url,
+        new_id=_new_id,
     )
 
 
@@ -117,3 +121,10 @@ def _server_settings(settings: Settings) -> ServerSettings:
 
 def _started(log: Logger, addresses: Mapping[str, str]) -> None:
     log.info(LogEvent.PROCESS_STARTED, **addresses)
+    service_manager.tell_ready()
+
+
+async def _asked_to_stop(asked: asyncio.Task[None], log: Logger) -> None:
+    await asked
+    service_manager.tell_stopping()
+    log.info(LogEvent.PROCESS_STOPPING)

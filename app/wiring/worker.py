@@ -12,14 +12,17 @@ from app.core.model import Management
 from app.core.token import TokenCodec
 from app.core.webhook import Answer, Delivery, Endpoint, EndpointKey
 from app.observe import log as logs
+from app.observe import service_manager
 from app.observe.log import LogEvent, Logger
 from app.outbound.webhooks import Request, WebhookClient
 from app.settings import keyring_file
 from app.settings.model import Settings
+from app.store.counters import RedisTallies
 from app.store.deliveries import RedisDeliveries
 from app.store.groups import RedisGroups
 from app.store.redis import RedisStore
 from app.store.work import RedisCrew, RedisWork
+from app.usecases.counting import Counting
 from app.usecases.group_cache import CachedGroups
 from app.web.server import run
 from app.wiring.backlog import watching_backlog
@@ -55,7 +58,9 @@ async def _serve_worker(settings: Settings) -> None:
         await stack.enter_async_context(watching_backlog(settings, store, None, log))
         await stack.enter_async_context(_working(settings, store, client, codec, endpoints, log))
         log.info(LogEvent.PROCESS_STARTED, health=settings.worker.health_listen, endpoints=len(endpoints))
+        service_manager.tell_ready()
         await stop
+        service_manager.tell_stopping()
         log.info(LogEvent.PROCESS_STOPPING)
     log.info(LogEvent.PROCESS_STOPPED)
 
@@ -72,6 +77,7 @@ async def _working(  # noqa: PLR0913, PLR0917 - the parts of the process
     """Work for as long as the context is open."""
     work, deliveries = RedisWork(store.wire), RedisDeliveries(store.wire)
     witness = DeliveryWitness(log)
+    counting = Counting(RedisTallies(store.wire))
     teller = Teller(codec=codec, groups=CachedGroups(RedisGroups(store.wire), wiring.now_ms))
     courier = Courier(
         endpoints=endpoints,
@@ -88,13 +94,14 @@ async def _working(  # noqa: PLR0913, PLR0917 - the parts of the process
         crew=RedisCrew(store.wire),
         courier=courier,
         endpoints=endpoints,
+        tally=counting.count,
         self_managed=[brand.number for brand in wiring.brands(settings) if brand.management is Management.SELF_MANAGED],
         clock=wiring.now_ms,
         witness=witness,
         pace=Pace(claim_ms=1000 * settings.worker.claim_seconds),
     )
     trimmer = Trimmer(work=work, brands=wiring.brands(settings), days=settings.worker.history_days, clock=wiring.now_ms, witness=witness)
-    writing, *turning = (asyncio.create_task(part.run()) for part in (courier, worker, trimmer))
+    writing, *turning = (asyncio.create_task(part.run()) for part in (courier, worker, trimmer, counting))
     try:
         yield
     finally:
@@ -102,6 +109,8 @@ async def _working(  # noqa: PLR0913, PLR0917 - the parts of the process
             await wiring.cancelled(task)
         with suppress(StoreUnavailable):  # what could not be written is due again, and our sign of life ends by itself
             await worker.leave()
+        with suppress(StoreUnavailable):
+            await counting.write()
         with suppress(StoreUnavailable):
             await courier.close(GRACE_SECONDS)
         await wiring.cancelled(writing)

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from app.core import shipment
 from app.core.errors import StoreUnavailable
 from app.core.webhook import GIVE_UP_MS, SCHEDULE, Answer, Delivery, Endpoint, EndpointKey, Result, Verdict, judge, lateness
 from app.usecases.delivery_ports import Deliveries
@@ -33,6 +34,7 @@ class Courier:
         chance: Callable[[], float],
         witness: DeliveryWitness,
         schedule: Sequence[float] = SCHEDULE,
+        home_schedule: Sequence[float] = shipment.SCHEDULE,
         breaker: Callable[[], Breaker] = Breaker,
     ) -> None:
         self._endpoints = endpoints
@@ -42,6 +44,7 @@ class Courier:
         self._chance = chance
         self._witness = witness
         self._schedule = schedule
+        self._home_schedule = home_schedule
         self._breaker = breaker
         self._lanes: dict[EndpointKey, Lane] = {}
         self._held: set[bytes] = set()
@@ -67,7 +70,7 @@ class Courier:
     def _assign(self, delivery: Delivery, now: int) -> None:
         endpoint = self._endpoints.get(delivery.endpoint)
         if endpoint is None:
-            self._judge(delivery, Answer(reason="no endpoint of this brand has the URL and format any more"), now)
+            self._judge(delivery, Answer(reason=_unlisted(delivery.endpoint)), now)
         elif delivery.endpoint in self._off:
             self._judge(delivery, Answer(status=410), now)
         elif (lane := self._lane(delivery.endpoint)).room:
@@ -77,7 +80,7 @@ class Courier:
 
     def _put_off(self, lane: Lane, delivery: Delivery, now: int) -> None:
         closed = lane.closed_until_ms > now
-        if closed and now - delivery.queued_ms > GIVE_UP_MS:
+        if closed and now - delivery.queued_ms > GIVE_UP_MS and not self._is_endless(delivery):
             self._decide(Verdict(result=Result.DEAD, delivery=replace(delivery, reason=delivery.reason or "the endpoint never answered")))
             return
         again = lane.closed_until_ms + round(SPREAD_MS * self._chance()) if closed else lane.slot_ms()
@@ -106,7 +109,13 @@ class Courier:
         marked, breach = lateness(delivery, now)
         if breach:
             self._witness.breached()
-        self._decide(judge(marked, answer, now_ms=now, chance=self._chance(), schedule=self._schedule))
+        endless = self._is_endless(delivery)
+        schedule = self._home_schedule if endless else self._schedule
+        self._decide(judge(marked, answer, now_ms=now, chance=self._chance(), schedule=schedule, endless=endless))
+
+    def _is_endless(self, delivery: Delivery) -> bool:
+        """Tell whether a delivery is never given up: one to a data centre, while the settings list it."""
+        return bool(shipment.home_of(delivery.endpoint)) and delivery.endpoint in self._endpoints
 
     def _decide(self, verdict: Verdict) -> None:
         self._witness.judged(verdict)
@@ -147,3 +156,9 @@ class Courier:
         """Let requests under way finish within so many seconds and write down what is known."""
         await asyncio.gather(*(lane.close(seconds) for lane in self._lanes.values()))
         await self.write()
+
+
+def _unlisted(key: EndpointKey) -> str:
+    if number := shipment.home_of(key):
+        return f"data_centres no longer lists data centre {number}"
+    return "no endpoint of this brand has the URL and format any more"

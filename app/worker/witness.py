@@ -1,5 +1,6 @@
 """Turns what the worker sees into log lines and metrics. Endpoints go by their key: a URL may hold a credential."""
 
+from app.core.shipment import home_of
 from app.core.webhook import Answer, Endpoint, EndpointKey, Verdict
 from app.observe import metrics
 from app.observe.log import LogEvent, Logger
@@ -13,15 +14,25 @@ class DeliveryWitness:
 
     def answered(self, endpoint: Endpoint, events: int, answer: Answer) -> None:
         """Log one request."""
+        if number := home_of(endpoint.key):
+            self._shipped(number, answer)
+            return
         facts = {"brand": endpoint.brand_id, "endpoint": endpoint.key.hex(), "events": events}
         if answer.is_success:
             self._log.info(LogEvent.WEBHOOK_DELIVERED, **facts, status=answer.status)
         else:
             self._log.warning(LogEvent.WEBHOOK_FAILED, **facts, reason=answer.why)
 
+    def _shipped(self, data_centre: int, answer: Answer) -> None:
+        if answer.is_success:
+            self._log.info(LogEvent.SHIPMENT_DELIVERED, data_centre=data_centre)
+        else:
+            self._log.warning(LogEvent.SHIPMENT_FAILED, data_centre=data_centre, reason=answer.why)
+
     def judged(self, verdict: Verdict) -> None:
         """Count what became of one delivery's attempt, and log one that is given up."""
-        metrics.labelled(metrics.WEBHOOK_DELIVERIES, verdict.result.value).inc()
+        counter = metrics.SHIPMENTS if home_of(verdict.delivery.endpoint) else metrics.WEBHOOK_DELIVERIES
+        metrics.labelled(counter, verdict.result.value).inc()
         if verdict.is_dead:
             delivery = verdict.delivery
             self._log.error(

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 
 from app.core.errors import StoreUnavailable
 from app.core.events import event_name
-from app.core.model import BrandNumber, Source
+from app.core.model import BrandNumber, Source, Statement
+from app.core.shipment import home_key
+from app.core.tally import Count, ticks_of
 from app.core.webhook import Delivery, Endpoint, EndpointKey, Work
 from app.usecases.delivery_ports import Crew, Deliveries, WorkQueue
 from app.worker.courier import Courier
@@ -23,6 +25,8 @@ from app.worker.witness import DeliveryWitness
 PARTITIONS = 256
 _SIGNS = 5  # signs of life in the time after which a worker counts as dead
 _AWAY_SECONDS = 1.0
+Move = tuple[Work, Sequence[Delivery]]
+
 _RETURNS = frozenset((Source.CALLBACK, Source.MAILTO))  # by which a self-managed brand gives us a token back (seed 004)
 
 
@@ -50,6 +54,7 @@ class Worker:
         courier: Courier,
         endpoints: Mapping[EndpointKey, Endpoint],
         self_managed: Collection[BrandNumber] = (),
+        tally: Count,
         clock: Callable[[], int],
         witness: DeliveryWitness,
         pace: Pace = Pace(),
@@ -61,6 +66,7 @@ class Worker:
         self._courier = courier
         self._by_brand = _by_brand(endpoints.values())
         self._self_managed = frozenset(self_managed)
+        self._tally = tally
         self._clock = clock
         self._witness = witness
         self._pace = pace
@@ -117,24 +123,37 @@ class Worker:
         now = self._clock()
         moves = [(entry, self._deliveries_of(entry, now)) for entry in entries]
         rooms = {key: self._courier.room(key) for key in {delivery.endpoint for _, new in moves for delivery in new}}
-        direct: list[tuple[Work, Sequence[Delivery]]] = []
-        crowded: list[tuple[Work, Sequence[Delivery]]] = []
+        direct: list[Move] = []
+        crowded: list[Move] = []
         for move in moves:
             (direct if _fits(move[1], rooms) else crowded).append(move)
-        for created in await self._work.move(direct, due_ms=now + self._pace.claim_ms):
-            self._courier.hand_over(created)
-        await self._work.move(crowded, due_ms=now)
+        taken = await self._work.move(direct, due_ms=now + self._pace.claim_ms)
+        for created in taken:
+            self._courier.hand_over(created or ())
+        self._count(direct, taken, now)
+        self._count(crowded, await self._work.move(crowded, due_ms=now), now)
         returned = {entry.statement.brand for entry in entries if entry.statement.source in _RETURNS}
         await self._work.note_returns(returned & self._self_managed, at_ms=now)
         return len(entries)
 
+    def _count(self, moves: Sequence[Move], taken: Sequence[Sequence[Delivery] | None], now: int) -> None:
+        """Count the changes that this worker took, and no other."""
+        for (entry, _), created in zip(moves, taken, strict=True):
+            if created is not None:
+                for tick in ticks_of(entry, now_ms=now):
+                    self._tally(tick)
+
     def _deliveries_of(self, work: Work, now: int) -> Sequence[Delivery]:
-        name = event_name(subscribed=work.statement.subscribed, source=work.statement.source)
         return [
-            Delivery(endpoint=endpoint.key, statement=work.statement, changed=work.changed, sequence=work.sequence, queued_ms=now)
-            for endpoint in self._by_brand.get(work.statement.brand, ())
-            if name in endpoint.events
+            Delivery(endpoint=key, statement=work.statement, changed=work.changed, sequence=work.sequence, queued_ms=now)
+            for key in self._endpoints_of(work.statement)
         ]
+
+    def _endpoints_of(self, statement: Statement) -> Sequence[EndpointKey]:
+        if statement.home:  # the home tells the brand: an event's sequence counts there (docs/adr/0022)
+            return (home_key(statement.home),)
+        name = event_name(subscribed=statement.subscribed, source=statement.source)
+        return [endpoint.key for endpoint in self._by_brand.get(statement.brand, ()) if name in endpoint.events]
 
     async def leave(self) -> None:
         """Let the others take over at once. Raises StoreUnavailable."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from app.core.errors import AddressInvalid
 from app.core.mail.message import Message
-from app.core.model import Brand, BrandNumber, MailClass, RecipientDigest
+from app.core.model import Brand, BrandNumber, Campaign, CampaignId, MailClass, RecipientDigest
 from app.observe import metrics
 from app.observe.log import LogEvent, Logger
 from app.observe.metrics import labelled
@@ -29,6 +29,7 @@ from smtp_proxy.session.submission import Envelope
 NO_BRAND = BrandNumber(0)  # a mail of no brand's sender: its recipients' digests in the log are those of nobody's records
 
 Identify = Callable[..., RecipientDigest]  # (address, *, brand)
+Tally = Callable[[BrandNumber, CampaignId], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,13 +41,15 @@ class Mail:
     page: Page
     brand: Brand | None
     class_: MailClass
+    campaign: Campaign = Campaign()
 
 
 class Conclusion:
-    """Concludes messages. `identify` gives the digest by which the log names a recipient."""
+    """Concludes messages. `identify` gives the digest by which the log names a recipient; `tally` counts each copy of a campaign."""
 
-    def __init__(self, *, reports: Reports, identify: Identify, log: Logger) -> None:
+    def __init__(self, *, reports: Reports, identify: Identify, tally: Tally, log: Logger) -> None:
         self._reports = reports
+        self._tally = tally
         self._identify = identify
         self._log = log
 
@@ -93,6 +96,8 @@ class Conclusion:
 
     def _note(self, mail: Mail, recipient: str, outcome: Outcome) -> None:
         labelled(metrics.MESSAGES, mail.class_, _LABELS[type(outcome)]).inc()
+        if isinstance(outcome, Delivered) and mail.brand and mail.campaign.id and not mail.campaign.test:
+            self._tally(mail.brand.number, mail.campaign.id)
         if isinstance(outcome, Delivered | Suppressed):  # a suppression was noted where it was decided
             return
         unknown = _is_unknown(outcome)

@@ -11,6 +11,7 @@ from app import wiring as web_side
 from app.core.errors import Misconfigured
 from app.core.mail.inbound_mailbox import Mailboxes
 from app.observe import log as logs
+from app.observe import service_manager
 from app.observe.log import LogEvent, Logger
 from app.observe.witness import LoggingWitness
 from app.settings.load import load
@@ -74,7 +75,9 @@ async def _serve_inbox(settings: Settings) -> None:
         host, port = await server.start(*split_address(inbox.listen))
         await stack.enter_async_context(web_side.reading_again(hangups, read_again, server.adopt, log))
         log.info(LogEvent.PROCESS_STARTED, listen=f"{host}:{port}", domain=inbox.domain)
+        service_manager.tell_ready()
         await stop
+        service_manager.tell_stopping()
         log.info(LogEvent.PROCESS_STOPPING, connections=server.connections)
         await server.stop(_GRACE_SECONDS)
     log.info(LogEvent.PROCESS_STOPPED)

@@ -73,6 +73,7 @@ async def _serve(*, load: Callable[[], Settings], settings: Settings, stop: Call
         await stack.enter_async_context(_probed(downstream))
         audience = Audience(store, CachedGroups(RedisGroups(store.wire), web_side.now_ms))
         books = await stack.enter_async_context(transactions.opened_books(store, settings))
+        tally = await stack.enter_async_context(transactions.counting_copies(store))
         signing = stack.enter_context(closing(SigningThread()))
         dispatch = Dispatch(downstream, signing, log=log, patience=transactions.patience(relay))
 
@@ -93,7 +94,7 @@ async def _serve(*, load: Callable[[], Settings], settings: Settings, stop: Call
                 ),
                 ledger=transactions.ledger(settings, books, log),
                 dispatch=dispatch,
-                conclusion=transactions.conclusion(settings, downstream, codec, log),
+                conclusion=transactions.conclusion(settings, downstream, codec, tally, log),
                 policy=policy,
             )
             return front.terms(settings, pipeline.relay, downstream, log)

@@ -1,22 +1,27 @@
 """How the parts that finish a message are put together: dispatch, ledger, notifications, and the LMTP side of the listener."""
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 
 from app import wiring as web_side
+from app.core.errors import StoreUnavailable
+from app.core.tally import copy_tick
 from app.core.token import TokenCodec
 from app.observe.log import Logger
 from app.settings import keyring_file
 from app.settings.model import Settings
 from app.settings.relay import RelaySettings
+from app.store.counters import RedisTallies
 from app.store.ledger import RedisLedger
 from app.store.ledger_memory import MemoryLedger
 from app.store.redis import Durability, RedisStore
+from app.usecases.counting import Counting
 from app.usecases.ports import CopyLedger
 from smtp_proxy.downstream.pool import Downstream
-from smtp_proxy.relay.conclusion import Conclusion
+from smtp_proxy.relay.conclusion import Conclusion, Tally
 from smtp_proxy.relay.dispatch import Patience
 from smtp_proxy.relay.ledger import Ledger, UnknownOutcome
 from smtp_proxy.relay.reports import Reports
@@ -49,10 +54,23 @@ def ledger(settings: Settings, books: Books, log: Logger) -> Ledger:
     return Ledger(books.store, books.local, key=key, log=log, unknown=UnknownOutcome(settings.relay.unknown_outcome))
 
 
-def conclusion(settings: Settings, downstream: Downstream, codec: TokenCodec, log: Logger) -> Conclusion:
+@asynccontextmanager
+async def counting_copies(store: RedisStore) -> AsyncIterator[Tally]:
+    """Count copies by campaign for as long as the context is open; what was counted is written every few seconds, and at the end."""
+    counting = Counting(RedisTallies(store.wire))
+    task = asyncio.create_task(counting.run())
+    try:
+        yield lambda brand, campaign: counting.count(copy_tick(brand, campaign, now_ms=web_side.now_ms()))
+    finally:
+        await web_side.cancelled(task)
+        with suppress(StoreUnavailable):  # an overview may miss a few
+            await counting.write()
+
+
+def conclusion(settings: Settings, downstream: Downstream, codec: TokenCodec, tally: Tally, log: Logger) -> Conclusion:
     """Return what ends messages."""
     reports = Reports(downstream, hostname=settings.relay.hostname, clock=web_side.now_ms, new_id=lambda: secrets.token_hex(12), log=log)
-    return Conclusion(reports=reports, identify=codec.digest, log=log)
+    return Conclusion(reports=reports, identify=codec.digest, tally=tally, log=log)
 
 
 def patience(relay: RelaySettings) -> Patience:

@@ -26,7 +26,7 @@ TOOLS = Path(sys.executable).parent
 
 @cache
 def rendered(overlay: str) -> str:
-    command = [TOOLS / "kubectl", "kustomize", ROOT / "k8s" / "overlays" / overlay]
+    command = [str(TOOLS / "kubectl"), "kustomize", str(ROOT / "k8s" / "overlays" / overlay)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout

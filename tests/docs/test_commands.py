@@ -1,6 +1,6 @@
 """Every command that the documentation shows is run, against everything that `make run` starts, and prints what the page shows.
 
-The pages go one after the other over one set of services, each with a shell of its own; a page may rely on nothing but a fresh start.
+The pages share one set of services and have a shell each, so no two of them write of the same recipient or group.
 """
 
 import shutil

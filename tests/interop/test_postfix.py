@@ -72,7 +72,7 @@ async def test_sixty_recipients_before_the_queue_get_sixty_signed_copies_and_the
             with pytest.raises(smtplib.SMTPDataError) as refused:
                 await asyncio.to_thread(submit, inject, ["gone@example.net"])
 
-        assert (refused.value.smtp_code, bytes(refused.value.smtp_error)[:6]) == (550, b"5.7.1 ")
+        assert str(refused.value).startswith("(550, b'5.7.1 ")
         assert_each_has_a_signed_copy(last_hop, relay)
 
 

@@ -40,7 +40,7 @@ def test_a_statement_that_was_cut_or_extended_is_refused(statement: Statement, d
 
 @given(noise=st.binary(max_size=120))
 def test_noise_is_refused_or_read_but_never_breaks(noise: bytes) -> None:
-    for decode in (codec.decode_statement, codec.decode_preferences):
+    for decode in (codec.decode_statement, codec.decode_preferences, lambda record: codec.decode_known(b"d" * 10, record)):
         try:
             decode(noise)
         except ValueError:
@@ -73,10 +73,32 @@ def test_a_record_with_only_the_global_state_is_22_bytes() -> None:
 
 
 @pytest.mark.parametrize(
+    ("extension", "sealed"),
+    [
+        pytest.param("0003 616263", b"abc", id="an address"),
+        pytest.param("8003 0000000003e8 616263", b"abc", id="an address from after an erasure"),
+        pytest.param("8000 0000000003e8", b"", id="erased"),
+    ],
+)
+def test_an_extended_record_says_the_same_and_its_address(extension: str, sealed: bytes) -> None:
+    plain = bytes.fromhex("01 00000002 00000000 05 0000000003e8 018bcfe56800")
+    extended = b"\x02" + plain[1:5] + bytes.fromhex(extension) + plain[5:]
+
+    known = codec.decode_known(b"0123456789", extended)
+
+    assert codec.decode_preferences(plain) == known.preferences == codec.decode_preferences(extended)
+    assert sealed == known.sealed_address
+    assert b"" == codec.decode_known(b"0123456789", plain).sealed_address
+
+
+@pytest.mark.parametrize(
     "record",
     [
         pytest.param(b"", id="empty"),
-        pytest.param(b"\x02\0\0\0\0", id="newer version"),
+        pytest.param(b"\x03\0\0\0\0", id="newer version"),
+        pytest.param(b"\x02\0\0\0\0", id="no extension"),
+        pytest.param(b"\x02\0\0\0\0\0\5abc", id="a short address"),
+        pytest.param(b"\x02\0\0\0\0\x80\0\0\0", id="a short time of erasure"),
         pytest.param(b"\x01\0\0\0\0" + b"\0" * 16, id="a byte short"),
         pytest.param(b"\x01\0\0\0\0" + b"\0" * 17, id="no such source"),
     ],

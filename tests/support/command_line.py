@@ -1,6 +1,6 @@
 """docs/command-line.md, made of what the two command lines know of themselves. Write it anew with
 
-    python -m tests.support.command_line > docs/command-line.md
+python -m tests.support.command_line > docs/command-line.md
 """
 
 import sys

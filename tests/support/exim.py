@@ -57,7 +57,7 @@ def exim(folder: Path, *, main: str, routers: str, transports: str, last_port: i
         + "begin routers\n" + routers + LAST_HOP
         + "begin transports\n" + transports + LAST_HOP_TRANSPORT.format(port=last_port)
     )  # fmt: skip
-    command = [folder / "exim", "-C", configuration, "-bdf"]
+    command = [str(folder / "exim"), "-C", str(configuration), "-bdf"]
     with (folder / "output").open("wb") as output:
         process = subprocess.Popen(command, user=USER, group=USER, extra_groups=(), cwd=folder, stdout=output, stderr=output)
     try:

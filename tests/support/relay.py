@@ -11,13 +11,16 @@ from app.core.links import LinkMaker
 from app.core.mail.dkim import Profile
 from app.core.model import Brand, BrandId, BrandNumber, Claims, GroupId, Purpose, Source, Statement, SubscriptionGroup
 from app.core.page_links import PageLinkMaker
+from app.core.tally import copy_tick
 from app.core.token import TokenCodec
 from app.observe.log import logger
+from app.store.counters_memory import MemoryTallies
 from app.store.groups_memory import MemoryGroups
 from app.store.ledger_memory import MemoryLedger
 from app.store.memory import MemoryStore
 from app.usecases.audience import Audience
 from app.usecases.group_cache import GroupReader
+from app.usecases.counting import Counting
 from app.usecases.ports import CopyLedger
 from smtp_proxy.downstream.connection import Timeouts
 from smtp_proxy.downstream.pool import Downstream
@@ -58,6 +61,8 @@ class Relay:
     store: MemoryStore
     groups: MemoryGroups
     codec: TokenCodec
+    tallies: MemoryTallies
+    counting: Counting
 
     async def relayed(self, mail: bytes, *recipients: str, sender: str = "bounce@acme.example", parameters: str = "") -> str:
         """Send one mail and return the reply to its end."""
@@ -117,6 +122,7 @@ def pipeline_on(
     copies: CopyLedger | None = None,
     unknown: UnknownOutcome = UnknownOutcome.RESEND,
     patience: Patience = DEFAULT_PATIENCE,
+    counting: Counting | None = None,
 ) -> Pipeline:
     """Put a pipeline together, as the wiring does."""
     log, policy = logger("test"), policy or Policy(hostname="relay.example")
@@ -124,6 +130,7 @@ def pipeline_on(
     numbers = count(1)
     clock, new_id = lambda: NOW_MS, lambda: f"id{next(numbers)}"
     audience = Audience(store, groups)
+    counted = counting or Counting(MemoryTallies())
     return Pipeline(
         brands=Brands(brands),
         selector=Selector(identify=codec.digest, audience=audience, log=log),
@@ -139,7 +146,10 @@ def pipeline_on(
         ledger=Ledger(copies or MemoryLedger(clock=clock), MemoryLedger(clock=clock), key=ledger_key, log=log, unknown=unknown),
         dispatch=Dispatch(downstream, signing, log=log, patience=patience),
         conclusion=Conclusion(
-            reports=Reports(downstream, hostname="relay.example", clock=clock, new_id=new_id, log=log), identify=codec.digest, log=log
+            reports=Reports(downstream, hostname="relay.example", clock=clock, new_id=new_id, log=log),
+            identify=codec.digest,
+            tally=lambda brand, campaign: counted.count(copy_tick(brand, campaign, now_ms=NOW_MS)),
+            log=log,
         ),
         policy=policy,
     )
@@ -172,7 +182,8 @@ async def relaying(
         target = Target.parse(f"{scheme}://127.0.0.1:{downstream_port or peer.port}?tls=none")
         downstream = await stack.enter_async_context(Downstream(target, hostname="relay.example", timeouts=_TIMEOUTS))
         signing = stack.enter_context(closing(SigningThread()))
-        book = MemoryGroups()
+        book, tallies = MemoryGroups(), MemoryTallies()
+        counting = Counting(tallies)
         pipeline = pipeline_on(
             downstream,
             signing,
@@ -188,6 +199,9 @@ async def relaying(
             copies=copies,
             unknown=unknown,
             patience=patience,
+            counting=counting,
         )
         server, port = await stack.enter_async_context(listening(pipeline.relay, **terms))
-        yield Relay(server=server, port=port, sink=peer, store=states, groups=book, codec=codec)
+        yield Relay(
+            server=server, port=port, sink=peer, store=states, groups=book, codec=codec, tallies=tallies, counting=counting
+        )

@@ -25,7 +25,7 @@ _VOLATILE = (
     (re.compile(r"\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?Z"), "<time>"),
     (re.compile(r"\b\d{4}-\d\d-\d\d\b"), "<date>"),
     (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}\b"), "<id>"),
-    (re.compile(r"\b[0-9a-f]{20,}\b"), "<id>"),
+    (re.compile(r"\b[0-9a-f]{16,}\b"), "<id>"),
     (re.compile(r"\b\d{10}\.M\d+P\d+Q\d+\.[\w.-]+"), "<file>"),
     (re.compile(r"\b\d+ GiB\b"), "<size>"),
     (re.compile(r"[ \t]+"), " "),  # columns are as wide as what stands in them

@@ -175,6 +175,7 @@ def preferences_of(site: Site, new_id: Callable[[], bytes], *, spool: Spool | No
         audience=Audience(site.store, groups),
         page_tokens=PageTokens(Keyring(keys=(*KEYS, PRIMARY), pepper=b"p" * 32)),
         public_url="https://unsubscribe.example.com",
+        new_id=new_id,
     )
 
 

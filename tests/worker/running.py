@@ -13,10 +13,12 @@ from app.core.token import TokenCodec
 from app.core.webhook import SCHEDULE, Endpoint, Format, Reach, endpoint_key
 from app.observe.log import logger
 from app.outbound.webhooks import WebhookClient
+from app.store.counters import RedisTallies
 from app.store.deliveries import RedisDeliveries
 from app.store.groups import RedisGroups
 from app.store.redis import RedisStore
 from app.store.work import RedisCrew, RedisWork
+from app.usecases.counting import Counting
 from app.usecases.group_cache import CachedGroups
 from app.wiring.worker import sender
 from app.worker.breaker import Breaker
@@ -27,6 +29,7 @@ from app.worker.worker import Pace, Worker
 
 CODEC = TokenCodec(keyring=Keyring(keys=[MasterKey(id=1, secret=b"k" * 32, status=KeyStatus.PRIMARY)], pepper=b"p" * 32), data_centre=1)
 SECRET = b"s" * 32
+ALL = range(256)  # the partitions
 AT_ONCE = (0.0,) * len(SCHEDULE)
 BRISK = Pace(claim_ms=60_000, due_every_ms=5, idle_seconds=0.01, busy_seconds=0)
 
@@ -97,7 +100,7 @@ async def working(
             schedule=schedule,
             breaker=breaker,
         )
-        crew = RedisCrew(own.wire)
+        crew, counting = RedisCrew(own.wire), Counting(RedisTallies(own.wire))
         worker = Worker(
             name=name,
             work=RedisWork(own.wire),
@@ -106,6 +109,7 @@ async def working(
             courier=courier,
             endpoints=by_key,
             self_managed=self_managed,
+            tally=counting.count,
             clock=clock,
             witness=witness,
             pace=pace,
@@ -118,6 +122,7 @@ async def working(
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await worker.leave()
+            await counting.write()
             await courier.close(0.1)
 
 
@@ -129,3 +134,8 @@ async def eventually(holds: Callable[[], object], seconds: float = 30) -> None:
             if await result if asyncio.iscoroutine(result) else result:
                 return
             await asyncio.sleep(0.01)
+
+
+async def settled(store: RedisStore) -> bool:
+    """Tell whether nothing waits any more, in work streams or for a delivery."""
+    return not await RedisWork(store.wire).lag(ALL) and not await RedisDeliveries(store.wire).oldest(ALL)

@@ -12,12 +12,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from app import wiring
-from app.store.deliveries import RedisDeliveries
 from app.store.redis import RedisStore
-from app.store.work import RedisWork
 from tests.support.ports import free_port
 from tests.support.receiver import Receiver, receiving
-from tests.worker.running import eventually, statement_of
+from tests.worker.running import eventually, settled, statement_of
 
 
 def environment(folder: Path, url: str, receiver: Receiver, health: str = "127.0.0.1:0") -> dict[str, str]:
@@ -80,14 +78,10 @@ async def test_a_worker_that_is_killed_in_the_middle_of_a_delivery_loses_nothing
         receiver.book.clear()
 
         async with worker(tmp_path, variables):
-            await eventually(lambda: _idle(store))
+            await eventually(lambda: settled(store))
 
     assert unanswered
     assert {click.id.hex() for click in clicks} == set(told(receiver))
-
-
-async def _idle(store: RedisStore) -> bool:
-    return not await RedisWork(store.wire).lag(range(256)) and not await RedisDeliveries(store.wire).oldest(range(256))
 
 
 async def test_a_worker_that_is_asked_to_stop_finishes_what_is_under_way(tmp_path: Path, url: str, store: RedisStore) -> None:
@@ -101,7 +95,7 @@ async def test_a_worker_that_is_asked_to_stop_finishes_what_is_under_way(tmp_pat
         code = await asyncio.wait_for(process.wait(), 60)
 
     assert (0, [click.id.hex()]) == (code, told(receiver))
-    assert await _idle(store)
+    assert await settled(store)
 
 
 async def test_health_events_and_dead_letters_are_there_for_the_operator(tmp_path: Path, url: str, store: RedisStore) -> None:
@@ -123,7 +117,7 @@ async def test_health_events_and_dead_letters_are_there_for_the_operator(tmp_pat
             ready, metrics = await asyncio.gather(_get(f"http://{health}/readyz"), _get(f"http://{health}/metrics"))
             resent = json.loads(await signoff(tmp_path, variables, "dlq", "resend", str(letters[0]["cursor"]), "--json"))
             await receiver.until(lambda receiver: len(receiver.book) == 2)
-            await eventually(lambda: _idle(store))
+            await eventually(lambda: settled(store))
             dropped = json.loads(await signoff(tmp_path, variables, "dlq", "drop", "--all", "--json"))
 
     assert ("acme", "answered 410", click.id.hex()) == (letters[0]["brand"], letters[0]["reason"], letters[0]["id"])

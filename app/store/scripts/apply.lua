@@ -8,10 +8,13 @@
 --       5 group keys, 4 bytes each, big-endian; four zero bytes stand for all mail
 --       6 expected sequence, decimal, or empty    7 the statement's bytes, stored in both streams as they are
 --       8 the sealed address that the record is to keep, or empty
+--       9 '1' the statement has its home in another data centre, else '0'
 -- RESULT one string: u8 verdict (0 applied, 1 conflict: nothing was written), u32 sequence, then the 4-byte keys whose state changed
 --
 -- Of several sealed addresses the record keeps the greatest by bytes, which begin with the id of the sealing key: any order, the same end.
--- One that was stated before the recipient was erased does not come back (docs/adr/0009-sealed-addresses-in-the-state.md).
+-- One that was stated before the recipient was erased does not come back (docs/adr/0021-sealed-addresses-in-the-state.md).
+--
+-- What has its home elsewhere is work for the worker, which ships it, also when nothing changed here: there it may (ADR 22).
 --
 -- The first line makes the server refuse the whole script beforehand when it is out of memory, read-only or short of replicas.
 -- Times are compared as numbers: 48 bits fit a double, and strings would compare by the server's locale.
@@ -20,6 +23,7 @@ local VERSION, EXTENDED, ENTRY, ERASED = 1, 2, 17, 32768 -- ERASED: bit 15 of th
 local UNSUBSCRIBED, CONTESTED, SOURCE = 1, 2, 4 -- the flags byte: bit 0, bit 1, and the source above them
 
 local at, leaving, source, expected = tonumber(ARGV[2]), ARGV[3] == '1', tonumber(ARGV[4]), tonumber(ARGV[6])
+local elsewhere = ARGV[9] == '1'
 local targets = {}
 for i = 1, #ARGV[5], 4 do
   targets[#targets + 1] = string.sub(ARGV[5], i, i + 3)
@@ -73,6 +77,9 @@ if expected and not leaving then
     end
   end
   if expected ~= sequence then
+    if elsewhere then
+      redis.call('XADD', KEYS[2], '*', 's', ARGV[7], 'c', '', 'n', sequence)
+    end
     return struct.pack('>BI4', 0, sequence)
   end
 end
@@ -129,8 +136,10 @@ if written ~= record then
 end
 
 local names = table.concat(changed)
-if #changed > 0 then
+if elsewhere or #changed > 0 then
   redis.call('XADD', KEYS[2], '*', 's', ARGV[7], 'c', names, 'n', sequence)
+end
+if #changed > 0 then
   redis.call('XADD', KEYS[3], '*', 's', ARGV[7], 'c', names, 'n', sequence)
 end
 return struct.pack('>BI4', 0, sequence) .. names
