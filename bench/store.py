@@ -1,6 +1,6 @@
-"""What the store and the acknowledgement cost: bytes a recipient, clicks a second, CPU a click, spool commits.
+"""What the store and the acknowledgement cost: clicks a second, CPU a click, spool commits.
 
-    python bench/store.py [recipients]
+    python -m bench.store
 
 Starts its own embedded Valkey in a temporary folder. Figures belong to the machine; compare ratios.
 """
@@ -8,14 +8,11 @@ Starts its own embedded Valkey in a temporary folder. Figures belong to the mach
 import asyncio
 import hashlib
 import resource
-import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from functools import partial
 from pathlib import Path
 
-import redis
 import uvloop
 
 from app.core.model import BrandNumber, RecipientDigest, Source, Statement
@@ -85,39 +82,15 @@ async def acknowledge(url: str, folder: Path) -> None:
     await store.close()
 
 
-async def fill(url: str, recipients: int) -> None:
-    """Write so many recipients and print the bytes that their records, and then the streams, take."""
-    store = RedisStore(url, timeout=30)
-    with redis.Redis.from_url(url) as operator:
-        before = operator.info("memory")["used_memory"]
-        for start in range(0, recipients, 10_000):
-            numbers = range(start, min(start + 10_000, recipients))
-            await asyncio.gather(*(asyncio.ensure_future(store.apply(statement(number))) for number in numbers))
-        both = operator.info("memory")["used_memory"] - before
-        streams = [key for pattern in ("so:*:w", "so:*:h:*") for key in operator.scan_iter(pattern, count=10_000)]
-        for key in streams:
-            operator.unlink(key)
-        await asyncio.sleep(2)  # UNLINK frees in the background
-        records = operator.info("memory")["used_memory"] - before
-        keys = list(operator.scan_iter("so:*:s:*", count=10_000))
-        usage = sum(operator.memory_usage(key, samples=0) or 0 for key in keys)
-    await store.close()
-    print(f"records of {recipients:,} recipients in {len(keys):,} hashes: {records / recipients:.1f} bytes each by used_memory,", end=" ")
-    print(f"{usage / recipients:.1f} by MEMORY USAGE; their work and history entries {(both - records) / recipients:.1f}")
-
-
 def main() -> None:
     """Run everything."""
-    recipients = int(sys.argv[1]) if len(sys.argv) > 1 else 200_000
     with tempfile.TemporaryDirectory() as name:
-        measures = (partial(acknowledge, folder=Path(name) / "spool"), partial(fill, recipients=recipients))
-        for number, measure in enumerate(measures):
-            embedded = EmbeddedStore(Path(name) / f"store-{number}")
-            embedded.ensure()
-            try:
-                uvloop.run(measure(embedded.url))
-            finally:
-                embedded.release()
+        embedded = EmbeddedStore(Path(name) / "store")
+        embedded.ensure()
+        try:
+            uvloop.run(acknowledge(embedded.url, Path(name) / "spool"))
+        finally:
+            embedded.release()
 
 
 if __name__ == "__main__":

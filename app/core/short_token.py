@@ -2,7 +2,9 @@
 
 It is base32 (RFC 4648, lower case, no padding) of, big-endian:
 
-    version u8 · key u8 · brand u16 · recipient digest 10 bytes · number of groups u8 · group keys u32… · MAC 10 bytes
+    kind u8 · key u8 · brand u16 · recipient digest 10 bytes · number of groups u8 · group keys u32… · MAC 10 bytes
+
+The kind is 128 + data centre; 1 is that of tokens that name none, and belong to whoever reads them.
 
 The highest bit of the number of groups says that the mail was a test send (catalogue H12).
 """
@@ -18,7 +20,8 @@ from app.core.errors import TokenMalformed, TokenTagInvalid
 from app.core.keyring import Keyring, derive
 from app.core.model import DIGEST_BYTES, NO_CAMPAIGN, BrandNumber, Claims, GroupKey, Purpose, RecipientDigest
 
-_VERSION = 1
+_HOMELESS = 1
+_OF_CENTRE = 128
 _HEAD = struct.Struct(f">BBH{DIGEST_BYTES}sB")
 _PREFIX = struct.Struct(">BBH")
 _MAC_BYTES = 10
@@ -37,7 +40,9 @@ class ShortMinter:
     _mac_key: bytes
 
     @classmethod
-    def of(cls, keyring: Keyring, *, brand: BrandNumber, groups: Sequence[GroupKey], at_ms: int, test: bool = False) -> "ShortMinter":
+    def of(  # noqa: PLR0913 - the parts of a token
+        cls, keyring: Keyring, *, data_centre: int, brand: BrandNumber, groups: Sequence[GroupKey], at_ms: int, test: bool = False
+    ) -> "ShortMinter":
         """Return the minter for one message.
 
         More groups than fit mean all mail: who writes to leave and can no longer be asked what, leaves.
@@ -45,7 +50,7 @@ class ShortMinter:
         scope = tuple(groups) if len(groups) <= _MAX_GROUPS else ()
         key = keyring.minting_key(at_ms)
         return cls(
-            _prefix=_PREFIX.pack(_VERSION, key.id, brand),
+            _prefix=_PREFIX.pack(_OF_CENTRE + data_centre, key.id, brand),
             _scope=struct.pack(f">B{len(scope)}I", len(scope) | test * _TEST, *scope),
             _mac_key=derive(key.secret, b"signoff mailto", brand),
         )
@@ -57,18 +62,20 @@ class ShortMinter:
 
 
 def open_short(keyring: Keyring, text: str, *, data_centre: int) -> Claims:
-    """Return the claims of a short token in any case: no address, no campaign, no day of issue, and the data centre of this installation.
+    """Return the claims of a short token in any case: no address, no campaign and no day of issue.
+
+    `data_centre` is this installation's own, for tokens that name none.
 
     Raises TokenMalformed, TokenKeyUnknown or TokenTagInvalid.
     """
     try:
         raw = base64.b32decode(text.upper() + "=" * (-len(text) % 8))
-        version, key_id, brand, digest, scope = _HEAD.unpack_from(raw)
+        kind, key_id, brand, digest, scope = _HEAD.unpack_from(raw)
     except (binascii.Error, struct.error, ValueError) as exc:
         raise TokenMalformed("not a short token") from exc
     body, mac = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
     count = scope & ~_TEST
-    if version != _VERSION or len(body) != _HEAD.size + 4 * count or text.lower() != _base32(raw):
+    if not (kind == _HOMELESS or kind > _OF_CENTRE) or len(body) != _HEAD.size + 4 * count or text.lower() != _base32(raw):
         raise TokenMalformed("not a short token")
     key = derive(keyring.opening_key(key_id).secret, b"signoff mailto", BrandNumber(brand))
     if not hmac.compare_digest(mac, hmac.digest(key, body, "sha256")[:_MAC_BYTES]):
@@ -76,7 +83,7 @@ def open_short(keyring: Keyring, text: str, *, data_centre: int) -> Claims:
     return Claims(
         brand=BrandNumber(brand),
         key_id=key_id,
-        data_centre=data_centre,
+        data_centre=data_centre if kind == _HOMELESS else kind - _OF_CENTRE,
         purpose=Purpose.MAILTO,
         campaign=NO_CAMPAIGN,
         groups=tuple(GroupKey(group) for group in struct.unpack_from(f">{count}I", body, _HEAD.size)),

@@ -65,15 +65,16 @@ class Minter:
     def mint(self, *, address: str, digest: RecipientDigest, max_chars: int = MAX_TOKEN_CHARS) -> str:
         """Return the token for one recipient: the same token every time, another one for every other recipient.
 
-        `max_chars` makes it shorter than the codec would; raises RuleViolation where even a token of hashes does not fit.
+        Without an address it holds the digest. `max_chars` makes it shorter than the codec would; raises RuleViolation where even a token
+        of hashes does not fit.
         """
-        recipient = address.encode()
-        head = self._sealed_head
+        recipient = address.encode() or digest
+        head = self._sealed_head if address else _digest_only(self._sealed_head)
         room = self._room if max_chars == MAX_TOKEN_CHARS else min(self._room, _sealed_room(max_chars))
         if len(head) + len(recipient) > room:
-            head = self._sealed_head_hashed
+            head = self._sealed_head_hashed if address else _digest_only(self._sealed_head_hashed)
             if len(head) + len(recipient) > room:
-                head = head[:1] + bytes((head[1] | _DIGEST_ONLY,)) + head[2:]
+                head = _digest_only(head)
                 recipient = digest
                 if len(head) + len(recipient) > room:
                     raise RuleViolation("no token fits into what is left of the URL")
@@ -148,7 +149,7 @@ class TokenCodec:
 
     def short_minter(self, *, brand: BrandNumber, groups: Sequence[GroupKey], at_ms: int, test: bool = False) -> ShortMinter:
         """Return the minter of one message's mail-to tokens. Raises SignerUnavailable when no key may mint yet."""
-        return ShortMinter.of(self._keyring, brand=brand, groups=groups, at_ms=at_ms, test=test)
+        return ShortMinter.of(self._keyring, data_centre=self._data_centre, brand=brand, groups=groups, at_ms=at_ms, test=test)
 
     def open_short(self, text: str) -> Claims:
         """Return the claims of a mail-to token in any case; they hold no address and no campaign. Raises as `open` does."""
@@ -205,6 +206,10 @@ def _campaign_hash(campaign: CampaignId) -> bytes:
 
 def _named_by_hash(hashed: bytes) -> CampaignId:
     return CampaignId(f"sha256:{hashed.hex()}")
+
+
+def _digest_only(head: bytes) -> bytes:
+    return head[:1] + bytes((head[1] | _DIGEST_ONLY,)) + head[2:]
 
 
 def _sealed_room(max_chars: int) -> int:

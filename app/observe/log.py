@@ -70,6 +70,8 @@ class LogEvent(StrEnum):
     CHANGED_BY_HAND = "changed_by_hand"
     AUDIT_NOT_KEPT = "audit_not_kept"
     EXPORT_BROKE_OFF = "export_broke_off"
+    OPERATOR_SIGNED_IN = "operator_signed_in"
+    OPERATOR_REFUSED = "operator_refused"
 
 
 Logger = structlog.typing.FilteringBoundLogger

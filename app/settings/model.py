@@ -12,18 +12,21 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from app.core import shipment
 from app.core.links import token_room
 from app.core.mail.stamp import MAX_URI_CHARS
 from app.core.model import Brand, Management
+from app.core.reach import is_disguised
 from app.core.self_managed import url_template
 from app.core.token import MIN_TOKEN_CHARS
-from app.core.webhook import Endpoint
+from app.core.webhook import Endpoint, Reach
 from app.settings.brand import BRAND_ID, BrandSettings
 from app.settings.relay import RelaySettings
 from app.settings.types import MIB, Domain, ExistingFile, Listed, Listen, Network, PublicUrl, Section, is_public
 
 DEVELOPMENT_TLS_LISTEN = "127.0.0.1:8443"
 DEVELOPMENT_INBOX_DOMAIN = "in.acme.example"
+DataCentre = Annotated[int, Field(ge=1, le=99)]
 _STORE_SCHEMES = ("redis://", "rediss://", "redis+cluster://", "rediss+cluster://", "unix://")
 
 
@@ -97,7 +100,8 @@ class Settings(BaseSettings):
 
     development: bool = False
     public_url: PublicUrl
-    data_centre: Annotated[int, Field(ge=1, le=99)] = 1
+    data_centre: DataCentre = 1
+    data_centres: dict[DataCentre, PublicUrl] = Field(default_factory=dict)
     state_dir: Path = Path("var")
     keyring_file: Path = Path("var/keys/keyring.toml")
     spool_dir: Path | None = None
@@ -150,6 +154,17 @@ class Settings(BaseSettings):
             raise ValueError(f"too long: it leaves less than {MIN_TOKEN_CHARS} of the {MAX_URI_CHARS} characters of a URL to the token")
         return value
 
+    @field_validator("data_centres")
+    @classmethod
+    def _data_centres_are_public(cls, value: dict[int, str], info: ValidationInfo) -> dict[int, str]:
+        for number, text in value.items():
+            url = urllib.parse.urlsplit(text)
+            if is_disguised(url.hostname or "") or url.port == 0:
+                raise ValueError(f"{number}: write a host name, or an address in its plain notation")
+            if not info.data.get("development") and (url.scheme != "https" or not is_public(url.hostname or "")):
+                raise ValueError(f"{number}: what recipients said is sent there: https and a public host name are needed")
+        return value
+
     @field_validator("brands")
     @classmethod
     def _brands_differ(cls, value: dict[str, BrandSettings]) -> dict[str, BrandSettings]:
@@ -193,6 +208,12 @@ class Settings(BaseSettings):
             for name, brand in self.brands.items()
             for webhook in brand.webhooks
         )
+
+    def homes(self) -> tuple[Endpoint, ...]:
+        """Return the other data centres as endpoints. The own one may be listed too, so that all can share one table."""
+        reach = Reach.PRIVATE if self.development else Reach.PUBLIC
+        others = {number: url for number, url in self.data_centres.items() if number != self.data_centre}
+        return tuple(shipment.home(number, url, reach) for number, url in others.items())
 
     @field_validator("brands")
     @classmethod

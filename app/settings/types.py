@@ -95,7 +95,7 @@ def _page_url(text: str) -> str:
         raise ValueError("write an absolute URL, such as https://www.example.com/preferences.html")
     if url.query or url.fragment or "?" in text or "#" in text or url.username or url.password:
         raise ValueError("a URL without query, fragment or user is needed: the recipient's token is added to it")
-    if not (text.strip().isascii() and text.strip().isprintable()) or not set(text).isdisjoint(" <>\"\\^`{|}"):
+    if not (text.strip().isascii() and text.strip().isprintable()) or not set(text).isdisjoint(' <>"\\^`{|}'):
         raise ValueError("a URL holds no blanks and no such characters; write them percent-encoded (RFC 3986 2)")
     return text.strip()
 

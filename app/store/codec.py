@@ -10,8 +10,8 @@ Record (one hash field, 22 bytes for a recipient with only the global state; wri
 
 Statement (a row of the spool, an entry of the streams):
 
-    u8 version = 1 · 16 id · u16 brand · 10 digest · u8 flags (bit 0 subscribed, bit 1 expected, bit 2 home) · u8 source · u48 at_ms · u32 key_id
-    u32 expected sequence, when flagged · u8 home data centre, when flagged
+    u8 version = 1 · 16 id · u16 brand · 10 digest · u8 flags · u8 source · u48 at_ms · u32 key_id
+    flags: bit 0 subscribed · bit 1 an expected sequence follows as u32 · bit 2 a home data centre follows as u8
     u16 n, n group keys of u32 · u16 n, n bytes campaign · u16 n, n bytes sealed address
 
 Bytes that do not fit the form raise ValueError: they were written by a newer version or are damaged, and guessing could lose a statement.

@@ -72,6 +72,13 @@ class ApiKeys:
         good = matches(secret, known.secret_digest if known else _NOBODY)
         return known if good and known and not known.revoked_ms else None
 
+    async def good(self, key_id: str) -> ApiKey | None:
+        """Return the key of this id while it is good, for who has shown its text before. Raises StoreUnavailable as `recognise` does."""
+        if self._file_key is not None and key_id == self._file_key.id:
+            return self._file_key
+        known = await self._known(key_id)
+        return known if known and not known.revoked_ms else None
+
     async def _known(self, key_id: str) -> ApiKey | None:
         now_ms = self._clock()
         try:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.core.errors import StoreUnavailable
-from app.core.group_names import NO_NAMES, GroupNames
+from app.core.group_names import GroupNames
 from app.core.model import BrandNumber, Preferences, RecipientDigest, SubscriptionGroup
 from app.usecases.group_cache import GroupReader
 from app.usecases.ports import Store
@@ -45,17 +45,25 @@ class Audience:
             raise StoreUnavailable("the states did not come in time") from exc
 
     async def names(self, brand: BrandNumber) -> GroupNames:
-        """Return the brand's groups by name; none while they cannot be read: what a sender calls a group is then its id."""
+        """Return the brand's groups by name, the last known ones while they cannot be read.
+
+        Raises StoreUnavailable when they never were: a name taken for an id would be a group that nobody can have left.
+        """
+        read = self._read.get(brand)
         try:
             async with asyncio.timeout(NAMES_SECONDS):
                 groups = await self._groups.groups(brand)
-        except (StoreUnavailable, TimeoutError):
-            return NO_NAMES
-        read = self._read.get(brand)
+        except (StoreUnavailable, TimeoutError) as exc:
+            if read is None:
+                raise StoreUnavailable("the groups cannot be read") from exc
+            return read.names
         if read is None or read.groups is not groups:
             read = self._read[brand] = _Read(groups, GroupNames(groups))
         return read.names
 
     async def has_groups(self, brand: BrandNumber) -> bool:
         """Return whether the brand has active groups to choose from; not while they cannot be read."""
-        return (await self.names(brand)).any_active
+        try:
+            return (await self.names(brand)).any_active
+        except StoreUnavailable:
+            return False

@@ -12,8 +12,8 @@ from app.core.choices import Wish
 from app.core.errors import Conflict, StoreUnavailable
 from app.core.groups import EVERYTHING
 from app.core.model import Claims, GroupKey, Source
-from app.usecases.one_click import Unsubscriber
 from app.usecases.homes import HomeOf, here
+from app.usecases.one_click import Unsubscriber
 from app.usecases.ports import Clock
 from app.usecases.statements import Seal, Statements
 
@@ -30,9 +30,7 @@ class Saved(StrEnum):
 class SavePreferences:
     """Makes wishes durable. One for each process."""
 
-    def __init__(
-        self, *, unsubscribe: Unsubscriber, clock: Clock, new_id: Callable[[], bytes], seal: Seal, home: HomeOf = here
-    ) -> None:
+    def __init__(self, *, unsubscribe: Unsubscriber, clock: Clock, new_id: Callable[[], bytes], seal: Seal, home: HomeOf = here) -> None:
         self._unsubscribe = unsubscribe
         self._statements = Statements(clock=clock, new_id=new_id, seal=seal, home=home)
 

@@ -17,7 +17,7 @@ from app.core.token import TokenCodec
 from app.usecases.ports import Roster
 
 MOST_LOOKED_AT = 20_000
-_SLICE = 1_000  # recipients that are read and decoded at once: some milliseconds of the loop
+_SLICE = 250  # recipients that are read and decoded at once: some milliseconds of the loop, which clicks share
 
 
 class Member(NamedTuple):

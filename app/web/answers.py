@@ -1,7 +1,7 @@
 """Answers as they leave the web process: finished bytes with the fields that every public answer carries.
 
 An `Answer` is itself an ASGI application, so a bare endpoint sends it and Starlette's exception handlers return it. None of them ever
-has a Location or a Set-Cookie (RFC 8058 3.1 and 3.2, catalogue E5, E6).
+has a Location or a Set-Cookie (RFC 8058 3.1 and 3.2, catalogue E5, E6), but for those of the operator's page, which is not public.
 """
 
 import json

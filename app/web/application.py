@@ -20,6 +20,7 @@ from app.core.page_links import PREFERENCES_PATH, UNSUBSCRIBE_PATH
 from app.observe.log import LogEvent, logger
 from app.usecases.one_click import OneClick
 from app.usecases.ports import Clock
+from app.usecases.shipping import TakeShipment
 from app.web.answers import Answer, text
 from app.web.desk import Desk, PreferenceParts
 from app.web.endpoints.callback import CallbackEndpoint
@@ -49,6 +50,7 @@ def public(  # noqa: PLR0913 - the composition root names each part
     *,
     one_click: OneClick,
     preferences: PreferenceParts,
+    shipments: TakeShipment,
     brands: Brands,
     clock: Clock,
     security_contact: str,
@@ -57,7 +59,7 @@ def public(  # noqa: PLR0913 - the composition root names each part
 ) -> ASGIApp:
     """Return the application of the public listeners. `security_contact` is a mailto: or https: URL (RFC 9116 2.5.3)."""
     throttle = Throttle(limit=bad_tokens_per_minute, window_ms=60_000, clock=clock)
-    gate = Gate(one_click=one_click, save=preferences.save, throttle=throttle, clients=Clients(trusted_proxies))
+    gate = Gate(one_click=one_click, save=preferences.save, shipments=shipments, throttle=throttle, clients=Clients(trusted_proxies))
     frame = Frame(brands=brands, languages=Languages(), base=urlsplit(preferences.public_url).path)
     pages, choosing = Pages(frame), PreferencePages(frame)
     click = OneClickEndpoint(gate=gate, pages=pages)
@@ -80,12 +82,17 @@ def public(  # noqa: PLR0913 - the composition root names each part
 
 
 def admin(
-    *, checks: Mapping[str, Check], metrics: Collector = REGISTRY, brands: Brands | None = None, api: Sequence[Route] = ()
+    *,
+    checks: Mapping[str, Check],
+    metrics: Collector = REGISTRY,
+    brands: Brands | None = None,
+    api: Sequence[Route] = (),
+    operator: Sequence[Route] = (),
 ) -> ASGIApp:
     """Return the application of the admin listener. `checks` are the places that can make a click durable, by name.
 
     `metrics` are those of this process, unless a supervisor tells those of its workers. With `brands` there is a preview of their pages.
-    `api` are the routes of the admin API, where there is one (`app.web.admin`).
+    `api` are the routes of the admin API, where there is one (`app.web.admin`), `operator` those of the page for people (`app.web.operator`).
     """
     routes = [
         Route("/livez", Live(), methods=["GET"]),
@@ -93,6 +100,7 @@ def admin(
         Route("/metrics", Metrics(metrics), methods=["GET"]),
         *(preview_routes(brands) if brands else ()),
         *api,
+        *operator,
     ]
     return _Rim(routes, None)
 

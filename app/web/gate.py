@@ -11,10 +11,12 @@ from urllib.parse import unquote, unquote_plus
 from app.core.choices import Wish
 from app.core.errors import InvalidInput, Unavailable
 from app.core.model import Acknowledgement, Claims, Purpose, Source
+from app.core.shipment import Shipment
 from app.observe.log import LogEvent, logger
-from app.observe.metrics import TOKEN_ERRORS, UNSUBSCRIBES, Result
+from app.observe.metrics import SHIPMENTS_TAKEN, TOKEN_ERRORS, UNSUBSCRIBES, Result, labelled
 from app.usecases.one_click import OneClick
 from app.usecases.save_preferences import Saved, SavePreferences
+from app.usecases.shipping import TakeShipment
 from app.web.throttle import Clients, Throttle
 
 PARAMETER = "qmoe"
@@ -33,9 +35,12 @@ class Refused:
 class Gate:
     """Opens the tokens of requests and saves what they state."""
 
-    def __init__(self, *, one_click: OneClick, save: SavePreferences, throttle: Throttle, clients: Clients) -> None:
+    def __init__(
+        self, *, one_click: OneClick, save: SavePreferences, shipments: TakeShipment, throttle: Throttle, clients: Clients
+    ) -> None:
         self._one_click = one_click
         self._save = save
+        self._shipments = shipments
         self._throttle = throttle
         self._clients = clients
         self._log = logger("web").bind()
@@ -75,6 +80,35 @@ class Gate:
         if wish.leave:
             self._counts[source, Result.TEST if claims.test else Result.SAVED].inc()
         return saved
+
+    def open_shipment(
+        self,
+        scope: Mapping[str, Any],  # Any: as above
+        body: bytes,
+        seal: str,
+    ) -> Shipment | Refused:
+        """Return what another data centre has shipped home, or why it is not taken; changes nothing but counters."""
+        try:
+            return self._shipments.open(body, seal)
+        except InvalidInput as exc:
+            refused = self._refused(scope, exc)
+            if not refused.throttled:
+                self._log.warning(LogEvent.SHIPMENT_REFUSED, reason=str(exc))
+            return refused
+
+    async def take(self, shipment: Shipment) -> Acknowledgement:
+        """Apply a shipment and return once it is durable. Raises Unavailable."""
+        acknowledgement = await self._shipments.take(shipment)
+        statement = shipment.statement
+        labelled(SHIPMENTS_TAKEN, statement.source.label).inc()
+        self._log.info(
+            LogEvent.SHIPMENT_TAKEN,
+            data_centre=shipment.sender,
+            source=statement.source.label,
+            copies=acknowledgement.copies,
+            recipient=statement.digest.hex(),
+        )
+        return acknowledgement
 
     def _refused(self, scope: Mapping[str, Any], error: InvalidInput) -> Refused:  # Any: as above
         TOKEN_ERRORS.labels(error.code).inc()

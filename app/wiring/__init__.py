@@ -20,6 +20,7 @@ from app.settings.model import Settings
 from app.store.embedded import EmbeddedStore
 from app.store.redis import Durability, RedisStore
 from app.store.spool import SqliteSpool
+from app.usecases.homes import Homes
 from app.usecases.ports import Spool
 from app.usecases.replay import Replayer
 
@@ -57,6 +58,11 @@ async def renewing(keyring: Keyring, settings: Settings, log: Logger) -> AsyncIt
 def brands(settings: Settings) -> Brands:
     """Return the brands as the rules know them."""
     return Brands(settings.brand_records())
+
+
+def homes(settings: Settings, log: Logger) -> Homes:
+    """Return who knows to which data centre a statement is to be shipped."""
+    return Homes(own=settings.data_centre, listed=settings.data_centres, log=log)
 
 
 @asynccontextmanager

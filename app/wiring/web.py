@@ -5,7 +5,11 @@ import ipaddress
 import secrets
 from collections.abc import Mapping
 
+from app.core.keyring import Keyring
+from app.core.links import LinkMaker
+from app.core.operator_session import Sessions
 from app.core.page_token import PageTokens
+from app.core.token import TokenCodec
 from app.observe import log as logs
 from app.observe import service_manager
 from app.observe.log import LogEvent, Logger
@@ -13,22 +17,29 @@ from app.observe.witness import LoggingWitness
 from app.settings import keyring_file
 from app.settings.model import Settings
 from app.store.administration import RedisCallCounter
+from app.store.counters import RedisTallies
 from app.store.groups import RedisGroups
 from app.store.redis import RedisStore
+from app.usecases.administration import Administration
 from app.usecases.audience import Audience
+from app.usecases.backlog import Backlog
 from app.usecases.call_limit import CallLimit
 from app.usecases.group_cache import CachedGroups
 from app.usecases.one_click import OneClick
+from app.usecases.overview import Overview
 from app.usecases.save_preferences import SavePreferences
+from app.usecases.shipping import TakeShipment
 from app.usecases.unsubscribe import Unsubscribe
 from app.web import application
 from app.web.admin.entry import Entry
 from app.web.admin.table import api_routes
 from app.web.desk import PreferenceParts
+from app.web.operator.table import OperatorParts, operator_routes
 from app.web.server import ServerSettings, run, serve
 from app.wiring import (
     brands,
     durability_checks,
+    homes,
     now_ms,
     opened_spool,
     opened_store,
@@ -59,17 +70,20 @@ async def _serve_web(settings: Settings) -> None:
         opened_store(settings, log) as store,
         opened_spool(settings, log) as spool,
         replaying(store, spool, witness),
-        watching_backlog(settings, store, spool, log),
+        watching_backlog(settings, store, spool, log) as backlog,
         patient_store(settings) as patient,
     ):
         unsubscribe = Unsubscribe(store, spool, now_ms, witness=witness)
-        one_click = OneClick(codec=codec, unsubscribe=unsubscribe, clock=now_ms, new_id=_new_id, seal=codec.seal_address)
-        save = SavePreferences(unsubscribe=unsubscribe, clock=now_ms, new_id=_new_id, seal=codec.seal_address)
+        home = homes(settings, log)
+        one_click = OneClick(codec=codec, unsubscribe=unsubscribe, clock=now_ms, new_id=_new_id, seal=codec.seal_address, home=home)
+        save = SavePreferences(unsubscribe=unsubscribe, clock=now_ms, new_id=_new_id, seal=codec.seal_address, home=home)
         known = brands(settings)
         services = admin_services(settings, patient, unsubscribe, codec, log)
+        limit = _call_limit(settings, patient)
         public = application.public(
             one_click=one_click,
             preferences=_preference_parts(settings, store, save, PageTokens(keyring)),
+            shipments=TakeShipment(keyring=keyring, data_centre=settings.data_centre, unsubscribe=unsubscribe),
             brands=known,
             clock=now_ms,
             security_contact=settings.web.security_contact,
@@ -80,7 +94,8 @@ async def _serve_web(settings: Settings) -> None:
             application.admin(
                 checks=durability_checks(settings, store, spool),
                 brands=known,
-                api=api_routes(services, Entry(brands=known, api_keys=services.api_keys, limit=_call_limit(settings, patient))),
+                api=api_routes(services, Entry(brands=known, api_keys=services.api_keys, limit=limit)),
+                operator=operator_routes(_operator_parts(settings, patient, services, backlog, keyring, codec, limit, log)),
             ),
             settings=_server_settings(settings),
             stop=lambda: _asked_to_stop(asked, log),
@@ -103,6 +118,29 @@ def _preference_parts(settings: Settings, store: RedisStore, save: SavePreferenc
 
 def _call_limit(settings: Settings, store: RedisStore) -> CallLimit:
     return CallLimit(RedisCallCounter(store.wire), now_ms, per_minute=settings.web.api_calls_per_minute)
+
+
+def _operator_parts(  # noqa: PLR0913, PLR0917 - the parts of the process that the page shows
+    settings: Settings,
+    store: RedisStore,
+    services: Administration,
+    backlog: Backlog,
+    keyring: Keyring,
+    codec: TokenCodec,
+    limit: CallLimit,
+    log: Logger,
+) -> OperatorParts:
+    return OperatorParts(
+        services=services,
+        overview=Overview(tallies=RedisTallies(store.wire), latest=lambda: backlog.latest, clock=now_ms),
+        sessions=Sessions(keyring),
+        limit=limit,
+        links=LinkMaker(codec=codec, public_url=settings.public_url, inbox_domain=settings.inbox.domain),
+        codec=codec,
+        brands=brands(settings),
+        clock=now_ms,
+        log=log,
+    )
 
 
 def _new_id() -> bytes:

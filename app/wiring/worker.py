@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from app import wiring
-from app.core.errors import StoreUnavailable
+from app.core.errors import SignerUnavailable, StoreUnavailable
+from app.core.keyring import Keyring
 from app.core.model import Management
-from app.core.token import TokenCodec
+from app.core.shipment import home_of
 from app.core.webhook import Answer, Delivery, Endpoint, EndpointKey
 from app.observe import log as logs
 from app.observe import service_manager
@@ -30,6 +31,7 @@ from app.wiring.health import health
 from app.worker.courier import Courier
 from app.worker.history import Trimmer
 from app.worker.lane import Send
+from app.worker.shipping import Shipper
 from app.worker.telling import Teller, request_of
 from app.worker.witness import DeliveryWitness
 from app.worker.worker import Pace, Worker
@@ -46,9 +48,8 @@ def serve_worker(settings: Settings) -> None:
 
 async def _serve_worker(settings: Settings) -> None:
     log = logs.logger("worker")
-    endpoints = {endpoint.key: endpoint for endpoint in settings.endpoints()}
+    endpoints = {endpoint.key: endpoint for endpoint in (*settings.endpoints(), *settings.homes())}
     keyring = keyring_file.load(settings.keyring_file)
-    codec = wiring.token_codec(settings, keyring)
     stop = asyncio.create_task(wiring.stopped())
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(wiring.renewing(keyring, settings, log))
@@ -56,7 +57,7 @@ async def _serve_worker(settings: Settings) -> None:
         client = await stack.enter_async_context(WebhookClient())
         await stack.enter_async_context(health(settings.worker.health_listen, {"store": store.ping}))
         await stack.enter_async_context(watching_backlog(settings, store, None, log))
-        await stack.enter_async_context(_working(settings, store, client, codec, endpoints, log))
+        await stack.enter_async_context(_working(settings, store, client, keyring, endpoints, log))
         log.info(LogEvent.PROCESS_STARTED, health=settings.worker.health_listen, endpoints=len(endpoints))
         service_manager.tell_ready()
         await stop
@@ -70,7 +71,7 @@ async def _working(  # noqa: PLR0913, PLR0917 - the parts of the process
     settings: Settings,
     store: RedisStore,
     client: WebhookClient,
-    codec: TokenCodec,
+    keyring: Keyring,
     endpoints: dict[EndpointKey, Endpoint],
     log: Logger,
 ) -> AsyncIterator[None]:
@@ -78,11 +79,12 @@ async def _working(  # noqa: PLR0913, PLR0917 - the parts of the process
     work, deliveries = RedisWork(store.wire), RedisDeliveries(store.wire)
     witness = DeliveryWitness(log)
     counting = Counting(RedisTallies(store.wire))
-    teller = Teller(codec=codec, groups=CachedGroups(RedisGroups(store.wire), wiring.now_ms))
+    teller = Teller(codec=wiring.token_codec(settings, keyring), groups=CachedGroups(RedisGroups(store.wire), wiring.now_ms))
+    shipper = Shipper(keyring=keyring, data_centre=settings.data_centre, clock=wiring.now_ms)
     courier = Courier(
         endpoints=endpoints,
         deliveries=deliveries,
-        send=sender(client, teller),
+        send=parting(sender(client, teller), shipping(client, shipper)),
         clock=wiring.now_ms,
         chance=random.SystemRandom().random,
         witness=witness,
@@ -125,3 +127,22 @@ def sender(client: WebhookClient, teller: Teller) -> Send:
         return await client.post(endpoint, Request(body=body, fields=fields))
 
     return send
+
+
+def shipping(client: WebhookClient, shipper: Shipper) -> Send:
+    """Return what ships one statement to its home data centre."""
+
+    async def send(endpoint: Endpoint, deliveries: Sequence[Delivery]) -> Answer:
+        (delivery,) = deliveries
+        try:
+            home, body, fields = shipper.request(endpoint, delivery.statement)
+        except SignerUnavailable as exc:
+            return Answer(reason=str(exc))
+        return await client.post(home, Request(body=body, fields=fields))
+
+    return send
+
+
+def parting(tell: Send, ship: Send) -> Send:
+    """Return what sends each delivery by its own way: events to brands, statements home."""
+    return lambda endpoint, deliveries: (ship if home_of(endpoint.key) else tell)(endpoint, deliveries)

@@ -139,7 +139,7 @@ class Worker:
     def _count(self, moves: Sequence[Move], taken: Sequence[Sequence[Delivery] | None], now: int) -> None:
         """Count the changes that this worker took, and no other."""
         for (entry, _), created in zip(moves, taken, strict=True):
-            if created is not None:
+            if created is not None and entry.changed:
                 for tick in ticks_of(entry, now_ms=now):
                     self._tally(tick)
 

@@ -48,7 +48,7 @@ class Capabilities:
         """Return why this peer cannot get the copy, or None."""
         if transaction.needs_smtputf8 and not self.smtputf8:
             return Refused(reply=Reply(550, "5.6.7", "Downstream does not take internationalized mail"))  # RFC 6531 3.5
-        if transaction.body_8bit and not self.eightbit:
+        if transaction.body_8bit and not self.eightbit and transaction.holds_8bit():
             return Refused(reply=Reply(554, "5.6.3", "Downstream does not take 8-bit content"))  # RFC 6152 3
         if self.size and transaction.size > self.size:
             return Refused(reply=Reply(552, "5.3.4", "Message is larger than downstream takes"))

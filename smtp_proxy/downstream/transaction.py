@@ -29,6 +29,10 @@ class WireBody:
     def __len__(self) -> int:
         return len(self.view)
 
+    def is_ascii(self) -> bool:
+        """Say whether no octet is above 127."""
+        return all(bytes(self.view[start : start + SLICE]).isascii() for start in range(0, len(self.view), SLICE))
+
     def slices(self) -> Iterator[Buffer]:
         """Yield the dot-stuffed octets in order, in pieces of about `SLICE`."""
         if self.dotted:
@@ -71,6 +75,10 @@ class Transaction:
     def needs_smtputf8(self) -> bool:
         """Whether only a downstream with SMTPUTF8 may get the copy (RFC 6531 3.2)."""
         return self.smtputf8 or not (self.sender.isascii() and self.recipient.isascii())
+
+    def holds_8bit(self) -> bool:
+        """Say whether there really is an octet above 127: many upstreams declare 8BITMIME for whatever they send."""
+        return not (self.head.isascii() and self.body.is_ascii())
 
     def content(self) -> Iterator[Buffer]:
         """Yield everything that follows the 354: stuffed head, stuffed body, and the dot that ends it."""

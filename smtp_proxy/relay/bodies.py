@@ -1,36 +1,80 @@
-"""Bodies of their own: what a placeholder makes of the copies of a message, one body for each recipient.
+"""The bodies of a message's copies: one that all share, as it came, or one for each recipient where placeholders stand.
 
-Most messages hold none, and then all copies share the body that came. A large message is searched in a thread, and few of its copies
-exist at once.
+Most messages hold none. What takes long with a large body (search, filling in, a look for dots) is done in a thread, so that no other
+session waits for it (catalogue D8); and few large bodies of their own exist at once.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from app.core.mail.macros_plan import BodyPlan, plan_body
 from app.core.mail.message import Message
 from app.core.model import Brand, BrandNumber, Campaign, Recipient
 from app.core.page_links import PageLinkMaker, PageLinks
+from smtp_proxy.downstream.transaction import Buffer, WireBody, wire_body
 
 OWN_BODIES_BYTES = 32 * 1024 * 1024  # of one message, in memory at once
 _THREAD_BYTES = 256 * 1024
 
+T = TypeVar("T")
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OwnBodies:
+
+class CopyBodies(Protocol):
     """The bodies of one message's copies."""
 
-    plan: BodyPlan
-    pages: PageLinks
-
-    def for_copy(self, recipient: Recipient) -> bytes:
-        """Return the body of one recipient's copy."""
-        return self.plan.fill(self.pages.for_copy(recipient, self.plan.placeholders))
+    @property
+    def are_own(self) -> bool:
+        """Say whether each copy has a body of its own."""
+        ...
 
     def at_once(self, most: int) -> int:
         """Return how many copies may be under way at once, `most` or less."""
+        ...
+
+    async def for_copy(self, recipient: Recipient) -> WireBody:
+        """Return the body of one recipient's copy."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SharedBody:
+    """The body that came, for all copies."""
+
+    body: WireBody
+    are_own: bool = False
+
+    def at_once(self, most: int) -> int:
+        """See `CopyBodies`."""
+        return most
+
+    async def for_copy(self, recipient: Recipient) -> WireBody:
+        """See `CopyBodies`."""
+        return self.body
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnBodies:
+    """A body for each copy: they take memory, so few of a large message are under way at once."""
+
+    plan: BodyPlan
+    pages: PageLinks
+    are_own: bool = True
+
+    def at_once(self, most: int) -> int:
+        """See `CopyBodies`."""
         return max(1, min(most, OWN_BODIES_BYTES // max(1, len(self.plan.body))))
+
+    async def for_copy(self, recipient: Recipient) -> WireBody:
+        """See `CopyBodies`."""
+        urls = self.pages.for_copy(recipient, self.plan.placeholders)
+        return await _beside(self.plan.body, lambda: wire_body(self.plan.fill(urls)))
+
+
+async def shared(message: Message) -> SharedBody:
+    """Return the body that came, for all copies of the message."""
+    return SharedBody(await _beside(message.body, lambda: wire_body(message.body)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,18 +84,16 @@ class Bodies:
     pages: PageLinkMaker
     has_groups: Callable[[BrandNumber], Awaitable[bool]]
 
-    async def of(self, message: Message, brand: Brand, campaign: Campaign, *, at_ms: int) -> OwnBodies | None:
-        """Return how to make the bodies of a message's copies, or None when all share the one that came.
-
-        Raises PlaceholderUnusable, and SignerUnavailable when no key may mint yet.
-        """
-        plan = await self._plan(message, self.pages.longest(brand))
+    async def of(self, message: Message, brand: Brand, campaign: Campaign, *, at_ms: int) -> CopyBodies:
+        """Return the bodies of a message's copies. Raises PlaceholderUnusable, and SignerUnavailable when no key may mint yet."""
+        url_chars = self.pages.longest(brand)
+        plan = await _beside(message.body, lambda: plan_body(message, url_chars=url_chars))
         if plan is None:
-            return None
+            return await shared(message)
         has_groups = await self.has_groups(brand.number)
         return OwnBodies(plan=plan, pages=self.pages.for_message(brand, campaign, at_ms=at_ms, has_groups=has_groups))
 
-    async def _plan(self, message: Message, url_chars: int) -> BodyPlan | None:
-        if len(message.body) <= _THREAD_BYTES:
-            return plan_body(message, url_chars=url_chars)
-        return await asyncio.to_thread(plan_body, message, url_chars=url_chars)
+
+async def _beside(body: Buffer, work: Callable[[], T]) -> T:
+    """Do work whose time grows with the body, in a thread when that is large."""
+    return work() if len(body) <= _THREAD_BYTES else await asyncio.to_thread(work)

@@ -3,7 +3,7 @@
 `CopyMaker` is made once a message and holds all that its copies share; `copy` adds what only one recipient's copy has.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import NamedTuple
 
@@ -11,8 +11,8 @@ from app.core.links import CopyLinks
 from app.core.mail.stamp import Base
 from app.core.model import Recipient
 from app.observe import metrics
-from smtp_proxy.downstream.transaction import WireBody, wire_body
-from smtp_proxy.relay.bodies import OwnBodies
+from smtp_proxy.downstream.transaction import WireBody
+from smtp_proxy.relay.bodies import CopyBodies
 from smtp_proxy.relay.signing import Prepared
 from smtp_proxy.relay.signing_thread import SigningThread
 
@@ -26,42 +26,36 @@ class Copy(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyMaker:
-    """Makes the copies of one message. Without links nothing is stamped, without a signature nothing is signed.
-
-    `bodies` when placeholders make a body of its own for each copy; otherwise all share one.
-    """
+    """Makes the copies of one message. Without links nothing is stamped, without a signature nothing is signed."""
 
     base: Base
     received: tuple[bytes, bytes]  # what stands before and behind the recipient in our Received field
+    bodies: CopyBodies
     links: CopyLinks | None = None
     signature: Prepared | None = None
-    bodies: OwnBodies | None = None
-    _shared_body: WireBody = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_shared_body", wire_body(self.base.body))  # the record is frozen, and this is still its making
 
     def at_once(self, most: int) -> int:
-        """Return how many copies may be under way at once, `most` or less: bodies of their own take memory."""
-        return self.bodies.at_once(most) if self.bodies else most
+        """Return how many copies may be under way at once, `most` or less."""
+        return self.bodies.at_once(most)
 
     async def copy(self, recipient: Recipient, signing: SigningThread) -> Copy:
         """Return one recipient's copy."""
         before, behind = self.received
         received = before + recipient.address.encode() + behind
-        if self.links is None and self.signature is None and self.bodies is None:
-            return Copy(self.base.head(received), self._shared_body)
+        body = await self.bodies.for_copy(recipient)
+        if self.links is None and self.signature is None:
+            return Copy(self.base.head(received), body)
         started = perf_counter()
-        body = self.bodies.for_copy(recipient) if self.bodies else None
         stamped = self._stamp(recipient)
         head = self.base.head(received, await self._signed(stamped, body, signing), *stamped)
         metrics.STAMP_SECONDS.observe(perf_counter() - started)
-        return Copy(head, self._shared_body if body is None else wire_body(body))
+        return Copy(head, body)
 
-    async def _signed(self, stamped: tuple[bytes, ...], body: bytes | None, signing: SigningThread) -> bytes:
+    async def _signed(self, stamped: tuple[bytes, ...], body: WireBody, signing: SigningThread) -> bytes:
         if self.signature is None:
             return b""
-        pending = self.signature.pending(stamped, None if body is None else await self.signature.hash_body(body))
+        own_hash = await self.signature.hash_body(body.view) if self.bodies.are_own else None
+        pending = self.signature.pending(stamped, own_hash)
         return pending.complete(await signing.sign(pending.digests))
 
     def _stamp(self, recipient: Recipient) -> tuple[bytes, ...]:

@@ -69,7 +69,7 @@ class Pipeline:
     async def _relay_unchanged(self, envelope: Envelope, message: Message, brand: Brand | None) -> Answer:
         page = self._ledger.page(envelope, message)
         known = await page.finished(required=False)  # such mail passes without the store, at the risk of a second copy
-        maker = self._stamping.unchanged(envelope, message)
+        maker = await self._stamping.unchanged(envelope, message)
         recipients = [Recipient(address=address, digest=_NOBODY) for address in envelope.recipients if address not in known]
         outcomes = {**known, **await self._dispatch.send(envelope, recipients, maker, when_cancelled=page.note)}
         mail = Mail(envelope=envelope, message=message, page=page, brand=brand, class_=MailClass.TRANSACTIONAL)
@@ -87,9 +87,7 @@ class Pipeline:
         if wanted:
             maker = await self._stamping.stamped(envelope, message, brand, marking, selection.campaign)
             outcomes |= await self._dispatch.send(envelope, wanted, maker, recheck=selection.recheck, when_cancelled=page.note)
-        mail = Mail(
-            envelope=envelope, message=message, page=page, brand=brand, class_=MailClass.PROMOTIONAL, campaign=selection.campaign
-        )
+        mail = Mail(envelope=envelope, message=message, page=page, brand=brand, class_=MailClass.PROMOTIONAL, campaign=selection.campaign)
         return await self._conclusion.answer(mail, outcomes)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from app.core.errors import AddressInvalid, StoreUnavailable
+from app.core.group_names import NO_NAMES, GroupNames
 from app.core.groups import group_key
 from app.core.mail.classify import Marking
 from app.core.model import Brand, Campaign, GroupId, GroupKey, OnStoreDown, OnSuppressed, Preferences, Recipient, RecipientDigest
@@ -44,7 +45,7 @@ class Selector:
         campaign = marking.campaign
         if not (campaign.groups or marking.labels or marking.required or marking.excluded):
             return campaign, Targeting(override=marking.override)
-        names = await self.audience.names(brand.number)
+        names = await self._names(brand)
         groups = tuple(dict.fromkeys((*names.resolve(campaign.groups), *names.among(marking.labels))))
         targeting = Targeting(
             groups=_keys(groups),
@@ -53,6 +54,14 @@ class Selector:
             override=marking.override,
         )
         return replace(campaign, groups=groups), targeting
+
+    async def _names(self, brand: Brand) -> GroupNames:
+        try:
+            return await self.audience.names(brand.number)
+        except StoreUnavailable:
+            if brand.on_store_down is OnStoreDown.TEMPFAIL:
+                raise
+            return NO_NAMES  # what the sender calls a group is then its id
 
 
 class Selection:

@@ -159,7 +159,7 @@ class Prepared:
         pending = self.pending(stamped)
         return pending.complete([key.sign(digest) for key, digest in pending.digests])
 
-    async def hash_body(self, body: bytes) -> bytes:
+    async def hash_body(self, body: bytes | memoryview) -> bytes:
         """Return the hash of one copy's own body; a large one is hashed in a thread (catalogue D8)."""
         return await _hashed(body, self._keys[0].canonicalization)
 

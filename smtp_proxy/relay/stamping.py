@@ -15,7 +15,7 @@ from app.core.model import Brand, BrandId, Campaign, Management
 from app.observe import metrics
 from app.observe.log import LogEvent, Logger
 from app.observe.metrics import labelled
-from smtp_proxy.relay.bodies import Bodies
+from smtp_proxy.relay.bodies import Bodies, shared
 from smtp_proxy.relay.copies import CopyMaker
 from smtp_proxy.relay.policy import Policy
 from smtp_proxy.relay.signing import Prepared, Signer
@@ -35,9 +35,9 @@ class Stamping:
     new_id: Callable[[], str]
     log: Logger
 
-    def unchanged(self, envelope: Envelope, message: Message) -> CopyMaker:
+    async def unchanged(self, envelope: Envelope, message: Message) -> CopyMaker:
         """Return the maker of copies that carry nothing of ours but the Received field."""
-        return CopyMaker(base=stamp.unchanged(message), received=self._received(envelope))
+        return CopyMaker(base=stamp.unchanged(message), received=self._received(envelope), bodies=await shared(message))
 
     def check(self, envelope: Envelope, message: Message) -> None:
         """Refuse or report fields that may stand once and do not: receivers would refuse the mail later (catalogue H15)."""
@@ -55,7 +55,7 @@ class Stamping:
         """
         now_ms = self.clock()
         bodies = await self.bodies.of(message, brand, campaign, at_ms=now_ms)
-        base, signature = await self._signed(message, brand, campaign, now_ms, own_bodies=bodies is not None)
+        base, signature = await self._signed(message, brand, campaign, now_ms, own_bodies=bodies.are_own)
         if base.broken_signatures:
             self.log.warning(
                 LogEvent.UPSTREAM_SIGNATURE_BROKEN,

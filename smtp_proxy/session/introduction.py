@@ -1,7 +1,7 @@
 """Who the client is: EHLO, STARTTLS and AUTH, and what follows from them for the right to relay.
 
-Serves RFC 5321 4.1.1.1, RFC 3207 and RFC 4954, catalogue S3, S4, S5, S13, S14, S18, S21, C8. Not offered, because not done: CHUNKING, DSN,
-REQUIRETLS, MT-PRIORITY, DELIVERBY, FUTURERELEASE (S12, S14, S15, S22).
+Serves RFC 5321 4.1.1.1, RFC 3207 and RFC 4954, catalogue S3, S4, S5, S13, S14, S18, S21, C8. Offered while the downstream offers it:
+SMTPUTF8, DSN (S9, S12). Not offered, because not done: CHUNKING, REQUIRETLS, MT-PRIORITY, DELIVERBY, FUTURERELEASE (S14, S15, S22).
 """
 
 import re

@@ -106,6 +106,7 @@ def _terms(settings: Settings, unsubscribe: Unsubscribe, throttle: Throttle, log
             clock=web_side.now_ms,
             new_id=lambda: secrets.token_bytes(16),
             seal=codec.seal_address,
+            home=web_side.homes(settings, log),
         ),
         mailboxes=Mailboxes(domain=_domain(settings), data_centre=settings.data_centre),
         complaints=Complaints(inbox.complaints),

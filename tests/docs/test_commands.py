@@ -1,6 +1,6 @@
 """Every command that the documentation shows is run, against everything that `make run` starts, and prints what the page shows.
 
-The pages share one set of services and have a shell each, so no two of them write of the same recipient or group.
+Each page has a fresh start and one shell.
 """
 
 import shutil
@@ -18,10 +18,10 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [page for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))] if any(commands(page.read_text()))]
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
     assert shutil.which("curl"), "curl is missing: apt-get install curl"
-    with running_stack(tmp_path_factory.mktemp("stack")) as running:
+    with running_stack(tmp_path) as running:
         yield running
 
 

@@ -1,11 +1,7 @@
 """Chromium, driven by Playwright, and axe-core, which judges what it shows."""
 
 import asyncio
-import hashlib
-import io
 import shutil
-import subprocess
-import tarfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,13 +9,14 @@ from pathlib import Path
 
 from playwright.async_api import Browser, Page, ViewportSize, async_playwright
 
+from tests.interop.npm import NpmPackage
+
 VAR = Path(__file__).resolve().parents[2] / "var"
 PHONE: ViewportSize = {"width": 390, "height": 844}
 DESKTOP: ViewportSize = {"width": 1280, "height": 900}
 SMALLEST: ViewportSize = {"width": 320, "height": 512}  # WCAG 2.2 1.4.10; also 1280 at 400 %
 
-_AXE = "axe-core-4.14.1.tgz"
-_AXE_SHA256 = "e6b0ce02b84d892e2e33e403485e7f3d6c29e2be6df65daf44d89ba564139745"
+_AXE = NpmPackage(name="axe-core", version="4.14.1", sha256="e6b0ce02b84d892e2e33e403485e7f3d6c29e2be6df65daf44d89ba564139745")
 _TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
@@ -71,27 +68,6 @@ async def tab(
 
 async def violations(page: Page) -> list[str]:
     """Return what axe-core finds against WCAG 2.2 AA and its own best practice."""
-    await page.evaluate(await asyncio.to_thread(_axe))
+    await page.evaluate(await asyncio.to_thread(_AXE.file, "axe.min.js"))
     found = await page.evaluate("tags => axe.run(document, {runOnly: tags}).then(result => result.violations)", _TAGS)
     return [f"{one['id']}: {node['html']} {node['failureSummary']}" for one in found for node in one["nodes"]]
-
-
-def _axe() -> str:
-    """Return axe-core's script, from the package kept under var/interop."""
-    package = VAR / "interop" / _AXE
-    if not package.exists():
-        _fetch(package)
-    content = package.read_bytes()
-    assert hashlib.sha256(content).hexdigest() == _AXE_SHA256, f"{package} is not the axe-core that is wanted; remove it"
-    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-        script = archive.extractfile("package/axe.min.js")
-        assert script is not None
-        return script.read().decode()
-
-
-def _fetch(package: Path) -> None:
-    npm = shutil.which("npm")
-    assert npm, "npm is missing, which brings axe-core: apt-get install npm"
-    package.parent.mkdir(parents=True, exist_ok=True)
-    name = "axe-core@" + package.name.removeprefix("axe-core-").removesuffix(".tgz")
-    subprocess.run([npm, "pack", name, "--silent", "--pack-destination", str(package.parent)], check=True, timeout=120)

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from tests.support.exim import exim, log_of
 from tests.support.guides import block
 from tests.support.ports import free_port
+from tests.support.postfix import open_folder
 from tests.support.relay import relaying
 from tests.support.sixty import assert_each_has_a_signed_copy, submit
 from tests.support.upstream import Recorder, eventually, listening
@@ -17,6 +19,12 @@ from tests.support.upstream import Recorder, eventually, listening
 pytestmark = pytest.mark.interop
 
 GUIDE = "exim.md"
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with open_folder() as opened:
+        yield opened
 
 
 def main_lines(inject: int, reinject: int) -> str:
@@ -47,11 +55,11 @@ def answers(port: int) -> bool:
     ("title", "kind", "written", "lmtp"), [("Smarthost", "exim-transports", "2525", False), ("LMTP", "exim-lmtp", "2424", True)]
 )
 async def test_sixty_recipients_through_exim_relay_exim_get_sixty_signed_copies(
-    title: str, kind: str, written: str, lmtp: bool, tmp_path: Path
+    title: str, kind: str, written: str, lmtp: bool, folder: Path
 ) -> None:
     """Catalogue H11, S9, X4: all at once, and none left to the queue runner, which does not run here."""
     inject, reinject = free_port(), free_port()
-    folder, last_hop = tmp_path / "exim", Recorder()
+    last_hop = Recorder()
     async with listening(last_hop) as (_, last_port), relaying(downstream_port=reinject, smtputf8=lambda: True, lmtp=lmtp) as relay:
         lines = transport(title, kind, written, relay.port)
         with exim(folder, main=main_lines(inject, reinject), routers=router(reinject), transports=lines, last_port=last_port):
@@ -62,10 +70,10 @@ async def test_sixty_recipients_through_exim_relay_exim_get_sixty_signed_copies(
         assert_each_has_a_signed_copy(last_hop, relay)
 
 
-async def test_the_eleventh_mail_over_one_connection_goes_on_at_once_too(tmp_path: Path) -> None:
+async def test_the_eleventh_mail_over_one_connection_goes_on_at_once_too(folder: Path) -> None:
     """Catalogue X5: the relay keeps its connection to the way back, and by default Exim puts mail from the eleventh on aside."""
     inject, reinject = free_port(), free_port()
-    folder, last_hop = tmp_path / "exim", Recorder()
+    last_hop = Recorder()
     async with listening(last_hop) as (_, last_port), relaying(downstream_port=reinject, smtputf8=lambda: True) as relay:
         lines = transport("Smarthost", "exim-transports", "2525", relay.port)
         with exim(folder, main=main_lines(inject, reinject), routers=router(reinject), transports=lines, last_port=last_port):

@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import smtplib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from app.core.model import OnSuppressed
 from tests.support.guides import block, with_port
 from tests.support.ports import free_port
-from tests.support.postfix import postfix
+from tests.support.postfix import open_folder, postfix
 from tests.support.relay import ACME, relaying
 from tests.support.sixty import assert_each_has_a_signed_copy, submit
 from tests.support.upstream import Recorder, eventually, listening
@@ -21,12 +22,18 @@ GUIDE = "postfix.md"
 SUBMISSION = "127.0.0.1:{port} inet n - n - - smtpd\n"
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with open_folder() as opened:
+        yield opened
+
+
 def log_of(folder: Path) -> str:
-    return (folder / "postfix/log").read_text()[-3000:]
+    return (folder / "log").read_text()[-3000:]
 
 
 @pytest.mark.parametrize("at_once", [100, 1])
-async def test_sixty_recipients_through_the_content_filter_get_sixty_signed_copies(at_once: int, tmp_path: Path) -> None:
+async def test_sixty_recipients_through_the_content_filter_get_sixty_signed_copies(at_once: int, folder: Path) -> None:
     """Catalogue H11, S9, S19: Postfix → relay → Postfix; handed over together, or each for itself as the guide offers."""
     inject, reinject = free_port(), free_port()
     last_hop = Recorder()
@@ -35,14 +42,14 @@ async def test_sixty_recipients_through_the_content_filter_get_sixty_signed_copi
         main = main.replace("signoff_destination_recipient_limit = 100", f"signoff_destination_recipient_limit = {at_once}")
         main += f"relayhost = [127.0.0.1]:{last_port}\n"
         master = with_port(block(GUIDE, "Content filter", "master.cf"), "127.0.0.1:10026", reinject) + SUBMISSION.format(port=inject)
-        with postfix(tmp_path / "postfix", main=main, master=master):
+        with postfix(folder, main=main, master=master):
             await asyncio.to_thread(submit, inject)
-            assert await eventually(lambda: len(last_hop.contents) >= 60), log_of(tmp_path)
+            assert await eventually(lambda: len(last_hop.contents) >= 60), log_of(folder)
 
         assert_each_has_a_signed_copy(last_hop, relay)
 
 
-async def test_sixty_recipients_over_lmtp_get_sixty_signed_copies(tmp_path: Path) -> None:
+async def test_sixty_recipients_over_lmtp_get_sixty_signed_copies(folder: Path) -> None:
     """Catalogue H11, S9, S19, X4: one transfer, a reply for each."""
     inject, reinject = free_port(), free_port()
     last_hop = Recorder()
@@ -50,14 +57,14 @@ async def test_sixty_recipients_over_lmtp_get_sixty_signed_copies(tmp_path: Path
         main = with_port(block(GUIDE, "Content filter over LMTP", "main.cf"), "[127.0.0.1]:2424", relay.port)
         main += f"relayhost = [127.0.0.1]:{last_port}\n"
         master = with_port(block(GUIDE, "Content filter over LMTP", "master.cf"), "127.0.0.1:10026", reinject)
-        with postfix(tmp_path / "postfix", main=main, master=master + SUBMISSION.format(port=inject)):
+        with postfix(folder, main=main, master=master + SUBMISSION.format(port=inject)):
             await asyncio.to_thread(submit, inject)
-            assert await eventually(lambda: len(last_hop.contents) >= 60), log_of(tmp_path)
+            assert await eventually(lambda: len(last_hop.contents) >= 60), log_of(folder)
 
         assert_each_has_a_signed_copy(last_hop, relay)
 
 
-async def test_sixty_recipients_before_the_queue_get_sixty_signed_copies_and_the_sender_hears_who_has_left(tmp_path: Path) -> None:
+async def test_sixty_recipients_before_the_queue_get_sixty_signed_copies_and_the_sender_hears_who_has_left(folder: Path) -> None:
     """Catalogue H11, S9, S19, X17: smtpd_proxy_filter, with on_suppressed = "reject"."""
     inject, reinject = free_port(), free_port()
     last_hop = Recorder()
@@ -66,9 +73,9 @@ async def test_sixty_recipients_before_the_queue_get_sixty_signed_copies_and_the
         await relay.leave("gone@example.net")
         master = with_port(block(GUIDE, "Before the queue", "master.cf"), "127.0.0.1:2525", relay.port)
         master = with_port(master, "127.0.0.1:10026", reinject).replace("smtp      inet", f"127.0.0.1:{inject} inet")
-        with postfix(tmp_path / "postfix", main=f"relayhost = [127.0.0.1]:{last_port}\n", master=master):
+        with postfix(folder, main=f"relayhost = [127.0.0.1]:{last_port}\n", master=master):
             await asyncio.to_thread(submit, inject)
-            assert await eventually(lambda: len(last_hop.contents) >= 60), log_of(tmp_path)
+            assert await eventually(lambda: len(last_hop.contents) >= 60), log_of(folder)
             with pytest.raises(smtplib.SMTPDataError) as refused:
                 await asyncio.to_thread(submit, inject, ["gone@example.net"])
 
@@ -76,14 +83,14 @@ async def test_sixty_recipients_before_the_queue_get_sixty_signed_copies_and_the
         assert_each_has_a_signed_copy(last_hop, relay)
 
 
-async def test_sixty_recipients_through_a_relayhost_get_sixty_signed_copies(tmp_path: Path) -> None:
+async def test_sixty_recipients_through_a_relayhost_get_sixty_signed_copies(folder: Path) -> None:
     """Catalogue H11, S9, S19: Postfix → relay → provider."""
     inject = free_port()
     last_hop = Recorder()
     async with listening(last_hop, smtputf8=lambda: True) as (_, last_port), relaying(downstream_port=last_port) as relay:
         main = block(GUIDE, "Relayhost", "main.cf").replace("[relay.example.com]:2525", f"[127.0.0.1]:{relay.port}")
-        with postfix(tmp_path / "postfix", main=main, master=SUBMISSION.format(port=inject)):
+        with postfix(folder, main=main, master=SUBMISSION.format(port=inject)):
             await asyncio.to_thread(submit, inject)
-            assert await eventually(lambda: len(last_hop.contents) >= 60), log_of(tmp_path)
+            assert await eventually(lambda: len(last_hop.contents) >= 60), log_of(folder)
 
         assert_each_has_a_signed_copy(last_hop, relay)

@@ -13,6 +13,8 @@ from app.core.mail.message import parse
 from app.core.model import Recipient, RecipientDigest
 from app.observe.log import logger
 from smtp_proxy.downstream.pool import Downstream
+from smtp_proxy.downstream.transaction import wire_body
+from smtp_proxy.relay.bodies import SharedBody
 from smtp_proxy.relay.copies import Copy, CopyMaker
 from smtp_proxy.relay.dispatch import ASKED_TOGETHER, Dispatch, Patience
 from smtp_proxy.relay.signing_thread import SigningThread
@@ -36,7 +38,8 @@ def people(*addresses: str) -> list[Recipient]:
 
 
 def maker(kind: type[CopyMaker] = CopyMaker) -> CopyMaker:
-    return kind(base=stamp.unchanged(parse(PROMOTIONAL)), received=(b"Received: for <", b">; now\r\n"))
+    message = parse(PROMOTIONAL)
+    return kind(base=stamp.unchanged(message), received=(b"Received: for <", b">; now\r\n"), bodies=SharedBody(wire_body(message.body)))
 
 
 @asynccontextmanager

@@ -99,9 +99,20 @@ class HungBook:
 
 
 @pytest.mark.parametrize("book", [AwayBook(), HungBook()])
-async def test_groups_that_cannot_be_read_keep_no_mail_from_being_stamped(book: AwayBook | HungBook) -> None:
-    """Catalogue Q11: names are taken as ids meanwhile."""
+async def test_a_mail_for_groups_waits_while_nobody_can_say_which_groups_they_are(book: AwayBook | HungBook) -> None:
+    """Catalogue Q5, Q11: taken for an id, the name of a group would reach those who have left the group."""
     async with relaying(groups=book) as relay:
+        await relay.leave("ann@example.net", NEWS)
+        reply = await relay.relayed(mail("X-Signoff-Groups: Product News"))
+
+    assert reply.startswith("451 4.3.0 ")
+    assert relay.sink.received == []
+
+
+@pytest.mark.parametrize("book", [AwayBook(), HungBook()])
+async def test_names_are_taken_as_ids_where_the_brand_prefers_to_send(book: AwayBook | HungBook) -> None:
+    """Catalogue Q11."""
+    async with relaying(replace(ACME, on_store_down=OnStoreDown.ACCEPT), groups=book) as relay:
         reply = await relay.relayed(mail("X-Signoff-Groups: offers"))
 
     assert reply.startswith("250 ")

@@ -100,12 +100,13 @@ async def test_the_peer_gets_the_signed_bytes(body: bytes, extensions: tuple[str
         ({}, ("SIZE 1000000",), b"MAIL FROM:<bounce@acme.example> SIZE=%d" % A_COPY.size),
         ({"sender": ""}, ("SIZE",), b"MAIL FROM:<> SIZE=%d" % A_COPY.size),
         ({"body_8bit": True}, ("8bitmime",), b"MAIL FROM:<bounce@acme.example> BODY=8BITMIME"),
+        ({"body_8bit": True}, ("SIZE",), b"MAIL FROM:<bounce@acme.example> SIZE=%d" % A_COPY.size),  # ASCII, whatever was declared
         ({"smtputf8": True}, ("SMTPUTF8",), b"MAIL FROM:<bounce@acme.example> SMTPUTF8"),
         ({"sender": "jörg@acme.example"}, ("SMTPUTF8",), "MAIL FROM:<jörg@acme.example> SMTPUTF8".encode()),
         ({"recipient": "ann@bücher.example"}, ("SMTPUTF8",), b"MAIL FROM:<bounce@acme.example> SMTPUTF8"),
     ],
 )
-async def test_parameters_are_sent_when_needed_and_offered(changes: dict[str, str], extensions: tuple[str, ...], command: bytes) -> None:
+async def test_parameters_are_sent_when_needed_and_offered(changes: dict[str, object], extensions: tuple[str, ...], command: bytes) -> None:
     """Catalogue C3, S6."""
     async with Sink(extensions=extensions) as sink:
         received = await _receive(sink, replace(A_COPY, **changes))  # type: ignore[arg-type] # one dict for fields of several types
@@ -118,12 +119,13 @@ async def test_parameters_are_sent_when_needed_and_offered(changes: dict[str, st
     [
         ({"recipient": "jörg@example.net"}, ("8BITMIME",), "550 5.6.7"),
         ({"smtputf8": True}, ("8BITMIME",), "550 5.6.7"),
-        ({"body_8bit": True}, ("SMTPUTF8",), "554 5.6.3"),
+        ({"body_8bit": True, "body": wire_body(b"caf\xc3\xa9\r\n")}, ("SMTPUTF8",), "554 5.6.3"),
+        ({"body_8bit": True, "head": HEAD.replace(b"Spring", b"\xe9")}, ("SMTPUTF8",), "554 5.6.3"),
         ({}, ("SIZE 20",), "552 5.3.4"),
     ],
 )
 async def test_what_the_peer_cannot_take_is_refused_and_not_converted(
-    changes: dict[str, str], extensions: tuple[str, ...], reply: str
+    changes: dict[str, object], extensions: tuple[str, ...], reply: str
 ) -> None:
     """Catalogue C3."""
     async with Sink(extensions=extensions) as sink, downstream_to(sink) as downstream:

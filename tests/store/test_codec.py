@@ -20,6 +20,7 @@ statements = st.builds(
     key_id=st.integers(0, 2**32 - 1),
     sealed_address=st.binary(max_size=300),
     expected_sequence=st.none() | st.integers(0, 2**32 - 1),
+    home=st.integers(0, 255),
 )
 
 
@@ -45,6 +46,17 @@ def test_noise_is_refused_or_read_but_never_breaks(noise: bytes) -> None:
             decode(noise)
         except ValueError:
             continue
+
+
+def test_a_statement_that_was_stored_before_there_were_data_centres_is_at_home_here() -> None:
+    stored = bytes.fromhex(
+        "01" + "69" * 16 + "0007" + "64" * 10 + "02" + "01" + "0000000003e8" + "00000003" + "00000005" + "0000" + "0000" + "0000"
+    )
+
+    statement = codec.decode_statement(stored)
+
+    assert (0, 5, 1000) == (statement.home, statement.expected_sequence, statement.at_ms)
+    assert stored == codec.encode_statement(statement)
 
 
 def test_a_statement_of_a_newer_version_is_refused() -> None:

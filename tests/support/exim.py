@@ -1,12 +1,12 @@
 """A private Exim on loopback: own configuration, own spool, gone when its user is done. `sh .ci/exim` puts the program in its place."""
 
+import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-
-from tests.support.postfix import let_others_reach
 
 PROGRAM = Path(__file__).resolve().parents[2] / "var/interop/exim/usr/sbin/exim4"
 USER = "Debian-exim"  # compiled into Debian's Exim
@@ -22,6 +22,7 @@ deliver_drop_privilege
 keep_environment =
 tls_advertise_hosts =
 acl_smtp_rcpt = everybody
+dkim_verify_signers =
 """
 ACLS = """\
 begin acl
@@ -45,12 +46,11 @@ last_hop:
 
 @contextmanager
 def exim(folder: Path, *, main: str, routers: str, transports: str, last_port: int) -> Iterator[None]:
-    """Run Exim with a guide's lines in front of its own, and a last hop behind everything."""
+    """Run Exim in a folder that its own user can reach, with a guide's lines in front of its own, and a last hop behind everything."""
     assert PROGRAM.exists(), "Exim is missing: sh .ci/exim"
     (folder / "spool").mkdir(parents=True)
     shutil.copy(PROGRAM, folder / "exim")  # it starts itself anew for each delivery, and its user need not reach this checkout
     shutil.chown(folder / "spool", USER, USER)
-    let_others_reach(folder)
     configuration = folder / "exim.conf"
     configuration.write_text(
         BASE.format(folder=folder) + main + ACLS
@@ -66,6 +66,20 @@ def exim(folder: Path, *, main: str, routers: str, transports: str, last_port: i
     finally:
         process.terminate()
         process.wait(timeout=20)
+        while left := _running(folder / "exim"):  # deliveries outlive the daemon, and write into a folder that is about to go
+            for number in left:
+                with suppress(ProcessLookupError):
+                    os.kill(number, signal.SIGKILL)
+
+
+def _running(program: Path) -> list[int]:
+    """Return the processes of a program, which is a copy that nobody else runs."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (process / "exe").readlink() == program:
+                found.append(int(process.name))
+    return found
 
 
 def log_of(folder: Path) -> str:

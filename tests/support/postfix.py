@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 BASE = """\
 compatibility_level = 3.6
@@ -45,7 +46,7 @@ postlog    unix-dgram  n  -  n  -  1  postlogd
 
 @contextmanager
 def postfix(folder: Path, *, main: str, master: str) -> Iterator[None]:
-    """Run Postfix with these lines added to its main.cf and master.cf."""
+    """Run Postfix with these lines added to its main.cf and master.cf, in a folder that its own user can reach."""
     binary = shutil.which("postfix", path="/usr/sbin:/usr/bin:/sbin")
     assert binary, "Postfix is missing: apt-get install postfix"
     configuration = folder / "etc"
@@ -54,7 +55,6 @@ def postfix(folder: Path, *, main: str, master: str) -> Iterator[None]:
     shutil.chown(folder / "data", "postfix")
     (configuration / "main.cf").write_text(BASE.format(folder=folder) + main)
     (configuration / "master.cf").write_text(SERVICES + master)
-    let_others_reach(folder)  # Postfix's own user must reach its queue
     subprocess.run([binary, "-c", str(configuration), "start"], check=True, capture_output=True, timeout=60)
     try:
         yield
@@ -62,8 +62,10 @@ def postfix(folder: Path, *, main: str, master: str) -> Iterator[None]:
         subprocess.run([binary, "-c", str(configuration), "stop"], check=False, capture_output=True, timeout=60)
 
 
-def let_others_reach(folder: Path) -> None:
-    """Let a server's own user go through to a folder of a test, which pytest keeps for root alone."""
-    for parent in (folder, *folder.parents):
-        if parent.stat().st_mode & 0o001 == 0 and parent.owner() == "root":
-            parent.chmod(parent.stat().st_mode | 0o011)
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """Make a folder that a server's own user can reach. Every pytest that starts closes those of pytest to all but root."""
+    with TemporaryDirectory(prefix="signoff-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder

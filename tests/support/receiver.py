@@ -15,6 +15,7 @@ class Told:
 
     headers: Mapping[str, str]
     body: bytes
+    target: str = ""  # path and query
 
     @property
     def json(self) -> object:
@@ -42,7 +43,7 @@ class Receiver:
     released: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        told = Told(headers=dict(request.headers), body=await request.read())
+        told = Told(headers=dict(request.headers), body=await request.read(), target=request.path_qs)
         self.book.append(told)
         self.arrived.set()
         if self.hanging:

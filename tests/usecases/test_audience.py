@@ -1,6 +1,7 @@
 """The states of a message's recipients come in time or not at all."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import pytest
@@ -45,3 +46,41 @@ async def test_a_group_has_its_new_name_as_soon_as_the_list_is_read_anew(store: 
 
     assert unknown == ("Product News",)
     assert (await audience.names(brand)).resolve(said) == ("news",)
+
+
+class FadingBook:
+    """Groups that can be read once."""
+
+    def __init__(self, *, hangs: bool) -> None:
+        self._hangs = hangs
+        self._read = False
+
+    async def groups(self, brand: BrandNumber) -> Sequence[SubscriptionGroup]:
+        if not self._read:
+            self._read = True
+            return (SubscriptionGroup(id=GroupId("news"), name="Product News"),)
+        if self._hangs:
+            await asyncio.Event().wait()
+        raise StoreUnavailable("away")
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+async def test_the_last_known_groups_serve_while_they_cannot_be_read(store: Switched, hangs: bool) -> None:
+    """Catalogue Q5, Q11."""
+    audience, brand = Audience(store, FadingBook(hangs=hangs)), BrandNumber(7)
+
+    first, later = await audience.names(brand), await audience.names(brand)
+
+    assert ("news",) == first.resolve([GroupId("Product News")]) == later.resolve([GroupId("Product News")])
+    assert await audience.has_groups(brand)
+
+
+async def test_groups_that_were_never_read_are_none_to_choose_from_and_none_to_guess(store: Switched) -> None:
+    book = FadingBook(hangs=False)
+    await book.groups(BrandNumber(7))
+    audience = Audience(store, book)
+
+    with pytest.raises(StoreUnavailable):
+        await audience.names(BrandNumber(7))
+
+    assert not await audience.has_groups(BrandNumber(7))

@@ -21,6 +21,7 @@ from app.usecases.group_cache import CachedGroups
 from app.usecases.one_click import OneClick
 from app.usecases.ports import Spool
 from app.usecases.save_preferences import SavePreferences
+from app.usecases.shipping import TakeShipment
 from app.usecases.unsubscribe import Unsubscribe
 from app.web import application
 from app.web.connection import Limits
@@ -179,6 +180,11 @@ def preferences_of(site: Site, new_id: Callable[[], bytes], *, spool: Spool | No
     )
 
 
+def shipments_of(site: Site) -> TakeShipment:
+    unsubscribe = Unsubscribe(site.store, None, lambda: site.now_ms)
+    return TakeShipment(keyring=Keyring(keys=(*KEYS, PRIMARY), pepper=b"p" * 32), data_centre=1, unsubscribe=unsubscribe)
+
+
 @asynccontextmanager
 async def running(
     *,
@@ -198,6 +204,7 @@ async def running(
     public = application.public(
         one_click=one_click_of(site, new_id),
         preferences=preferences_of(site, new_id, spool=spool),
+        shipments=shipments_of(site),
         brands=Brands([brand]),
         clock=lambda: site.now_ms,
         security_contact="mailto:security@example.com",

@@ -15,7 +15,7 @@ from app.core.model import Statement
 from app.web import application
 from app.web.errors import HTTP_STATUS, problem
 from app.web.server import ServerSettings, serve
-from tests.web.running import PRIMARY, BreakableStore, Site, codec_of, one_click_of, preferences_of
+from tests.web.running import PRIMARY, BreakableStore, Site, codec_of, one_click_of, preferences_of, shipments_of
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/livez", "/readyz", "/docs", "/openapi.json", "/v1/brands", "/v1/keys", "/admin"])
@@ -196,7 +196,9 @@ def _applications() -> tuple[ASGIApp, ASGIApp]:
     site = Site(codec=codec_of(PRIMARY), store=BreakableStore())
     click, parts = one_click_of(site, lambda: bytes(16)), preferences_of(site, lambda: bytes(16))
     contact = "mailto:security@example.com"
-    public = application.public(one_click=click, preferences=parts, brands=Brands([]), clock=lambda: 0, security_contact=contact)
+    public = application.public(
+        one_click=click, preferences=parts, shipments=shipments_of(site), brands=Brands([]), clock=lambda: 0, security_contact=contact
+    )
     return public, application.admin(checks={}, brands=Brands([]))
 
 

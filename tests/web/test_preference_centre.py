@@ -1,13 +1,11 @@
 """The preference centre: a toggle for each group and one for all mail; what is saved is what the form said."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from app.core.model import GroupId, PreferenceCentre
 from app.core.page_token import LIFETIME_MS
-from app.store.spool import SqliteSpool
 from app.usecases.groups import Groups
 from tests.web.choosing import Form, key, link, off, opened, pressed, with_groups
 from tests.web.running import ACME, BRAND, Site, running
@@ -223,114 +221,3 @@ async def test_our_page_works_for_old_links_of_a_brand_that_has_its_own() -> Non
 
         assert 200 == reply.status
         assert {key("news")} == await off(site)
-
-
-async def test_preferences_that_cannot_be_read_are_not_guessed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Seed 001. Catalogue E8."""
-    from app.core.errors import StoreUnavailable
-
-    async def unread(*_: object) -> None:
-        raise StoreUnavailable("unplugged")
-
-    target = link(site, PATH)
-    monkeypatch.setattr(site.store, "preferences", unread)
-
-    reply = await site.ask("GET", target, fields={"Accept-Language": "es"})
-
-    assert 503 == reply.status
-    assert reply["retry-after"].isdigit()
-    assert "No hemos podido abrir sus preferencias" in reply.text
-    (again,) = Form(reply.text).links
-    assert target == again
-
-
-async def test_what_could_not_be_saved_is_told_with_the_hints_and_kept_in_the_form(site: Site) -> None:
-    """Seed 001. Catalogue E8."""
-    await with_groups(site, "News")
-    target = link(site, PATH)
-    page = await opened(site, target)
-    site.store.down = True
-    failed = await pressed(site, target, page.body(off=["news"]))
-    site.store.down = False
-
-    again = await pressed(site, target, Form(failed.text).body())
-
-    assert 503 == failed.status
-    assert "Failed to save your preferences" in failed.text
-    assert "internet connection" in failed.text
-    assert "ad blockers" in failed.text
-    assert 200 == again.status
-    assert {key("news")} == await off(site)
-
-
-async def test_with_the_store_away_the_spool_keeps_what_was_switched_off(tmp_path: Path) -> None:
-    """Catalogue E8."""
-    spool = SqliteSpool(tmp_path / "spool")
-    async with running(spool=spool) as site:
-        await with_groups(site, "News", "Offers")
-        await site.click(f"/u?qmoe={site.token(groups=('offers',))}")
-        target = link(site, PATH)
-        page = await opened(site, target)
-        site.store.down = True
-        only_off = await pressed(site, target, page.body(off=["news"]))
-        both = await pressed(site, target, page.body(off=["news"], on=["offers"]))
-        rows = await spool.unconfirmed(after=0, limit=10)
-
-    await spool.close()
-    assert 200 == only_off.status
-    assert 503 == both.status
-    assert "What you switched off is saved" in both.text
-    assert 2 == len(rows)
-    assert all(not statement.subscribed for _, statement in rows)
-
-
-async def test_fifty_groups_fit_into_a_form(site: Site) -> None:
-    """Seed 003: 50 active groups. Catalogue L10."""
-    await with_groups(site, *(f"Group {number}" for number in range(50)))
-    target = link(site, PATH)
-    page = await opened(site, target)
-
-    reply = await pressed(site, target, page.body(off=["group-7"]))
-
-    assert 51 == len(page.toggles)
-    assert 200 == reply.status
-    assert {key("group-7")} == await off(site)
-
-
-async def test_a_page_with_all_that_it_loads_is_small(site: Site) -> None:
-    """Catalogue E17: a reader on a phone with a bad line gets the page."""
-    await with_groups(site, *(f"Group {number}" for number in range(10)))
-    reply = await site.ask("GET", link(site, PATH))
-    page = Form(reply.text)
-    loaded = [given[name] for _, given in page.tags for name in ("src",) if name in given] + ["/static/icon.svg"]
-
-    size = len(reply.body) + sum([len((await site.ask("GET", address)).body) for address in loaded])
-
-    assert ["/static/page.js", "/static/icon.svg"] == loaded
-    assert size < 30_000
-
-
-async def test_only_our_own_script_may_run(site: Site) -> None:
-    """Catalogue E16."""
-    await with_groups(site, "News")
-    reply = await site.ask("GET", link(site, PATH))
-    other = await site.ask("GET", link(site, "/unsubscribe"))
-
-    assert "script-src 'self';" in reply["content-security-policy"]
-    assert "unsafe" not in reply["content-security-policy"]
-    assert "script-src" not in other["content-security-policy"]
-    assert [{"src": "/static/page.js", "defer": ""}] == Form(reply.text).all("script")
-    assert [] == [name for _, given in Form(reply.text).tags for name in given if name.startswith("on")]
-
-
-async def test_every_toggle_has_a_name_and_a_description(site: Site) -> None:
-    """WCAG 2.2 4.1.2, 1.3.1."""
-    await with_groups(site, "News")
-    page = await opened(site, link(site, PATH))
-    ids = {given["id"] for _, given in page.tags if "id" in given}
-
-    for toggle in page.all("input"):
-        if toggle["type"] == "checkbox":
-            assert toggle["id"] in {given["for"] for given in page.all("label")}
-            assert toggle["aria-describedby"] in ids
-            assert "switch" == toggle["role"]

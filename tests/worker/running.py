@@ -20,14 +20,16 @@ from app.store.redis import RedisStore
 from app.store.work import RedisCrew, RedisWork
 from app.usecases.counting import Counting
 from app.usecases.group_cache import CachedGroups
-from app.wiring.worker import sender
+from app.wiring.worker import parting, sender, shipping
 from app.worker.breaker import Breaker
 from app.worker.courier import Courier
+from app.worker.shipping import Shipper
 from app.worker.telling import Teller
 from app.worker.witness import DeliveryWitness
 from app.worker.worker import Pace, Worker
 
-CODEC = TokenCodec(keyring=Keyring(keys=[MasterKey(id=1, secret=b"k" * 32, status=KeyStatus.PRIMARY)], pepper=b"p" * 32), data_centre=1)
+KEYRING = Keyring(keys=[MasterKey(id=1, secret=b"k" * 32, status=KeyStatus.PRIMARY)], pepper=b"p" * 32)
+CODEC = TokenCodec(keyring=KEYRING, data_centre=1)
 SECRET = b"s" * 32
 ALL = range(256)  # the partitions
 AT_ONCE = (0.0,) * len(SCHEDULE)
@@ -81,6 +83,7 @@ async def working(
     pace: Pace = BRISK,
     seconds: float = 15.0,
     self_managed: Collection[BrandNumber] = (),
+    keyring: Keyring = KEYRING,
 ) -> AsyncIterator[RedisStore]:
     """Run a worker on this store for as long as the context is open; yields the store as another process sees it."""
     async with AsyncExitStack() as stack:
@@ -93,11 +96,15 @@ async def working(
         courier = Courier(
             endpoints=by_key,
             deliveries=deliveries,
-            send=sender(client, Teller(codec=CODEC, groups=CachedGroups(RedisGroups(own.wire), now_ms))),
+            send=parting(
+                sender(client, Teller(codec=CODEC, groups=CachedGroups(RedisGroups(own.wire), now_ms))),
+                shipping(client, Shipper(keyring=keyring, data_centre=1, clock=now_ms)),
+            ),
             clock=clock,
             chance=random.Random(1).random,
             witness=witness,
             schedule=schedule,
+            home_schedule=schedule,
             breaker=breaker,
         )
         crew, counting = RedisCrew(own.wire), Counting(RedisTallies(own.wire))

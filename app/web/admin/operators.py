@@ -1,7 +1,6 @@
 """What an operator watches and manages: events, webhooks, API keys, the audit."""
 
 from collections.abc import Sequence
-from urllib.parse import urlsplit, urlunsplit
 
 from app.core.api_key import INSTALLATION, KeyScope
 from app.core.audit import AuditAction
@@ -11,10 +10,9 @@ from app.core.events import event_name, facts
 from app.core.lists.rows import moment
 from app.core.webhook import Delivery, EndpointKey
 from app.usecases.administration import Administration
-from app.usecases.webhooks import EndpointState
 from app.web.admin.call import OF_BRAND, AnyOperation, Call, NoBody, NoQuery, Operation
 from app.web.admin.models import EventQuery, KeyNew, PageQuery, Resend, milliseconds
-from app.web.admin.showing import audit_view, key_view
+from app.web.admin.showing import audit_view, key_view, shown_url
 from app.web.admin.views import (
     AuditPage,
     DeadLetterPage,
@@ -147,9 +145,9 @@ class OperatorEndpoints:
     async def webhooks(self, call: Call, _query: NoQuery, _body: NoBody) -> Answer:
         """Show the endpoints and what waits for them."""
         states = await self._services.webhooks.endpoints(call.brand.number)
-        urls = {state.endpoint.key: _shown_url(state) for state in states}
+        urls = {state.endpoint.key: shown_url(state.endpoint) for state in states}
         endpoints = [
-            EndpointView(url=_shown_url(state), format=state.endpoint.format.value, switched_off=state.switched_off) for state in states
+            EndpointView(url=shown_url(state.endpoint), format=state.endpoint.format.value, switched_off=state.switched_off) for state in states
         ]
         waiting = await self._services.webhooks.waiting(call.brand.number, limit=_WAITING_SHOWN)
         views = [_delivery_view(one.delivery, urls, next_attempt=moment(one.due_ms)) for one in waiting]
@@ -158,7 +156,7 @@ class OperatorEndpoints:
     async def dead_letters(self, call: Call, query: PageQuery, _body: NoBody) -> Answer:
         """Give a page of what was given up."""
         letters = await self._services.webhooks.dead_letters(call.brand.number, after=query.cursor, limit=query.limit)
-        urls = {state.endpoint.key: _shown_url(state) for state in await self._services.webhooks.endpoints(call.brand.number)}
+        urls = {state.endpoint.key: shown_url(state.endpoint) for state in await self._services.webhooks.endpoints(call.brand.number)}
         views = [_delivery_view(one.delivery, urls, cursor=one.cursor, given_up=moment(one.at_ms)) for one in letters]
         following = letters[-1].cursor if len(letters) == query.limit else None
         return shown(200, DeadLetterPage(dead_letters=views, next=following))
@@ -194,12 +192,6 @@ class OperatorEndpoints:
         entries = await self._services.audit.entries(call.brand.number, after=entry_of(query.cursor), limit=query.limit)
         following = entries[-1].entry_id if len(entries) == query.limit else None
         return shown(200, AuditPage(audit=[audit_view(entry) for entry in entries], next=following))
-
-
-def _shown_url(state: EndpointState) -> str:
-    """Return an endpoint's URL without what may be a secret: user, password, query."""
-    url = urlsplit(state.endpoint.url)
-    return urlunsplit((url.scheme, url.netloc.rpartition("@")[2], url.path, "", ""))
 
 
 def _delivery_view(

@@ -1,10 +1,13 @@
 """From the records of the rules to the views of the API."""
 
+from urllib.parse import urlsplit, urlunsplit
+
 from app.core.api_key import ApiKey
 from app.core.audit import AuditEntry
 from app.core.group_words import GroupWords
 from app.core.lists.rows import Row, moment
 from app.core.model import Brand, Preferences, RecipientDigest, Subscription, SubscriptionGroup
+from app.core.webhook import Endpoint
 from app.usecases.import_list import ImportReport
 from app.web.admin.views import (
     AuditView,
@@ -75,6 +78,12 @@ def row_view(row: Row) -> SuppressionView:
         last=row.last,
         sequence=row.sequence,
     )
+
+
+def shown_url(endpoint: Endpoint) -> str:
+    """Return an endpoint's URL without what may be a secret: user, password, query."""
+    url = urlsplit(endpoint.url)
+    return urlunsplit((url.scheme, url.netloc.rpartition("@")[2], url.path, "", ""))
 
 
 def import_view(report: ImportReport, *, dry_run: bool) -> ImportView:

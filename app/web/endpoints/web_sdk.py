@@ -131,7 +131,7 @@ class RecorderEndpoint:
 
 
 def _without_script(scope: Scope) -> Answer | None:
-    """Return the answer to what is not asked by a script tag; None when it is. Raises HTTPException 405: HEAD must change nothing either."""
+    """Return the answer to what is not asked by a script tag; None when it is. Raises HTTPException 405: HEAD changes nothing either."""
     if scope["method"] == "OPTIONS":
         return _PREFLIGHT
     if scope["method"] != "GET":

@@ -28,6 +28,7 @@ from app.web.gate import Gate
 
 _NOT_SAVED = {Saved.STALE: Reason.CHANGED, Saved.ONLY_LEFT: Reason.PARTLY}
 _BETWEEN = "."  # no page token holds one
+_NOTHING = "-"  # makes the page forget what it was told before, which no longer holds
 
 
 class LandingPage:
@@ -54,10 +55,12 @@ class LandingPage:
         offered = _offered(call, claims, groups) if call.with_groups else ()
         shown = choices.shown(preferences, [group_key(group.id) for group in offered])
         lines = [(group.name, group.description, not shown.groups[group_key(group.id)]) for group in offered]
-        return _fetched(claims, lines, told=self._told(claims, preferences, groups))
+        undo = self._seen(call, claims).get(Form.RESUBSCRIBE)  # a page that looks again is still the same page
+        kept = undo if undo and undo.sequence == preferences.sequence else None
+        return _fetched(claims, lines, told=self._told(claims, preferences, groups, undo=kept))
 
     async def _leave(self, call: Call, claims: Claims) -> Answer:
-        scope = (call.of_campaign and claims.groups) or (EVERYTHING,)
+        scope = _scope(call, claims)
         before = await self._readable(claims)
         await self._gate.save(claims, Wish(leave=scope), source=Source.LANDING_PAGE, sequence=0)
         return await self._done(claims, subscribed=False, taken_back=_left_here(before, scope) if before else ())
@@ -65,11 +68,14 @@ class LandingPage:
     async def _come_back(self, call: Call, claims: Claims) -> Answer:
         if claims.test:
             return await self._done(claims, subscribed=True)
-        page = self._seen(call, claims).get(Form.RESUBSCRIBE)
-        if page is None:
-            return failed(Reason.NOT_HERE, looking=False)
-        keys = tuple(page.shown.groups) or (EVERYTHING,)
         now = await self._read(claims)
+        seen = self._seen(call, claims)
+        page = seen.get(Form.RESUBSCRIBE)
+        if page is None:
+            shown = seen.get(Form.LANDING)
+            never_left = shown is not None and shown.sequence == now.sequence and _all_on(now, _scope(call, claims))
+            return await self._done(claims, subscribed=True) if never_left else failed(Reason.NOT_HERE, looking=False)
+        keys = tuple(page.shown.groups) or (EVERYTHING,)
         if any(_said(now, key).source is not Source.LANDING_PAGE for key in keys):
             return failed(Reason.CHANGED, looking=False)
         saved = await self._gate.save(claims, Wish(join=keys), source=Source.LANDING_PAGE, sequence=page.sequence)
@@ -100,24 +106,21 @@ class LandingPage:
         """Return the script for what is saved, with what the page needs for its next request; without that while it cannot be known."""
         try:
             groups = await self._parts.groups.groups(claims.brand)
-            told = self._told(claims, await self._read(claims), groups, taken_back)
+            after = await self._read(claims)
+            keys = [key for key in taken_back if key != EVERYTHING]
+            undo = self._state(Form.RESUBSCRIBE, after, keys) if taken_back else None
+            told = self._told(claims, after, groups, undo=undo)
         except StoreUnavailable:
-            told = ""
+            told = _NOTHING
         return subscription(subscribed=subscribed, told=told)
 
-    def _told(
-        self, claims: Claims, preferences: Preferences, groups: Sequence[SubscriptionGroup], taken_back: Sequence[GroupKey] = ()
-    ) -> str:
+    def _told(self, claims: Claims, preferences: Preferences, groups: Sequence[SubscriptionGroup], *, undo: PageState | None) -> str:
         """Return `cUsY`: what a page is shown, and what it may take back."""
-        pages = [self._signed(claims, Form.LANDING, preferences, _active(groups))]
-        if taken_back:
-            keys = [key for key in taken_back if key != EVERYTHING]
-            pages.append(self._signed(claims, Form.RESUBSCRIBE, preferences, keys))
-        return _BETWEEN.join(pages)
+        shown = self._state(Form.LANDING, preferences, _active(groups))
+        return _BETWEEN.join(self._parts.page_tokens.sign(state, claims) for state in (shown, undo) if state)
 
-    def _signed(self, claims: Claims, form: Form, preferences: Preferences, keys: Iterable[GroupKey]) -> str:
-        state = PageState(form=form, made_ms=self._clock(), sequence=preferences.sequence, shown=choices.shown(preferences, keys))
-        return self._parts.page_tokens.sign(state, claims)
+    def _state(self, form: Form, preferences: Preferences, keys: Iterable[GroupKey]) -> PageState:
+        return PageState(form=form, made_ms=self._clock(), sequence=preferences.sequence, shown=choices.shown(preferences, keys))
 
     def _seen(self, call: Call, claims: Claims) -> Mapping[Form, PageState]:
         """Return what the page was told, as far as it is genuine, for this link, and not too old to decide."""
@@ -174,6 +177,15 @@ def _chosen(call: Call, claims: Claims, groups: Sequence[SubscriptionGroup]) -> 
         if group is None or wanted.setdefault(group_key(group), not is_off) is is_off:
             return None
     return wanted
+
+
+def _scope(call: Call, claims: Claims) -> tuple[GroupKey, ...]:
+    """Return what leaving means on this page."""
+    return (call.of_campaign and claims.groups) or (EVERYTHING,)
+
+
+def _all_on(preferences: Preferences, scope: Iterable[GroupKey]) -> bool:
+    return preferences.everything.subscribed and all(choices.subscribed(preferences, key) for key in scope)
 
 
 def _left_here(before: Preferences, scope: Sequence[GroupKey]) -> Sequence[GroupKey]:

@@ -2,8 +2,8 @@
 
 1. `r` stands twice in it, once as 1 and once as the time; neither says anything.
 2. `sub` says what is asked: absent to look, 0 to leave, 1 to come back, 2 to choose groups.
-3. `d` is `{"id":ACCOUNT,"unsubGroups":[{"name":…,"isUnsubscribed":…}],"cUsY":…}` in the form of `app.core.lz_string`. The SDK sends whatever
-   groups the page once gave it with every request; they count only when groups are chosen.
+3. `d` is `{"id":ACCOUNT,"unsubGroups":[{"name":…,"isUnsubscribed":…}],"cUsY":…}` in the form of `app.core.lz_string`. The SDK sends the
+   groups that the page once gave it with every request; they count only when groups are chosen.
 4. `page_type=group`: the page is about the campaign's groups alone.
 """
 
@@ -75,7 +75,7 @@ def unpacked(text: str) -> Mapping[str, object]:
     except RecursionError as exc:
         raise ValueError("nested too deeply") from exc
     if not isinstance(found, dict):
-        raise ValueError("not an object")
+        raise ValueError("not an object")  # noqa: TRY004 - what came in is malformed; the caller is not
     return found
 
 

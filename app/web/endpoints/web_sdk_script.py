@@ -43,17 +43,17 @@ def failed(reason: Reason, *, looking: bool) -> Answer:
 
 def page_call(function: str, *values: object) -> str:
     """Return the call of a function of the page."""
-    return f'if(typeof {function}==="function"){function}({_arguments(values)});'
+    return f'if(typeof {function}==="function"){function}({_arguments(values)});\n'
 
 
 def sdk_call(function: str, *values: object) -> str:
     """Return the call of a function of the SDK."""
     named = f"$WZRK_WR.{function}"
-    return f'if(typeof $WZRK_WR==="object"&&$WZRK_WR&&typeof {named}==="function"){named}({_arguments(values)});'
+    return f'if(typeof $WZRK_WR==="object"&&$WZRK_WR&&typeof {named}==="function"){named}({_arguments(values)});\n'
 
 
 def remember(told: str) -> str:
-    """Return the call that makes the SDK send this with its next request: pages without groups do not do that themselves (seed 000)."""
+    """Return the call that makes the SDK send this with its next request: pages without groups do not do it themselves (seed 000)."""
     return sdk_call("setUpdatedCategoryLong", {"cUsY": told}) if told else ""
 
 
@@ -68,7 +68,7 @@ def fetched(address: str, profile: Mapping[str, object], *, told: str) -> Answer
 
 
 def group_lines(groups: Sequence[tuple[str, str, bool]]) -> list[dict[str, object]]:
-    """Return groups, each with name, description and whether it is off, as pages expect them; descriptions are cut to what there is room for."""
+    """Return groups, each by name, description and whether it is off, as pages expect them; the descriptions cut to the room there is."""
     room = max(0, MAX_WORDS - sum(len(name) for name, _, _ in groups)) // (len(groups) or 1)
     return [{"name": name, "description": _cut(text, room), "isUnsubscribed": is_off} for name, text, is_off in groups]
 

@@ -1,10 +1,12 @@
 """One recipient over the API: looked at, unsubscribed, resubscribed with consent, erased."""
 
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
-from tests.web.admin.running import Api
+from app.store.spool import SqliteSpool
+from tests.web.admin.running import Api, running
 
 BOB = "/v1/brands/acme/recipients/bob@example.com"
 
@@ -87,6 +89,19 @@ async def test_the_store_away_answers_503_and_says_when_to_come_again(api: Api) 
 
     assert [503, 503, 401] == [reply.status for reply in replies]
     assert "30" == replies[0].fields["retry-after"]
+
+
+async def test_an_unsubscribe_from_all_mail_needs_no_store_where_there_is_a_spool(tmp_path: Path) -> None:
+    """Catalogue E8."""
+    spool = SqliteSpool(tmp_path / "spool")
+    async with running(spool=spool) as api:
+        api.store.down = True
+        left = await api.post(f"{BOB}/unsubscribe")
+        rows = await spool.unconfirmed(after=0, limit=10)
+    await spool.close()
+
+    assert (200, 1) == (left.status, left.json["copies"])
+    assert [left.json["id"]] == [statement.id.hex() for _, statement in rows]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,122 @@
+"""Who comes in: an API key shown once in a form, then the session's cookie (catalogue L8).
+
+The cookie is HttpOnly and SameSite=Strict and names only pages of the operator. It is Secure wherever the page came over TLS; on the bare
+loopback, where this listener is by default, some browsers would not keep such a one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from http.cookies import CookieError, SimpleCookie
+
+from starlette.types import Scope
+
+from app.core.api_key import ApiKey, KeyScope
+from app.core.brands import Brands
+from app.core.errors import InvalidInput
+from app.core.model import Brand
+from app.core.operator_session import LONGEST_MS, Session, Sessions
+from app.observe.log import LogEvent, Logger
+from app.usecases.api_keys import ApiKeys
+from app.usecases.call_limit import CallLimit
+from app.usecases.ports import Clock
+from app.web.answers import Answer
+from app.web.operator.frame import HOME
+
+COOKIE = "signoff_operator"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guest:
+    """Who is in: the key, its session, what its forms carry, and the brands it may see."""
+
+    key: ApiKey
+    session: Session
+    form_token: str
+    brands: tuple[Brand, ...]
+
+    def may(self, scope: KeyScope) -> bool:
+        """Tell whether the key may do what needs this scope."""
+        return scope in self.key.scopes
+
+
+class Door:
+    """Lets in, and lets out."""
+
+    def __init__(self, *, api_keys: ApiKeys, sessions: Sessions, limit: CallLimit, brands: Brands, clock: Clock, log: Logger) -> None:  # noqa: PLR0913 - the parts of a door
+        self._api_keys = api_keys
+        self._sessions = sessions
+        self._limit = limit
+        self._brands = brands
+        self._clock = clock
+        self._log = log
+
+    async def sign_in(self, text: str) -> Guest | None:
+        """Begin a session for who shows a good key, else return None. Raises StoreUnavailable."""
+        key = await self._api_keys.recognise(text.strip())
+        if key is None:
+            self._log.warning(LogEvent.OPERATOR_REFUSED)
+            return None
+        self._log.info(LogEvent.OPERATOR_SIGNED_IN, key=key.id)
+        now = self._clock()
+        return self._guest(key, Session(key_id=key.id, since_ms=now, seen_ms=now))
+
+    async def admit(self, scope: Scope) -> Guest | None:
+        """Return whose session the request's cookie is; None when there is none, or it is over. Raises StoreUnavailable."""
+        text = _cookie(scope)
+        try:
+            key = await self._api_keys.good(self._sessions.key_id(text))
+            session = self._sessions.open(text, key) if key else None
+        except InvalidInput:
+            return None
+        now = self._clock()
+        if key is None or session is None or session.is_over(now):
+            return None
+        return self._guest(key, session._replace(seen_ms=now))
+
+    def _guest(self, key: ApiKey, session: Session) -> Guest:
+        seen = tuple(brand for brand in self._brands if key.covers(brand.id))
+        return Guest(key=key, session=session, form_token=self._sessions.form_token(session, key), brands=seen)
+
+    async def pause(self, guest: Guest) -> int:
+        """Count one request as one of the key's; return 0, or after how many seconds to come again (catalogue Q10)."""
+        return await self._limit.pause(guest.key.id)
+
+    def is_own_form(self, guest: Guest, text: str) -> bool:
+        """Tell whether a form is of a page that this session was shown (catalogue L7)."""
+        try:
+            return self._sessions.is_form_token(text, guest.session, guest.key)
+        except InvalidInput:
+            return False
+
+    def with_session(self, answer: Answer, guest: Guest, scope: Scope) -> Answer:
+        """Return the answer with the session's cookie, which lasts anew from now."""
+        return _with_cookie(answer, self._sessions.sign(guest.session, guest.key), LONGEST_MS // 1000, scope)
+
+
+def without_session(answer: Answer, scope: Scope) -> Answer:
+    """Return the answer that takes the cookie away."""
+    return _with_cookie(answer, "", 0, scope)
+
+
+def _with_cookie(answer: Answer, value: str, seconds: int, scope: Scope) -> Answer:
+    secure = "; Secure" if _is_private(scope) else ""
+    cookie = f"{COOKIE}={value}; Path={HOME}; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}"
+    return replace(answer, headers=(*answer.headers, (b"set-cookie", cookie.encode("ascii"))))
+
+
+def _is_private(scope: Scope) -> bool:
+    """Tell whether the browser speaks TLS, to us or to a proxy that says so. Who lies about it has only their own cookie lost."""
+    return scope["scheme"] == "https" or _field(scope, b"x-forwarded-proto").strip().lower() == "https"
+
+
+def _cookie(scope: Scope) -> str:
+    cookies: Mapping[str, str] = {}
+    try:
+        cookies = {name: morsel.value for name, morsel in SimpleCookie(_field(scope, b"cookie")).items()}
+    except CookieError:
+        return ""
+    return cookies.get(COOKIE, "")
+
+
+def _field(scope: Scope, wanted: bytes) -> str:
+    return "; ".join(value.decode("latin-1") for name, value in scope["headers"] if name == wanted)

@@ -1,0 +1,53 @@
+"""The way in and out: the form that takes an API key, and the button that ends the session."""
+
+from starlette.types import Receive, Scope, Send
+
+from app.core.errors import SignoffError
+from app.web.answers import Answer
+from app.web.forms import Refusal, read_form
+from app.web.operator.door import Door, without_session
+from app.web.operator.frame import HOME, SIGN_IN, OperatorFrame, redirect
+from app.web.operator.room import trouble_of
+
+
+class SignIn:
+    """Answers `/operator/sign-in`. The form needs no text of a session, for who sends it brings the key with it."""
+
+    def __init__(self, door: Door, frame: OperatorFrame) -> None:
+        self._door = door
+        self._frame = frame
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["method"] != "POST":
+            await self._page(200, "")(scope, receive, send)
+            return
+        form = await read_form(scope, receive, own_origin="")
+        if form is Refusal.GONE:
+            return
+        answer = self._page(400, "The form could not be read.") if isinstance(form, Refusal) else await self._enter(form.one("key"), scope)
+        await answer(scope, receive, send)
+
+    async def _enter(self, text: str, scope: Scope) -> Answer:
+        try:
+            guest = await self._door.sign_in(text)
+        except SignoffError as exc:
+            return trouble_of(self._frame, exc, None)
+        if guest is None:
+            return self._page(401, "This is no valid API key.", WWW_Authenticate='Bearer realm="signoff"')
+        return self._door.with_session(redirect(HOME), guest, scope)
+
+    def _page(self, status: int, note: str, **fields: str) -> Answer:
+        return self._frame.page("sign-in", {"guest": None, "brand": None, "note": note}, status=status, **fields)
+
+
+class SignOut:
+    """Answers `/operator/sign-out`. It only takes the cookie away, so a foreign form could do no more than that; it is refused all the same."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        form = await read_form(scope, receive, own_origin="")
+        if form is Refusal.GONE:
+            return
+        answer = redirect(HOME if isinstance(form, Refusal) else SIGN_IN)
+        await (answer if isinstance(form, Refusal) else without_session(answer, scope))(scope, receive, send)
