@@ -4,8 +4,6 @@ import typer
 
 from app.cli import check, config, demo, dev, dlq, doctor, events, groups, health, keys, output, recipient, suppressions, token
 from app.settings.load import load
-from app.wiring.web import serve_web
-from app.wiring.worker import serve_worker
 
 commands = typer.Typer(
     help="Signoff: leaving a mailing list works, at once, for everyone.",
@@ -31,12 +29,16 @@ commands.command("demo")(demo.run)
 @commands.command()
 def web() -> None:
     """Run the web service: one-click, callback API, pages, admin listener."""
+    from app.wiring.web import serve_web  # servers and their libraries would cost every other command half of its start
+
     serve_web(load())
 
 
 @commands.command()
 def worker() -> None:
     """Run the worker: changes become events, and events reach the brands' webhooks."""
+    from app.wiring.worker import serve_worker
+
     serve_worker(load())
 
 

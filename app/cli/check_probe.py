@@ -12,7 +12,6 @@ from app.core.errors import TokenError
 from app.core.links import one_click_prefix
 from app.core.mail.lint.rules import Finding
 from app.core.model import Purpose
-from app.outbound.probe import probe
 from app.settings.load import is_configured, load
 
 _MOST_URLS = 5  # of one mail
@@ -28,6 +27,8 @@ class Prober:
 
     async def __call__(self, mail: Judged) -> Judged:
         """Return the mail with what probing its URLs has shown."""
+        from app.outbound.probe import probe  # with aiohttp, which no other command needs
+
         found: list[Finding] = []
         for uri in [uri for uri in mail.uris if uri.lower().startswith("https://")][:_MOST_URLS]:
             target = _harmless(uri) or (uri if self._yes else None)

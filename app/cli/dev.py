@@ -46,6 +46,7 @@ def _listeners(settings: Settings) -> dict[str, str]:
         "web.admin_listen": settings.web.admin_listen,
         "web.tls_listen": settings.web.tls_listen or "",
         "relay.listen": settings.relay.listen,
+        "relay.lmtp_listen": settings.relay.lmtp_listen,
         "relay.health_listen": settings.relay.health_listen,
         "inbox.listen": settings.inbox.listen,
         "inbox.health_listen": settings.inbox.health_listen,
@@ -104,6 +105,7 @@ def _banner(settings: Settings) -> str:
         ("clicks go to", settings.public_url, f"also http://{settings.web.listen}"),
         ("mail to leave", f"smtp://{settings.inbox.listen}", f"the mailto of a copy, such as u-…@{settings.inbox.domain}"),
         ("admin API", f"http://{settings.web.admin_listen}/docs", f"the key is in {settings.web.admin_key_file}"),
+        ("operator's page", f"http://{settings.web.admin_listen}", "in a browser; the same key opens it"),
         ("health, metrics", f"http://{settings.web.admin_listen}", f"/readyz and /metrics, also on http://{settings.relay.health_listen}"),
         ("made here", f"{state}/keys, {state}/tls", "keyring, DKIM key, certificate, admin API key"),
     )

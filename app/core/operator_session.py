@@ -1,6 +1,6 @@
 """The session of an operator's browser: signed by us, kept by the browser, and nowhere else.
 
-1. A session is that of an API key and never outlives it: a key that is revoked, or a file that holds another, ends all its sessions at once.
+1. A session is that of an API key and never outlives it: a key that is revoked, or a file that holds another, ends its sessions at once.
 2. It ends after half an hour without a page, and after twelve hours in any case: then the key is asked for again.
 3. Each form carries a second text that only pages of this session know, so that no other site can send one (catalogue L7).
 
@@ -20,7 +20,9 @@ IDLE_MS = 30 * 60 * 1000
 LONGEST_MS = 12 * 60 * 60 * 1000
 AHEAD_MS = 5 * 60 * 1000  # how far the clock of the process that made the session may be ahead of ours
 
-_TEXT = re.compile(r"(?P<body>(?P<key>[0-9a-z]{1,32})\.(?P<since>[0-9]{1,15})\.(?P<seen>[0-9]{1,15})\.(?P<master>[0-9]{1,3}))\.(?P<mac>[0-9a-f]{64})")
+_TEXT = re.compile(
+    r"(?P<body>(?P<key>[0-9a-z]{1,32})\.(?P<since>[0-9]{1,15})\.(?P<seen>[0-9]{1,15})\.(?P<master>[0-9]{1,3}))\.(?P<mac>[0-9a-f]{64})"
+)
 _OF_ALL = BrandNumber(0)
 
 

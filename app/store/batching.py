@@ -8,7 +8,7 @@ batcher, so a caller that is cancelled leaves no reply unread behind it (catalog
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from app.core.errors import StoreUnavailable
 
@@ -44,15 +44,15 @@ class Request(Generic[T]):
             self.answer.set_exception(error)
 
 
-class Batcher(Generic[T]):
-    """Collects requests and runs them as few pipelines. Belongs to the event loop that first submits."""
+class Batcher:
+    """Collects requests, whoever makes them, and runs them as few pipelines. Belongs to the event loop that first submits."""
 
     def __init__(self, run: Run, *, max_batch: int, max_in_flight: int, max_pending: int) -> None:
         self._run = run
         self._max_batch = max_batch
         self._max_in_flight = max_in_flight
         self._max_pending = max_pending
-        self._pending: deque[Request[T]] = deque()
+        self._pending: deque[Request[Any]] = deque()  # Any: what a request is answered with is the affair of its caller
         self._tasks: set[asyncio.Task[None]] = set()
         self._scheduled = False
         self._closed = False
@@ -85,8 +85,8 @@ class Batcher(Generic[T]):
             self._tasks.add(task)
             task.add_done_callback(self._finished)
 
-    def _take(self) -> list[Request[T]]:
-        batch: list[Request[T]] = []
+    def _take(self) -> list[Request[Any]]:  # Any: as above
+        batch: list[Request[Any]] = []
         size = 0
         while self._pending and size < self._max_batch:
             request = self._pending.popleft()
@@ -99,7 +99,7 @@ class Batcher(Generic[T]):
         self._tasks.discard(task)
         self._flush()
 
-    async def _execute(self, batch: list[Request[T]]) -> None:
+    async def _execute(self, batch: list[Request[Any]]) -> None:  # Any: as above
         try:
             replies = await self._run([command for request in batch for command in request.commands])
         except Exception as exc:  # whatever it was, every caller of the batch must hear of it

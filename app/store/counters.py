@@ -1,7 +1,7 @@
 """The tally on Redis or Valkey: the port `app.usecases.ports.Tallies`.
 
-One hash a brand and day, which goes by itself when nobody looks that far back any more. Adding is scripts/tally.lua, which bounds the number
-of names; several processes may add to one day at the same time.
+One hash a brand and day, which goes by itself when nobody looks that far back any more. Adding is scripts/tally.lua, which bounds the
+number of names; several processes may add to one day at the same time.
 """
 
 from collections.abc import Iterable, Mapping

@@ -1,7 +1,7 @@
 """The ledger on Redis or Valkey: the port `app.usecases.ports.CopyLedger`.
 
 One hash a message, which lives in one slot and goes by itself when its time is over, so that a message costs one command to look up,
-however many recipients it has. Look-ups of one turn of the event loop become one pipeline.
+however many recipients it has. It leaves in one pipeline with all look-ups of the same turn of the event loop, those of the states too.
 """
 
 from collections.abc import Awaitable, Mapping, Sequence
@@ -12,16 +12,14 @@ from app.store.batching import Batcher, Command, Reply
 from app.store.replies import as_bytes, as_list, raise_for
 from app.store.wire import Wire
 
-_MAX_BATCH, _MAX_IN_FLIGHT, _MAX_PENDING = 500, 4, 20_000
-
 
 class RedisLedger:
-    """The ledger in the same store as everything else; `replicated`: an entry counts once a replica has it."""
+    """The ledger in the same store as everything else, over its wire and `reads`; `replicated`: an entry counts once a replica has it."""
 
-    def __init__(self, wire: Wire, *, replicated: bool = False) -> None:
+    def __init__(self, wire: Wire, reads: Batcher, *, replicated: bool = False) -> None:
         self._wire = wire
+        self._reads = reads
         self._replicated = replicated
-        self._reads = Batcher[Mapping[bytes, bytes]](wire.run, max_batch=_MAX_BATCH, max_in_flight=_MAX_IN_FLIGHT, max_pending=_MAX_PENDING)
 
     def entries(self, message: bytes) -> Awaitable[Mapping[bytes, bytes]]:
         """Return every entry of a message, empty for one that is not known; under way before anyone awaits it."""
@@ -33,10 +31,6 @@ class RedisLedger:
         write: Command = ("HSET", key, *(part for entry in entries.items() for part in entry))
         for reply in await self._wire.run([write, ("EXPIRE", key, keep_seconds)], replicated=self._replicated):
             raise_for(reply)
-
-    async def close(self) -> None:
-        """Finish the look-ups under way; the connections belong to the store."""
-        await self._reads.close()
 
 
 def _entries(replies: Sequence[Reply]) -> Mapping[bytes, bytes]:

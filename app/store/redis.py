@@ -17,7 +17,7 @@ from app.store.replies import as_list, history_entry, raise_for
 from app.store.script import Script, run
 from app.store.wire import Wire, connect
 
-_APPLY = Script("apply")
+_APPLY, _STATE = Script("apply"), Script("state")
 _HISTORY_PAGE = 500
 _HISTORY_PAGES = 20
 
@@ -30,7 +30,10 @@ class Durability(StrEnum):
 
 
 class RedisStore:
-    """The port `app.usecases.ports.Store`. Belongs to one event loop; nothing is opened before the first call."""
+    """The port `app.usecases.ports.Store`. Belongs to one event loop; nothing is opened before the first call.
+
+    With `writable_only` the states of a server that takes no writes are unavailable too: for who must not act on old ones.
+    """
 
     def __init__(  # noqa: PLR0913 - every bound of the adapter stands here
         self,
@@ -39,6 +42,7 @@ class RedisStore:
         durability: Durability = Durability.FSYNC,
         buckets: int = keys.DEFAULT_BUCKETS,
         addresses_of: frozenset[BrandNumber] = frozenset(),
+        writable_only: bool = False,
         timeout: float = 0.3,
         max_batch: int = 500,
         max_in_flight: int = 8,
@@ -48,15 +52,19 @@ class RedisStore:
         self._replicated = durability is Durability.REPLICATED
         self._buckets = buckets
         self._addresses_of = addresses_of  # brands whose records keep the sealed address
-        self._writes = Batcher[Change](self._write, max_batch=max_batch, max_in_flight=max_in_flight, max_pending=max_pending)
-        self._reads = Batcher[Sequence[Preferences]](
-            self._wire.run, max_batch=max_batch, max_in_flight=max_in_flight, max_pending=max_pending
-        )
+        self._writable_only = writable_only
+        self._writes = Batcher(self._write, max_batch=max_batch, max_in_flight=max_in_flight, max_pending=max_pending)
+        self._reads = Batcher(self._read, max_batch=max_batch, max_in_flight=max_in_flight, max_pending=max_pending)
 
     @property
     def wire(self) -> Wire:
         """The connections, for the other adapters of the same process: groups, ledger, queues, queries."""
         return self._wire
+
+    @property
+    def reads(self) -> Batcher:
+        """The look-ups of this turn of the event loop, for who asks along with the states: both are one round trip."""
+        return self._reads
 
     async def start(self, *, development: bool = False) -> tuple[str, ...]:
         """Claim or check the layout of the store and return warnings about the server's settings.
@@ -96,7 +104,13 @@ class RedisStore:
         """Return the preferences of each digest, in order, in one round trip shared with all other readers of this turn."""
         if not digests:
             return ()
-        return await self._reads.submit([("HGET", keys.state(brand, digest, self._buckets), digest) for digest in digests], _preferences)
+        return await self._reads.submit([self._state(keys.state(brand, digest, self._buckets), digest) for digest in digests], _preferences)
+
+    def _state(self, key: str, digest: RecipientDigest) -> Command:
+        return _STATE.command((key,), digest) if self._writable_only else ("HGET", key, digest)
+
+    async def _read(self, commands: list[Command]) -> Sequence[Reply]:
+        return await run(self._wire, commands)
 
     async def history(self, brand: BrandNumber, digest: RecipientDigest, *, limit: int = 100) -> Sequence[HistoryEntry]:
         """Return the newest changes of one recipient, oldest first: at most `limit`, and at most those among the newest

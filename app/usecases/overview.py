@@ -1,4 +1,4 @@
-"""What the operator's page says of a brand at a glance: how long the oldest request waits, who left by which way on which day, campaigns."""
+"""What the operator's page says of a brand at a glance: how long the oldest request waits, who left when and how, campaigns."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

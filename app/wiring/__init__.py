@@ -66,15 +66,18 @@ def homes(settings: Settings, log: Logger) -> Homes:
 
 
 @asynccontextmanager
-async def opened_store(settings: Settings, log: Logger, *, patience: float = 0.3) -> AsyncIterator[RedisStore]:
+async def opened_store(
+    settings: Settings, log: Logger, *, patience: float = 0.3, writable_only: bool = False
+) -> AsyncIterator[RedisStore]:
     """Open the configured store, or the embedded one, which is then started, watched over, and stopped by its last user.
 
     `patience` is what one exchange may take, in seconds: short for a click, which the spool saves; longer where only the store knows.
+    `writable_only`: no states from a server that takes no writes, for what people say meanwhile is in spools.
     """
     embedded = None if settings.store.url else EmbeddedStore(settings.state_dir / "store")
     if embedded:
         await _unless_away(embedded.ensure, log)
-    store = _redis_store(settings, patience)
+    store = _redis_store(settings, patience, writable_only=writable_only)
     supervisor = asyncio.create_task(embedded.supervise()) if embedded else None
     try:
         await _check(store, settings, log)
@@ -96,10 +99,12 @@ async def patient_store(settings: Settings) -> AsyncIterator[RedisStore]:
         await store.close()
 
 
-def _redis_store(settings: Settings, patience: float) -> RedisStore:
+def _redis_store(settings: Settings, patience: float, *, writable_only: bool = False) -> RedisStore:
     url = settings.store.url or EmbeddedStore(settings.state_dir / "store").url
     keeping = frozenset(brand.number for brand in settings.brand_records() if brand.store_addresses)
-    return RedisStore(url, durability=Durability(settings.store.durability), timeout=patience, addresses_of=keeping)
+    return RedisStore(
+        url, durability=Durability(settings.store.durability), timeout=patience, addresses_of=keeping, writable_only=writable_only
+    )
 
 
 async def _unless_away(call: Callable[[], object], log: Logger) -> None:

@@ -7,6 +7,7 @@ Serves catalogue X1 to X7, X14 and X17.
     SMTP, refused and others   250, once the sender has been notified of the refused ones; until then 451, and the next try only notifies
     SMTP, anything else        250
     LMTP                       each recipient's own reply; nothing is combined, so nobody is notified
+    an upstream that has gone  the same, and all of it is remembered: it comes again, as RFC 1047 tells
 
 A recipient who was refused because they have left (`on_suppressed = "reject"`) counts as refused: one notification tells of all of them.
 """
@@ -41,7 +42,7 @@ class Mail:
     page: Page
     brand: Brand | None
     class_: MailClass
-    campaign: Campaign = Campaign()
+    campaign: Campaign | None = None  # of a mail that is stamped
 
 
 class Conclusion:
@@ -71,7 +72,8 @@ class Conclusion:
         return answer
 
     async def _each(self, mail: Mail, outcomes: Mapping[str, Outcome]) -> Answer:
-        await mail.page.note({recipient: outcome for recipient, outcome in outcomes.items() if _is_unknown(outcome)})
+        unheard = not mail.envelope.listens()
+        await mail.page.note({recipient: outcome for recipient, outcome in outcomes.items() if unheard or _is_unknown(outcome)})
         return tuple(combine([outcomes[recipient]]) for recipient in mail.envelope.recipients)
 
     async def _combined(self, mail: Mail, outcomes: Mapping[str, Outcome]) -> Reply:
@@ -90,14 +92,14 @@ class Conclusion:
             if unable is not None:
                 await page.note(outcomes)
                 return combine([unable])
-        if page.begun:  # an upstream that does not hear this answer comes again
+        if page.begun or not mail.envelope.listens():  # an upstream that does not hear this answer comes again
             await page.note(outcomes, reported=not told_by_reply)
         return reply
 
     def _note(self, mail: Mail, recipient: str, outcome: Outcome) -> None:
         labelled(metrics.MESSAGES, mail.class_, _LABELS[type(outcome)]).inc()
-        if isinstance(outcome, Delivered) and mail.brand and mail.campaign.id and not mail.campaign.test:
-            self._tally(mail.brand.number, mail.campaign.id)
+        if isinstance(outcome, Delivered):
+            self._count(mail)
         if isinstance(outcome, Delivered | Suppressed):  # a suppression was noted where it was decided
             return
         unknown = _is_unknown(outcome)
@@ -111,6 +113,11 @@ class Conclusion:
             reply=str(outcome.reply),
             **({"unknown": True} if unknown else {}),
         )
+
+    def _count(self, mail: Mail) -> None:
+        campaign = mail.campaign
+        if mail.brand and campaign and campaign.id and not campaign.test:
+            self._tally(mail.brand.number, campaign.id)
 
     def _digest(self, recipient: str, brand: Brand | None) -> str:
         try:

@@ -103,6 +103,10 @@ class Conversation(SMTP):
             line = self._lines.take()
         return line
 
+    def listens(self) -> bool:
+        """Say whether the client is still there to hear an answer; one that will send no more may be, or may have gone."""
+        return not (self._lost or self._ended_by_client)
+
     def until(self, work: Coroutine[Any, Any, T]) -> Waiting[T]:  # Any: what a coroutine yields is asyncio's own affair
         """Wait for a task and return its result; the task goes on when the client leaves."""
         task = self.loop.create_task(work)

@@ -158,6 +158,7 @@ class Session(Proxied):
             options=submission.options,
             recipient_options=submission.recipient_options,
             each=self._terms.lmtp,
+            listens=self.listens,
         )
         return self._tell((yield from self.until(self._hand_on(envelope, content, memory))), submission)
 

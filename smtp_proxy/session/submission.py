@@ -6,7 +6,7 @@ kept as it was written, octet for octet; what it identifies is decided in `app.c
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from types import MappingProxyType
@@ -58,6 +58,10 @@ class Client:
 _FOR_NOBODY: Mapping[str, RecipientOptions] = MappingProxyType({})
 
 
+def _always() -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
     """One SMTP transaction as the upstream stated it. `sender` is empty for the null sender `<>`."""
@@ -72,6 +76,7 @@ class Envelope:
     options: MailOptions = NO_OPTIONS
     recipient_options: Mapping[str, RecipientOptions] = field(default_factory=lambda: _FOR_NOBODY)  # of those that have some
     each: bool = False  # the upstream hears one reply a recipient (LMTP), so nothing is combined and nobody is notified
+    listens: Callable[[], bool] = field(default=_always, compare=False)  # whether it is still there to hear what became of the message
 
     def options_of(self, recipient: str) -> RecipientOptions:
         """Return what was asked for this recipient."""

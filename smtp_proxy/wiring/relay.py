@@ -68,11 +68,11 @@ async def _serve(*, load: Callable[[], Settings], settings: Settings, stop: Call
     stopping = asyncio.create_task(stop())  # listens at once: who is stopped while it starts still stops its store
     hangups = web_side.hangups()
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(web_side.opened_store(settings, log, patience=STATES_SECONDS))
+        store = await stack.enter_async_context(web_side.opened_store(settings, log, patience=STATES_SECONDS, writable_only=True))
         downstream = await stack.enter_async_context(_downstream(relay))
         await stack.enter_async_context(_probed(downstream))
         audience = Audience(store, CachedGroups(RedisGroups(store.wire), web_side.now_ms))
-        books = await stack.enter_async_context(transactions.opened_books(store, settings))
+        books = transactions.books(store, settings)
         tally = await stack.enter_async_context(transactions.counting_copies(store))
         signing = stack.enter_context(closing(SigningThread()))
         dispatch = Dispatch(downstream, signing, log=log, patience=transactions.patience(relay))

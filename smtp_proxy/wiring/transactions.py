@@ -38,14 +38,10 @@ class Books:
     local: CopyLedger
 
 
-@asynccontextmanager
-async def opened_books(store: RedisStore, settings: Settings) -> AsyncIterator[Books]:
-    """Open the ledger in the store, and the process's own."""
-    shared = RedisLedger(store.wire, replicated=Durability(settings.store.durability) is Durability.REPLICATED)
-    try:
-        yield Books(store=shared, local=MemoryLedger(clock=web_side.now_ms))
-    finally:
-        await shared.close()
+def books(store: RedisStore, settings: Settings) -> Books:
+    """Return the ledger in the store, and the process's own."""
+    shared = RedisLedger(store.wire, store.reads, replicated=Durability(settings.store.durability) is Durability.REPLICATED)
+    return Books(store=shared, local=MemoryLedger(clock=web_side.now_ms))
 
 
 def ledger(settings: Settings, books: Books, log: Logger) -> Ledger:

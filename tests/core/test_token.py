@@ -274,6 +274,34 @@ def test_the_short_token_of_a_test_send_says_so() -> None:
     assert (codec().open_short(token).test, codec().open_short(token).groups) == (True, keys)
 
 
+def test_a_short_token_names_its_data_centre_wherever_it_is_read() -> None:
+    """Catalogue T6: so a mail to the wrong data centre comes home even when its subject is empty."""
+    elsewhere = TokenCodec(keyring=Keyring(keys=(master_key(),), pepper=b"p" * 32), data_centre=99)
+    digest = codec().digest("bob@example.com", brand=BRAND)
+
+    token = elsewhere.short_minter(brand=BRAND, groups=(), at_ms=NOON_MS).mint(digest)
+
+    assert (99, digest) == (codec().open_short(token).data_centre, codec().open_short(token).digest)
+
+
+def test_a_short_token_from_before_they_named_a_data_centre_belongs_to_its_reader() -> None:
+    """Catalogue T3."""
+    claims = codec().open_short("aeaqab45sglbzz3ivizzggabaaaaaala3t3srkmkg6bohdi")
+
+    assert (3, codec().digest("bob@example.com", brand=BRAND), (GroupKey(1),)) == (claims.data_centre, claims.digest, claims.groups)
+
+
+@pytest.mark.parametrize("groups", [1, 20])
+def test_without_an_address_a_token_holds_the_digest(groups: int) -> None:
+    keys = tuple(GroupKey(number) for number in range(groups))
+    digest = codec().digest("bob@example.com", brand=BRAND)
+
+    token = codec().minter(brand=BRAND, purpose=Purpose.CALLBACK, at_ms=NOON_MS, groups=keys).mint(address="", digest=digest)
+
+    claims = codec().open(token, purpose=Purpose.CALLBACK)
+    assert ("", digest, keys) == (claims.address, claims.digest, claims.groups)
+
+
 def test_any_changed_character_of_a_short_token_is_noticed() -> None:
     """Catalogue T6, T1."""
     digest = codec().digest("bob@example.com", brand=BRAND)

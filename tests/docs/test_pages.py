@@ -35,6 +35,7 @@ KINDS = MappingProxyType(
         "text": "nobody: a picture",
         "json": "nobody: a sample of what is received",
         "html": "nobody: a sample of a page",
+        "js": "nobody: a line of a page of the brand",
         "nginx": "nobody: the configuration of another program",
         "redis.conf": "nobody: the configuration of another program",
     }

@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from playwright.async_api import BrowserContext, Page
 
+GUIDE = Path(__file__).resolve().parents[2] / "docs/custom-page.md"
 # Where the snippet of seed 000 loads the SDK from, for a page that is served in clear.
 HOSTED_SDK = "http://static.clevertap.com/js/a.js"
 
@@ -73,8 +75,11 @@ _WITH_GROUPS = (
 
 
 def account_line(host: str) -> str:
-    """Return the one line that moves a page to another host."""
-    return f'clevertap.account.push({{"id": "acme"}}, "", "{host}");'
+    """Return the one line that moves a page to us, as the guide gives it, with another host."""
+    line: str
+    (line,) = re.findall(r"^clevertap\.account\.push\(.*\);$", GUIDE.read_text(), re.MULTILINE)
+    assert "unsubscribe.example.com" in line
+    return line.replace("unsubscribe.example.com", host)
 
 
 def plain_page(account: str, *, encoded: bool = False, settings: str = "") -> str:

@@ -1,4 +1,4 @@
-"""Copies of campaigns are counted once the downstream has taken them, so that the operator sees which share of them led somebody to leave."""
+"""Copies of campaigns are counted once the downstream has taken them, so that the operator sees which share of them made somebody leave."""
 
 from app.core.model import CampaignId
 from app.core.tally import copy_tick

@@ -1,5 +1,6 @@
 """Copies of which nobody knows whether the downstream took them, and a ledger that cannot be reached."""
 
+import asyncio
 from collections.abc import Awaitable, Mapping
 
 import pytest
@@ -11,7 +12,7 @@ from app.store.ledger_memory import MemoryLedger
 from smtp_proxy.relay.ledger import UnknownOutcome
 from tests.support.relay import NOW_MS, PROMOTIONAL, relaying
 from tests.support.sink import Drop, Reset, Say, Sink
-from tests.support.upstream import connected
+from tests.support.upstream import connected, eventually
 
 ANN, BOB, CID = "ann@example.net", "bob@example.net", "cid@example.net"
 BUSY = Say(b"450 4.2.1 mailbox busy\r\n")
@@ -175,3 +176,33 @@ async def test_an_entry_that_cannot_be_read_is_as_good_as_none() -> None:
 
     assert ["451", "250"] == [reply[:3] for reply in replies]
     assert [ANN, ANN, BOB] == sink.mailboxes
+
+
+@pytest.mark.parametrize("lmtp", [False, True], ids=["smtp", "lmtp"])
+@pytest.mark.parametrize("reset", [True, False], ids=["reset", "fin"])
+async def test_an_upstream_that_left_before_the_answer_and_comes_again_causes_no_second_copy(lmtp: bool, reset: bool) -> None:
+    """Catalogue X14, RFC 1047: it has heard nothing, so it sends everything anew, perhaps by another relay; refused ones are told once."""
+    sink, copies, hello = Sink(), ledger(), "LHLO c" if lmtp else "EHLO c"
+    sink.always("RCPT", Say(b"550 5.1.1 no such user\r\n"), recipient=BOB)
+    async with relaying(sink=sink, copies=copies, lmtp=lmtp) as relay:
+        sink.may_read.clear()
+        async with connected(relay.port, hello=hello) as upstream:
+            await upstream.begin(sender="bounce@acme.example", recipients=(ANN, BOB))
+            await upstream.send(PROMOTIONAL + b".\r\n")
+            await sink.reached("DATA")
+            if reset:
+                upstream.drop()
+            else:
+                upstream.writer.close()
+            for _ in range(100):  # turns of the loop, in which the relay sees it
+                await asyncio.sleep(0)
+            sink.may_read.set()
+        assert await eventually(lambda: relay.server.connections == 0)
+    first = list(sink.mailboxes)
+    async with relaying(sink=sink, copies=copies, lmtp=lmtp) as relay, connected(relay.port, hello=hello) as upstream:
+        await upstream.begin(sender="bounce@acme.example", recipients=(ANN, BOB))
+        await upstream.send(PROMOTIONAL + b".\r\n")
+        heard = [await upstream.reply() for _ in range(2 if lmtp else 1)]
+
+    assert ([ANN] if lmtp else [ANN, "bounce@acme.example"]) == first == sink.mailboxes
+    assert (["250", "550"] if lmtp else ["250"]) == [reply[:3] for reply in heard]

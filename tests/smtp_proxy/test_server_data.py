@@ -300,6 +300,29 @@ async def test_a_message_goes_on_when_the_client_leaves_before_the_answer() -> N
     assert [handler.envelopes[0].id] == finished
 
 
+@pytest.mark.parametrize("way", ["reset", "fin"])
+async def test_whoever_handles_a_message_sees_that_its_client_has_gone(way: str) -> None:
+    """Catalogue X14: the client comes again, since it has heard nothing."""
+    seen: list[bool] = []
+
+    async def handler(envelope: Envelope) -> Reply:
+        seen.append(envelope.listens())
+        seen.append(not await eventually(lambda: not envelope.listens()))
+        return replies.ACCEPTED
+
+    async with listening(Recorder(handler)) as (server, port), connected(port) as upstream:
+        await upstream.begin()
+        await upstream.send(b"Subject: x\r\n\r\nx\r\n" + END)
+        assert await eventually(lambda: len(seen) == 1)
+        if way == "fin":
+            upstream.writer.write_eof()
+        else:
+            upstream.drop()
+        assert await eventually(lambda: server.connections == 0)
+
+    assert [True, False] == seen
+
+
 async def test_a_client_that_sends_no_more_still_reads_the_answer() -> None:
     async with listening(Recorder()) as (_, port), connected(port) as upstream:
         await upstream.begin()

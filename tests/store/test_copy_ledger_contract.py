@@ -2,12 +2,14 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
 from app.core.errors import StoreUnavailable
+from app.core.model import BrandNumber, RecipientDigest
 from app.store import keys
+from app.store.batching import Command, Reply
 from app.store.ledger import RedisLedger
 from app.store.ledger_memory import MemoryLedger
 from app.store.redis import RedisStore
@@ -23,9 +25,8 @@ async def ledger(request: pytest.FixtureRequest) -> AsyncIterator[CopyLedger]:
         yield MemoryLedger(clock=lambda: 1000)
         return
     store = RedisStore(request.getfixturevalue(f"{request.param}_url"), timeout=5)
-    opened = RedisLedger(store.wire)
+    opened = RedisLedger(store.wire, store.reads)
     yield opened
-    await opened.close()
     await store.close()
 
 
@@ -87,7 +88,7 @@ async def test_memory_forgets_when_the_time_is_over_and_what_is_oldest() -> None
 
 async def test_the_store_forgets_by_itself_after_the_last_entrys_time(valkey: RedisStore, message: bytes) -> None:
     """Bounded memory: no key without an end."""
-    ledger = RedisLedger(valkey.wire)
+    ledger = RedisLedger(valkey.wire, valkey.reads)
     await ledger.note(message, {b"ann": b"delivered"}, keep_seconds=DAY)
     await ledger.note(message, {b"bob": b"delivered"}, keep_seconds=3 * DAY)
 
@@ -99,7 +100,7 @@ async def test_the_store_forgets_by_itself_after_the_last_entrys_time(valkey: Re
 
 async def test_a_store_that_is_away_says_so() -> None:
     store = RedisStore("redis://127.0.0.1:1/0", timeout=0.5)
-    ledger = RedisLedger(store.wire)
+    ledger = RedisLedger(store.wire, store.reads)
 
     with pytest.raises(StoreUnavailable):
         await ledger.entries(b"0" * 16)
@@ -113,4 +114,23 @@ async def test_a_key_of_another_type_is_unavailable_and_not_nothing(valkey: Redi
     await valkey.wire.run([("SET", keys.ledger(message), b"text")])
 
     with pytest.raises(StoreUnavailable):
-        await RedisLedger(valkey.wire).entries(message)
+        await RedisLedger(valkey.wire, valkey.reads).entries(message)
+
+
+async def test_the_look_up_of_a_message_and_of_its_recipients_are_one_round_trip() -> None:
+    """Every mail pays it."""
+    store = RedisStore("redis://127.0.0.1:1/0", timeout=0.5)
+    sent: list[list[str | bytes | int]] = []
+
+    async def run(commands: Sequence[Command], *, replicated: bool = False) -> Sequence[Reply]:
+        sent.append([command[0] for command in commands])
+        return [[] if command[0] == "HGETALL" else None for command in commands]
+
+    store.reads._run = run
+    asked = RedisLedger(store.wire, store.reads).entries(b"0" * 16)
+    states = await store.preferences(BrandNumber(7), [RecipientDigest(b"0123456789")])
+
+    assert {} == await asked
+    assert [True] == [state.everything.subscribed for state in states]
+    assert [["HGETALL", "HGET"]] == sent
+    await store.close()

@@ -30,6 +30,7 @@ statements = st.lists(
         key_id=st.just(1),
         sealed_address=st.just(b""),
         expected_sequence=st.none(),
+        home=st.sampled_from([0, 2]),  # wherever a statement is at home, here it counts the same
     ),
     min_size=1,
     max_size=8,

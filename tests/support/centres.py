@@ -49,7 +49,7 @@ class Centre:
             sys.executable, "-m", *command, cwd=self.folder, env=environment, stderr=asyncio.subprocess.PIPE
         )
         assert process.stderr is not None
-        seen = []
+        seen: list[bytes] = []
         async with asyncio.timeout(PATIENCE):
             while b"process_started" not in (line := await process.stderr.readline()):
                 assert line, b"".join(seen).decode()

@@ -147,7 +147,8 @@ class OperatorEndpoints:
         states = await self._services.webhooks.endpoints(call.brand.number)
         urls = {state.endpoint.key: shown_url(state.endpoint) for state in states}
         endpoints = [
-            EndpointView(url=shown_url(state.endpoint), format=state.endpoint.format.value, switched_off=state.switched_off) for state in states
+            EndpointView(url=shown_url(state.endpoint), format=state.endpoint.format.value, switched_off=state.switched_off)
+            for state in states
         ]
         waiting = await self._services.webhooks.waiting(call.brand.number, limit=_WAITING_SHOWN)
         views = [_delivery_view(one.delivery, urls, next_attempt=moment(one.due_ms)) for one in waiting]

@@ -118,8 +118,9 @@ class EventEndpoint:
             session = unpacked(data).get("s")
         except ValueError:
             session = None
-        known = isinstance(session, int) and not isinstance(session, bool) and 0 < session < _MAX_SESSION
-        return session if known and isinstance(session, int) else self._clock() // 1000
+        if isinstance(session, int) and not isinstance(session, bool) and 0 < session < _MAX_SESSION:
+            return session
+        return self._clock() // 1000
 
 
 class RecorderEndpoint:

@@ -13,6 +13,7 @@ from importlib import resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from app.core.model import Source
 from app.web.answers import Answer, answer
 
 HOME = "/operator"
@@ -36,7 +37,7 @@ class OperatorFrame:
         )
         self._templates.globals["style"] = Markup(style)  # noqa: S704 - our own file
         self._templates.globals["home"] = HOME
-        self._templates.filters |= {"number": number, "age": age, "moment": moment, "day": day, "share": share}
+        self._templates.filters |= {"number": number, "age": age, "moment": moment, "day": day, "share": share, "way": way}
 
     def page(self, template: str, values: Mapping[str, object], *, status: int = 200, **fields: str) -> Answer:
         """Return the page that these values make of the template."""
@@ -52,6 +53,11 @@ def redirect(path: str) -> Answer:
 def number(count: int) -> str:
     """Return a count as people read it."""
     return f"{count:,}"
+
+
+def way(source: Source) -> str:
+    """Return a source in words; unlike the names of events, which one way shares with another, each has its own."""
+    return "API" if source is Source.API else source.label.replace("_", " ").capitalize()
 
 
 def share(part: float | None) -> str:

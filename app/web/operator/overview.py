@@ -30,8 +30,8 @@ class OverviewPages:
         if len(brands) == 1:
             return redirect(of_brand(brands[0]))
         overviews = [(brand, await self._overview.of(brand)) for brand in brands]
-        values = {"overviews": overviews, "measure": self._overview.measure(), "promised_ms": PROMISED_MS, "alarm_ms": ALARM_MS, "days": DAYS}
-        return self._frame.page("brands", {"guest": visit.guest, "brand": None, **values})
+        about = {"guest": visit.guest, "brand": None, "overviews": overviews, "measure": self._overview.measure()}
+        return self._frame.page("brands", {**about, "promised_ms": PROMISED_MS, "alarm_ms": ALARM_MS, "days": DAYS})
 
     async def brand(self, visit: Visit) -> Answer:
         """Show one brand."""

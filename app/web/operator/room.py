@@ -1,7 +1,7 @@
 """One address of the operator's page: who may come in, which forms are taken, and what is shown when something cannot be done.
 
-A room gives two functions: one that shows, for GET, and one that acts, for a form of our own page. Before either, in this order: the session,
-the key's limit and its right to read, the brand of the path, and for a form its origin, its size, and the session's text in it.
+A room gives two functions: one that shows, for GET, and one that acts, for a form of our own page. Before either, in this order: the
+session, the key's limit and its right to read, the brand of the path, and for a form its origin, its size, and the session's text in it.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

@@ -42,7 +42,7 @@ class SignIn:
 
 
 class SignOut:
-    """Answers `/operator/sign-out`. It only takes the cookie away, so a foreign form could do no more than that; it is refused all the same."""
+    """Answers `/operator/sign-out`. A foreign form could do no more than that, and is refused all the same."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

@@ -1,4 +1,4 @@
-"""The operator's page on loopback: its real listener and use cases, the twins of the store, and a browser that keeps cookies and reads forms."""
+"""The operator's page on loopback: its real listener and use cases, the twins of the store, and a browser with its cookies."""
 
 import asyncio
 import re
@@ -29,6 +29,7 @@ from app.web.server import ADMIN_LIMITS, Listener
 from tests.web.admin.running import BRANDS, FILE_KEY, Api, plugged
 
 HOME = "/operator"
+NO_FIELDS: Mapping[str, str] = {}
 ACME_PAGE = f"{HOME}/brands/acme"
 KEYRING = Keyring(keys=(MasterKey(id=3, secret=b"3" * 32, status=KeyStatus.PRIMARY),), pepper=b"p" * 32)
 
@@ -65,8 +66,8 @@ class Site:
     cookie: str = ""
     session: aiohttp.ClientSession = field(init=False)
 
-    async def ask(self, method: str, path: str, *, body: bytes | None = None, **fields: str) -> Page:
-        """Send one request with the browser's cookie, and keep what cookie comes."""
+    async def ask(self, method: str, path: str, *, body: bytes | None = None, fields: Mapping[str, str] = NO_FIELDS) -> Page:
+        """Send one request with the browser's cookie, and keep what cookie comes; in names of fields `_` stands for `-`."""
         headers = {name.replace("_", "-"): value for name, value in fields.items()}
         if self.cookie:
             headers["Cookie"] = f"other=1; {COOKIE}={self.cookie}"
@@ -80,11 +81,11 @@ class Site:
         return page
 
     async def get(self, path: str, **fields: str) -> Page:
-        return await self.ask("GET", path, **fields)
+        return await self.ask("GET", path, fields=fields)
 
     async def post(self, path: str, given: Mapping[str, str], **fields: str) -> Page:
-        content = {"Content_Type": "application/x-www-form-urlencoded"}
-        return await self.ask("POST", path, body=urlencode(given).encode(), **content, **fields)
+        form = {"Content_Type": "application/x-www-form-urlencoded"}
+        return await self.ask("POST", path, body=urlencode(given).encode(), fields=form | fields)
 
     async def sign_in(self, key: str = FILE_KEY) -> Page:
         return await self.post(f"{HOME}/sign-in", {"key": key})

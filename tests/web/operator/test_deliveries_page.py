@@ -22,7 +22,9 @@ async def delivery(api: Api, address: str) -> Delivery:
 
 async def bury(api: Api, *addresses: str) -> Sequence[DeadLetter]:
     for address in addresses:
-        await api.deliveries.bury([await delivery(api, address)], at_ms=api.now_ms)
+        given_up = await delivery(api, address)
+        api.deliveries.add(given_up, due_ms=0)
+        await api.deliveries.bury([given_up], at_ms=api.now_ms)
     return await api.services.webhooks.dead_letters(ACME)
 
 

@@ -202,7 +202,7 @@ async def test_no_page_loads_runs_or_keeps_anything(site: Site, path: str) -> No
     policy = page.fields["content-security-policy"]
     assert policy.startswith("default-src 'none'; style-src 'sha256-") and "script" not in policy and "unsafe" not in policy
     assert ["no-store", "no-referrer", "DENY"] == [page.fields[name] for name in ("cache-control", "referrer-policy", "x-frame-options")]
-    assert not re.search(r"<script|<[^>]+\s(?:style|on\w+)=|https?://(?!unsubscribe\.example\.com|www\.w3\.org)", page.html)
+    assert not re.search(r"<script|<[^>]+\s(?:style|on\w+)=|<[^a>][^>]*https?://", page.html)
 
 
 async def test_other_methods_get_405_with_the_true_ones(site: Site) -> None:
