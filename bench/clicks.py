@@ -31,15 +31,22 @@ from starlette.types import ASGIApp
 from app.core.brands import Brands
 from app.core.keyring import Keyring, KeyStatus, MasterKey
 from app.core.model import Brand, BrandId, BrandNumber, CampaignId, Purpose
+from app.core.page_token import PageTokens
 from app.core.token import TokenCodec
 from app.observe.log import configure, logger
 from app.observe.witness import LoggingWitness
 from app.store.embedded import EmbeddedStore
+from app.store.groups import RedisGroups
 from app.store.redis import RedisStore
 from app.store.spool import SqliteSpool
+from app.usecases.audience import Audience
+from app.usecases.group_cache import CachedGroups
 from app.usecases.one_click import OneClick
+from app.usecases.save_preferences import SavePreferences
+from app.usecases.shipping import TakeShipment
 from app.usecases.unsubscribe import Unsubscribe
 from app.web import application
+from app.web.desk import PreferenceParts
 from app.web.server import ServerSettings, run, serve
 
 BRAND = BrandNumber(1)
@@ -68,10 +75,12 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+KEYRING = Keyring(keys=[MasterKey(id=1, secret=b"bench" * 6 + b"xx", status=KeyStatus.PRIMARY)], pepper=b"pepper" * 6)
+
+
 def codec() -> TokenCodec:
     """Return the codec that every process of a run shares."""
-    key = MasterKey(id=1, secret=b"bench" * 6 + b"xx", status=KeyStatus.PRIMARY)
-    return TokenCodec(keyring=Keyring(keys=[key], pepper=b"pepper" * 6), data_centre=1)
+    return TokenCodec(keyring=KEYRING, data_centre=1)
 
 
 def address(number: int) -> str:
@@ -122,7 +131,23 @@ async def serve_click(folder: Path) -> None:
     unsubscribe = Unsubscribe(store, spool, now_ms, witness=LoggingWitness(logger("web")))
     click = OneClick(codec=tokens, unsubscribe=unsubscribe, clock=now_ms, new_id=lambda: os.urandom(16), seal=tokens.seal_address)
     brand = Brand(id=BrandId("acme"), number=BRAND, name="Acme", sender_domains=frozenset({"acme.example"}))
-    await _serve(application.public(one_click=click, brands=Brands([brand]), clock=now_ms, security_contact="mailto:security@example.com"))
+    groups = CachedGroups(RedisGroups(store.wire), now_ms)
+    public = application.public(
+        one_click=click,
+        preferences=PreferenceParts(
+            save=SavePreferences(unsubscribe=unsubscribe, clock=now_ms, new_id=lambda: os.urandom(16), seal=tokens.seal_address),
+            groups=groups,
+            audience=Audience(store, groups),
+            page_tokens=PageTokens(KEYRING),
+            public_url="https://unsubscribe.example.com",
+            new_id=lambda: os.urandom(16),
+        ),
+        shipments=TakeShipment(keyring=KEYRING, data_centre=1, unsubscribe=unsubscribe),
+        brands=Brands([brand]),
+        clock=now_ms,
+        security_contact="mailto:security@example.com",
+    )
+    await _serve(public)
 
 
 async def _serve(public: ASGIApp) -> None:

@@ -9,6 +9,7 @@
 import html
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from app.core.groups import group_key
 from app.core.mail.macros import Placeholder
@@ -53,24 +54,14 @@ class PageLinkMaker:
         `has_groups`: the brand has active subscription groups, so that there are preferences to manage.
         """
         return PageLinks(
-            _around=self._around(brand, has_groups=has_groups),
+            _around=_around(self.public_url, brand.preference_centre, brand.custom_page_url, has_groups),
             _campaign=self._minter(brand, campaign, at_ms),
             _everything=self._minter(brand, Campaign(id=campaign.id, test=campaign.test), at_ms),
         )
 
     def longest(self, brand: Brand) -> int:
         """Return how many characters the longest of a brand's URLs may have, written as HTML."""
-        around = (*self._around(brand, has_groups=True).values(), *self._around(brand, has_groups=False).values())
-        return MAX_TOKEN_CHARS + max(len(html.escape(before + behind)) for before, behind in around)
-
-    def _around(self, brand: Brand, *, has_groups: bool) -> Mapping[Placeholder, tuple[str, str]]:
-        if brand.preference_centre is PreferenceCentre.CUSTOM:
-            page = f"{brand.custom_page_url}?e="
-            return dict.fromkeys(Placeholder, (page, _FOR_SCRIPT)) | {Placeholder.GROUP_UNSUBSCRIBE: (page, _FOR_SCRIPT + _GROUP_PAGE)}
-        unsubscribe = (f"{self.public_url}{UNSUBSCRIBE_PATH}?e=", "")
-        preferences = (f"{self.public_url}{PREFERENCES_PATH}?e=", "")
-        manages = has_groups and brand.preference_centre is PreferenceCentre.SYSTEM
-        return dict.fromkeys(Placeholder, unsubscribe) | {Placeholder.MANAGE_PREFERENCES: preferences if manages else unsubscribe}
+        return _longest(self.public_url, brand.preference_centre, brand.custom_page_url)
 
     def _minter(self, brand: Brand, campaign: Campaign, at_ms: int) -> Minter:
         return self.codec.minter(
@@ -81,3 +72,21 @@ class PageLinkMaker:
             groups=tuple(group_key(group) for group in campaign.groups),
             test=campaign.test,
         )
+
+
+@lru_cache(maxsize=1024)
+def _longest(public_url: str, centre: PreferenceCentre, page_url: str) -> int:
+    # Every promotional mail asks, with a placeholder or without.
+    around = [pair for has_groups in (True, False) for pair in _around(public_url, centre, page_url, has_groups).values()]
+    return MAX_TOKEN_CHARS + max(len(html.escape(before + behind)) for before, behind in around)
+
+
+@lru_cache(maxsize=1024)
+def _around(public_url: str, centre: PreferenceCentre, page_url: str, has_groups: bool) -> Mapping[Placeholder, tuple[str, str]]:
+    if centre is PreferenceCentre.CUSTOM:
+        page = f"{page_url}?e="
+        return dict.fromkeys(Placeholder, (page, _FOR_SCRIPT)) | {Placeholder.GROUP_UNSUBSCRIBE: (page, _FOR_SCRIPT + _GROUP_PAGE)}
+    unsubscribe = (f"{public_url}{UNSUBSCRIBE_PATH}?e=", "")
+    preferences = (f"{public_url}{PREFERENCES_PATH}?e=", "")
+    manages = has_groups and centre is PreferenceCentre.SYSTEM
+    return dict.fromkeys(Placeholder, unsubscribe) | {Placeholder.MANAGE_PREFERENCES: preferences if manages else unsubscribe}

@@ -117,4 +117,9 @@ async def test_a_lost_primary_costs_no_click(durability: str, tmp_path: Path) ->
         assert await circles.all_left_once(services, store, names)
         assert {primary_of(services, name) for name in (*alone, *leaderless)} == set(range(PRIMARIES))
         had_lost = sum(primary_of(services, name) == lost for name in (*alone, *leaderless))
-        assert sum(int(str(record["rows"])) for record in services["web"].logged("spool_replayed")) >= had_lost
+        assert await becomes(lambda: brought_back(services, had_lost))
+
+
+async def brought_back(services: Services, rows: int) -> bool:
+    """Say whether the spool tells of so many rows that it has applied again."""
+    return sum(int(str(record["rows"])) for record in services["web"].logged("spool_replayed")) >= rows

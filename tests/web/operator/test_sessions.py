@@ -168,6 +168,18 @@ async def test_a_form_that_another_site_sends_does_nothing(site: Site, fields: d
     assert (await site.api.state("ann@example.com")).sequence == (status == 200)
 
 
+async def test_another_site_can_sign_nobody_in_or_out(site: Site) -> None:
+    """Catalogue L7."""
+    refused = await site.post(f"{HOME}/sign-in", {"key": FILE_KEY}, Sec_Fetch_Site="cross-site")
+    nobody = site.cookie
+    await site.sign_in()
+    kept = await site.post(f"{HOME}/sign-out", {}, Sec_Fetch_Site="cross-site")
+
+    assert (400, "") == (refused.status, nobody)
+    assert "set-cookie" not in kept.fields
+    assert 200 == (await site.get(ACME_PAGE)).status
+
+
 async def test_a_session_counts_against_the_limit_of_its_key() -> None:
     """Catalogue Q10."""
     async with running(per_minute=2) as site:
