@@ -5,7 +5,9 @@
    Unsubscribe` (seed 004); so are requests by the API and imports, with their own source.
 3. A saved preference that takes mail away is `Channel Unsubscribed` with CleverTap's properties (seeds 001 to 003).
 4. Whoever comes back, by whatever way, is `Email Resubscribed`: an event that says "unsubscribed" must never mean the opposite.
-5. `sequence` counts the changes of one recipient: of two events that overtook each other, the one with the higher sequence holds.
+5. Who leaves all mail on the preference centre leaves its groups too, and who comes back to one group comes back to all mail with it: the
+   event names both, since a receiver that hears of all mail alone would take every group for on again.
+6. `sequence` counts the changes of one recipient: of two events that overtook each other, the one with the higher sequence holds.
 """
 
 import uuid
@@ -53,13 +55,17 @@ def event_name(*, subscribed: bool, source: Source) -> EventName:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One change as it is told to a receiver. `address` is empty when only the recipient's digest is known; no groups: all mail."""
+    """One change as it is told to a receiver. `address` is empty when only the recipient's digest is known.
+
+    `everything`: the state of all mail changed. `groups`: those whose own state changed, with that of all mail or without.
+    """
 
     statement: Statement
     brand: BrandId
     brand_name: str
     sequence: int
     address: str
+    everything: bool
     groups: tuple[str, ...]
 
     @property
@@ -76,6 +82,11 @@ class Event:
     def name(self) -> EventName:
         """Return what happened."""
         return event_name(subscribed=self.statement.subscribed, source=self.statement.source)
+
+    @property
+    def scope(self) -> str:
+        """Return what the change is about: `all` mail, the groups beside it or not, or `groups` alone."""
+        return "all" if self.everything else "groups"
 
     @property
     def identity(self) -> str:
@@ -98,7 +109,7 @@ def attributes(event: Event) -> dict[str, str]:
         **named,
         "Campaign ID": event.statement.campaign,
         "Campaign Type": "Email",
-        "Group": ", ".join(event.groups) or "All",
+        "Group": ", ".join((*(("All",) if event.everything else ()), *event.groups)),
         "Identity": event.identity,
         "Subscription Type": "Subscribed" if event.statement.subscribed else "Unsubscribed",
     }
@@ -114,7 +125,7 @@ def facts(event: Event) -> dict[str, object]:
         "email": event.address or None,
         "recipient": statement.digest.hex(),
         "subscribed": statement.subscribed,
-        "scope": "groups" if event.groups else "all",
+        "scope": event.scope,
         "groups": list(event.groups),
         "campaign_id": statement.campaign or None,
         "way": statement.source.label,

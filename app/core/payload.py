@@ -53,6 +53,7 @@ def _streams_event(event: Event) -> dict[str, object]:
             "campaign_id": event.statement.campaign,
             "campaign_channel": "EMAIL",
             **attributes(event),
+            "scope": event.scope,
             "groups": list(event.groups),
             "sequence": event.sequence,
             "key_id": event.statement.key_id,
@@ -69,13 +70,14 @@ def _clevertap(events: Sequence[Event]) -> object:
         kind = "resubscribe" if event.statement.subscribed else "unsubscribe"
         if not runs or runs[-1][0] != kind:
             runs.append((kind, []))
-        runs[-1][1].append(_clevertap_row(event))
+        runs[-1][1].extend(_clevertap_rows(event))
     return [{"event": kind, "data": rows} for kind, rows in runs]
 
 
-def _clevertap_row(event: Event) -> dict[str, object]:
+def _clevertap_rows(event: Event) -> list[Mapping[str, object]]:
+    """Return a row about all mail, one about groups, or both."""
     row: dict[str, object] = {"e": event.identity, "ts": event.statement.at_ms // 1000}
-    return row | {"groups": list(event.groups)} if event.groups else row
+    return [*((row,) if event.everything else ()), *((row | {"groups": list(event.groups)},) if event.groups else ())]
 
 
 _SHAPES: Mapping[Format, Callable[[Sequence[Event]], object]] = {

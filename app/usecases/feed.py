@@ -41,14 +41,14 @@ class Feed:
 
     def arrival(self, brand: Brand, words: GroupWords, entry: HistoryEntry) -> Arrival:
         """Return the event of one change."""
-        changed = () if entry.changed == (EVERYTHING,) else entry.changed
         event = Event(
             statement=entry.statement,
             brand=brand.id,
             brand_name=brand.name,
             sequence=entry.sequence,
             address=self._address(entry),
-            groups=tuple(words.word(group) for group in changed),
+            everything=EVERYTHING in entry.changed,
+            groups=tuple(words.word(group) for group in entry.changed if group != EVERYTHING),
         )
         return Arrival(event, _position(entry)[0])
 

@@ -21,7 +21,7 @@ class Teller:
 
     async def events(self, endpoint: Endpoint, deliveries: Sequence[Delivery]) -> Sequence[Event]:
         """Return the events of deliveries to one endpoint, in their order."""
-        grouped = any(EVERYTHING not in delivery.changed for delivery in deliveries)
+        grouped = any(key != EVERYTHING for delivery in deliveries for key in delivery.changed)
         names = await self._names(endpoint.brand) if grouped else {}
         return [
             Event(
@@ -30,6 +30,7 @@ class Teller:
                 brand_name=endpoint.brand_name,
                 sequence=delivery.sequence,
                 address=self._address(delivery.statement),
+                everything=EVERYTHING in delivery.changed,
                 groups=_named(delivery.changed, names),
             )
             for delivery in deliveries
@@ -59,5 +60,5 @@ def request_of(endpoint: Endpoint, events: Sequence[Event], *, at_ms: int) -> tu
 
 
 def _named(changed: Sequence[GroupKey], names: Mapping[GroupKey, str]) -> tuple[str, ...]:
-    """Return the names of the groups that changed, none for all mail; a group that nobody knows any more goes by its key."""
-    return () if EVERYTHING in changed else tuple(names.get(key, f"{key:08x}") for key in changed)
+    """Return the names of the groups that changed; a group that nobody knows any more goes by its key."""
+    return tuple(names.get(key, f"{key:08x}") for key in changed if key != EVERYTHING)

@@ -17,6 +17,7 @@ def event(
     subscribed: bool = False,
     number: int = 0,
     address: str = "ann@example.net",
+    everything: bool | None = None,
     groups: tuple[str, ...] = (),
 ) -> Event:
     statement = Statement(
@@ -30,7 +31,15 @@ def event(
         campaign=CampaignId("spring-24"),
         key_id=3,
     )
-    return Event(statement=statement, brand=BrandId("acme"), brand_name="Acme", sequence=2, address=address, groups=groups)
+    return Event(
+        statement=statement,
+        brand=BrandId("acme"),
+        brand_name="Acme",
+        sequence=2,
+        address=address,
+        everything=not groups if everything is None else everything,
+        groups=groups,
+    )
 
 
 def read(form: Format, *events: Event) -> Any:  # Any: JSON
@@ -68,6 +77,20 @@ def test_clevertap_rows_keep_their_order_and_name_the_groups_when_it_is_not_all_
 
     assert ["unsubscribe", "resubscribe", "unsubscribe"] == [run["event"] for run in body]
     assert ["News"] == body[2]["data"][0]["groups"]
+
+
+def test_groups_that_change_together_with_all_mail_are_told_beside_it() -> None:
+    """A receiver that heard of all mail alone would take every group for on again when one of them, and all mail with it, comes back."""
+    back = event(source=Source.PREFERENCE_CENTRE, subscribed=True, everything=True, groups=("News",))
+
+    standard = read(Format.STANDARD, back)["data"]
+    streams = read(Format.STREAMS, back)["events"][0]["event_attributes"]
+    (run,) = read(Format.CLEVERTAP, back)
+
+    assert ("all", ["News"], "All, News", "Subscribed") == tuple(standard[name] for name in ("scope", "groups", "Group", "Subscription Type"))
+    assert ("all", ["News"], "All, News") == tuple(streams[name] for name in ("scope", "groups", "Group"))
+    assert ("resubscribe", [None, ["News"]]) == (run["event"], [row.get("groups") for row in run["data"]])
+    assert [{"e", "ts"}, {"e", "ts", "groups"}] == [set(row) for row in run["data"]]
 
 
 def test_without_an_address_the_recipient_goes_by_the_digest() -> None:
