@@ -152,7 +152,7 @@ def test_a_service_leads_to_ports_that_exist(overlay: str) -> None:
 
 @each_overlay
 def test_admin_and_metrics_are_on_no_ingress(overlay: str) -> None:
-    """L11: nothing but the public port is reachable from outside."""
+    """Catalogue L11: nothing but the public port is reachable from outside."""
     for ingress in of_kind(overlay, "Ingress"):
         for rule in ingress["spec"]["rules"]:
             backends = [path["backend"]["service"] for path in rule["http"]["paths"]]

@@ -63,7 +63,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 async def test_an_endpoint_that_does_it_right_over_http1_has_only_a_note(authority: Authority) -> None:
-    """E14."""
+    """Catalogue E14."""
     assert await found(authority, OK) == {"probe-http2"}
 
 
@@ -80,7 +80,7 @@ async def test_an_endpoint_that_does_it_right_over_http1_has_only_a_note(authori
     ],
 )
 async def test_what_a_provider_would_not_forgive_is_named(authority: Authority, answer: bytes, code: str) -> None:
-    """E15."""
+    """Catalogue E15."""
     assert code in await found(authority, answer)
 
 
@@ -89,7 +89,7 @@ async def test_an_endless_answer_is_cut(authority: Authority) -> None:
 
 
 async def test_a_certificate_that_does_not_verify_is_named(authority: Authority) -> None:
-    """E14."""
+    """Catalogue E14."""
     async with serving(authority, OK) as url:
         codes = [finding.code for finding in await probe(url, allow_private=True)]
 
@@ -98,7 +98,7 @@ async def test_a_certificate_that_does_not_verify_is_named(authority: Authority)
 
 @pytest.mark.parametrize("url", ["https://127.0.0.1:1/u", "https://[::1]:1/u", "https://0x7f000001/u", "https://localhost/u"])
 async def test_private_addresses_are_not_probed_unless_asked(url: str) -> None:
-    """L1."""
+    """Catalogue L1."""
     (finding,) = await probe(url)
 
     assert finding.code == "probe-failed"

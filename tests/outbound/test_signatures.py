@@ -22,7 +22,7 @@ async def published(_: str) -> Sequence[str]:
 
 @pytest.mark.parametrize("mode", BodyMode)
 async def test_what_the_relay_signs_verifies_covered_and_oversigned(mode: BodyMode) -> None:
-    """D1 D2 D5."""
+    """Catalogue D1, D2, D5."""
     with time_machine.travel(NOW, tick=False):
         (report,) = await verify(signed_copy(MAIL, dkim_key(mode=mode)), published)
 
@@ -39,14 +39,14 @@ async def test_a_changed_body_is_told() -> None:
 
 
 async def test_a_field_put_on_top_breaks_the_signature() -> None:
-    """D2."""
+    """Catalogue D2."""
     (report,) = await verify(b"List-Unsubscribe: <https://evil.example/u>\r\n" + signed_copy(MAIL), published)
 
     assert report.valid is False
 
 
 async def test_long_runs_of_spaces_do_not_take_for_ever() -> None:
-    """D8: dkimpy alone takes minutes for this body."""
+    """Catalogue D8: dkimpy alone takes minutes for this body."""
     body = (b" " * 200_000 + b"x\r\n") * 5
     with time_machine.travel(NOW, tick=False):
         (report,) = await verify(signed_copy(MAIL + body, dkim_key(mode=BodyMode.RELAXED)), published)
@@ -76,7 +76,7 @@ async def test_a_record_that_is_missing_or_useless_fails_the_signature(records: 
 
 @pytest.mark.parametrize("value", [b"", b"v=1", b"v=1; a=rsa-sha256; d=a.example; s=s1; h=from; b=; bh=", b";;;=", b"v=1; h=:::; b=AAAA"])
 async def test_an_odd_signature_field_is_reported_and_never_raises(value: bytes) -> None:
-    """D9."""
+    """Catalogue D9."""
     (report,) = await verify(b"DKIM-Signature: " + value + b"\r\n" + MAIL, published)
 
     assert report.valid is False

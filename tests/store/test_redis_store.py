@@ -124,6 +124,24 @@ async def test_a_server_that_may_not_write_is_unavailable_until_it_may(
     assert Change(changed=(EVERYTHING,), sequence=1) == change
 
 
+async def test_states_of_a_server_that_may_not_write_are_unavailable_to_who_must_not_act_on_old_ones(
+    server: EmbeddedStore, operator: redis.Redis, make_statement: Make, digest: RecipientDigest
+) -> None:
+    """Catalogue Q1, Q11: what people say meanwhile is in spools, and a mail to who has just left must wait."""
+    async with opened(server.url) as pages, opened(server.url, writable_only=True) as relay:
+        await pages.apply(make_statement())
+        before = await relay.preferences(BRAND, [digest])
+        operator.config_set("maxmemory", "1")
+        meanwhile = await outcome(relay.preferences(BRAND, [digest]))
+        shown = await pages.preferences(BRAND, [digest])
+        operator.config_set("maxmemory", "0")
+        after = await relay.preferences(BRAND, [digest])
+
+    assert meanwhile is StoreUnavailable
+    assert [before, shown, after] == [before] * 3
+    assert not before[0].everything.subscribed
+
+
 async def test_a_read_only_replica_is_unavailable(server: EmbeddedStore, operator: redis.Redis, make_statement: Make) -> None:
     operator.replicaof("127.0.0.1", "1")  # nobody listens there
     async with opened(server.url) as store:

@@ -20,7 +20,7 @@ def published(key: RSAPublicKey, *, tags: str = "v=DKIM1; k=rsa;") -> str:
 
 
 def test_a_record_that_fits_has_no_problem() -> None:
-    """D15."""
+    """Catalogue D15."""
     assert problems_of([published(OWN)], OWN) == ()
 
 
@@ -52,7 +52,7 @@ def test_an_ed25519_record_holds_the_bare_key() -> None:
     ],
 )
 def test_every_problem_is_named(records: list[str], words: str) -> None:
-    """D15."""
+    """Catalogue D15."""
     assert any(words in problem for problem in problems_of(records, OWN))
 
 

@@ -35,7 +35,7 @@ def codes(octets: bytes, *signatures: SignatureReport) -> list[str]:
 
 
 def test_a_mail_as_the_relay_makes_it_has_no_finding() -> None:
-    """H1 to H8, D1."""
+    """Catalogue H1-H8, D1."""
     assert codes(mail()) == []
 
 
@@ -65,7 +65,7 @@ def test_a_mail_as_the_relay_makes_it_has_no_finding() -> None:
     ],
 )
 def test_a_list_unsubscribe_that_breaks_a_rule_is_named(lu: str, code: str) -> None:
-    """H1 H2 H4 H5 H6 H7 H8 T2."""
+    """Catalogue H1, H2, H4, H5, H6, H7, H8, T2."""
     assert code in codes(mail(lu=lu))
 
 
@@ -79,7 +79,7 @@ def test_a_list_unsubscribe_that_breaks_a_rule_is_named(lu: str, code: str) -> N
     ],
 )
 def test_a_list_unsubscribe_post_that_breaks_a_rule_is_named(lup: str, code: str) -> None:
-    """H3."""
+    """Catalogue H3."""
     assert codes(mail(lup=lup)) == [code]
 
 
@@ -104,7 +104,7 @@ def report(**changes: object) -> SignatureReport:
     ],
 )
 def test_a_signature_that_breaks_a_rule_is_named(changes: dict[str, object], code: str) -> None:
-    """D1 D2 D4 D6."""
+    """Catalogue D1, D2, D4, D6."""
     assert codes(mail(), report(**changes)) == [code]
 
 
@@ -154,7 +154,7 @@ def test_alignment_looks_at_what_an_organisation_registered(domain: str, expecte
     ],
 )
 def test_a_message_that_breaks_a_rule_is_named(octets: bytes, code: str) -> None:
-    """H14 H15 H16 H17."""
+    """Catalogue H14, H15, H16, H17."""
     assert code in codes(octets)
 
 
@@ -214,7 +214,7 @@ def test_the_samples_have_just_what_they_are_named_after(sample: str, expected: 
 
 
 def test_one_url_in_two_recipients_copies_is_a_problem() -> None:
-    """H11."""
+    """Catalogue H11."""
     other = mail(head=HEAD.replace("ann@", "bob@"))
 
     assert [(name, finding.code) for name, finding in copies.compare({"a": mail(), "b": other})] == [("b", "url-shared")]
