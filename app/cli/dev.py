@@ -109,5 +109,5 @@ def _banner(settings: Settings) -> str:
         ("health, metrics", f"http://{settings.web.admin_listen}", f"/readyz and /metrics, also on http://{settings.relay.health_listen}"),
         ("made here", f"{state}/keys, {state}/tls", "keyring, DKIM key, certificate, admin API key"),
     )
-    lines = "\n".join(f"  {name:<17}{what:<27}{note}" for name, what, note in rows)
+    lines = "\n".join(f"  {name:<17}{what:<26} {note}" for name, what, note in rows)
     return f"\n[bold]Signoff is up.[/bold]  Ctrl-C stops it.\n\n{lines}\n\n  Try it: [bold]make demo[/bold] in another terminal.\n"

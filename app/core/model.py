@@ -262,6 +262,10 @@ class HistoryEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acknowledgement:
-    """A durable answer to a click: `copies` counts the places (spool, store) that held it when we said so; 0 for a test token."""
+    """A durable answer to a click: `copies` counts the places (spool, store) that held it when we said so; 0 for a test token.
+
+    `id` is that of the statement, and so of the events that it causes; by it log, history and webhooks tell of the same click.
+    """
 
     copies: int
+    id: bytes = field(default=b"", compare=False)  # a name, and no part of what was promised

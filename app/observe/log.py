@@ -1,13 +1,15 @@
 """Log events: one vocabulary, one line an outcome, JSON on stderr (or a readable form in development).
 
-An address is logged only as its keyed digest, a token never. Values are escaped by the renderer, so a line is always one record (L9).
+An address is logged only as its keyed digest, a token never. Values are escaped by the renderer, so a line is always one record (L9). What
+others say, such as a downstream's reply or the text of an exception, may name an address: whatever looks like one is hidden here, last.
 """
 
 import json
 import logging
+import re
 import sys
 import time
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any
@@ -97,7 +99,22 @@ def logger(process: str) -> Logger:
 
 def _as_json(_: object, level: str, event: MutableMapping[str, Any]) -> str:  # Any: structlog's own type of a record
     """Render one record. One function instead of a chain of processors: a line stands on the way of each mail, and costs a third so."""
-    return _encode({"timestamp": _now(), "level": level, **event})
+    record = {"timestamp": _now(), "level": level, **event}
+    line = _encode(record)
+    return _encode(_hidden(record)) if "@" in line or "%40" in line else line
+
+
+def _as_text(given: object, level: str, event: MutableMapping[str, Any]) -> str:  # Any: as above
+    return _ADDRESS.sub(_HIDDEN, str(_console(given, level, event)))
+
+
+def _hidden(value: object) -> object:
+    """Return what is to be logged without addresses; not done on the line itself, where it could cut an escape in two."""
+    if isinstance(value, Mapping):
+        return {name: _hidden(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_hidden(part) for part in value]
+    return value if value is None or isinstance(value, int | float) else _ADDRESS.sub(_HIDDEN, str(value))
 
 
 def _now() -> str:
@@ -110,10 +127,15 @@ def _second(seconds: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
-_JSON = (structlog.processors.format_exc_info, _as_json)
-_READABLE = (
-    structlog.processors.add_log_level,
-    structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=True),
-    # a traceback without the values of variables: among them are tokens and addresses
-    structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+_ADDRESS = re.compile(  # bounded parts, so that a long text costs time in proportion
+    r"""(?:"[^"]{1,64}"|[^\s<>()\[\],;:"]{1,320})
+        (?:@|%40)
+        (?:\[[^\]\s]{1,64}\]|[^\s<>()\[\],;:"]{1,255})""",
+    re.VERBOSE,
 )
+_HIDDEN = "(address)"
+
+_JSON = (structlog.processors.format_exc_info, _as_json)
+# a traceback without the values of variables: among them are tokens and addresses
+_console = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+_READABLE = (structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=True), _as_text)

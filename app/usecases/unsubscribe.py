@@ -49,7 +49,7 @@ class Unsubscribe:
             self._witness.not_durable(str(exc))
             raise
         self._witness.acknowledged(copies)
-        return Acknowledgement(copies=copies)
+        return Acknowledgement(copies=copies, id=statement.id)
 
     async def _race(self, statement: Statement) -> int:
         spool = self._spool

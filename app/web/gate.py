@@ -67,7 +67,13 @@ class Gate:
             self._counts[source, Result.UNAVAILABLE].inc()
             raise
         self._counts[source, Result.TEST if claims.test else Result.SAVED].inc()
-        self._log.debug(LogEvent.CLICK_ACKNOWLEDGED, source=source.label, copies=acknowledgement.copies, recipient=claims.digest.hex())
+        self._log.debug(
+            LogEvent.CLICK_ACKNOWLEDGED,
+            id=acknowledgement.id.hex(),
+            source=source.label,
+            copies=acknowledgement.copies,
+            recipient=claims.digest.hex(),
+        )
         return acknowledgement
 
     async def save(self, claims: Claims, wish: Wish, *, source: Source, sequence: int) -> Saved:
