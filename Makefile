@@ -26,7 +26,7 @@ check: $(VENV)/.dev ## Lint, types, and the tests of the architecture
 	@ruff check . && ruff format --check . && mypy && python -m pytest -q tests/architecture
 
 interop: $(VENV)/.dev ## The tests that need Debian packages; installs them when root, fails without them
-	@sh .ci/debian-packages postfix opendkim opendkim-tools redis-server chromium fonts-lohit-deva wrk curl $$(python -m tests.support.foreign_mails)
+	@sh .ci/debian-packages postfix opendkim opendkim-tools redis-server strace chromium fonts-lohit-deva wrk curl $$(python -m tests.support.foreign_mails)
 	@sh .ci/exim && sh .ci/nodemailer
 	@python -m pytest -q -m interop
 

@@ -68,9 +68,10 @@ def _line(brand: Brand, entry: HistoryEntry, *, as_json: bool) -> str:
         brand_name=brand.name,
         sequence=entry.sequence,
         address="",
-        groups=() if EVERYTHING in entry.changed else tuple(f"{key:08x}" for key in entry.changed),
+        everything=EVERYTHING in entry.changed,
+        groups=tuple(f"{key:08x}" for key in entry.changed if key != EVERYTHING),
     )
     if as_json:
         return json.dumps(facts(event), ensure_ascii=False)
-    scope = ", ".join(event.groups) or "all"
+    scope = ", ".join((*(("all",) if event.everything else ()), *event.groups))
     return f"{moment(entry.statement.at_ms)}  {brand.id}  {event.name}  {event.identity}  {scope}  by {entry.statement.source.label}"

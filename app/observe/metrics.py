@@ -2,8 +2,11 @@
 
 from enum import StrEnum
 from functools import lru_cache
+from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
+
+_OF_THE_WORST: Final = "livemax"  # of several processes behind one listener; else each would be told apart by its number, for ever
 
 UNSUBSCRIBES = Counter("signoff_unsubscribes", "Unsubscribe requests by way and result", ["source", "result"])
 ACK = Counter("signoff_ack", "Acknowledged clicks by the number of durable copies at that moment", ["copies"])
@@ -38,14 +41,27 @@ WEBHOOK_DELIVERIES = Counter("signoff_webhook_deliveries", "Attempts to deliver 
 SHIPMENTS = Counter("signoff_shipments", "Attempts to ship a statement to its home data centre, by result", ["result"])
 SHIPMENTS_TAKEN = Counter("signoff_shipments_taken", "Statements that other data centres have shipped home to this one", ["source"])
 SLA_BREACHES = Counter("signoff_sla_breaches", "Requests that had not taken effect, or were not told to the brand, within 48 hours")
-PENDING_OLDEST = Gauge("signoff_pending_oldest_age_seconds", "Age of the oldest request not yet effective, or not yet told to its brand")
-BRAND_PENDING_OLDEST = Gauge("signoff_brand_pending_oldest_age_seconds", "The same for one brand", ["brand"])
-STREAM_LAG = Gauge("signoff_stream_lag", "Changes that no worker has looked at yet")
-WEBHOOK_OLDEST = Gauge("signoff_webhook_oldest_undelivered_age_seconds", "Age of the oldest request that waits for a delivery")
-SELF_MANAGED_RETURN = Gauge(
-    "signoff_self_managed_last_return_age_seconds", "Since when a self-managed brand has returned no token; +Inf: it never did", ["brand"]
+PENDING_OLDEST = Gauge(
+    "signoff_pending_oldest_age_seconds",
+    "Age of the oldest request not yet effective, or not yet told to its brand",
+    multiprocess_mode=_OF_THE_WORST,
 )
-WEBHOOK_DEAD_LETTERS = Gauge("signoff_webhook_dead_letters", "Deliveries that were given up and wait for an operator")
+BRAND_PENDING_OLDEST = Gauge(
+    "signoff_brand_pending_oldest_age_seconds", "The same for one brand", ["brand"], multiprocess_mode=_OF_THE_WORST
+)
+STREAM_LAG = Gauge("signoff_stream_lag", "Changes that no worker has looked at yet", multiprocess_mode=_OF_THE_WORST)
+WEBHOOK_OLDEST = Gauge(
+    "signoff_webhook_oldest_undelivered_age_seconds", "Age of the oldest request that waits for a delivery", multiprocess_mode=_OF_THE_WORST
+)
+SELF_MANAGED_RETURN = Gauge(
+    "signoff_self_managed_last_return_age_seconds",
+    "Since when a self-managed brand has returned no token; +Inf: it never did",
+    ["brand"],
+    multiprocess_mode=_OF_THE_WORST,
+)
+WEBHOOK_DEAD_LETTERS = Gauge(
+    "signoff_webhook_dead_letters", "Deliveries that were given up and wait for an operator", multiprocess_mode=_OF_THE_WORST
+)
 
 
 @lru_cache(maxsize=1024)

@@ -66,9 +66,7 @@ def homes(settings: Settings, log: Logger) -> Homes:
 
 
 @asynccontextmanager
-async def opened_store(
-    settings: Settings, log: Logger, *, patience: float = 0.3, writable_only: bool = False
-) -> AsyncIterator[RedisStore]:
+async def opened_store(settings: Settings, log: Logger, *, patience: float = 0.3, writable_only: bool = False) -> AsyncIterator[RedisStore]:
     """Open the configured store, or the embedded one, which is then started, watched over, and stopped by its last user.
 
     `patience` is what one exchange may take, in seconds: short for a click, which the spool saves; longer where only the store knows.

@@ -15,7 +15,7 @@ from app.core.subject import encode
 from tests.support import circles
 from tests.support.ports import free_port
 from tests.support.redis_server import redis_server
-from tests.support.services import Services, port, running_services
+from tests.support.services import port, running_services
 from tests.support.upstream import connected
 
 pytestmark = pytest.mark.interop

@@ -19,8 +19,8 @@ from app.store.groups_memory import MemoryGroups
 from app.store.ledger_memory import MemoryLedger
 from app.store.memory import MemoryStore
 from app.usecases.audience import Audience
-from app.usecases.group_cache import GroupReader
 from app.usecases.counting import Counting
+from app.usecases.group_cache import GroupReader
 from app.usecases.ports import CopyLedger
 from smtp_proxy.downstream.connection import Timeouts
 from smtp_proxy.downstream.pool import Downstream
@@ -202,6 +202,4 @@ async def relaying(
             counting=counting,
         )
         server, port = await stack.enter_async_context(listening(pipeline.relay, **terms))
-        yield Relay(
-            server=server, port=port, sink=peer, store=states, groups=book, codec=codec, tallies=tallies, counting=counting
-        )
+        yield Relay(server=server, port=port, sink=peer, store=states, groups=book, codec=codec, tallies=tallies, counting=counting)
