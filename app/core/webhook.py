@@ -31,6 +31,7 @@ JITTER = 0.1  # a pause is up to so much longer
 LONGEST_RETRY_AFTER = 6 * _HOUR
 _CURSOR = re.compile(r"(\d{1,3}):(\d{1,20}-\d{1,20})")
 _LAST_PARTITION = 255
+_LAST_ENTRY = 2**63 - 1  # of a stream's numbers; the server takes twice as many, and refuses what is beyond
 GIVE_UP_MS = round(1000 * (1 + JITTER) * sum(SCHEDULE)) + 24 * 3_600_000  # then also what was never tried is given up
 PROMISED_MS = 48 * 3_600_000  # Gmail, Yahoo and seed 004: a request takes effect within 48 hours
 
@@ -134,7 +135,7 @@ class DeadLetter:
 def place_of(cursor: str) -> tuple[int, str]:
     """Return partition and entry of a dead letter's cursor. Raises InvalidInput for what is none."""
     found = _CURSOR.fullmatch(cursor)
-    if found is None or int(found[1]) > _LAST_PARTITION:
+    if found is None or int(found[1]) > _LAST_PARTITION or max(map(int, found[2].split("-"))) > _LAST_ENTRY:
         raise InvalidInput("this is no cursor of a dead letter")
     return int(found[1]), found[2]
 

@@ -79,4 +79,12 @@ def _is_foreign(
     if origin == "null":
         return False
     host = headers.get(b"host", b"").decode("latin-1").lower()
-    return origin != own_origin and urlsplit(origin).netloc != host
+    return origin != own_origin and _host_of(origin) != host
+
+
+def _host_of(origin: str) -> str | None:
+    """Return host and port of an origin; None for what is no URL."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None

@@ -68,9 +68,11 @@ class Languages:
     def for_reader(self, accept_language: str) -> Language:
         """Return the language that the Accept-Language field likes best (RFC 9110 12.5.4), English when there is none.
 
-        A regional tag finds its language (fr-CA: fr); of equal weights the first named wins; `q=0` means not this one.
+        A regional tag finds its language (fr-CA: fr); of equal weights the first named wins; `q=0` means not this one; `*` is every language
+        that is not named.
         """
         weights = _weights(accept_language[:_MAX_HEADER_CHARS])
+        weights |= {tag: weights["*"] for tag in self._languages if "*" in weights and tag not in weights}
         for tag in sorted(weights, key=lambda tag: -weights[tag]):
             if weights[tag] > 0 and tag in self._languages:
                 return self._languages[tag]

@@ -99,6 +99,8 @@ async def test_a_form_from_another_site_is_refused_and_a_one_click_post_is_not(s
         ("http://unsubscribe.example.com.evil.example", 403),
         ("https://unsubscribe.example.com", 200),
         ("http://unsubscribe.example.com", 200),  # the host that was asked, behind a proxy that ends TLS
+        ("http://[", 403),  # no URL at all
+        ("", 403),
         ("null", 200),  # what browsers write under no-referrer; the page token decides
     ],
 )
