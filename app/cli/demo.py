@@ -44,7 +44,7 @@ class StepFailed(SignoffError):
 
 
 def run() -> None:
-    """Walk the circle; raises StepFailed at the first step that is not as promised."""
+    """Send one mail, click it, and show what each step does on the running services. 1 at the first step that is not as promised."""
     demo = _Demo(load())
     demo.say("[bold]One mail, one click[/bold]  (recipient: " + demo.recipient + ")\n")
     first = demo.step("send a promotional mail through the relay", lambda: demo.send("Spring is here", promotional=True))

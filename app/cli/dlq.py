@@ -8,14 +8,16 @@ import typer
 
 from app import wiring
 from app.cli.output import moment, show
+from app.core.audit import AuditAction
 from app.core.events import event_name
-from app.core.model import BrandId, BrandNumber
+from app.core.model import Brand, BrandId, BrandNumber
 from app.core.webhook import DeadLetter
 from app.observe.log import logger
 from app.settings.load import load
 from app.settings.model import Settings
+from app.usecases.administration import Administration
 from app.usecases.webhooks import Webhooks
-from app.wiring.desk import opened_webhooks
+from app.wiring.administration import opened_services
 
 commands = typer.Typer(help="Dead letters: deliveries to webhooks that were given up.", no_args_is_help=True)
 
@@ -35,7 +37,8 @@ def list_letters(
 ) -> None:
     """List dead letters with the reason of each."""
     settings = load()
-    letters = _with(settings, lambda webhooks: webhooks.dead_letters(_number(settings, brand), after=after, limit=limit))
+    number = _owner(settings, brand).number if brand else None
+    letters = _with(settings, lambda services: services.webhooks.dead_letters(number, after=after, limit=limit))
     names = {record.number: record.id for record in settings.brand_records()}
     show([_row(letter, names.get(letter.delivery.statement.brand, "?")) for letter in letters], as_json=as_json)
 
@@ -43,18 +46,16 @@ def list_letters(
 @commands.command()
 def resend(chosen: _Chosen = None, brand: _Brand = "", everything: _All = False, as_json: _Json = False) -> None:
     """Deliver dead letters again, from the first attempt on; an endpoint that had answered 410 is switched on again."""
-    settings = load()
     cursors = _cursors(chosen, everything)
-    count = _with(settings, lambda webhooks: webhooks.resend(_number(settings, brand), cursors))
+    count = _done(brand, AuditAction.WEBHOOK_RESENT, "resent", lambda webhooks, number: webhooks.resend(number, cursors))
     show([{"resent": count}], as_json=as_json)
 
 
 @commands.command()
 def drop(chosen: _Chosen = None, brand: _Brand = "", everything: _All = False, as_json: _Json = False) -> None:
     """Forget dead letters for good. The changes themselves stay in the state and the history."""
-    settings = load()
     cursors = _cursors(chosen, everything)
-    count = _with(settings, lambda webhooks: webhooks.drop(_number(settings, brand), cursors))
+    count = _done(brand, AuditAction.WEBHOOK_DROPPED, "dropped", lambda webhooks, number: webhooks.drop(number, cursors))
     show([{"dropped": count}], as_json=as_json)
 
 
@@ -64,14 +65,31 @@ def _cursors(chosen: list[str] | None, everything: bool) -> list[str] | None:
     return chosen or None
 
 
-def _number(settings: Settings, brand: str) -> BrandNumber | None:
-    return wiring.brands(settings).by_id(BrandId(brand)).number if brand else None
+def _done(brand: str, action: AuditAction, counted: str, act: Callable[[Webhooks, BrandNumber | None], Awaitable[int]]) -> int:
+    """Act on the dead letters of a brand, or of all, and write into the audit of each how many there were."""
+    settings = load()
+
+    async def run(services: Administration) -> int:
+        count = 0
+        for owner in [_owner(settings, brand)] if brand else wiring.brands(settings):
+            done = await act(services.webhooks, owner.number)
+            count += done
+            if done:
+                await services.auditing.note(owner, "cli", action, "", **{counted: str(done)})
+        # Those of brands that the settings no longer have; such a brand has no audit.
+        return count if brand else count + await act(services.webhooks, None)
+
+    return _with(settings, run)
 
 
-def _with(settings: Settings, act: Callable[[Webhooks], Awaitable[T]]) -> T:
+def _owner(settings: Settings, brand: str) -> Brand:
+    return wiring.brands(settings).by_id(BrandId(brand))
+
+
+def _with(settings: Settings, act: Callable[[Administration], Awaitable[T]]) -> T:
     async def run() -> T:
-        async with opened_webhooks(settings, logger("cli")) as webhooks:
-            return await act(webhooks)
+        async with opened_services(settings, logger("cli")) as services:
+            return await act(services)
 
     return asyncio.run(run())
 

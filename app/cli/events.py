@@ -2,14 +2,13 @@
 
 import asyncio
 import json
-import re
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from app import wiring
 from app.cli.output import moment
+from app.cli.times import read_moment
 from app.core.events import Event, facts
 from app.core.groups import EVERYTHING
 from app.core.model import Brand, BrandId, HistoryEntry
@@ -21,9 +20,6 @@ from app.wiring.desk import opened_journal
 
 commands = typer.Typer(help="Follow what happens.", no_args_is_help=True)
 
-_SPAN = re.compile(r"(\d+)([smhd])")
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-
 
 @commands.command()
 def tail(
@@ -34,23 +30,12 @@ def tail(
 ) -> None:
     """Show changes as they happen, one a line; recipients go by their digest."""
     settings = load()
-    begin_ms = _begin(since, wiring.now_ms())
+    now_ms = wiring.now_ms()
+    begin_ms = read_moment(since, now_ms, option="--since") if since else now_ms
     try:
         asyncio.run(_tail(settings, brand, begin_ms, follow=follow, as_json=as_json))
     except KeyboardInterrupt:
         return
-
-
-def _begin(since: str, now_ms: int) -> int:
-    if not since:
-        return now_ms
-    if span := _SPAN.fullmatch(since):
-        return now_ms - 1000 * int(span[1]) * _UNITS[span[2]]
-    try:
-        time = datetime.fromisoformat(since)
-    except ValueError as exc:
-        raise typer.BadParameter("such as 90s, 15m, 2h, 7d or 2026-11-22T08:00:00Z", param_hint="--since") from exc
-    return round((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 async def _tail(settings: Settings, brand: str, begin_ms: int, *, follow: bool, as_json: bool) -> None:

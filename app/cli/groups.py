@@ -8,25 +8,28 @@ import typer
 
 from app import wiring
 from app.cli.output import moment, show
+from app.core.audit import AuditAction
 from app.core.groups import group_key
-from app.core.model import BrandId, BrandNumber, GroupId, SubscriptionGroup
+from app.core.model import Brand, BrandId, BrandNumber, GroupId, SubscriptionGroup
 from app.observe.log import logger
 from app.settings.load import load
+from app.usecases.administration import Administration
 from app.usecases.groups import Groups
-from app.wiring.desk import opened_groups
+from app.wiring.administration import opened_services
 
 commands = typer.Typer(help="List, create, edit, archive and restore subscription groups.", no_args_is_help=True)
 
 T = TypeVar("T")
 _Brand = Annotated[str, typer.Option(help="the brand's id")]
 _Json = Annotated[bool, typer.Option("--json")]
-_Id = Annotated[str, typer.Argument(help="the group's id, as `list` shows it")]
+_Id = Annotated[str, typer.Argument(help="the group's id or name, as `list` shows them")]
 
 
 @commands.command("list")
 def list_groups(brand: _Brand = "acme", as_json: _Json = False) -> None:
     """List a brand's groups, archived ones too, in the order in which they were created."""
-    show([_row(group) for group in _with(brand, Groups.list)], as_json=as_json)
+    groups = _with(brand, lambda services, owner: services.groups.list(owner.number))
+    show([_row(group) for group in groups], as_json=as_json)
 
 
 @commands.command()
@@ -42,7 +45,7 @@ def create(
     async def make(groups: Groups, number: BrandNumber) -> SubscriptionGroup:
         return await groups.create(number, name=name, description=description, id=GroupId(id_) if id_ else None)
 
-    _show(_with(brand, make), as_json=as_json)
+    _show(_changed(brand, AuditAction.GROUP_CREATED, make), as_json=as_json)
 
 
 @commands.command()
@@ -60,27 +63,40 @@ def edit(
     async def change(groups: Groups, number: BrandNumber) -> SubscriptionGroup:
         return await groups.edit(number, GroupId(group), name=name, description=description)
 
-    _show(_with(brand, change), as_json=as_json)
+    _show(_changed(brand, AuditAction.GROUP_EDITED, change), as_json=as_json)
 
 
 @commands.command()
 def archive(group: _Id, brand: _Brand = "acme", as_json: _Json = False) -> None:
     """Offer a group to nobody any more; what recipients said about it is kept and goes on being obeyed."""
-    _show(_with(brand, lambda groups, number: groups.archive(number, GroupId(group))), as_json=as_json)
+    archived = _changed(brand, AuditAction.GROUP_ARCHIVED, lambda groups, number: groups.archive(number, GroupId(group)))
+    _show(archived, as_json=as_json)
 
 
 @commands.command()
 def restore(group: _Id, brand: _Brand = "acme", as_json: _Json = False) -> None:
     """Make an archived group active again."""
-    _show(_with(brand, lambda groups, number: groups.restore(number, GroupId(group))), as_json=as_json)
+    restored = _changed(brand, AuditAction.GROUP_RESTORED, lambda groups, number: groups.restore(number, GroupId(group)))
+    _show(restored, as_json=as_json)
 
 
-def _with(brand: str, act: Callable[[Groups, BrandNumber], Awaitable[T]]) -> T:
+def _changed(brand: str, action: AuditAction, act: Callable[[Groups, BrandNumber], Awaitable[SubscriptionGroup]]) -> SubscriptionGroup:
+    """Change a group and write that into the audit."""
+
+    async def change(services: Administration, owner: Brand) -> SubscriptionGroup:
+        group = await act(services.groups, owner.number)
+        await services.auditing.note(owner, "cli", action, group.id, name=group.name)
+        return group
+
+    return _with(brand, change)
+
+
+def _with(brand: str, act: Callable[[Administration, Brand], Awaitable[T]]) -> T:
     async def run() -> T:
         settings = load()
-        number = wiring.brands(settings).by_id(BrandId(brand)).number
-        async with opened_groups(settings, logger("cli")) as groups:
-            return await act(groups, number)
+        owner = wiring.brands(settings).by_id(BrandId(brand))
+        async with opened_services(settings, logger("cli")) as services:
+            return await act(services, owner)
 
     return asyncio.run(run())
 

@@ -12,11 +12,13 @@ from app.cli import api_keys
 from app.cli.output import show
 from app.core.errors import Conflict, Misconfigured
 from app.settings import first_run, keyring_file
+from app.settings.load import load
 
 commands = typer.Typer(help="Make, list and rotate keys.", no_args_is_help=True)
 commands.add_typer(api_keys.commands, name="api")
 
 _ROTATION_SECONDS = 600
+_Keyring = Annotated[Path | None, typer.Argument(help="the keyring; the `keyring_file` of the settings unless given")]
 
 
 @commands.command()
@@ -31,12 +33,13 @@ def init(path: Annotated[Path, typer.Argument(help="where to put the keyring")] 
 
 @commands.command()
 def rotate(
-    path: Annotated[Path, typer.Argument(help="the keyring")] = Path("var/keys/keyring.toml"),
+    path: _Keyring = None,
     after: Annotated[
         int, typer.Option(help="seconds until the new key mints; every process must have read it by then")
     ] = _ROTATION_SECONDS,
 ) -> None:
     """Add a primary key that mints from `--after` seconds on. Older keys go on opening; tokens never expire."""
+    path = path or load().keyring_file
     keys, pepper = keyring_file.read(path)
     new_id = max(key.id for key in keys) + 1
     if new_id > keyring_file.MAX_KEY_ID:
@@ -48,11 +51,11 @@ def rotate(
 
 @commands.command("list")
 def list_keys(
-    path: Annotated[Path, typer.Argument(help="the keyring")] = Path("var/keys/keyring.toml"),
+    path: _Keyring = None,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """List the keys of a keyring, without their secrets."""
-    keys, _ = keyring_file.read(path)
+    keys, _ = keyring_file.read(path or load().keyring_file)
     rows = [{"id": key.id, "status": str(key.status), "not before": _moment(key.not_before_ms)} for key in keys]
     show(rows, as_json=as_json)
 

@@ -3,16 +3,20 @@
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 from typing import NoReturn
 
 import typer
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
 from app.core.errors import Misconfigured, SignoffError
 from app.observe import log as logs
+
+_ANY_WIDTH = 100_000  # characters
 
 
 class Exit(IntEnum):
@@ -24,16 +28,39 @@ class Exit(IntEnum):
 
 
 def show(rows: Sequence[Mapping[str, object]], *, as_json: bool) -> None:
-    """Print rows: one JSON array, or a table."""
+    """Print rows: one JSON array, or a table.
+
+    People copy ids and keys, and programs read them, so none is ever broken: one row that does not fit stands one value a line, of several
+    only sentences are folded, and where nobody looks not even those.
+    """
     if as_json:
-        print(json.dumps([dict(row) for row in rows], ensure_ascii=False, indent=2))
+        named = [{name.replace(" ", "_"): value for name, value in row.items()} for row in rows]
+        print(json.dumps(named, ensure_ascii=False, indent=2))
         return
-    table = Table(box=None, pad_edge=False)
-    for name in rows[0] if rows else ():
-        table.add_column(name, overflow="fold")
+    console = Console()
+    table = _table(rows[0] if rows else (), [list(row.values()) for row in rows])
+    least, most = _widths(console, table)
+    if len(rows) == 1 and most > console.width:
+        table = _table((), list(rows[0].items()))
+        least, most = _widths(console, table)
+    width = min(most, max(least, console.width)) if console.is_terminal else most
+    for line in console.render_lines(table, console.options.update(width=width), pad=False):
+        print("".join(segment.text for segment in line).rstrip())
+
+
+def _table(names: Iterable[str], rows: Sequence[Sequence[object]]) -> Table:
+    table = Table(*names, box=None, pad_edge=False, show_header=bool(names))
     for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
-    Console().print(table)
+        table.add_row(*(Text(str(value), overflow="fold") for value in row))
+    for at, column in enumerate(table.columns):
+        column.no_wrap = not any(" " in str(row[at]) for row in rows)
+    return table
+
+
+def _widths(console: Console, table: Table) -> tuple[int, int]:
+    """Return how wide a table is with every sentence folded, and with none."""
+    found = Measurement.get(console, console.options.update(max_width=_ANY_WIDTH), table)
+    return found.minimum, found.maximum
 
 
 def moment(at_ms: int) -> str:

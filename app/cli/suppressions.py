@@ -13,6 +13,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, Te
 
 from app import wiring
 from app.cli.output import Exit, show
+from app.cli.times import read_moment
 from app.core.audit import AuditAction
 from app.core.group_words import GroupWords
 from app.core.lists.formats import ListFormat
@@ -32,26 +33,30 @@ _PROBLEMS_SHOWN = 20
 _Brand = Annotated[str, typer.Option(help="the brand's id")]
 _Group = Annotated[str, typer.Option(help="only who has left this: `all`, a group's id or name")]
 _Source = Annotated[str, typer.Option(help="only by this way, such as list_unsubscribe, mailto, api or import")]
+_Since = Annotated[str, typer.Option(help="only what holds since then or later: so long ago (90s, 15m, 2h, 7d), or 2026-11-22T08:00:00Z")]
+_Until = Annotated[str, typer.Option(help="only what holds since before then")]
 _Json = Annotated[bool, typer.Option("--json")]
 
 
 @commands.command("list")
-def list_suppressions(
+def list_suppressions(  # noqa: PLR0913, PLR0917 - the options of a command
     brand: _Brand = "acme",
     group: _Group = "",
     source: _Source = "",
+    since: _Since = "",
+    until: _Until = "",
     limit: Annotated[int, typer.Option(help="how many recipients at most", min=1, max=1_000_000)] = 100,
     as_json: _Json = False,
 ) -> None:
     """List who has left what, with the address where the brand stores addresses."""
-    settings = load()
+    settings, said = load(), _said(source, since, until)
 
     async def listed() -> list[dict[str, object]]:
         rows: list[dict[str, object]] = []
         async with opened_services(settings, logger("cli")) as services:
             owner = _brand(settings, brand)
             words = await services.words(owner)
-            left, cursor, seen = _left(words, group, source), "", 0
+            left, cursor, seen = _left(words, group, said), "", 0
             while seen < limit:
                 page, cursor = await services.suppressions.page(owner, left, words, cursor=cursor, limit=min(limit - seen, 1_000))
                 rows += [row._asdict() for row in page]
@@ -64,23 +69,27 @@ def list_suppressions(
 
 
 @commands.command("export")
-def export(
+def export(  # noqa: PLR0913, PLR0917 - the options of a command
     path: Annotated[Path | None, typer.Argument(help="the file to write; stdout unless given")] = None,
     brand: _Brand = "acme",
     group: _Group = "",
     source: _Source = "",
+    since: _Since = "",
+    until: _Until = "",
     as_ndjson: Annotated[bool, typer.Option("--ndjson", help="a JSON object a line, in the place of CSV")] = False,
 ) -> None:
     """Write everybody who has left to a file. A file is there only once it is whole."""
-    settings = load()
+    settings, said = load(), _said(source, since, until)
     if path is None:
-        asyncio.run(_export(settings, brand, group, source, sys.stdout.buffer, ndjson=as_ndjson))
+        asyncio.run(_export(settings, brand, group, said, sys.stdout.buffer, ndjson=as_ndjson))
         return
     part = path.with_name(f".{path.name}.part")
     try:
         with part.open("wb") as file:
-            count = asyncio.run(_export(settings, brand, group, source, file, ndjson=as_ndjson))
+            count = asyncio.run(_export(settings, brand, group, said, file, ndjson=as_ndjson))
         part.replace(path)
+    except OSError as exc:
+        raise typer.BadParameter(str(exc), param_hint="PATH") from exc
     finally:
         part.unlink(missing_ok=True)
     Console(stderr=True).print(f"{count} rows in {path}")
@@ -140,7 +149,7 @@ async def _import(  # noqa: PLR0913 - the options of the command
 
 
 async def _export(  # noqa: PLR0913 - the options of the command
-    settings: Settings, brand: str, group: str, source: str, file: IO[bytes], *, ndjson: bool
+    settings: Settings, brand: str, group: str, said: Segment, file: IO[bytes], *, ndjson: bool
 ) -> int:
     count = 0
     write = json_row if ndjson else csv_row
@@ -150,7 +159,7 @@ async def _export(  # noqa: PLR0913 - the options of the command
         with _progress("exporting", 0, unit="rows") as progress:
             if not ndjson:
                 file.write(csv_header())
-            async for rows in services.suppressions.rows(owner, _left(words, group, source), words):
+            async for rows in services.suppressions.rows(owner, _left(words, group, said), words):
                 file.write(b"".join([write(row) for row in rows]))
                 progress.advance(progress.task_ids[0], len(rows))
                 count += len(rows)
@@ -162,11 +171,20 @@ def _brand(settings: Settings, brand: str) -> Brand:
     return wiring.brands(settings).by_id(BrandId(brand))
 
 
-def _left(words: GroupWords, group: str, source: str) -> Left:
+def _said(source: str, since: str, until: str) -> Segment:
     labels = {one.label: one for one in Source}
     if source and source not in labels:
         raise typer.BadParameter(f"one of {', '.join(labels)}", param_hint="--source")
-    return Left(group=words.key(group) if group else None, said=Segment(source=labels.get(source)))
+    now_ms = wiring.now_ms()
+    return Segment(
+        source=labels.get(source),
+        since_ms=read_moment(since, now_ms, option="--since") if since else None,
+        until_ms=read_moment(until, now_ms, option="--until") if until else None,
+    )
+
+
+def _left(words: GroupWords, group: str, said: Segment) -> Left:
+    return Left(group=words.key(group) if group else None, said=said)
 
 
 @contextmanager

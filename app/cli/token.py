@@ -1,7 +1,9 @@
 """`signoff token`: open a qmoe, read the subject of a mail-to unsubscribe, or mint a token by hand."""
 
 import datetime
+import re
 from collections.abc import Callable, Iterable
+from enum import StrEnum
 from typing import Annotated, TypeVar
 
 import typer
@@ -9,27 +11,49 @@ import typer
 from app import wiring
 from app.cli.output import show
 from app.core import subject
+from app.core.address import checked
 from app.core.errors import TokenError, TokenMalformed
-from app.core.links import one_click_prefix
+from app.core.groups import checked_id, group_key
+from app.core.links import ONE_CLICK_PATH
 from app.core.mail.inbound_text import subject_readings
 from app.core.model import BrandId, CampaignId, Claims, Purpose
+from app.core.page_links import PREFERENCES_PATH
+from app.core.shipment import PATH as CALLBACK_PATH
 from app.settings.load import load
+from app.settings.model import Settings
 
 T = TypeVar("T")
 
 commands = typer.Typer(help="Open and mint tokens.", no_args_is_help=True)
 
+
+class _Minted(StrEnum):
+    ONE_CLICK = "one_click"
+    CALLBACK = "callback"
+    PREFERENCES = "preferences"
+    PROBE = "probe"
+
+
+_PLACES = {
+    _Minted.ONE_CLICK: f"{ONE_CLICK_PATH}?qmoe=",
+    _Minted.CALLBACK: f"{CALLBACK_PATH}?qmoe=",
+    _Minted.PREFERENCES: f"{PREFERENCES_PATH}?e=",
+    _Minted.PROBE: f"{ONE_CLICK_PATH}?qmoe=",
+}
+_IN_URL = re.compile(r"[?&;](?:qmoe|e)=([^&#]+)", re.IGNORECASE)
 _ANY = Purpose.ONE_CLICK | Purpose.CALLBACK | Purpose.MAILTO | Purpose.PREFERENCES | Purpose.PROBE
 
 
 @commands.command("open")
 def open_token(
-    text: Annotated[str, typer.Argument(help="the qmoe, or a whole one-click URL")],
+    text: Annotated[str, typer.Argument(help="the token, or a whole URL with one")],
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Show what a token says, without using it."""
-    codec = wiring.token_codec(load())
-    show([_row(codec.open(text.rpartition("qmoe=")[2].partition("&")[0], purpose=_ANY))], as_json=as_json)
+    settings = load()
+    found = _IN_URL.search(text)
+    claims = wiring.token_codec(settings).open(found[1] if found else text, purpose=_ANY)
+    show([_row(claims, settings)], as_json=as_json)
 
 
 @commands.command("subject")
@@ -39,14 +63,15 @@ def read_subject(
 ) -> None:
     """Show whom a mail-to subject is about: the brand's own identifier, and whether its token opens here."""
     identifier = _first(subject.decode, subject_readings(text))[0]
-    codec = wiring.token_codec(load())
+    settings = load()
+    codec = wiring.token_codec(settings)
     tokens = (token for reading in subject_readings(text) for token in subject.readings(reading))
     try:
         claims = _first(lambda token: codec.open(token, purpose=_ANY), tokens)
     except TokenError as exc:
         show([{"identifier": identifier, "token": exc.code}], as_json=as_json)
     else:
-        show([{"identifier": identifier, "token": "opens"} | _row(claims)], as_json=as_json)
+        show([{"identifier": identifier, "token": "opens"} | _row(claims, settings)], as_json=as_json)
 
 
 @commands.command()
@@ -54,19 +79,26 @@ def mint(  # noqa: PLR0913, PLR0917 - the options of a command
     address: Annotated[str, typer.Argument(help="the recipient")],
     brand: Annotated[str, typer.Option(help="the brand's id")] = "acme",
     campaign: Annotated[str, typer.Option(help="the campaign's id")] = "",
-    purpose: Annotated[str, typer.Option(help="one_click, callback or probe")] = "one_click",
+    group: Annotated[list[str] | None, typer.Option(help="a group of the campaign, by its id; may be repeated")] = None,
+    purpose: Annotated[_Minted, typer.Option(help="what it is good for")] = _Minted.ONE_CLICK,
     test: Annotated[bool, typer.Option("--test", help="a token of a test send: it works, and saves nothing")] = False,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
-    """Mint a working token and print it with its one-click URL."""
-    if purpose not in ("one_click", "callback", "probe"):
-        raise typer.BadParameter("one_click, callback or probe", param_hint="--purpose")
+    """Mint a working token and print it with the URL in which it works."""
     settings = load()
     codec = wiring.token_codec(settings)
     number = wiring.brands(settings).by_id(BrandId(brand)).number
-    minter = codec.minter(brand=number, purpose=Purpose[purpose.upper()], at_ms=wiring.now_ms(), campaign=CampaignId(campaign), test=test)
-    token = minter.mint(address=address, digest=codec.digest(address, brand=number))
-    show([{"token": token, "url": one_click_prefix(settings.public_url) + token}], as_json=as_json)
+    minter = codec.minter(
+        brand=number,
+        purpose=Purpose[purpose.name],
+        at_ms=wiring.now_ms(),
+        campaign=CampaignId(campaign),
+        groups=tuple(group_key(checked_id(one)) for one in group or ()),
+        test=test,
+    )
+    recipient = checked(address)
+    token = minter.mint(address=recipient, digest=codec.digest(recipient, brand=number))
+    show([{"token": token, "url": f"{settings.public_url}{_PLACES[purpose]}{token}"}], as_json=as_json)
 
 
 def _first(read: Callable[[str], T], texts: Iterable[str]) -> T:
@@ -80,10 +112,11 @@ def _first(read: Callable[[str], T], texts: Iterable[str]) -> T:
     raise error
 
 
-def _row(claims: Claims) -> dict[str, object]:
+def _row(claims: Claims, settings: Settings) -> dict[str, object]:
+    names = {brand.number: brand.id for brand in settings.brand_records()}
     issued = datetime.date(1970, 1, 1) + datetime.timedelta(days=claims.issued_day)
     return {
-        "brand": claims.brand,
+        "brand": names.get(claims.brand, claims.brand),
         "recipient": claims.address or claims.digest.hex(),
         "purpose": ", ".join(str(purpose.name).lower() for purpose in Purpose if purpose & claims.purpose),
         "campaign": claims.campaign,

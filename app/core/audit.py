@@ -20,6 +20,7 @@ class AuditAction(StrEnum):
     KEY_CREATED = "key_created"
     KEY_REVOKED = "key_revoked"
     WEBHOOK_RESENT = "webhook_resent"
+    WEBHOOK_DROPPED = "webhook_dropped"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

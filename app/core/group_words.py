@@ -4,10 +4,8 @@ from collections.abc import Iterable
 
 from app.core.errors import RuleViolation
 from app.core.group_names import GroupNames
-from app.core.groups import EVERYTHING, group_key
+from app.core.groups import ALL, EVERYTHING, folded_name, group_key
 from app.core.model import GroupKey, SubscriptionGroup
-
-ALL = "all"  # all mail of the brand
 
 
 class GroupWords:
@@ -20,17 +18,26 @@ class GroupWords:
 
     def key(self, word: str) -> GroupKey:
         """Return the key of a word. Raises RuleViolation when the brand has no such group."""
-        if word == ALL:
+        if folded_name(word) == ALL:
             return EVERYTHING
         found = self._names.known(word)
         if found is None:
             raise RuleViolation("the brand has no such subscription group")
         return group_key(found)
 
+    def keys(self, words: Iterable[str]) -> tuple[GroupKey, ...]:
+        """Return the keys of words, each once. A word is one group, or several with commas between them. Raises RuleViolation."""
+        return tuple(dict.fromkeys(key for word in words for key in self._of(word)))
+
     def scope(self, words: Iterable[str]) -> tuple[GroupKey, ...]:
         """Return the groups of a statement, each once: empty for all mail alone, and for no words. Raises RuleViolation."""
-        keys = tuple(dict.fromkeys(self.key(word) for word in words))
+        keys = self.keys(words)
         return () if keys == (EVERYTHING,) else keys
+
+    def _of(self, word: str) -> tuple[GroupKey, ...]:
+        if self._names.known(word):  # a name may hold a comma
+            return (self.key(word),)
+        return tuple(self.key(part.strip()) for part in word.split(","))
 
     def word(self, key: GroupKey) -> str:
         """Return the id of a key, or the key in hex for a group that the brand no longer lists."""

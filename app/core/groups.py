@@ -12,6 +12,7 @@ from app.core.errors import RuleViolation
 from app.core.model import GroupId, GroupKey
 
 EVERYTHING = GroupKey(0)  # all mail of the brand
+ALL = "all"  # the word for it wherever groups are named, so no group is called so
 MOST_ACTIVE = 50  # seed 003: 50 active groups; archive some to create new ones
 MOST_GROUPS = 1000  # of one brand, archived ones too: every page of the brand reads them all
 MAX_NAME_CHARS = 100
@@ -37,6 +38,8 @@ def checked_name(text: str) -> str:
     name = _checked(text, "name", forbidden=_FORBIDDEN_IN_NAME, most=MAX_NAME_CHARS)
     if not name:
         raise RuleViolation("the name of a group is empty")
+    if folded_name(name) == ALL:
+        raise RuleViolation(f"`{ALL}` stands for all mail, so no group can be called so")
     return name
 
 
@@ -49,6 +52,8 @@ def checked_id(text: str) -> GroupId:
     """Return an id that somebody chose. Raises RuleViolation."""
     if not _ID.fullmatch(text):
         raise RuleViolation("the id of a group is 1 to 64 letters, digits, '.', '-' and '_', the first a letter or digit")
+    if folded_name(text) == ALL:
+        raise RuleViolation(f"`{ALL}` stands for all mail, so no group can be called so")
     return GroupId(text)
 
 

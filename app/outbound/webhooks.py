@@ -47,8 +47,8 @@ class WebhookClient:
 
     async def post(self, endpoint: Endpoint, request: Request) -> Answer:
         """Post once and return what came of it."""
-        url = URL(endpoint.url)
         try:
+            url = URL(endpoint.url)
             check_host(url.host or "", endpoint.reach)
             session = self._session(endpoint.reach)
             try:

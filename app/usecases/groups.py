@@ -1,5 +1,7 @@
 """Subscription groups of a brand: list, create, edit, archive, restore (seeds 002 and 003).
 
+Who names a group may do so by its id, or by its name without regard to case; an id that reads exactly so wins.
+
 A group is never deleted: tokens and records hold its key for ever, and what recipients said about it must still hold when it comes back.
 Every rule that two callers at once could break (names, ids, the number of active groups) is decided by the book in one step.
 """
@@ -8,7 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from app.core.errors import Conflict, NotFound
-from app.core.groups import MOST_ACTIVE, checked_description, checked_id, checked_name, slug
+from app.core.group_names import GroupNames
+from app.core.groups import ALL, MOST_ACTIVE, checked_description, checked_id, checked_name, slug
 from app.core.model import BrandNumber, GroupId, SubscriptionGroup
 from app.usecases.ports import Clock, GroupBook
 
@@ -25,6 +28,15 @@ class Groups:
     async def list(self, brand: BrandNumber) -> Sequence[SubscriptionGroup]:
         """Return all groups of a brand, archived ones too, in the order in which they were created."""
         return await self._book.groups(brand)
+
+    async def find(self, brand: BrandNumber, named: GroupId) -> SubscriptionGroup:
+        """Return the group of this id or name. Raises NotFound."""
+        groups = await self._book.groups(brand)
+        known = GroupNames(groups).known(named)
+        for group in groups:
+            if group.id == known:
+                return group
+        raise NotFound("the brand has no such group")
 
     async def create(self, brand: BrandNumber, *, name: str, description: str = "", id: GroupId | None = None) -> SubscriptionGroup:
         """Create an active group and return it; without an id it gets one from its name, numbered when that one is taken.
@@ -71,7 +83,7 @@ class Groups:
 
     async def _free_id(self, brand: BrandNumber, name: str) -> GroupId:
         """Return the name's slug, or its first numbered form that is free; of two creators who find the same at once, one gets Conflict."""
-        taken = {group.id for group in await self._book.groups(brand)}
+        taken = {group.id for group in await self._book.groups(brand)} | {GroupId(ALL)}
         first = slug(checked_name(name))
         if first not in taken:
             return first
@@ -81,14 +93,8 @@ class Groups:
         self, brand: BrandNumber, wanted: GroupId, change: Callable[[SubscriptionGroup], SubscriptionGroup]
     ) -> SubscriptionGroup:
         for _ in range(_ATTEMPTS):
-            before = await self._find(brand, wanted)
+            before = await self.find(brand, wanted)
             after = change(before)
             if after == before or await self._book.replace(brand, before, after, most_active=MOST_ACTIVE):
                 return after
         raise Conflict("the group is being changed by others")
-
-    async def _find(self, brand: BrandNumber, wanted: GroupId) -> SubscriptionGroup:
-        for group in await self._book.groups(brand):
-            if group.id == wanted:
-                return group
-        raise NotFound("the brand has no such group")

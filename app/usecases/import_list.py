@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from app.core.address import checked
 from app.core.errors import AddressInvalid, RuleViolation
 from app.core.group_words import GroupWords
+from app.core.lists.documents import Record
 from app.core.lists.formats import Entry, ListFormat, ListReader
-from app.core.lists.records import Record, RecordReader
+from app.core.lists.records import RecordReader
 from app.core.model import DIGEST_BYTES, Brand, GroupKey, RecipientDigest, Source, Statement
 from app.core.token import TokenCodec
 from app.usecases.one_click import Unsubscriber

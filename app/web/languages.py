@@ -68,8 +68,8 @@ class Languages:
     def for_reader(self, accept_language: str) -> Language:
         """Return the language that the Accept-Language field likes best (RFC 9110 12.5.4), English when there is none.
 
-        A regional tag finds its language (fr-CA: fr); of equal weights the first named wins; `q=0` means not this one; `*` is every language
-        that is not named.
+        A regional tag finds its language (fr-CA: fr); of equal weights the first named wins; `q=0` means not this one; `*` stands for
+        every language that is not named.
         """
         weights = _weights(accept_language[:_MAX_HEADER_CHARS])
         weights |= {tag: weights["*"] for tag in self._languages if "*" in weights and tag not in weights}

@@ -118,6 +118,9 @@ class Lane:
     async def _request(self, batch: Sequence[Delivery]) -> None:
         try:
             answer = await self._send(self._endpoint, batch)
+        except Exception as exc:  # a rim: what cannot be sent must come to be a dead letter with its reason, not wait here unseen
+            answer = Answer(reason=f"could not be sent: {type(exc).__name__}")
+            _report(exc)
         finally:
             self._under_way.difference_update(delivery.digest for delivery in batch)
         self._measure(len(batch))
@@ -143,6 +146,10 @@ class Lane:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            asyncio.get_running_loop().call_exception_handler({"message": "a webhook request", "exception": error, "task": task})
+            _report(error)
         if not self._breaker.is_open(self._clock()):
             self._begin()
+
+
+def _report(error: BaseException) -> None:
+    asyncio.get_running_loop().call_exception_handler({"message": "a webhook request", "exception": error})

@@ -1,7 +1,8 @@
 """The bodies of a message's copies: one that all share, as it came, or one for each recipient where placeholders stand.
 
 Most messages hold none. What takes long with a large body (search, filling in, a look for dots) is done in a thread, so that no other
-session waits for it (catalogue D8); and few large bodies of their own exist at once.
+session waits for it (catalogue D8). Bodies of their own take memory: `at_once` keeps one message from taking most of it, and
+`own_octets` is what each copy asks the process's budget for before it is made (`smtp_proxy.session.memory`, catalogue X13).
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from app.core.model import Brand, BrandNumber, Campaign, Recipient
 from app.core.page_links import PageLinkMaker, PageLinks
 from smtp_proxy.downstream.transaction import Buffer, WireBody, wire_body
 
-OWN_BODIES_BYTES = 32 * 1024 * 1024  # of one message, in memory at once
+OWN_BODIES_BYTES = 32 * 1024 * 1024  # of one message, under way at once
 _THREAD_BYTES = 256 * 1024
 
 T = TypeVar("T")
@@ -27,6 +28,11 @@ class CopyBodies(Protocol):
     @property
     def are_own(self) -> bool:
         """Say whether each copy has a body of its own."""
+        ...
+
+    @property
+    def own_octets(self) -> int:
+        """Return how many octets one copy's own body takes at most; 0: the body is shared."""
         ...
 
     def at_once(self, most: int) -> int:
@@ -44,6 +50,7 @@ class SharedBody:
 
     body: WireBody
     are_own: bool = False
+    own_octets: int = 0
 
     def at_once(self, most: int) -> int:
         """See `CopyBodies`."""
@@ -61,6 +68,11 @@ class OwnBodies:
     plan: BodyPlan
     pages: PageLinks
     are_own: bool = True
+
+    @property
+    def own_octets(self) -> int:
+        """See `CopyBodies`."""
+        return self.plan.most_octets
 
     def at_once(self, most: int) -> int:
         """See `CopyBodies`."""

@@ -38,6 +38,11 @@ class CopyMaker:
         """Return how many copies may be under way at once, `most` or less."""
         return self.bodies.at_once(most)
 
+    @property
+    def own_octets(self) -> int:
+        """Return how many octets of body are made for each copy; 0: all share one."""
+        return self.bodies.own_octets
+
     async def copy(self, recipient: Recipient, signing: SigningThread) -> Copy:
         """Return one recipient's copy."""
         before, behind = self.received

@@ -6,7 +6,8 @@
    together with those next in line.
 3. The upstream waits for one reply, so a message has a time in which its copies may start, and one in which they end; what has not started
    by then is deferred (catalogue X12).
-4. Whatever happens to one copy is its outcome and never ends the others. Who is cancelled all the same, at the end of a stop's grace or by
+4. A copy with a body of its own is made when memory for it is free, and holds that until its outcome is known (catalogue X13).
+5. Whatever happens to one copy is its outcome and never ends the others. Who is cancelled all the same, at the end of a stop's grace or by
    the session's deadline, first says what is finished: the next try must know.
 """
 
@@ -26,6 +27,7 @@ from smtp_proxy.downstream.transaction import Transaction
 from smtp_proxy.relay.copies import CopyMaker
 from smtp_proxy.relay.signing_thread import SigningThread
 from smtp_proxy.replies import Deferred, Outcome, Refused, Reply
+from smtp_proxy.session.memory import MemoryBudget
 from smtp_proxy.session.submission import Envelope
 
 PARALLEL_COPIES = 20  # of one message on their way at once
@@ -49,18 +51,20 @@ DEFAULT_PATIENCE = Patience()
 
 
 class Dispatch:
-    """Makes and sends the copies of a message. One instance serves all sessions of a process."""
+    """Makes and sends the copies of a message. One instance serves all sessions of a process, and shares the memory of their content."""
 
     def __init__(
         self,
         downstream: Downstream,
         signing: SigningThread,
         *,
+        memory: MemoryBudget,
         log: Logger,
         patience: Patience = DEFAULT_PATIENCE,
     ) -> None:
         self._downstream = downstream
         self._signing = signing
+        self._memory = memory
         self._log = log
         self._patience = patience
 
@@ -104,6 +108,13 @@ class Dispatch:
             message.outcomes[recipient.address] = outcome
 
     async def _send(self, message: "_Sending", recipient: Recipient) -> Outcome:
+        octets = message.maker.own_octets
+        if not octets:
+            return await self._make_and_send(message, recipient)
+        async with self._memory.room(octets, until=message.last_start):
+            return await self._make_and_send(message, recipient)
+
+    async def _make_and_send(self, message: "_Sending", recipient: Recipient) -> Outcome:
         envelope = message.envelope
         head, body = await message.maker.copy(recipient, self._signing)
         transaction = Transaction(
@@ -133,7 +144,7 @@ class _Sending:
         patience: Patience,
     ) -> None:
         self._time = asyncio.get_running_loop().time
-        self._last_start = self._time() + patience.start
+        self.last_start = self._time() + patience.start
         self.limit = self._time() + patience.total
         self.envelope = envelope
         self.maker = maker
@@ -143,7 +154,7 @@ class _Sending:
 
     def has_time(self) -> bool:
         """Say whether a copy may still start."""
-        return self._time() < self._last_start
+        return self._time() < self.last_start
 
 
 class _Wanted:

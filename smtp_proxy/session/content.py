@@ -13,7 +13,7 @@ from io import IncrementalNewlineDecoder
 from typing import Literal
 
 from smtp_proxy.replies import CONTENT_MALFORMED, LINE_TOO_LONG, MESSAGE_TOO_LARGE, OUT_OF_MEMORY, Reply
-from smtp_proxy.session.limits import Reservation
+from smtp_proxy.session.memory import Reservation
 
 LineEndings = Literal["reject", "normalise"]
 LongLines = Literal["accept", "reject"]

@@ -1,6 +1,7 @@
-"""The bounds of the SMTP listener: what one session may ask for, how many sessions there may be, and how much mail may be in memory.
+"""The bounds of the SMTP listener: what one session may ask for, and how many sessions there may be.
 
 Serves RFC 5321 4.5.3 (sizes and timeouts) and catalogue S7, S10, S16, X13. Everything here lives on one event loop and needs no lock.
+How much mail is in memory is counted in `smtp_proxy.session.memory`.
 """
 
 from collections import Counter
@@ -15,7 +16,7 @@ class Limits:
     """The bounds of one listener. Sizes are octets, times are seconds. Raises Misconfigured when one message cannot fit into the memory."""
 
     max_message_bytes: int = 26_214_400
-    max_in_flight_bytes: int = 268_435_456  # message content of all sessions together, until the handler has answered
+    max_in_flight_bytes: int = 268_435_456  # what all sessions and copies hold together (`smtp_proxy.session.memory`)
     max_recipients: int = 1000
     max_connections: int = 1000
     max_connections_per_address: int = 500
@@ -33,54 +34,6 @@ class Limits:
     def __post_init__(self) -> None:
         if self.max_in_flight_bytes < self.max_message_bytes:
             raise Misconfigured(["relay.max_in_flight_bytes: must be at least relay.max_message_bytes"])
-
-
-class MemoryBudget:
-    """How much message content may be held at a time; several listeners may share one."""
-
-    __slots__ = ("capacity", "peak", "used")
-
-    def __init__(self, capacity: int) -> None:
-        self.capacity = capacity
-        self.used = 0
-        self.peak = 0
-
-    @property
-    def free(self) -> int:
-        """Return the octets that nobody has reserved."""
-        return self.capacity - self.used
-
-    def reservation(self) -> "Reservation":
-        """Return an empty reservation for one message."""
-        return Reservation(self)
-
-
-class Reservation:
-    """The part of the budget that one message holds."""
-
-    __slots__ = ("_budget", "held")
-
-    def __init__(self, budget: MemoryBudget) -> None:
-        self._budget = budget
-        self.held = 0
-
-    def cover(self, octets: int) -> bool:
-        """Hold at least this many octets, and say whether that was possible; when not, what is held stays as it was."""
-        more = octets - self.held
-        if more <= 0:
-            return True
-        budget = self._budget
-        if more > budget.free:
-            return False
-        budget.used += more
-        budget.peak = max(budget.peak, budget.used)
-        self.held = octets
-        return True
-
-    def release(self) -> None:
-        """Give everything back; a second call changes nothing."""
-        self._budget.used -= self.held
-        self.held = 0
 
 
 class Connections:

@@ -12,8 +12,8 @@ from typing import Any
 
 from app.core.errors import Misconfigured
 from smtp_proxy.allocator import return_large_blocks
-from smtp_proxy.session.limits import MemoryBudget
 from smtp_proxy.session.lmtp import LmtpSession
+from smtp_proxy.session.memory import MemoryBudget
 from smtp_proxy.session.proxy_protocol import Source
 from smtp_proxy.session.reception import Reception
 from smtp_proxy.session.session import Session

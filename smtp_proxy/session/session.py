@@ -20,7 +20,7 @@ from smtp_proxy.replies import Answer, Reply
 from smtp_proxy.session.content import Content
 from smtp_proxy.session.conversation import Farewell, Waiting
 from smtp_proxy.session.delivery_options import NOTHING_ASKED
-from smtp_proxy.session.limits import Reservation
+from smtp_proxy.session.memory import Reservation
 from smtp_proxy.session.proxied import Proxied
 from smtp_proxy.session.proxy_protocol import Source
 from smtp_proxy.session.submission import Envelope, Submission, read_mail, read_rcpt

@@ -14,7 +14,8 @@ from smtp_proxy.replies import Answer, Reply
 from smtp_proxy.session.bad_logins import BadLogins
 from smtp_proxy.session.content import ContentRules, LineEndings, LongLines
 from smtp_proxy.session.conversation import Conversation
-from smtp_proxy.session.limits import Connections, Limits, MemoryBudget
+from smtp_proxy.session.limits import Connections, Limits
+from smtp_proxy.session.memory import MemoryBudget
 from smtp_proxy.session.submission import Envelope
 
 Handler = Callable[[Envelope, bytearray], Awaitable[Answer]]

@@ -36,6 +36,7 @@ from smtp_proxy.relay.signing import DkimKey, Signer, SigningKey
 from smtp_proxy.relay.signing_thread import SigningThread
 from smtp_proxy.relay.stamping import Stamping
 from smtp_proxy.session.listener import Server
+from smtp_proxy.session.memory import MemoryBudget
 from smtp_proxy.session.terms import Terms
 from smtp_proxy.wiring import front, health, transactions
 from smtp_proxy.wiring.seat import Seat, needing_restart, stopped_or_left
@@ -75,7 +76,8 @@ async def _serve(*, load: Callable[[], Settings], settings: Settings, stop: Call
         books = transactions.books(store, settings)
         tally = await stack.enter_async_context(transactions.counting_copies(store))
         signing = stack.enter_context(closing(SigningThread()))
-        dispatch = Dispatch(downstream, signing, log=log, patience=transactions.patience(relay))
+        memory = MemoryBudget(relay.max_in_flight_bytes)
+        dispatch = Dispatch(downstream, signing, memory=memory, log=log, patience=transactions.patience(relay))
 
         def terms(settings: Settings) -> Terms:
             """Return what holds for new sessions; made anew when the configuration is read again."""
@@ -107,8 +109,8 @@ async def _serve(*, load: Callable[[], Settings], settings: Settings, stop: Call
             return terms(anew), needing_restart(settings, anew)
 
         first_terms = terms(settings)
-        server = Server(first_terms)
-        lmtp_server = Server(transactions.lmtp(first_terms), server.memory)
+        server = Server(first_terms, memory)
+        lmtp_server = Server(transactions.lmtp(first_terms), memory)
 
         def adopt(anew: Terms) -> None:
             server.adopt(anew)

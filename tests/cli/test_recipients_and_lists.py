@@ -67,7 +67,7 @@ def test_a_recipient_leaves_comes_back_with_consent_and_is_erased() -> None:
     assert Conflict is stale
     assert [False, True] == [left[0]["subscribed"], back[0]["subscribed"]]
     assert ["Email Unsubscribed", "Email Resubscribed"] == [row["event"] for row in history]
-    assert [{"recipient": left[0]["recipient"], "was known": True}] == erased
+    assert [{"recipient": left[0]["recipient"], "was_known": True}] == erased
     assert [] == rows("recipient", "show", "ann@x.com", "--history")
 
 
@@ -110,7 +110,7 @@ def test_a_list_goes_in_and_comes_out_as_it_was(tmp_path: Path) -> None:
     listed = list(csv.DictReader(io.StringIO((tmp_path / "out.csv").read_text())))
     assert [] == untouched
     assert (1501, 1500, 1) == (report[0]["read"], report[0]["accepted"], report[0]["refused"])
-    assert {**dry[0], "dry run": False} == report[0]
+    assert {**dry[0], "dry_run": False} == report[0]
     assert [{"line": 1502, "reason": "an address has an @"}] == report[0]["problems"]
     assert 0 == exported.exit_code and "1500 rows" in exported.stderr
     assert set(people) == {row["address"].removeprefix("'") for row in listed}
@@ -126,6 +126,48 @@ def test_a_list_may_come_from_stdin_and_go_to_stdout() -> None:
 
     assert 1 == report[0]["accepted"]
     assert "stdin@x.com" in {line.get("address") for line in lines}
+
+
+def test_what_holds_since_a_time_is_asked_for_by_it(tmp_path: Path) -> None:
+    """Catalogue Q8: who unsubscribed, by which way, since when."""
+    rows("suppressions", "import", "-", stdin=b"email,created\nold@when.example,1577854800\nnew@when.example,\n")
+
+    def listed(*options: str) -> set[object]:
+        return {row["address"] for row in rows("suppressions", "list", "--limit", "9999", *options)} & {
+            "old@when.example",
+            "new@when.example",
+        }
+
+    exported = signoff("suppressions", "export", "--until", "2021-01-01", "--since", "2020-01-01T05:00:00Z").stdout
+    assert {"new@when.example"} == listed("--since", "1h")
+    assert {"old@when.example"} == listed("--until", "2021-01-01")
+    assert "old@when.example" in exported and "new@when.example" not in exported
+    assert 2 == signoff("suppressions", "list", "--since", "yesterday").exit_code
+
+
+def test_a_file_that_cannot_be_written_is_a_wrong_command(tmp_path: Path) -> None:
+    assert [2, 2] == [signoff("suppressions", "export", str(path)).exit_code for path in (tmp_path, tmp_path / "missing" / "out.csv")]
+
+
+def test_a_token_is_minted_with_the_url_in_which_it_works_and_opens_from_it() -> None:
+    """Catalogue T4: for each purpose another path."""
+    for purpose, place in {"one_click": "/u?qmoe=", "callback": "/v1/emailunsubscribe?qmoe=", "preferences": "/preferences?e="}.items():
+        (made,) = rows("token", "mint", "ann@x.com", "--purpose", purpose, "--campaign", "spring", "--group", "news")
+        for text in (str(made["url"]), f"{made['url']}&utm_source=x", str(made["token"])):
+            (seen,) = rows("token", "open", text)
+            assert ("acme", "ann@x.com", purpose, "spring") == (seen["brand"], seen["recipient"], seen["purpose"], seen["campaign"])
+        assert str(made["url"]).endswith(f"{place}{made['token']}")
+    assert AddressInvalid is failure("token", "mint", "a b@x.com")
+
+
+def test_what_is_copied_from_a_table_is_never_broken_over_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    (made,) = rows("token", "mint", "ann@x.com")
+
+    alone, several = signoff("token", "mint", "ann@x.com").stdout, signoff("suppressions", "list").stdout
+
+    assert str(made["url"]) in alone.split()
+    assert all(str(row["recipient"]) in several.split() for row in rows("suppressions", "list"))
 
 
 def test_an_export_that_fails_leaves_no_file(tmp_path: Path) -> None:

@@ -87,7 +87,9 @@ def test_groups_that_change_together_with_all_mail_are_told_beside_it() -> None:
     streams = read(Format.STREAMS, back)["events"][0]["event_attributes"]
     (run,) = read(Format.CLEVERTAP, back)
 
-    assert ("all", ["News"], "All, News", "Subscribed") == tuple(standard[name] for name in ("scope", "groups", "Group", "Subscription Type"))
+    assert ("all", ["News"], "All, News", "Subscribed") == tuple(
+        standard[name] for name in ("scope", "groups", "Group", "Subscription Type")
+    )
     assert ("all", ["News"], "All, News") == tuple(streams[name] for name in ("scope", "groups", "Group"))
     assert ("resubscribe", [None, ["News"]]) == (run["event"], [row.get("groups") for row in run["data"]])
     assert [{"e", "ts"}, {"e", "ts", "groups"}] == [set(row) for row in run["data"]]

@@ -115,7 +115,7 @@ def test_the_key_of_an_endpoint_tells_its_brand_and_changes_with_url_and_format(
     assert {BRAND} == {brand_of(key) for key in keys}
 
 
-@pytest.mark.parametrize("cursor", ["", "256:1-0", "1:1", "x:1-0", "1:1-0\n"])
+@pytest.mark.parametrize("cursor", ["", "256:1-0", "1:1", "x:1-0", "1:1-0\n", "1:99999999999999999999-0", "1:1-9223372036854775808"])
 def test_what_is_no_cursor_is_invalid_input(cursor: str) -> None:
     with pytest.raises(InvalidInput):
         place_of(cursor)

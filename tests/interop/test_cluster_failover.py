@@ -50,15 +50,13 @@ async def cluster(folder: Path) -> AsyncIterator[Cluster]:
         await asyncio.gather(*(server.start() for server in servers))
         primaries, replicas = servers[:PRIMARIES], servers[PRIMARIES:]
         for number, primary in enumerate(primaries):
-            await primary.operator.execute_command(
-                "CLUSTER", "ADDSLOTSRANGE", number * SLOTS // PRIMARIES, (number + 1) * SLOTS // PRIMARIES - 1
-            )
+            await primary.cluster("ADDSLOTSRANGE", number * SLOTS // PRIMARIES, (number + 1) * SLOTS // PRIMARIES - 1)
         for server in servers[1:]:
-            await server.operator.execute_command("CLUSTER", "MEET", "127.0.0.1", servers[0].port, buses[0])
+            await server.cluster("MEET", "127.0.0.1", servers[0].port, buses[0])
         for primary, replica in zip(primaries, replicas, strict=True):
-            name = await primary.operator.execute_command("CLUSTER", "MYID")
+            name = await primary.cluster("MYID")
             assert await becomes(lambda replica=replica, name=name: knows(replica, name))  # type: ignore[misc]  # both are constants
-            await replica.operator.execute_command("CLUSTER", "REPLICATE", name)
+            await replica.cluster("REPLICATE", name)
         for server in servers:
             assert await becomes(lambda server=server: is_whole(server))  # type: ignore[misc]  # as above
         for replica in replicas:
@@ -69,12 +67,12 @@ async def cluster(folder: Path) -> AsyncIterator[Cluster]:
 
 
 async def knows(server: RedisServer, name: str) -> bool:
-    return name in str(await server.operator.execute_command("CLUSTER", "NODES"))
+    return name in await server.cluster("NODES")
 
 
 async def is_whole(server: RedisServer) -> bool:
-    state = str(await server.operator.execute_command("CLUSTER", "INFO"))
-    nodes = str(await server.operator.execute_command("CLUSTER", "NODES"))
+    state = await server.cluster("INFO")
+    nodes = await server.cluster("NODES")
     return "cluster_state:ok" in state and nodes.count("slave") == PRIMARIES
 
 

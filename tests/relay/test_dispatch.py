@@ -19,6 +19,7 @@ from smtp_proxy.relay.copies import Copy, CopyMaker
 from smtp_proxy.relay.dispatch import ASKED_TOGETHER, Dispatch, Patience
 from smtp_proxy.relay.signing_thread import SigningThread
 from smtp_proxy.replies import Deferred, Delivered, Outcome, Refused, Suppressed
+from smtp_proxy.session.memory import MemoryBudget
 from smtp_proxy.session.submission import Client, Envelope
 from tests.support.outgoing import downstream_to
 from tests.support.relay import PROMOTIONAL
@@ -45,7 +46,7 @@ def maker(kind: type[CopyMaker] = CopyMaker) -> CopyMaker:
 @asynccontextmanager
 async def dispatching(downstream: Downstream, patience: Patience) -> AsyncIterator[Dispatch]:
     with closing(SigningThread()) as signing:
-        yield Dispatch(downstream, signing, log=logger("test"), patience=patience)
+        yield Dispatch(downstream, signing, memory=MemoryBudget(10**6), log=logger("test"), patience=patience)
 
 
 @pytest.mark.parametrize(

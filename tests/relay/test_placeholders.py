@@ -3,6 +3,7 @@
 import base64
 import re
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 
 import dkim
@@ -206,21 +207,21 @@ def test_the_larger_the_body_the_fewer_copies_are_under_way(size: int, at_once: 
 class Noting:
     """A text that notes in which thread it is filled in."""
 
-    pieces = Pieces(constant=(b"", b""), placeholders=(Placeholder.UNSUBSCRIBE,), html=False, codec="ascii")
+    pieces = Pieces(constant=(memoryview(b""), memoryview(b"")), placeholders=(Placeholder.UNSUBSCRIBE,), html=False, codec="ascii")
 
     def __init__(self) -> None:
         self.threads: list[threading.Thread] = []
 
-    def fill(self, urls: Urls) -> bytes:
+    def fill(self, urls: Urls) -> Iterator[bytes | memoryview]:
         self.threads.append(threading.current_thread())
-        return self.pieces.joined(urls)
+        return self.pieces.filled(urls)
 
 
 @pytest.mark.parametrize(("size", "beside"), [(10_000, False), (1_000_000, True)])
 async def test_a_large_body_is_filled_in_beside_the_event_loop(size: int, beside: bool) -> None:
     """Catalogue D8: 24 MB of Base64 take half a second, in which no other session would be heard."""
     text = Noting()
-    plan = BodyPlan(body=memoryview(bytes(size)), texts=((0, 15, text),))
+    plan = BodyPlan(body=memoryview(bytes(size)), texts=((0, 15, text),), most_octets=size + 1000)
     pages = PageLinkMaker(codec=CODEC, public_url="https://u.example.com").for_message(ACME, Campaign(), at_ms=NOW_MS, has_groups=False)
 
     body = await OwnBodies(plan=plan, pages=pages).for_copy(Recipient(address="ann@example.net", digest=RecipientDigest(b"0123456789")))

@@ -27,6 +27,7 @@ from smtp_proxy.downstream.transaction import Transaction
 from smtp_proxy.relay.ledger import UnknownOutcome
 from smtp_proxy.relay.signing_thread import SigningThread
 from smtp_proxy.replies import Deferred, Delivered, Outcome, Refused, Reply
+from smtp_proxy.session.memory import MemoryBudget
 from smtp_proxy.session.submission import Client, Envelope
 from tests.support.relay import ACME, NOW_MS, PROMOTIONAL, pipeline_on
 
@@ -93,6 +94,7 @@ class World:
                 BRAND,
                 codec=CODEC,
                 ledger_key=KEYRING.ledger_key(),
+                memory=MemoryBudget(10**6),
                 store=self.store,
                 groups=MemoryGroups(),
                 keys=(),

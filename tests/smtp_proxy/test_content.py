@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from smtp_proxy import replies
 from smtp_proxy.replies import Reply
 from smtp_proxy.session.content import Content, ContentRules, LineEndings, LongLines
-from smtp_proxy.session.limits import MemoryBudget
+from smtp_proxy.session.memory import MemoryBudget
 
 PIECES = st.lists(st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b".", b"a", b"\0", b"\r\n.\r\n"]), max_size=6).map(b"".join), max_size=8)
 

@@ -73,6 +73,10 @@ class RedisServer:
         async with asyncio.timeout(PATIENCE):
             await self._process.wait()
 
+    async def cluster(self, *words: str | int) -> str:
+        """Give one command of CLUSTER and return its answer."""
+        return str(await self.operator.execute_command("CLUSTER", *words))  # type: ignore[no-untyped-call]  # not annotated in redis-py
+
     async def is_(self, section: str, name: str, value: str) -> bool:
         """Say whether INFO has this value; False as well when the server does not answer."""
         with suppress(RedisError, OSError):

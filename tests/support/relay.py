@@ -36,12 +36,15 @@ from smtp_proxy.relay.selection import Selector
 from smtp_proxy.relay.signing import DkimKey, Signer
 from smtp_proxy.relay.signing_thread import SigningThread
 from smtp_proxy.relay.stamping import Stamping
+from smtp_proxy.session.limits import Limits
 from smtp_proxy.session.listener import Server
+from smtp_proxy.session.memory import MemoryBudget
 from tests.support.dkim_keys import dkim_key
 from tests.support.sink import Sink
 from tests.support.upstream import connected, listening
 
 _TIMEOUTS = Timeouts(connect=2, greeting=5, command=10, progress=10, final=10, queue=10)
+_LIMITS = Limits()
 NOW_MS = 1_772_532_000_000  # 2026-03-03 10:00 UTC
 ACME = Brand(id=BrandId("acme"), number=BrandNumber(7), name="Acme", sender_domains=frozenset({"acme.example", "news.acme.example"}))
 SHOP = Brand(id=BrandId("shop"), number=BrandNumber(8), name="Shop", sender_domains=frozenset({"shop.example"}))
@@ -113,6 +116,7 @@ def pipeline_on(
     *brands: Brand,
     codec: TokenCodec,
     ledger_key: bytes,
+    memory: MemoryBudget,
     store: MemoryStore,
     groups: GroupReader,
     policy: Policy | None = None,
@@ -144,7 +148,7 @@ def pipeline_on(
             log=log,
         ),
         ledger=Ledger(copies or MemoryLedger(clock=clock), MemoryLedger(clock=clock), key=ledger_key, log=log, unknown=unknown),
-        dispatch=Dispatch(downstream, signing, log=log, patience=patience),
+        dispatch=Dispatch(downstream, signing, memory=memory, log=log, patience=patience),
         conclusion=Conclusion(
             reports=Reports(downstream, hostname="relay.example", clock=clock, new_id=new_id, log=log),
             identify=codec.digest,
@@ -170,6 +174,7 @@ async def relaying(
     copies: CopyLedger | None = None,
     unknown: UnknownOutcome = UnknownOutcome.RESEND,
     patience: Patience = DEFAULT_PATIENCE,
+    limits: Limits = _LIMITS,
     **terms: object,
 ) -> AsyncIterator[Relay]:
     """Run a relay for these brands, `acme` and `shop` unless said; `copies` is the ledger in the store, which outlives the relay."""
@@ -182,7 +187,7 @@ async def relaying(
         target = Target.parse(f"{scheme}://127.0.0.1:{downstream_port or peer.port}?tls=none")
         downstream = await stack.enter_async_context(Downstream(target, hostname="relay.example", timeouts=_TIMEOUTS))
         signing = stack.enter_context(closing(SigningThread()))
-        book, tallies = MemoryGroups(), MemoryTallies()
+        book, tallies, memory = MemoryGroups(), MemoryTallies(), MemoryBudget(limits.max_in_flight_bytes)
         counting = Counting(tallies)
         pipeline = pipeline_on(
             downstream,
@@ -190,6 +195,7 @@ async def relaying(
             *brands,
             codec=codec,
             ledger_key=keyring.ledger_key(),
+            memory=memory,
             store=states,
             groups=groups or book,
             policy=policy,
@@ -201,5 +207,5 @@ async def relaying(
             patience=patience,
             counting=counting,
         )
-        server, port = await stack.enter_async_context(listening(pipeline.relay, **terms))
+        server, port = await stack.enter_async_context(listening(pipeline.relay, memory=memory, limits=limits, **terms))
         yield Relay(server=server, port=port, sink=peer, store=states, groups=book, codec=codec, tallies=tallies, counting=counting)

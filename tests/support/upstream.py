@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from smtp_proxy import replies
 from smtp_proxy.replies import Answer, Reply
 from smtp_proxy.session.listener import Server
+from smtp_proxy.session.memory import MemoryBudget
 from smtp_proxy.session.submission import Envelope
 from smtp_proxy.session.terms import Handler, Terms
 
@@ -96,9 +97,14 @@ def terms_for(handler: Handler, **terms: object) -> Terms:
 
 @asynccontextmanager
 async def listening(handler: Handler, **terms: object) -> AsyncIterator[tuple[Server, int]]:
-    """Run a listener on a free port of loopback; with `implicit_tls` among the terms, one that is TLS from the first octet."""
+    """Run a listener on a free port of loopback; with `implicit_tls` among the terms, one that is TLS from the first octet.
+
+    With `memory` among them it shares that budget.
+    """
     implicit_tls = bool(terms.pop("implicit_tls", False))
-    server = Server(terms_for(handler, **terms))
+    memory = terms.pop("memory", None)
+    assert memory is None or isinstance(memory, MemoryBudget)
+    server = Server(terms_for(handler, **terms), memory)
     _, port = await server.start("127.0.0.1", 0, implicit_tls=implicit_tls)
     try:
         yield server, port

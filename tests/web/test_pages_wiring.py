@@ -15,7 +15,7 @@ from app import wiring
 from app.core.model import BrandId, Purpose
 from app.observe import log
 from app.settings.load import load
-from app.wiring.desk import opened_groups
+from app.wiring.administration import opened_services
 from tests.support.ports import free_port
 from tests.web.choosing import Form, key
 
@@ -56,9 +56,9 @@ async def test_a_saved_preference_is_in_the_store(tmp_path: Path, monkeypatch: p
     token = codec.minter(brand=acme, purpose=Purpose.PREFERENCES, at_ms=wiring.now_ms()).mint(address="bob@example.com", digest=digest)
 
     with web(tmp_path):
-        async with opened_groups(settings, log.logger("test")) as groups:
-            await groups.create(acme, name="News")
-            await groups.create(acme, name="Offers")
+        async with opened_services(settings, log.logger("test")) as services:
+            await services.groups.create(acme, name="News")
+            await services.groups.create(acme, name="Offers")
         page = Form(asked(f"http://{listen}{PATH}?e={token}"))
         saved = Form(asked(f"http://{listen}{PATH}?e={token}", page.body(off=["offers"])))
         left = Form(asked(f"http://{listen}/unsubscribe?e={token}"))

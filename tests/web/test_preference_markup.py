@@ -1,5 +1,9 @@
 """What the preference centre is made of: small, accessible, with no script but ours."""
 
+import pytest
+
+from app.core.groups import MOST_ACTIVE
+from app.web.languages import LANGUAGES
 from tests.web.choosing import Form, key, link, off, opened, pressed, with_groups
 from tests.web.running import Site
 
@@ -19,10 +23,11 @@ async def test_fifty_groups_fit_into_a_form(site: Site) -> None:
     assert {key("group-7")} == await off(site)
 
 
-async def test_a_page_with_all_that_it_loads_is_small(site: Site) -> None:
+@pytest.mark.parametrize("tag", LANGUAGES)
+async def test_a_page_with_as_many_groups_as_there_may_be_is_small_with_all_that_it_loads(site: Site, tag: str) -> None:
     """Catalogue E17: a reader on a phone with a bad line gets the page."""
-    await with_groups(site, *(f"Group {number}" for number in range(10)))
-    reply = await site.ask("GET", link(site, PATH))
+    await with_groups(site, *(f"Group number {number}" for number in range(MOST_ACTIVE)))
+    reply = await site.ask("GET", link(site, PATH), fields={"Accept-Language": tag})
     page = Form(reply.text)
     loaded = [given[name] for _, given in page.tags for name in ("src",) if name in given] + ["/static/icon.svg"]
 

@@ -8,7 +8,7 @@ import standardwebhooks
 from aiohttp import web
 
 from app.core.events import EventName
-from app.core.groups import group_key
+from app.core.groups import EVERYTHING, group_key
 from app.core.model import BrandNumber, GroupId, Source, SubscriptionGroup
 from app.core.webhook import Format
 from app.store.deliveries import RedisDeliveries
@@ -178,6 +178,26 @@ async def test_an_event_that_a_receiver_cannot_digest_holds_up_no_other(url: str
             (letter,) = await webhooks.dead_letters(BRAND)
 
     assert statement_of("poison@example.net").digest == letter.delivery.digest
+
+
+async def test_groups_that_change_together_with_all_mail_are_named_beside_it(url: str, store: RedisStore) -> None:
+    """Seed 001: all off switches each group off; one of them on again brings back all mail and that one."""
+    news, offers = (SubscriptionGroup(id=GroupId(name), name=name.title()) for name in ("news", "offers"))
+    for group in (news, offers):
+        await RedisGroups(store.wire).add(BRAND, group, most_active=50)
+    both = (group_key(news.id), group_key(offers.id))
+    off = statement_of("ann@example.net", source=Source.PREFERENCE_CENTRE, groups=(EVERYTHING, *both))
+    on = statement_of(
+        "ann@example.net", source=Source.PREFERENCE_CENTRE, groups=(both[0], EVERYTHING), subscribed=True, at_ms=off.at_ms + 1
+    )
+    async with receiving() as receiver, working(url, [endpoint_of(receiver.url)]):
+        for said in (off, on):
+            await store.apply(said)
+            await eventually(lambda: settled(store))
+
+    left, back = (tuple(data(told)[name] for name in ("event", "scope", "groups", "Group")) for told in receiver.book)
+    assert ("Channel Unsubscribed", "all", ["News", "Offers"], "All, News, Offers") == left
+    assert ("Email Resubscribed", "all", ["News"], "All, News") == back
 
 
 async def test_every_way_has_its_event_and_an_endpoint_hears_only_what_it_asked_for(url: str, store: RedisStore) -> None:

@@ -1,6 +1,7 @@
 """Whose file it is: which column holds the address and which the time, in the exports of SendGrid, Mailgun, Postmark, SES, and our own.
 
-Without a named format the first line decides: known column names, or an address in one of its cells, which then is the column.
+Without a named format the first line decides: known column names, or an address in one of its cells, which then is the column. Under a
+header of other names, as in `E-Mail-Adresse;Datum`, the first line with an address decides. A column `group` says what was left.
 """
 
 import re
@@ -11,7 +12,7 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-from app.core.lists.records import Record
+from app.core.lists.documents import Record
 
 
 class ListFormat(StrEnum):
@@ -42,7 +43,7 @@ class _Columns:
     address: tuple[str, ...]
     at: tuple[str, ...] = ()
     digest: str = ""
-    group: str = ""
+    group: str = "group"
 
 
 # Names without case, spaces and underscores.
@@ -51,7 +52,7 @@ _FORMATS = {
     ListFormat.MAILGUN: _Columns(address=("address", "recipient"), at=("createdat",)),
     ListFormat.POSTMARK: _Columns(address=("emailaddress", "email", "recipient"), at=("createdat", "date", "bouncedat")),
     ListFormat.SES: _Columns(address=("emailaddress",), at=("lastupdatetime", "lastupdatedtimestamp")),
-    ListFormat.SIGNOFF: _Columns(address=("address",), at=("since",), digest="recipient", group="group"),
+    ListFormat.SIGNOFF: _Columns(address=("address",), at=("since",), digest="recipient"),
     ListFormat.PLAIN: _Columns(
         address=("email", "emailaddress", "e-mail", "mail", "address", "recipient", "subscriber"),
         at=("unsubscribedat", "unsubscribed", "createdat", "created", "date", "timestamp", "lastupdatetime", "optouttime", "unsubtime"),
@@ -69,6 +70,7 @@ class ListReader:
         self._format = format
         self._header: Sequence[str] | None = None
         self._address_at = 0
+        self._nameless = False  # a header that does not tell which column holds the addresses
         self._ours = False  # a table that we wrote, whose cells are marked for spreadsheets
 
     def read(self, record: Record) -> Entry | None:
@@ -82,6 +84,8 @@ class ListReader:
         if not self._header:
             return self._bare(record)
         cells = [_ESCAPED.sub("", cell) for cell in record.cells] if self._ours else record.cells
+        if self._nameless:
+            self._name_column(cells)
         return self._entry(record.line, dict(zip(self._header, cells, strict=False)))
 
     def _first(self, record: Record) -> Entry | None:
@@ -93,11 +97,18 @@ class ListReader:
             return None
         addresses = [at for at, cell in enumerate(record.cells) if "@" in cell]
         if not addresses and len(record.cells) > 1:
-            self._header = names
-            return Entry(record.line, problem="a header without a column of addresses")
+            self._header, self._nameless = names, True
+            return None
         self._header = ()
         self._address_at = addresses[0] if addresses else 0
         return self._bare(record)
+
+    def _name_column(self, cells: Sequence[str]) -> None:
+        """Give the first column with an address in it the name that it should have had, under a header that names none."""
+        at = next((at for at, cell in enumerate(cells) if "@" in cell), None)
+        if self._header and at is not None and at < len(self._header):
+            self._header = [*self._header[:at], _FORMATS[self._format or ListFormat.PLAIN].address[0], *self._header[at + 1 :]]
+            self._nameless = False
 
     def _bare(self, record: Record) -> Entry:
         if len(record.cells) <= self._address_at or not record.cells[self._address_at]:
@@ -128,7 +139,7 @@ class ListReader:
             line,
             address=address,
             digest="" if address else digest,
-            group=cells.get(columns.group, "") if columns.group else "",
+            group=cells.get(columns.group, ""),
             at_ms=at_ms,
             undated=bool(said) and at_ms is None,
         )

@@ -1,37 +1,31 @@
-"""Bytes of a file, as they come, into records: CSV (RFC 4180) with any usual separator, or a JSON object a line.
+"""Bytes of a file, as they come, into records: CSV (RFC 4180) with any usual separator, a JSON object a line, or a JSON document of a list.
 
 1. Memory is bounded whatever the file: a line longer than MAX_LINE_CHARS is refused and skipped to its end.
 2. A byte order mark decides between UTF-8 and UTF-16. Bytes that are no UTF-8 stay in their cell as lone surrogates, so they spoil the line
    only when they stand where something is read from.
-3. A quoted cell may hold line ends. A quote that is not closed within MAX_RECORD_LINES is a broken line of its own, and the lines after it
-   are read as if it had not been there: one bad quote must not swallow a thousand people.
+3. A quoted cell may hold line ends; LF, CRLF and CR are all one. A quote that is not closed within MAX_RECORD_LINES, or not as it must be,
+   is a broken line of its own, and the lines after it are read as if it had not been there: one bad quote must not swallow a thousand
+   people. A quote within a cell that began without one is a character like any other.
 4. A record has the number of its first line, which is what an editor shows.
 """
 
 import codecs
 import csv
 import io
-import json
+import re
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator
 
-MAX_LINE_CHARS = 65_536
+from app.core.lists.documents import HEAD_CHARS, MAX_LINE_CHARS, DocumentReader, Record, list_opening, object_record
+
 MAX_RECORD_LINES = 20
 
 _SEPARATORS = ",;\t|"
 _OBJECTS = "{"  # in the place of a separator: each line is a JSON object
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _LONGEST_MARK = 3
-
-
-class Record(NamedTuple):
-    """One record: the cells of a CSV line, the members of a JSON object, or why it is neither."""
-
-    line: int
-    cells: Sequence[str] = ()
-    members: Mapping[str, str] | None = None
-    problem: str = ""
+_SEPARATOR_LINE = re.compile(rf'"?sep=([{_SEPARATORS}])"?', re.IGNORECASE)  # what Excel writes above a table for itself
+_OPEN_QUOTE = "unexpected end of data"  # csv's word for it; nothing else tells it from a quote that is closed wrongly
 
 
 class RecordReader:
@@ -40,6 +34,9 @@ class RecordReader:
     def __init__(self) -> None:
         self._decoder: codecs.IncrementalDecoder | None = None
         self._undecoded = b""
+        self._newlines = io.IncrementalNewlineDecoder(None, translate=True)
+        self._head: str | None = ""  # None once it is decided what this is
+        self._document: DocumentReader | None = None
         self._text = ""
         self._skipping = False
         self._line = 0
@@ -66,10 +63,28 @@ class RecordReader:
             errors = "surrogateescape" if encoding == "utf-8" else "replace"
             self._decoder = codecs.getincrementaldecoder(encoding)(errors)
             piece = piece[len(mark) :]
-        return self._decoder.decode(piece, final)
+        return self._newlines.decode(self._decoder.decode(piece, final), final)
 
     def _take(self, text: str, *, final: bool) -> Iterator[Record]:
-        *lines, self._text = (self._text + text).replace("\r\n", "\n").split("\n")
+        if self._head is not None:
+            self._head += text
+            if len(self._head) < HEAD_CHARS and not final:
+                return
+            text, self._head = self._decided(self._head), None
+        if self._document is not None:
+            yield from self._document.feed(text, final=final)
+        else:
+            yield from self._lines(text, final=final)
+
+    def _decided(self, text: str) -> str:
+        """Decide by its beginning whether the file is a document with a list, and return what is still to be read."""
+        opening = list_opening(text[:HEAD_CHARS])
+        if opening:
+            self._document = DocumentReader(text[:opening])
+        return text[opening:]
+
+    def _lines(self, text: str, *, final: bool) -> Iterator[Record]:
+        *lines, self._text = (self._text + text).split("\n")
         for line in lines:
             yield from self._physical(line)
         if final and self._text:
@@ -89,7 +104,7 @@ class RecordReader:
             yield self._too_long()
             return
         self._line += 1
-        self._open.append((self._line, line.removesuffix("\r")))
+        self._open.append((self._line, line))
         yield from self._close()
 
     def _too_long(self) -> Record:
@@ -103,38 +118,33 @@ class RecordReader:
             self._open.clear()
             return
         if not self._separator:  # the first line decides for the whole file
-            self._separator = _OBJECTS if text.lstrip().startswith("{") else max(_SEPARATORS, key=text.count)
-        if self._separator == _OBJECTS or text.count('"') % 2 == 0:
-            first = self._open[0][0]
+            told = _SEPARATOR_LINE.fullmatch(text.strip(" "))
+            self._separator = told[1] if told else _OBJECTS if text.lstrip().startswith("{") else max(_SEPARATORS, key=text.count)
+            if told:
+                self._open.clear()
+                return
+        first = self._open[0][0]
+        try:
+            record = object_record(text, first) if self._separator == _OBJECTS else self._row(text, first)
+        except csv.Error as exc:
+            is_open = _OPEN_QUOTE in str(exc)
+            if is_open and len(self._open) <= MAX_RECORD_LINES and len(text) <= MAX_LINE_CHARS:
+                return
+            yield from self._give_up("a quote that is never closed" if is_open or len(self._open) > 1 else f"not CSV: {exc}")
+        else:
             self._open.clear()
-            yield self._read(first, text)
-        elif len(self._open) > MAX_RECORD_LINES or len(text) > MAX_LINE_CHARS:
-            yield from self._give_up()
+            yield record
 
-    def _give_up(self) -> Iterator[Record]:
+    def _give_up(self, problem: str = "a quote that is never closed") -> Iterator[Record]:
         """Yield the first open line as broken, and read those after it anew."""
         (first, _), *rest = self._open
         self._open.clear()
-        yield Record(first, problem="a quote that is never closed")
+        yield Record(first, problem=problem)
         for numbered in rest:
             self._open.append(numbered)
             yield from self._close()
 
-    def _read(self, line: int, text: str) -> Record:
-        if self._separator == _OBJECTS:
-            return _object(line, text)
-        try:
-            cells = next(csv.reader(io.StringIO(text, newline=""), delimiter=self._separator, strict=True), [])
-        except csv.Error as exc:
-            return Record(line, problem=f"not CSV: {exc}")
-        return Record(line, cells=[cell.strip() for cell in cells])
-
-
-def _object(line: int, text: str) -> Record:
-    try:
-        members = json.loads(text)
-    except (ValueError, RecursionError):
-        members = None
-    if not isinstance(members, dict):
-        return Record(line, problem="not a JSON object")
-    return Record(line, members={key: "" if value is None else str(value) for key, value in members.items()})
+    def _row(self, text: str, line: int) -> Record:
+        """Return the record of a line, or of several when its quotes span them. Raises csv.Error."""
+        (cells,) = csv.reader(io.StringIO(text, newline=""), delimiter=self._separator, skipinitialspace=True, strict=True)
+        return Record(line, cells=tuple(cell.strip() for cell in cells))

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.core.errors import PlaceholderUnusable
-from app.core.mail import quoted_printable
+from app.core.mail import base64_code, quoted_printable
 from app.core.mail.macros import Hit, Placeholder
 from app.core.mail.macros_charset import ASCII, find_in_charset
 from app.core.mail.macros_text import Base64Text, IdentityText, QuotedText, Text, Urls, cut
@@ -24,10 +24,9 @@ from app.core.mail.mime import IDENTITY_ENCODINGS, TextPart, text_parts
 MAX_PLACEHOLDERS = 1000  # of one message: each becomes a hundred octets or more in every copy
 MAX_LINE_OCTETS = 998  # RFC 5322 2.1.1, without the CRLF
 
+_MOST_OCTETS_A_CHARACTER = 13  # UTF-32 in quoted-printable, with soft breaks
 _BASE64_LINE_CHARS = 76
 _SHORTEST_BASE64_LINE = 20  # nobody's format is shorter, and a large text would become a million lines
-_MOST_BASE64_SECTIONS = 1000
-_NO_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
 _PGP_INLINE = re.compile(rb"-----BEGIN PGP (?:SIGNED )?MESSAGE-----")  # RFC 9580 6.2 and 7
 _BODY_LENGTH = re.compile(rb"(?:^|;)\s*l\s*=")
 
@@ -38,21 +37,24 @@ class BodyPlan:
 
     body: memoryview
     texts: Sequence[tuple[int, int, Text]]
+    most_octets: int  # that a filled-in body may have
 
     @property
     def placeholders(self) -> frozenset[Placeholder]:
         """Return what has to be filled in."""
         return frozenset(kind for _, _, text in self.texts for kind in text.pieces.placeholders)
 
-    def fill(self, urls: Urls) -> bytes:
+    def fill(self, urls: Urls) -> bytearray:
         """Return the body for one recipient, whose URLs these are."""
-        out: list[bytes | memoryview] = []
+        out = bytearray()  # grows in place: pieces to be joined would stand in memory a second time
         at = 0
         for start, end, text in self.texts:
-            out += (self.body[at:start], text.fill(urls))
+            out += self.body[at:start]
+            for piece in text.fill(urls):
+                out += piece
             at = end
-        out.append(self.body[at:])
-        return b"".join(out)
+        out += self.body[at:]
+        return out
 
 
 def plan_body(message: Message, *, url_chars: int) -> BodyPlan | None:
@@ -65,11 +67,19 @@ def plan_body(message: Message, *, url_chars: int) -> BodyPlan | None:
     found = text_parts(message)
     for start, end in found.unreadable:
         _refuse_visible(bytes(message.body[start:end]))
-    read = [(part.start, part.end, _text_of(part, bytes(message.body[part.start : part.end]), url_chars)) for part in found.parts]
+    read = [(part.start, part.end, _text_of(part, message.body[part.start : part.end], url_chars)) for part in found.parts]
     texts = [(start, end, text) for start, end, text in read if text is not None]
-    if sum(len(text.pieces.placeholders) for _, _, text in texts) > MAX_PLACEHOLDERS:
+    if not texts:
+        return None
+    count = sum(len(text.pieces.placeholders) for _, _, text in texts)
+    if count > MAX_PLACEHOLDERS:
         raise PlaceholderUnusable(f"more than {MAX_PLACEHOLDERS} placeholders")
-    return BodyPlan(body=message.body, texts=tuple(texts)) if texts else None
+    return BodyPlan(body=message.body, texts=tuple(texts), most_octets=_most_octets(len(message.body), count * url_chars))
+
+
+def _most_octets(body_octets: int, chars: int) -> int:
+    """Return how long a body may become: base64 of one line gets lines, and no charset and encoding take more for a character."""
+    return body_octets + body_octets // 32 + chars * _MOST_OCTETS_A_CHARACTER
 
 
 def _is_partly_signed(message: Message) -> bool:
@@ -83,15 +93,15 @@ def _refuse_visible(octets: bytes) -> None:
             raise PlaceholderUnusable("a placeholder where the MIME structure is broken")
 
 
-def _text_of(part: TextPart, encoded: bytes, url_chars: int) -> Text | None:
+def _text_of(part: TextPart, encoded: memoryview, url_chars: int) -> Text | None:
     """Return a text to be filled in, or None when it holds no placeholder or is sealed by PGP."""
     if part.encoding in IDENTITY_ENCODINGS:
         return _identity(part, encoded, url_chars)
     return _READERS.get(part.encoding, _unknown)(part, encoded)
 
 
-def _identity(part: TextPart, encoded: bytes, url_chars: int) -> Text | None:
-    codec, hits = _hits(part, encoded)
+def _identity(part: TextPart, encoded: memoryview, url_chars: int) -> Text | None:
+    codec, hits = _hits(part, bytes(encoded))
     if not hits:
         return None
     text = IdentityText(pieces=cut(encoded, hits, codec=codec, html=part.html))
@@ -100,32 +110,30 @@ def _identity(part: TextPart, encoded: bytes, url_chars: int) -> Text | None:
     return text
 
 
-def _base64(part: TextPart, encoded: bytes) -> Text | None:
+def _base64(part: TextPart, view: memoryview) -> Text | None:
+    encoded = bytes(view)
     code = encoded.strip(b" \t\r\n")
     try:
-        decoded = binascii.a2b_base64(code.translate(None, b" \t\r\n"), strict_mode=True)
+        decoded = base64_code.decode(code)
     except binascii.Error:
-        _refuse_hits(part, _leniently_decoded(code), "a placeholder in broken base64")
+        _refuse_hits(part, base64_code.decode_leniently(code), "a placeholder in broken base64")
         return None
     codec, hits = _hits(part, decoded)
     if not hits:
         return None
-    pieces, start = cut(decoded, hits, codec=codec, html=part.html), encoded.find(code)
+    pieces, start = cut(memoryview(decoded), hits, codec=codec, html=part.html), encoded.find(code)
     return Base64Text(pieces=pieces, lead=encoded[:start], tail=encoded[start + len(code) :], line_chars=_line_chars(code))
 
 
 def _line_chars(code: bytes) -> int:
-    longest = max(map(len, code.split(b"\r\n"))) if b"\r\n" in code else 0
+    """Return the length of the lines, as those at the beginning have it."""
+    beginning = code[: base64_code.PIECE_OCTETS]
+    longest = max(map(len, beginning.split(b"\r\n"))) if b"\r\n" in beginning else 0
     return longest if _SHORTEST_BASE64_LINE <= longest <= MAX_LINE_OCTETS else _BASE64_LINE_CHARS
 
 
-def _leniently_decoded(code: bytes) -> bytes:
-    """Return what some reader may see in base64 with padding in its middle, strange characters or a missing end."""
-    sections = [_NO_BASE64.sub(b"", section) for section in code.split(b"=", _MOST_BASE64_SECTIONS)]
-    return b"".join(binascii.a2b_base64(section[: len(section) - (len(section) % 4 == 1)] + b"==") for section in sections)
-
-
-def _quoted(part: TextPart, encoded: bytes) -> Text | None:
+def _quoted(part: TextPart, view: memoryview) -> Text | None:
+    encoded = bytes(view)
     decoded = quoted_printable.decode(encoded)
     codec, hits = _hits(part, decoded)
     if not hits:
@@ -134,15 +142,15 @@ def _quoted(part: TextPart, encoded: bytes) -> Text | None:
     placed = [Hit(start, end, hit.placeholder) for hit, (start, end) in zip(hits, places or (), strict=False)]
     if [quoted_printable.decode(encoded[hit.start : hit.end]) for hit in placed] != [decoded[hit.start : hit.end] for hit in hits]:
         raise PlaceholderUnusable("a placeholder in broken quoted-printable")
-    return QuotedText(pieces=cut(encoded, placed, codec=codec, html=part.html))
+    return QuotedText(pieces=cut(view, placed, codec=codec, html=part.html))
 
 
-def _unknown(part: TextPart, encoded: bytes) -> Text | None:
-    _refuse_hits(part, encoded, "a placeholder in an unknown transfer encoding")
+def _unknown(part: TextPart, encoded: memoryview) -> Text | None:
+    _refuse_hits(part, bytes(encoded), "a placeholder in an unknown transfer encoding")
     return None
 
 
-_READERS: Mapping[str, Callable[[TextPart, bytes], Text | None]] = {"base64": _base64, "quoted-printable": _quoted}
+_READERS: Mapping[str, Callable[[TextPart, memoryview], Text | None]] = {"base64": _base64, "quoted-printable": _quoted}
 
 
 def _refuse_hits(part: TextPart, decoded: bytes, why: str) -> None:

@@ -1,25 +1,27 @@
 """A text with placeholders, cut into what stays and what is filled in for each recipient: one class for each transfer encoding.
 
-`fill` is what a copy costs: a join, and for base64 the encoding of the whole text. What stays was cut out once a message.
+`fill` is what a copy costs: a copy of the text, and for base64 its encoding. What stays is cut out once a message, and is a view over the
+text as it came: of a large mail nothing stands in memory twice, but for base64, whose text is held decoded.
 """
 
-import binascii
 import html as entities
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from app.core.mail import quoted_printable
+from app.core.mail import base64_code, quoted_printable
 from app.core.mail.macros import Hit, Placeholder
 
 Urls = Mapping[Placeholder, str]
+
+_WINDOW_OCTETS = 4096  # copied at once to look for a line end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pieces:
     """The octets between the placeholders, one piece more than there are placeholders, and how a URL is written into the text."""
 
-    constant: Sequence[bytes]
+    constant: Sequence[memoryview]
     placeholders: Sequence[Placeholder]
     html: bool
     codec: str
@@ -33,10 +35,13 @@ class Pieces:
         """Return one URL as the text's kind and charset have it."""
         return (entities.escape(url) if self.html else url).encode(self.codec)
 
-    def joined(self, urls: Urls) -> bytes:
-        """Return constant pieces and URLs in their order."""
-        written = [*self.written(urls), b""]
-        return b"".join([part for pair in zip(self.constant, written, strict=True) for part in pair])
+    def filled(self, urls: Urls) -> Iterator[bytes | memoryview]:
+        """Yield constant pieces and URLs in their order."""
+        first, *others = self.constant
+        yield first
+        for url, piece in zip(self.written(urls), others, strict=True):
+            yield url
+            yield piece
 
 
 class Text(Protocol):
@@ -47,8 +52,8 @@ class Text(Protocol):
         """Return what the text is cut into."""
         ...
 
-    def fill(self, urls: Urls) -> bytes:
-        """Return the whole text for one recipient, in its transfer encoding."""
+    def fill(self, urls: Urls) -> Iterator[bytes | memoryview]:
+        """Yield the whole text for one recipient, in its transfer encoding, in pieces."""
         ...
 
 
@@ -58,9 +63,9 @@ class IdentityText:
 
     pieces: Pieces
 
-    def fill(self, urls: Urls) -> bytes:
+    def fill(self, urls: Urls) -> Iterator[bytes | memoryview]:
         """See `Text`."""
-        return self.pieces.joined(urls)
+        return self.pieces.filled(urls)
 
     def longest_line(self, url_chars: int) -> int:
         """Return the octets of the longest line that a URL is written into, with URLs of that many characters."""
@@ -68,9 +73,9 @@ class IdentityText:
         longest, line = 0, _column(self.pieces.constant[0], 0)
         for piece in self.pieces.constant[1:]:
             line += url
-            ended, mark, _ = piece.partition(b"\r\n")
-            longest = max(longest, line + len(ended))
-            line = _column(piece, 0) if mark else line + len(piece)
+            end = _line_end(piece)
+            longest = max(longest, line + (len(piece) if end < 0 else end))
+            line = _column(piece, 0) if end >= 0 else line + len(piece)
         return longest
 
 
@@ -83,11 +88,11 @@ class Base64Text:
     tail: bytes
     line_chars: int
 
-    def fill(self, urls: Urls) -> bytes:
+    def fill(self, urls: Urls) -> Iterator[bytes | memoryview]:
         """See `Text`."""
-        code = binascii.b2a_base64(self.pieces.joined(urls), newline=False)
-        lines = [code[start : start + self.line_chars] for start in range(0, len(code), self.line_chars)]
-        return self.lead + b"\r\n".join(lines) + self.tail
+        yield self.lead
+        yield from base64_code.lines(self.pieces.filled(urls), self.line_chars)
+        yield self.tail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,24 +101,25 @@ class QuotedText:
 
     pieces: Pieces
 
-    def fill(self, urls: Urls) -> bytes:
+    def fill(self, urls: Urls) -> Iterator[bytes | memoryview]:
         """See `Text`."""
         first, *others = self.pieces.constant
-        out, column = [first], _column(first, 0)
+        yield first
+        column = _column(first, 0)
         for number, (url, piece) in enumerate(zip(self.pieces.written(urls), others, strict=True), 1):
             code, column = quoted_printable.written(url, column)
-            out.append(code)
-            line, mark, _ = piece.partition(b"\r\n")
-            may_be_broken = not mark and number < len(others)  # behind this piece, which takes one character more
-            if line and column + len(line) + may_be_broken > quoted_printable.MAX_LINE_CHARS:
-                out.append(quoted_printable.SOFT_BREAK)
+            yield code
+            end = _line_end(piece)
+            line = len(piece) if end < 0 else end
+            may_be_broken = end < 0 and number < len(others)  # behind this piece, which takes one character more
+            if line and column + line + may_be_broken > quoted_printable.MAX_LINE_CHARS:
+                yield quoted_printable.SOFT_BREAK
                 column = 0
-            out.append(piece)
+            yield piece
             column = _column(piece, column)
-        return b"".join(out)
 
 
-def cut(octets: bytes, hits: Sequence[Hit], *, codec: str, html: bool) -> Pieces:
+def cut(octets: memoryview, hits: Sequence[Hit], *, codec: str, html: bool) -> Pieces:
     """Return the pieces between these placeholders, which are in order and apart."""
     ends, starts = [0, *(hit.end for hit in hits)], [*(hit.start for hit in hits), len(octets)]
     return Pieces(
@@ -124,7 +130,20 @@ def cut(octets: bytes, hits: Sequence[Hit], *, codec: str, html: bool) -> Pieces
     )
 
 
-def _column(piece: bytes, column: int) -> int:
+def _line_end(piece: memoryview) -> int:
+    """Return where the first line of a piece ends, -1 when it does not."""
+    for start in range(0, len(piece), _WINDOW_OCTETS):
+        at = bytes(piece[start : start + _WINDOW_OCTETS + 1]).find(b"\r\n")
+        if at >= 0:
+            return start + at
+    return -1
+
+
+def _column(piece: memoryview, column: int) -> int:
     """Return the column behind a piece that begins at this column."""
-    line_end = piece.rfind(b"\n")
-    return column + len(piece) if line_end < 0 else len(piece) - line_end - 1
+    for end in range(len(piece), 0, -_WINDOW_OCTETS):
+        start = max(0, end - _WINDOW_OCTETS)
+        at = bytes(piece[start:end]).rfind(b"\n")
+        if at >= 0:
+            return len(piece) - start - at - 1
+    return column + len(piece)

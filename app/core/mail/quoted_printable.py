@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 MAX_LINE_CHARS = 76
 SOFT_BREAK = b"=\r\n"
 _BLOCK_OCTETS = 2048
+_PIECE_OCTETS = 256 * 1024
 _TRANSPORT_PADDING = re.compile(rb"(==)|=[ \t]++(?=\r\n)")  # rule 3: white space at a line's end is not the sender's; two signs are a text
 _TOKEN = re.compile(rb"(?P<nothing>=[ \t]*+\r\n|=\Z)|(?P<octet>=[0-9A-Fa-f]{2}|==|=)|[^=]++")
 _UNSAFE = re.compile(rb"[^!-<>-~]")  # all but the printable, and the equals sign
@@ -20,9 +21,14 @@ _UNSAFE = re.compile(rb"[^!-<>-~]")  # all but the printable, and the equals sig
 
 def decode(encoded: bytes) -> bytes:
     """Return the octets that a quoted-printable text stands for; never fails, what is no code stands for itself."""
-    if b"= " in encoded or b"=\t" in encoded:
-        encoded = _TRANSPORT_PADDING.sub(lambda found: found[1] or b"=", encoded)
-    return binascii.a2b_qp(encoded)
+    if len(encoded) <= _PIECE_OCTETS:
+        return _decoded(encoded)
+    out, at = bytearray(), 0
+    while at < len(encoded):  # so that a thread that reads a large text lets the interpreter go in between (catalogue D8)
+        end = _block_end(encoded, at, _PIECE_OCTETS)
+        out += _decoded(encoded[at:end])
+        at = end
+    return bytes(out)
 
 
 def places(encoded: bytes, spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]] | None:
@@ -48,11 +54,17 @@ def written(octets: bytes, column: int) -> tuple[bytes, int]:
     return SOFT_BREAK.join((*lines, code[at:])), column + len(code) - at
 
 
+def _decoded(encoded: bytes) -> bytes:
+    if b"= " in encoded or b"=\t" in encoded:
+        encoded = _TRANSPORT_PADDING.sub(lambda found: found[1] or b"=", encoded)
+    return binascii.a2b_qp(encoded)
+
+
 def _octets(encoded: bytes, offsets: Sequence[int]) -> Iterator[tuple[int, int]]:
     """Yield where the code of each of these octets begins and ends."""
     at, decoded, number = 0, 0, 0
     while at < len(encoded) and number < len(offsets):
-        end = _block_end(encoded, at)
+        end = _block_end(encoded, at, _BLOCK_OCTETS)
         block = encoded[at:end]
         size = len(decode(block))
         inside = bisect_left(offsets, decoded + size, number)
@@ -62,9 +74,9 @@ def _octets(encoded: bytes, offsets: Sequence[int]) -> Iterator[tuple[int, int]]
         at, decoded, number = end, decoded + size, inside
 
 
-def _block_end(encoded: bytes, at: int) -> int:
-    """Cut behind a line end, where no code is cut."""
-    end = encoded.find(b"\r\n", at + _BLOCK_OCTETS)
+def _block_end(encoded: bytes, at: int, octets: int) -> int:
+    """Return where to cut about so many octets on: behind a line end, where no code is cut."""
+    end = encoded.find(b"\r\n", at + octets)
     return len(encoded) if end < 0 else end + 2
 
 

@@ -4,14 +4,12 @@ from collections.abc import Sequence
 
 from app.core.api_key import KeyScope
 from app.core.audit import AuditAction
-from app.core.errors import RuleViolation
-from app.core.group_words import ALL
 from app.core.model import GroupId, SubscriptionGroup
 from app.usecases.administration import Administration
 from app.web.admin.call import OF_BRAND, AnyOperation, Call, NoBody, NoQuery, Operation
 from app.web.admin.models import GroupEdit, GroupNew
 from app.web.admin.showing import brand_view, group_view
-from app.web.admin.views import BrandList, GroupList, GroupView, shown
+from app.web.admin.views import BrandList, BrandView, GroupList, GroupView, shown
 from app.web.answers import Answer
 
 
@@ -38,6 +36,17 @@ class GroupEndpoints:
                 answers={200: BrandList},
             ),
             Operation(
+                id="getBrand",
+                method="GET",
+                path=OF_BRAND,
+                summary="Show a brand as the settings have it",
+                endpoint=self.brand,
+                query=NoQuery,
+                body=NoBody,
+                scope=KeyScope.READ,
+                answers={200: BrandView},
+            ),
+            Operation(
                 id="listGroups",
                 method="GET",
                 path=f"{OF_BRAND}/groups",
@@ -61,6 +70,17 @@ class GroupEndpoints:
                 answers={201: GroupView},
                 problems=(409,),
                 answer_fields={"Location": "the group's own path"},
+            ),
+            Operation(
+                id="getGroup",
+                method="GET",
+                path=group,
+                summary="Show a subscription group",
+                endpoint=self.group,
+                query=NoQuery,
+                body=NoBody,
+                scope=KeyScope.READ,
+                answers=one,
             ),
             Operation(
                 id="editGroup",
@@ -120,6 +140,10 @@ class GroupEndpoints:
         own = [brand_view(brand) for brand in call.brands if call.key.covers(brand.id)]
         return shown(200, BrandList(brands=own))
 
+    async def brand(self, call: Call, _query: NoQuery, _body: NoBody) -> Answer:
+        """Show one brand."""
+        return shown(200, brand_view(call.brand))
+
     async def list(self, call: Call, _query: NoQuery, _body: NoBody) -> Answer:
         """List the groups."""
         groups = await self._services.groups.list(call.brand.number)
@@ -127,12 +151,14 @@ class GroupEndpoints:
 
     async def create(self, call: Call, _query: NoQuery, body: GroupNew) -> Answer:
         """Create a group."""
-        if ALL in (body.id, body.name.strip()):
-            raise RuleViolation(f"`{ALL}` stands for all mail, so no group can be called so")
         group_id = None if body.id is None else GroupId(body.id)
         group = await self._services.groups.create(call.brand.number, name=body.name, description=body.description, id=group_id)
         await self._note(call, AuditAction.GROUP_CREATED, group)
         return shown(201, group_view(group), Location=f"/v1/brands/{call.brand.id}/groups/{group.id}")
+
+    async def group(self, call: Call, _query: NoQuery, _body: NoBody) -> Answer:
+        """Show one group."""
+        return shown(200, group_view(await self._services.groups.find(call.brand.number, _named(call))))
 
     async def edit(self, call: Call, _query: NoQuery, body: GroupEdit) -> Answer:
         """Change name, description or both."""

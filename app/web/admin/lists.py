@@ -1,5 +1,6 @@
 """Suppressions (query, export, import), audiences and segments."""
 
+import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
@@ -7,7 +8,7 @@ from app.core.api_key import KeyScope
 from app.core.audit import AuditAction
 from app.core.group_words import GroupWords
 from app.core.lists.rows import Row, csv_header, csv_row, json_row
-from app.core.model import GroupKey, Source
+from app.core.model import Source
 from app.core.preferences import Targeting
 from app.core.segments import Left, Segment
 from app.observe.metrics import UNSUBSCRIBES
@@ -15,16 +16,31 @@ from app.usecases.administration import Administration
 from app.usecases.import_list import ImportTerms
 from app.web.admin.call import OF_BRAND, AnyOperation, Call, NoBody, NoQuery, Operation, Sendable
 from app.web.admin.models import Check, ImportQuery, SegmentQuery, SuppressionQuery, milliseconds
+from app.web.admin.reading import BYTES
 from app.web.admin.showing import import_view, recipient_view, row_view
 from app.web.admin.streams import StreamAnswer
 from app.web.admin.views import CheckView, ImportView, SegmentPage, SuppressedView, SuppressionPage, shown
 from app.web.answers import Answer
 
 NDJSON, CSV = "application/x-ndjson", "text/csv"
+JSON = "application/json"
 
+_QUALITY = re.compile(r"(?:^|;)\s*q\s*=\s*([0-9](?:\.[0-9]{0,3})?)", re.IGNORECASE)
 _IMPORT_BYTES = 1024 * 1024 * 1024
 _CHECK_BYTES = 8 * 1024 * 1024
-_FORMATS = {NDJSON: "ndjson", "application/ndjson": "ndjson", CSV: "csv"}
+LINES = (NDJSON, "application/ndjson", "application/jsonl", "application/x-jsonlines")  # no name of it is registered
+_FORMATS = {JSON: "json", "application/*": "json", "*/*": "json", CSV: "csv", "text/*": "csv", **dict.fromkeys(LINES, "ndjson")}
+# What is in a file, its columns say; these are the names under which programs, browsers and shells send one: the last is curl's for any.
+_TAKEN = (
+    CSV,
+    *LINES,
+    JSON,
+    "text/plain",
+    "text/tab-separated-values",
+    "application/vnd.ms-excel",
+    BYTES,
+    "application/x-www-form-urlencoded",
+)
 
 
 class ListEndpoints:
@@ -55,14 +71,15 @@ class ListEndpoints:
                 method="POST",
                 path=f"{OF_BRAND}/suppressions",
                 summary="Import a list of people who left elsewhere",
-                description="Exports of SendGrid, Mailgun, Postmark, SES and our own, and any CSV with a column of addresses; recognised "
-                "by their columns. An import never resubscribes anybody, and may be repeated.",
+                description="Exports of SendGrid, Mailgun, Postmark, SES and our own, any CSV with a column of addresses, a JSON object "
+                "a line, and a JSON list of addresses or objects; recognised by their columns. A column `group` says what was left. "
+                "An import never resubscribes anybody, and may be repeated.",
                 endpoint=self.import_list,
                 query=ImportQuery,
                 body=NoBody,
                 scope=KeyScope.WRITE,
                 answers={200: ImportView},
-                body_media=(CSV, NDJSON, "text/plain", "application/octet-stream"),
+                body_media=_TAKEN,
                 body_bytes=_IMPORT_BYTES,
             ),
             Operation(
@@ -128,9 +145,9 @@ class ListEndpoints:
         if body.groups or body.require_groups or body.exclude_groups:
             words = await self._services.words(call.brand)
             targeting = Targeting(
-                groups=_keys(words, body.groups),
-                required=_keys(words, body.require_groups),
-                excluded=_keys(words, body.exclude_groups),
+                groups=words.keys(body.groups),
+                required=words.keys(body.require_groups),
+                excluded=words.keys(body.exclude_groups),
             )
         found = await self._services.check(call.brand, body.addresses, targeting)
         suppressed = [SuppressedView(address=address, reason=reason.value) for address, reason in found.suppressed]
@@ -140,8 +157,8 @@ class ListEndpoints:
         """Give a page of a segment's members."""
         words = await self._services.words(call.brand)
         segment = Segment(
-            include=_keys(words, query.include),
-            exclude=_keys(words, query.exclude),
+            include=words.keys(query.include),
+            exclude=words.keys(query.exclude),
             source=_source(query.source),
             since_ms=milliseconds(query.since),
             until_ms=milliseconds(query.until),
@@ -176,16 +193,19 @@ _FILES = {
 
 
 def _accepted(field: str) -> str:
-    """Return the first form of the Accept field that is one of ours, else JSON."""
-    for part in field.split(","):
-        form = _FORMATS.get(part.partition(";")[0].strip().lower())
-        if form:
-            return form
-    return "json"
+    """Return the form of ours that the Accept field likes best (RFC 9110 12.5.1), the first of several; JSON when it knows none."""
+    liked = [(_quality(parameters), _FORMATS.get(name.strip().lower())) for name, _, parameters in _parts(field)]
+    best = max((quality for quality, form in liked if form), default=0.0)
+    return next((form for quality, form in liked if form and quality == best > 0), "json")
 
 
-def _keys(words: GroupWords, named: Sequence[str]) -> tuple[GroupKey, ...]:
-    return tuple(words.key(word) for word in named)
+def _parts(field: str) -> list[tuple[str, str, str]]:
+    return [part.partition(";") for part in field.split(",")]
+
+
+def _quality(parameters: str) -> float:
+    found = _QUALITY.search(parameters)
+    return min(1.0, float(found[1])) if found else 1.0
 
 
 def _source(label: str | None) -> Source | None:

@@ -1,7 +1,7 @@
 """The bodies of the API: what comes in, strictly, and what goes out. The OpenAPI document is made of these."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
@@ -17,7 +17,8 @@ from app.web.admin.call import Model
 MAX_PAGE = 1_000
 MAX_CONSENT_CHARS = 1_000
 MAX_GROUPS = 100
-_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
+_RFC_3339 = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)(Z|[ +-]\d\d:\d\d)?)?", re.ASCII | re.IGNORECASE)
+_EPOCH = re.compile(r"\d{10}(?:\d{3})?", re.ASCII)
 SOURCES = tuple(source.label for source in Source)
 
 
@@ -27,11 +28,29 @@ def _source(text: str) -> str:
     return text
 
 
+def _whose(value: object) -> object:
+    """Return whose format it is, in any case; that of a table or of JSON is anybody's, and seen by itself."""
+    said = value.lower() if isinstance(value, str) else value
+    return None if said in {"csv", "ndjson", "json"} else said
+
+
+def _whole(value: object) -> object:
+    """Return a number such as 3.0 as the integer that it is in JSON Schema."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _moment(value: object) -> object:
-    """Return a moment of RFC 3339; `datetime.fromisoformat` would take a bare date, and pydantic a bare number."""
+    """Return a moment of RFC 3339, or of what people write for it: a date, a time without a zone (UTC), an epoch.
+
+    A plus sign that nobody has escaped has become a blank on its way through a query.
+    """
+    found = _RFC_3339.fullmatch(value) if isinstance(value, str) else None
     try:
-        if isinstance(value, str) and _RFC_3339.fullmatch(value.upper()):
-            return datetime.fromisoformat(value.upper())
+        if found:
+            day, time, zone = found.groups()
+            return datetime.fromisoformat(f"{day}T{time or '00:00'}{(zone or 'Z').upper().replace(' ', '+')}")
+        if isinstance(value, str) and _EPOCH.fullmatch(value):
+            return datetime.fromtimestamp(int(value[:10]), UTC) + timedelta(milliseconds=int(value[10:] or 0))
     except ValueError:
         pass  # the form of a moment, such as the 32nd of a month, is none yet
     raise ValueError("write it as RFC 3339, such as 2026-11-21T10:00:00Z")
@@ -41,6 +60,8 @@ Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": "
 SourceName = Annotated[str, AfterValidator(_source), WithJsonSchema({"type": "string", "enum": list(SOURCES)})]
 GroupWord = Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARS, description="`all`, or a group's id or name")]
 Words = Annotated[tuple[GroupWord, ...], Field(max_length=MAX_GROUPS)]
+QueryWord = Annotated[str, Field(min_length=1, max_length=300, description="`all`, a group's id or name, or several with commas")]
+QueryWords = Annotated[tuple[QueryWord, ...], Field(max_length=MAX_GROUPS)]
 Cursor = Annotated[str, Field(max_length=MAX_CURSOR_CHARS, pattern=r"^[A-Za-z0-9_:-]*$", description="`next` of the page before")]
 Limit = Annotated[int, Field(ge=1, le=MAX_PAGE)]
 Time = Annotated[str, Field(description="UTC, RFC 3339 with milliseconds")]
@@ -81,14 +102,14 @@ class Resubscribe(Model):
     consent: Annotated[
         str, Field(min_length=1, max_length=MAX_CONSENT_CHARS, description="how and when the recipient consented; kept in the audit")
     ]
-    sequence: Annotated[int, Field(ge=0, lt=2**32)] | None = None
+    sequence: Annotated[int, BeforeValidator(_whole), Field(ge=0, lt=2**32)] | None = None
     groups: Words = ()
 
 
 class Check(Model):
     """An audience, and the campaign it is meant for."""
 
-    addresses: Annotated[tuple[Annotated[str, Field(max_length=512)], ...], Field(max_length=MOST_ADDRESSES)]
+    addresses: Annotated[tuple[str, ...], Field(max_length=MOST_ADDRESSES)]
     groups: Annotated[Words, Field(description="the campaign's groups")] = ()
     require_groups: Annotated[Words, Field(description="only those subscribed to all of these")] = ()
     exclude_groups: Annotated[Words, Field(description="nobody subscribed to one of these")] = ()
@@ -98,7 +119,7 @@ class KeyNew(Model):
     """An API key to make."""
 
     name: Annotated[str, Field(min_length=1, max_length=100, examples=["CRM synchronisation"])]
-    scopes: Annotated[tuple[KeyScope, ...], Field(min_length=1, max_length=len(KeyScope))]
+    scopes: Annotated[tuple[KeyScope, ...], Field(min_length=1, max_length=len(KeyScope))] = (KeyScope.READ,)
 
 
 class Resend(Model):
@@ -117,8 +138,8 @@ class PageQuery(Model):
     limit: Limit = 100
 
 
-class HistoryQuery(Model):
-    """How much of a history."""
+class LimitQuery(Model):
+    """How many at most."""
 
     limit: Limit = 100
 
@@ -138,16 +159,18 @@ class SuppressionQuery(PageQuery):
 class ImportQuery(Model):
     """How to read a list."""
 
-    format: ListFormat | None = None
-    group: Annotated[Words, Field(description="what they left, where a line does not say; all mail when none is named")] = ()
+    format: Annotated[ListFormat | None, BeforeValidator(_whose), Field(description="whose columns they are; recognised unless given")] = (
+        None
+    )
+    group: Annotated[QueryWords, Field(description="what they left, where a line does not say; all mail when none is named")] = ()
     dry_run: Annotated[bool, Field(description="read and report, save nothing")] = False
 
 
 class SegmentQuery(PageQuery):
     """Which recipients; see `core.segments`."""
 
-    include: Annotated[Words, Field(description="subscribed to all of these; `all` is the default")] = ()
-    exclude: Annotated[Words, Field(description="subscribed to none of these; `all`: who has left everything")] = ()
+    include: Annotated[QueryWords, Field(description="subscribed to all of these; `all` is the default")] = ()
+    exclude: Annotated[QueryWords, Field(description="subscribed to none of these; `all`: who has left everything")] = ()
     source: SourceName | None = None
     since: Moment | None = None
     until: Moment | None = None

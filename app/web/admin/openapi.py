@@ -16,7 +16,7 @@ _REFERENCE = "#/components/schemas/{model}"
 _PARAMETERS: Mapping[str, Json] = {
     "brand": {"description": "the brand's id", "schema": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,62}$"}},
     "address": {"description": "the recipient's address, percent-encoded", "schema": {"type": "string", "format": "email"}},
-    "group": {"description": "the group's id", "schema": {"type": "string", "minLength": 1, "maxLength": 64}},
+    "group": {"description": "the group's id, or its name", "schema": {"type": "string", "minLength": 1, "maxLength": 100}},
     "key": {"description": "the key's id", "schema": {"type": "string", "pattern": "^[0-9a-f]{16}$"}},
 }
 _PROBLEMS = {

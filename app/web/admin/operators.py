@@ -11,11 +11,12 @@ from app.core.lists.rows import moment
 from app.core.webhook import Delivery, EndpointKey
 from app.usecases.administration import Administration
 from app.web.admin.call import OF_BRAND, AnyOperation, Call, NoBody, NoQuery, Operation
-from app.web.admin.models import EventQuery, KeyNew, PageQuery, Resend, milliseconds
+from app.web.admin.models import EventQuery, KeyNew, LimitQuery, PageQuery, Resend, milliseconds
 from app.web.admin.showing import audit_view, key_view, shown_url
 from app.web.admin.views import (
     AuditPage,
     DeadLetterPage,
+    DeliveryList,
     DeliveryView,
     EndpointView,
     EventPage,
@@ -61,6 +62,17 @@ class OperatorEndpoints:
                 body=NoBody,
                 scope=KeyScope.READ,
                 answers={200: WebhookView},
+            ),
+            Operation(
+                id="listDeliveries",
+                method="GET",
+                path=f"{OF_BRAND}/webhooks/deliveries",
+                summary="What waits to be delivered",
+                endpoint=self.deliveries,
+                query=LimitQuery,
+                body=NoBody,
+                scope=KeyScope.READ,
+                answers={200: DeliveryList},
             ),
             Operation(
                 id="listDeadLetters",
@@ -144,20 +156,20 @@ class OperatorEndpoints:
 
     async def webhooks(self, call: Call, _query: NoQuery, _body: NoBody) -> Answer:
         """Show the endpoints and what waits for them."""
-        states = await self._services.webhooks.endpoints(call.brand.number)
-        urls = {state.endpoint.key: shown_url(state.endpoint) for state in states}
         endpoints = [
             EndpointView(url=shown_url(state.endpoint), format=state.endpoint.format.value, switched_off=state.switched_off)
-            for state in states
+            for state in await self._services.webhooks.endpoints(call.brand.number)
         ]
-        waiting = await self._services.webhooks.waiting(call.brand.number, limit=_WAITING_SHOWN)
-        views = [_delivery_view(one.delivery, urls, next_attempt=moment(one.due_ms)) for one in waiting]
-        return shown(200, WebhookView(endpoints=endpoints, waiting=views))
+        return shown(200, WebhookView(endpoints=endpoints, waiting=await self._waiting(call, _WAITING_SHOWN)))
+
+    async def deliveries(self, call: Call, query: LimitQuery, _body: NoBody) -> Answer:
+        """Show what waits."""
+        return shown(200, DeliveryList(deliveries=await self._waiting(call, query.limit)))
 
     async def dead_letters(self, call: Call, query: PageQuery, _body: NoBody) -> Answer:
         """Give a page of what was given up."""
         letters = await self._services.webhooks.dead_letters(call.brand.number, after=query.cursor, limit=query.limit)
-        urls = {state.endpoint.key: shown_url(state.endpoint) for state in await self._services.webhooks.endpoints(call.brand.number)}
+        urls = await self._urls(call)
         views = [_delivery_view(one.delivery, urls, cursor=one.cursor, given_up=moment(one.at_ms)) for one in letters]
         following = letters[-1].cursor if len(letters) == query.limit else None
         return shown(200, DeadLetterPage(dead_letters=views, next=following))
@@ -187,6 +199,13 @@ class OperatorEndpoints:
         await self._services.api_keys.revoke(call.brand.id, key_id)
         await self._services.auditing.note(call.brand, call.key.id, AuditAction.KEY_REVOKED, key_id)
         return answer(204, "application/json", b"")
+
+    async def _waiting(self, call: Call, limit: int) -> list[DeliveryView]:
+        waiting, urls = await self._services.webhooks.waiting(call.brand.number, limit=limit), await self._urls(call)
+        return [_delivery_view(one.delivery, urls, next_attempt=moment(one.due_ms)) for one in waiting]
+
+    async def _urls(self, call: Call) -> dict[EndpointKey, str]:
+        return {state.endpoint.key: shown_url(state.endpoint) for state in await self._services.webhooks.endpoints(call.brand.number)}
 
     async def audit(self, call: Call, query: PageQuery, _body: NoBody) -> Answer:
         """Give a page of what was done to the brand."""

@@ -12,6 +12,8 @@ from app.web.admin.call import Model
 
 M = TypeVar("M", bound=Model)
 
+BYTES = "application/octet-stream"
+
 _MOST_PARAMETERS = 200
 _MOST_FAULTS = 50
 
@@ -72,8 +74,9 @@ def read_json(body: bytes, model: type[M]) -> M:
 
 
 def check_media(fields: Mapping[str, str], taken: Sequence[str]) -> None:
-    """Raise BadRequest 415 unless the body says that it is of one of these media types."""
-    said = fields.get("content-type", "").partition(";")[0].strip().lower()
+    """Raise BadRequest 415 unless the body says that it is of one of these media types; one that says nothing is bytes (RFC 9110 8.3)."""
+    is_there = fields.get("content-length", "0") != "0" or "transfer-encoding" in fields
+    said = fields.get("content-type", "").partition(";")[0].strip().lower() or (BYTES if is_there else "")
     if said not in taken:
         raise BadRequest(415, f"The body must be {' or '.join(taken)}.", fields={"Accept_Post": ", ".join(taken)})
 

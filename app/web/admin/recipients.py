@@ -13,7 +13,7 @@ from app.core.model import Acknowledgement, GroupKey, Source, Statement
 from app.observe.metrics import UNSUBSCRIBES
 from app.usecases.administration import Administration
 from app.web.admin.call import OF_BRAND, AnyOperation, Call, NoBody, NoQuery, Operation
-from app.web.admin.models import HistoryQuery, Resubscribe, Unsubscribe
+from app.web.admin.models import LimitQuery, Resubscribe, Unsubscribe
 from app.web.admin.showing import recipient_view
 from app.web.admin.views import EventPage, RecipientView, Saved, shown
 from app.web.answers import Answer, answer
@@ -57,12 +57,24 @@ class RecipientEndpoints:
                 answers={204: None},
             ),
             Operation(
+                id="eraseRecipientByPost",
+                method="POST",
+                path=f"{_PATH}/erase",
+                summary="Erase a recipient",
+                description="The same as DELETE, in the form of the other two verbs.",
+                endpoint=self.erase,
+                query=NoQuery,
+                body=NoBody,
+                scope=KeyScope.WRITE,
+                answers={204: None},
+            ),
+            Operation(
                 id="getRecipientHistory",
                 method="GET",
                 path=f"{_PATH}/history",
                 summary="What happened to a recipient, the oldest first",
                 endpoint=self.history,
-                query=HistoryQuery,
+                query=LimitQuery,
                 body=NoBody,
                 scope=KeyScope.READ,
                 answers={200: EventPage},
@@ -103,7 +115,7 @@ class RecipientEndpoints:
         view = recipient_view(recipients.digest(call.brand, address), state, words, address=address.strip())
         return shown(200, view, ETag=f'"{state.sequence}"')
 
-    async def history(self, call: Call, query: HistoryQuery, _body: NoBody) -> Answer:
+    async def history(self, call: Call, query: LimitQuery, _body: NoBody) -> Answer:
         """Show what happened, the oldest first."""
         entries = await self._services.recipients.history(call.brand, call.path["address"], limit=query.limit)
         words = await self._services.words(call.brand)

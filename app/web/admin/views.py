@@ -171,6 +171,12 @@ class WebhookView(View):
     waiting: list[DeliveryView]
 
 
+class DeliveryList(View):
+    """What waits to be delivered."""
+
+    deliveries: list[DeliveryView]
+
+
 class DeadLetterPage(View):
     """A page of dead letters."""
 

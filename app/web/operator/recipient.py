@@ -10,7 +10,8 @@ from typing import NamedTuple
 from app.core.audit import AuditAction
 from app.core.errors import AddressInvalid, StoreUnavailable
 from app.core.events import SOURCE_NAMES, Event
-from app.core.group_words import ALL, GroupWords
+from app.core.group_words import GroupWords
+from app.core.groups import ALL
 from app.core.model import Source, Subscription
 from app.observe.metrics import UNSUBSCRIBES, Result
 from app.usecases.administration import Administration

@@ -36,6 +36,10 @@ def test_an_export_is_understood_named_or_not(format: ListFormat, named: bool) -
         pytest.param("ann@x.com,BOUNCE\nbob@x.com,COMPLAINT\n", ["ann@x.com", "bob@x.com"], id="SES without a header"),
         pytest.param("1,Ann,ann@x.com\n2,Bob,bob@x.com\n", ["ann@x.com", "bob@x.com"], id="the address in another column"),
         pytest.param('{"emailAddress":"ann@x.com"}\n{"email":"bob@x.com"}\n', ["ann@x.com", "bob@x.com"], id="a JSON object a line"),
+        pytest.param('["ann@x.com", "bob@x.com"]', ["ann@x.com", "bob@x.com"], id="a JSON array of addresses"),
+        pytest.param("E-Mail-Adresse;Datum\nann@x.com;2020\nbob@x.com;2021\n", ["ann@x.com", "bob@x.com"], id="a header of other names"),
+        pytest.param("sep=;\nid;email\n1;ann@x.com\n2;bob@x.com\n", ["ann@x.com", "bob@x.com"], id="what Excel writes above a table"),
+        pytest.param('"id", "email"\n1, "ann@x.com"\n2, "bob@x.com"\n', ["ann@x.com", "bob@x.com"], id="blanks behind the commas"),
     ],
 )
 def test_a_list_without_a_header_is_understood(content: str, addresses: list[str]) -> None:
@@ -44,8 +48,28 @@ def test_a_list_without_a_header_is_understood(content: str, addresses: list[str
 
 def test_lines_without_an_address_and_headers_without_a_column_say_so() -> None:
     assert ["no address", ""] == [entry.problem for entry in read("name,email\nAnn,\nBob,bob@x.com\n")]
-    assert "a header without a column of addresses" == read("name,phone\nAnn,1\n")[0].problem
+    assert ["no column of addresses", ""] == [entry.problem for entry in read("name,contact\nAnn,\nBob,bob@x.com\n")]
     assert "no column of addresses" == read('{"name":"Ann"}\n')[0].problem
+
+
+@pytest.mark.parametrize("format", [None, ListFormat.MAILGUN])
+def test_a_column_called_group_says_what_was_left(format: ListFormat | None) -> None:
+    """Not reading it would take somebody who left one group for one who left everything."""
+    assert ["news", ""] == [entry.group for entry in read("address,group\nann@x.com,news\nbob@x.com,\n", format)]
+
+
+DOCUMENTS = {
+    "SendGrid": '[{"created":1577854800,"email":"ann@x.com"}]',
+    "Mailgun": '{"items":[{"address":"ann@x.com","tags":["*"],"created_at":"Wed, 01 Jan 2020 05:00:00 UTC"}],"paging":{"next":"x"}}',
+    "Postmark": '{"Suppressions":[{"EmailAddress":"ann@x.com","Origin":"Recipient","CreatedAt":"2020-01-01T00:00:00-05:00"}]}',
+    "SES": '{"SuppressedDestinationSummaries":[{"EmailAddress":"ann@x.com","LastUpdateTime":"2020-01-01T05:00:00Z"}],"NextToken":"x"}',
+}
+
+
+@pytest.mark.parametrize("service", DOCUMENTS)
+def test_what_the_interface_of_a_service_answers_is_understood_as_it_is(service: str) -> None:
+    """Catalogue Q8."""
+    assert [Entry(1, address="ann@x.com", at_ms=AT_MS)] == read(DOCUMENTS[service])
 
 
 def test_a_time_that_nobody_can_read_is_told_and_keeps_the_line() -> None:

@@ -199,4 +199,5 @@ def test_a_search_without_words_of_a_placeholder_takes_few_steps() -> None:
     newsletter = b"<p>Unsubscribe at the bottom, 100% &amp; {{ more }} &#124; *</p>\r\n"
     steps: Callable[[int], int] = lambda count: _steps(part(newsletter * count, "text/html", "quoted-printable"))  # noqa: E731
 
-    assert steps(10_000) == steps(10) < 150
+    assert steps(1_000) == steps(10) < 150
+    assert steps(10_000) < 150  # a large text is decoded in pieces

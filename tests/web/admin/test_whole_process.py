@@ -39,7 +39,13 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
         pass
     key = (folder / "var/keys/admin-api-key").read_text().strip()
 
-    for path in ("/v1/brands", "/v1/brands/acme/groups", "/docs", "/openapi.json", "/operator"):  # catalogue L11: never on the public listener
+    for path in (
+        "/v1/brands",
+        "/v1/brands/acme/groups",
+        "/docs",
+        "/openapi.json",
+        "/operator",
+    ):  # catalogue L11: never on the public listener
         with pytest.raises(urllib.error.HTTPError, match="404"):
             urllib.request.urlopen(urllib.request.Request(f"http://{listen}{path}", headers={"Authorization": f"Bearer {key}"}), timeout=60)
 

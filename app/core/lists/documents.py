@@ -1,0 +1,120 @@
+"""One JSON document that holds a list, as the services' interfaces give theirs: an array, or the array within an object.
+
+`["a@x.com"]`, `[{"email":…}]`, `{"Suppressions":[{"EmailAddress":…}]}` and the like. Its elements are read one by one as they come, so the
+memory is that of one. What is no JSON ends the reading, since nobody knows where the next element begins; that is said, and at which line.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+HEAD_CHARS = 4_096  # so much decides whether a file is such a document
+MAX_LINE_CHARS = 65_536  # of a line, or of one element
+
+_STRING = r'"(?:[^"\\\n]|\\.)*"'
+_SCALAR = rf"(?:{_STRING}|[-+.0-9eE]+|true|false|null)"
+_OPENING = re.compile(rf'\s*(?:\[\s*(?=["{{\]])|\{{\s*(?:{_STRING}\s*:\s*{_SCALAR}\s*,\s*)*{_STRING}\s*:\s*\[\s*(?=\{{|"[^"\n]*@))')
+_BETWEEN = re.compile(r"[\s,]*")
+_DECODER = json.JSONDecoder()
+
+
+class Record(NamedTuple):
+    """One record of a file: the cells of a CSV line, the members of a JSON object, or why it is neither."""
+
+    line: int
+    cells: tuple[str, ...] = ()
+    members: Mapping[str, str] | None = None
+    problem: str = ""
+
+
+def list_opening(head: str) -> int:
+    """Return how many characters open the list of a document that begins so; 0 when it is none, but a table or an object a line."""
+    first = head.lstrip().partition("\n")[0]
+    alone = _decoded(first)
+    if isinstance(alone, dict) and any(isinstance(value, str) and "@" in value for value in alone.values()):
+        return 0  # one recipient, whatever lists stand beside the address
+    found = _OPENING.match(head)
+    return found.end() if found else 0
+
+
+def record_of(value: object, line: int) -> Record:
+    """Return the record that a JSON value is."""
+    if isinstance(value, str):
+        return Record(line, cells=(value.strip(),))
+    if not isinstance(value, dict):
+        return Record(line, problem="not a JSON object")
+    return Record(line, members={name: "" if one is None else str(one) for name, one in value.items()})
+
+
+def object_record(text: str, line: int) -> Record:
+    """Return the record of a line that should be a JSON object."""
+    value = _decoded(text)
+    return record_of(value if isinstance(value, dict) else None, line)
+
+
+class DocumentReader:
+    """Takes what follows the opening of a list, in pieces of any size."""
+
+    def __init__(self, opening: str) -> None:
+        self._within = "{" in opening  # an object, whose other members say nothing
+        self._line = opening.count("\n") + 1
+        self._text = ""
+        self._closed = False
+        self._over = False
+
+    def feed(self, text: str, *, final: bool) -> Iterator[Record]:
+        """Yield the elements that are complete with this piece, and what keeps the rest from being read."""
+        self._text += text
+        yield from self._elements(final=final)
+        if self._closed and not self._over and (final or len(self._text) > MAX_LINE_CHARS):
+            self._over = True
+            if not self._ends_well():
+                yield Record(self._line, problem="what stands behind the list was not read")
+        if self._over:
+            self._text = ""
+
+    def _elements(self, *, final: bool) -> Iterator[Record]:
+        at = 0
+        while not (self._closed or self._over):
+            at = self._skipped(at)
+            if self._text[at : at + 1] == "]":
+                self._closed = True
+                break
+            value, end = self._element(at)
+            complete = at < end and (final or end < len(self._text))  # a number may go on in the next piece
+            if not complete and not final and len(self._text) - at <= MAX_LINE_CHARS:
+                break
+            if not complete or end - at > MAX_LINE_CHARS:
+                self._over = True
+                yield Record(self._line, problem="no JSON from here on, or too early an end: nothing behind this was read")
+                break
+            yield record_of(value, self._line)
+            self._line += self._text.count("\n", at, end)
+            at = end
+        self._text = self._text[at:]
+
+    def _skipped(self, at: int) -> int:
+        found = _BETWEEN.match(self._text, at)
+        end = found.end() if found else at
+        self._line += self._text.count("\n", at, end)
+        return end
+
+    def _element(self, start: int) -> tuple[object, int]:
+        """Return the element that begins there and its end; the beginning for its end when it is not whole."""
+        try:
+            value, end = _DECODER.raw_decode(self._text, start)
+        except (ValueError, RecursionError):
+            return None, start
+        return value, end
+
+    def _ends_well(self) -> bool:
+        """Tell whether what follows the elements closes the list and what it stands in, and nothing else."""
+        return _decoded(f'{{"":[{self._text}' if self._within else f"[{self._text}") is not None
+
+
+def _decoded(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,38 @@
+"""One lane by itself, with what sends at its worst."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from app.core.groups import EVERYTHING
+from app.core.webhook import Answer, Delivery, Endpoint
+from app.worker.breaker import Breaker
+from app.worker.lane import Lane
+from tests.worker.running import endpoint_of, eventually, now_ms, statement_of
+
+
+async def test_what_cannot_be_sent_is_a_failed_attempt_and_what_waits_behind_it_goes_on() -> None:
+    """Else it would be held by its worker until that ends: neither tried again nor a dead letter."""
+    endpoint = endpoint_of("https://hooks.example/a")
+    poison, good = (
+        Delivery(endpoint=endpoint.key, statement=statement_of(address), changed=(EVERYTHING,), sequence=1, queued_ms=now_ms())
+        for address in ("ann@example.net", "bob@example.net")
+    )
+    answers: dict[bytes, Answer] = {}
+    reported: list[Mapping[str, Any]] = []  # Any: asyncio's own
+
+    async def send(_: Endpoint, batch: Sequence[Delivery]) -> Answer:
+        if poison in batch:
+            raise KeyError("ann@example.net")
+        return Answer(status=200)
+
+    def settle(_: Endpoint, batch: Sequence[Delivery], answer: Answer) -> None:
+        answers.update((delivery.id, answer) for delivery in batch)
+
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+    lane = Lane(endpoint, send=send, settle=settle, clock=now_ms, breaker=Breaker(), concurrency=1)
+    lane.add((poison, good))
+    await eventually(lambda: len(answers) == 2)
+
+    assert {poison.id: Answer(reason="could not be sent: KeyError"), good.id: Answer(status=200)} == answers
+    assert ["KeyError"] == [type(context["exception"]).__name__ for context in reported]
