@@ -92,7 +92,7 @@ def admin(
     """Return the application of the admin listener. `checks` are the places that can make a click durable, by name.
 
     `metrics` are those of this process, unless a supervisor tells those of its workers. With `brands` there is a preview of their pages.
-    `api` are the routes of the admin API, where there is one (`app.web.admin`), `operator` those of the page for people (`app.web.operator`).
+    `api` are the routes of the admin API, where there is one (`app.web.admin`), `operator` those of the operator's page.
     """
     routes = [
         Route("/livez", Live(), methods=["GET"]),

@@ -57,13 +57,20 @@ async def _serve_worker(settings: Settings) -> None:
         client = await stack.enter_async_context(WebhookClient())
         await stack.enter_async_context(health(settings.worker.health_listen, {"store": store.ping}))
         await stack.enter_async_context(watching_backlog(settings, store, None, log))
-        await stack.enter_async_context(_working(settings, store, client, keyring, endpoints, log))
+        parts = await stack.enter_async_context(_working(settings, store, client, keyring, endpoints, log))
         log.info(LogEvent.PROCESS_STARTED, health=settings.worker.health_listen, endpoints=len(endpoints))
         service_manager.tell_ready()
-        await stop
+        await _until(stop, parts)
         service_manager.tell_stopping()
         log.info(LogEvent.PROCESS_STOPPING)
     log.info(LogEvent.PROCESS_STOPPED)
+
+
+async def _until(stop: asyncio.Task[None], parts: Sequence[asyncio.Task[None]]) -> None:
+    """Return when the process is asked to stop; raise what a part ended with before: half a worker must not say that it is ready."""
+    ended, _ = await asyncio.wait({stop, *parts}, return_when=asyncio.FIRST_COMPLETED)
+    for part in ended - {stop}:
+        part.result()
 
 
 @asynccontextmanager
@@ -74,8 +81,8 @@ async def _working(  # noqa: PLR0913, PLR0917 - the parts of the process
     keyring: Keyring,
     endpoints: dict[EndpointKey, Endpoint],
     log: Logger,
-) -> AsyncIterator[None]:
-    """Work for as long as the context is open."""
+) -> AsyncIterator[Sequence[asyncio.Task[None]]]:
+    """Work for as long as the context is open; what is yielded runs until then."""
     work, deliveries = RedisWork(store.wire), RedisDeliveries(store.wire)
     witness = DeliveryWitness(log)
     counting = Counting(RedisTallies(store.wire))
@@ -105,7 +112,7 @@ async def _working(  # noqa: PLR0913, PLR0917 - the parts of the process
     trimmer = Trimmer(work=work, brands=wiring.brands(settings), days=settings.worker.history_days, clock=wiring.now_ms, witness=witness)
     writing, *turning = (asyncio.create_task(part.run()) for part in (courier, worker, trimmer, counting))
     try:
-        yield
+        yield (writing, *turning)
     finally:
         for task in turning:
             await wiring.cancelled(task)

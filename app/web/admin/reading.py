@@ -79,6 +79,8 @@ def check_media(fields: Mapping[str, str], taken: Sequence[str]) -> None:
     said = fields.get("content-type", "").partition(";")[0].strip().lower() or (BYTES if is_there else "")
     if said not in taken:
         raise BadRequest(415, f"The body must be {' or '.join(taken)}.", fields={"Accept_Post": ", ".join(taken)})
+    if fields.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
+        raise BadRequest(415, "The body must not be compressed.", fields={"Accept_Encoding": "identity"})  # RFC 9110 15.5.16
 
 
 async def body_pieces(receive: Receive, *, most: int) -> AsyncIterator[bytes]:

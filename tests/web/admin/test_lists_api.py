@@ -1,6 +1,7 @@
 """Suppressions, audiences, segments: asked for, taken out, brought in."""
 
 import csv
+import gzip
 import io
 import json
 from collections.abc import AsyncIterator
@@ -186,6 +187,14 @@ async def test_a_picture_is_no_list(api: Api) -> None:
     reply = await api.ask("POST", LIST, data=b"ann@x.com", fields={"Content-Type": "image/png"})
 
     assert (415, True) == (reply.status, "text/csv" in reply.fields["accept-post"])
+
+
+async def test_a_compressed_list_is_refused_and_not_read_as_it_is(api: Api) -> None:
+    fields = CSV | {"Content-Encoding": "gzip"}
+
+    reply = await api.ask("POST", LIST, data=gzip.compress(b"ann@x.com\n"), fields=fields)
+
+    assert (415, "identity") == (reply.status, reply.fields["accept-encoding"])
 
 
 async def test_a_page_of_our_own_comes_back_as_it_was(api: Api) -> None:
