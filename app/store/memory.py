@@ -117,7 +117,7 @@ class MemoryStore:
 
     @staticmethod
     def _refuse(record: _Record, statement: Statement) -> NoReturn:
-        raise Conflict(f"the page saw change {statement.expected_sequence}, the record is at {record.sequence}")
+        raise Conflict(f"change {statement.expected_sequence} was seen, the record is at {record.sequence}")
 
     def _write(self, record: _Record, targets: tuple[GroupKey, ...], statement: Statement) -> Change:
         changed: list[GroupKey] = []

@@ -154,7 +154,7 @@ def _change(replies: Sequence[Reply]) -> Change:
         raise StoreUnavailable("the script answered with another type")
     change = codec.decode_change(reply)
     if change is None:
-        raise Conflict("the record has moved on since the page looked")
+        raise Conflict("the recipient has said something since the state was read; read it again")
     return change
 
 

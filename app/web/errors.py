@@ -43,7 +43,7 @@ HTTP_STATUS: Mapping[type[SignoffError], Row] = MappingProxyType(
         errors.PlaceholderUnusable: Row(422, "A placeholder in the message cannot be replaced."),
         errors.MailLoop: Row(400, "The request is not valid."),
         errors.NotFound: Row(404, "There is no such thing."),
-        errors.Conflict: Row(409, "This has changed since it was read."),
+        errors.Conflict: Row(409, "This does not go with how things are now."),
         errors.Unavailable: Row(503, _TRY_AGAIN),
         errors.StoreUnavailable: Row(503, _TRY_AGAIN),
         errors.SpoolUnavailable: Row(503, _TRY_AGAIN),

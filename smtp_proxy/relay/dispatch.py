@@ -27,6 +27,7 @@ from smtp_proxy.downstream.transaction import Transaction
 from smtp_proxy.relay.copies import CopyMaker
 from smtp_proxy.relay.signing_thread import SigningThread
 from smtp_proxy.replies import Deferred, Outcome, Refused, Reply
+from smtp_proxy.session.delivery_options import NO_OPTIONS
 from smtp_proxy.session.memory import MemoryBudget
 from smtp_proxy.session.submission import Envelope
 
@@ -124,8 +125,8 @@ class Dispatch:
             body=body,
             body_8bit=envelope.body_8bit,
             smtputf8=envelope.smtputf8,
-            mail_options=str(envelope.options),
-            recipient_options=str(envelope.options_of(recipient.address)),
+            mail_options=message.mail_options,
+            recipient_options=str(envelope.options_of(recipient.address)) if envelope.recipient_options else "",
             forwarded=envelope.forwarded,
         )
         return await self._downstream.send(transaction, unless=partial(message.wanted.refusal, recipient), limit=message.limit)
@@ -147,6 +148,7 @@ class _Sending:
         self.last_start = self._time() + patience.start
         self.limit = self._time() + patience.total
         self.envelope = envelope
+        self.mail_options = "" if envelope.options is NO_OPTIONS else str(envelope.options)
         self.maker = maker
         self.waiting = deque(sorted(recipients, key=_domain))
         self.wanted = _Wanted(self.waiting, recheck, patience.fresh, self._time)

@@ -32,7 +32,8 @@ READ_SECONDS = 1.0  # as for the states: far below any upstream's patience, and 
 
 _NAME_OCTETS = 16
 _TRACE = frozenset((b"received", b"return-path"))
-_IDENTITY = (b"message-id", b"date", b"resent-message-id", b"resent-date")
+_MESSAGE_ID = b"message-id"
+_IDENTITY = frozenset((_MESSAGE_ID, b"date", b"resent-message-id", b"resent-date"))
 _THREAD_OCTETS = 1024 * 1024  # a larger body would hold the event loop for more than a millisecond
 
 
@@ -76,8 +77,11 @@ class Page:
         self._body_hash = b""
         self._name = _name(ledger.key, envelope, message)
         self._asked = [asyncio.ensure_future(book.entries(self._name)) for book in ledger.books]
-        for asked in self._asked:
-            asked.add_done_callback(_hear)  # whoever refuses the mail meanwhile never looks
+        for asked in self._asked:  # whoever refuses the mail meanwhile never looks
+            if asked.done():
+                _hear(asked)
+            else:
+                asked.add_done_callback(_hear)
         self.known: Mapping[str, Outcome] = {}  # what earlier tries have finished
         self.begun = False  # an earlier try left entries
         self.reported = False  # and its sender has been notified of the refused ones
@@ -119,7 +123,7 @@ class Page:
 
     async def _told(self, asked: asyncio.Future[Mapping[bytes, bytes]], *, required: bool) -> Mapping[bytes, bytes]:
         try:
-            return await _in_time(asked)
+            return asked.result() if asked.done() else await _in_time(asked)
         except StoreUnavailable as exc:
             self._failed(exc)
             if required:
@@ -145,8 +149,6 @@ class Page:
 
 
 async def _in_time(asked: asyncio.Future[Mapping[bytes, bytes]]) -> Mapping[bytes, bytes]:
-    if asked.done():
-        return asked.result()
     try:
         async with asyncio.timeout(READ_SECONDS):
             return await asked
@@ -160,10 +162,11 @@ def _hear(asked: asyncio.Future[Mapping[bytes, bytes]]) -> None:
 
 
 def _name(key: bytes, envelope: Envelope, message: Message) -> bytes:
-    identity = [field.raw for field in message.fields if field.name in _IDENTITY]
-    if not any(field.name == b"message-id" for field in message.fields):
-        identity = [field.raw for field in message.fields if field.name not in _TRACE]
-    parts = (str(envelope.client.account or "").encode(), envelope.sender.encode(), str(len(message.body)).encode(), *identity)
+    identity = [field for field in message.fields if field[0] in _IDENTITY]
+    if not any(field[0] == _MESSAGE_ID for field in identity):
+        identity = [field for field in message.fields if field[0] not in _TRACE]
+    account, length = str(envelope.client.account or ""), str(len(message.body))
+    parts = (account.encode(), envelope.sender.encode(), length.encode(), *[raw for _, raw in identity])
     return hmac.digest(key, b"\0".join(parts), "sha256")[:_NAME_OCTETS]
 
 

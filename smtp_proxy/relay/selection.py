@@ -24,6 +24,8 @@ from smtp_proxy import replies
 from smtp_proxy.replies import Deferred, Outcome, Refused, Suppressed
 from smtp_proxy.session.submission import Envelope
 
+_ANYBODY, _OVERRIDDEN = Targeting(), Targeting(override=True)  # of mail without groups, which is most
+
 Identify = Callable[..., RecipientDigest]  # (address, *, brand)
 States = Mapping[Recipient, Preferences | None]  # None: cannot be read, and the brand prefers to send
 
@@ -44,7 +46,7 @@ class Selector:
     async def _resolved(self, brand: Brand, marking: Marking) -> tuple[Campaign, Targeting]:
         campaign = marking.campaign
         if not (campaign.groups or marking.labels or marking.required or marking.excluded):
-            return campaign, Targeting(override=marking.override)
+            return campaign, _OVERRIDDEN if marking.override else _ANYBODY
         names = await self._names(brand)
         groups = tuple(dict.fromkeys((*names.resolve(campaign.groups), *names.among(marking.labels))))
         targeting = Targeting(

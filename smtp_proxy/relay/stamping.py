@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from app.core.errors import MalformedMessage, SignerUnavailable
 from app.core.links import LinkMaker
@@ -11,7 +12,7 @@ from app.core.mail.list_fields import list_fields
 from app.core.mail.message import Message
 from app.core.mail.once import repeated
 from app.core.mail.stamp import Base, Handling
-from app.core.model import Brand, BrandId, Campaign, Management
+from app.core.model import Brand, BrandId, Campaign, ExistingSignature, Management
 from app.observe import metrics
 from app.observe.log import LogEvent, Logger
 from app.observe.metrics import labelled
@@ -76,19 +77,15 @@ class Stamping:
     async def _signed(
         self, message: Message, brand: Brand, campaign: Campaign, now_ms: int, *, own_bodies: bool
     ) -> tuple[Base, Prepared | None]:
-        handling = Handling(
-            has_links=brand.management is not Management.NONE,
-            own_bodies=own_bodies,
-            signatures=brand.existing_signature,
-            one_signature=self.policy.one_signature,
-        )
+        has_links = brand.management is not Management.NONE
+        handling = _handling(has_links, own_bodies, brand.existing_signature, self.policy.one_signature)
         base = self._base(message, brand, campaign, now_ms, handling)
         signer = self.signers[brand.id]
         try:
             prepared = signer.prepare(base, None if own_bodies else await signer.hash_body(base), now_ms // 1000)
         except SignerUnavailable:
             labelled(metrics.DKIM, "no_key").inc()
-            if not (self.policy.pass_unsigned or brand.management is Management.NONE):
+            if has_links and not self.policy.pass_unsigned:
                 raise
             return self._base(message, brand, campaign, now_ms, replace(handling, signed=False)), None
         labelled(metrics.DKIM, "signed").inc()
@@ -106,3 +103,9 @@ class Stamping:
 
     def _received(self, envelope: Envelope) -> tuple[bytes, bytes]:
         return received_field(envelope, hostname=self.policy.hostname, date=rfc5322_date(self.clock() // 1000))
+
+
+@lru_cache(maxsize=16)
+def _handling(has_links: bool, own_bodies: bool, signatures: ExistingSignature, one_signature: bool) -> Handling:
+    """Return how to handle a message; there are a few ways, and one is asked for with each mail."""
+    return Handling(has_links=has_links, own_bodies=own_bodies, signatures=signatures, one_signature=one_signature)

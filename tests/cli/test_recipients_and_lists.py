@@ -197,3 +197,16 @@ def test_a_key_is_made_listed_without_its_secret_and_revoked() -> None:
 def test_a_file_that_is_not_there_is_a_wrong_command(tmp_path: Path) -> None:
     assert 2 == signoff("suppressions", "import", str(tmp_path / "missing.csv")).exit_code
     assert 2 == signoff("suppressions", "import", str(tmp_path)).exit_code
+
+
+def test_the_keyring_of_the_settings_is_listed_and_rotated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not one that happens to lie in the folder."""
+    elsewhere = tmp_path / "elsewhere.toml"
+    signoff("keys", "init", str(elsewhere))
+    signoff("keys", "init")
+    monkeypatch.setenv("SIGNOFF_KEYRING_FILE", str(elsewhere))
+
+    assert 0 == signoff("keys", "rotate").exit_code
+
+    assert [1, 2] == [row["id"] for row in rows("keys", "list")]
+    assert [1] == [row["id"] for row in rows("keys", "list", "var/keys/keyring.toml")]

@@ -12,6 +12,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from app import wiring
+from app.core.audit import AuditAction
+from app.store.administration import RedisAudit
 from app.store.redis import RedisStore
 from tests.support.ports import free_port
 from tests.support.receiver import Receiver, receiving
@@ -119,10 +121,12 @@ async def test_health_events_and_dead_letters_are_there_for_the_operator(tmp_pat
             await receiver.until(lambda receiver: len(receiver.book) == 2)
             await eventually(lambda: settled(store))
             dropped = json.loads(await signoff(tmp_path, variables, "dlq", "drop", "--all", "--json"))
+    noted = await RedisAudit(store.wire).entries(click.brand, after="", limit=10)
 
     assert ("acme", "answered 410", click.id.hex()) == (letters[0]["brand"], letters[0]["reason"], letters[0]["id"])
     assert ("Email Unsubscribed", click.id.hex()) == (json.loads(seen)["event"], json.loads(seen)["id"])
     assert ([{"resent": 1}], [{"dropped": 0}]) == (resent, dropped)
+    assert [("cli", AuditAction.WEBHOOK_RESENT, {"resent": "1"})] == [(entry.actor, entry.action, entry.detail) for entry in noted]
     assert '"ready"' in ready
     assert 'signoff_webhook_deliveries_total{result="gone"} 1.0' in metrics
     assert "signoff_pending_oldest_age_seconds" in metrics

@@ -11,6 +11,7 @@ Four kinds of charsets (RFC 2046 4.1.2, names as Python and mail software know t
 
 import codecs
 import re
+from functools import lru_cache
 
 from app.core.errors import PlaceholderUnusable
 from app.core.mail.macros import Hit, find_all, likely
@@ -49,6 +50,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_ALL_MARKS = tuple(mark for mark, _ in _MARKS)
 _WRITABLE = _PLAIN | _SHIFTING | _WIDE.keys()
 _OTHER_NAMES = {
     "": ASCII,  # RFC 2045 5.2
@@ -86,6 +88,7 @@ def find_in_charset(text: bytes, charset: str, *, html: bool) -> tuple[str, list
     return ASCII, []
 
 
+@lru_cache(maxsize=256)
 def _known_name(charset: str) -> str:
     """Return Python's name of a charset, or the given one in lower case when Python has none."""
     given = charset.strip(" \t").lower()
@@ -107,7 +110,9 @@ def _codecs_to_search(text: bytes, name: str) -> tuple[str, ...]:
 
 
 def _by_mark(text: bytes) -> tuple[str, ...]:
-    return next(((codec,) for mark, codec in _MARKS if text.startswith(mark)), ())
+    if not text.startswith(_ALL_MARKS):
+        return ()
+    return next((codec,) for mark, codec in _MARKS if text.startswith(mark))
 
 
 def _confirmed(text: bytes, hits: list[Hit], codec: str, decoder_name: str) -> list[Hit]:

@@ -20,6 +20,7 @@ from app.core.mail.macros_charset import ASCII, find_in_charset
 from app.core.mail.macros_text import Base64Text, IdentityText, QuotedText, Text, Urls, cut
 from app.core.mail.message import Message
 from app.core.mail.mime import IDENTITY_ENCODINGS, TextPart, text_parts
+from app.core.mail.theirs import DKIM_SIGNATURE
 
 MAX_PLACEHOLDERS = 1000  # of one message: each becomes a hundred octets or more in every copy
 MAX_LINE_OCTETS = 998  # RFC 5322 2.1.1, without the CRLF
@@ -83,7 +84,8 @@ def _most_octets(body_octets: int, chars: int) -> int:
 
 
 def _is_partly_signed(message: Message) -> bool:
-    return any(field.name == b"dkim-signature" and _BODY_LENGTH.search(field.value) for field in message.fields)
+    signatures = [field for field in message.fields if field[0] == DKIM_SIGNATURE]
+    return any(_BODY_LENGTH.search(signature.value) for signature in signatures)
 
 
 def _refuse_visible(octets: bytes) -> None:

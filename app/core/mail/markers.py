@@ -40,7 +40,7 @@ class Markers:
     campaign: CampaignId = NO_CAMPAIGN
 
 
-_NONE = Markers()
+_NONE, _PROMOTIONAL = Markers(), Markers(promotional=True)  # what nearly all mails say
 
 
 def read(message: Message) -> Markers:
@@ -48,12 +48,15 @@ def read(message: Message) -> Markers:
     found = [field for field in message.fields if field[0] in _KNOWN]
     if not found:
         return _NONE
+    promotional = any(_marks(field) for field in found)
+    if _SAYERS.keys().isdisjoint([field[0] for field in found]):
+        return _PROMOTIONAL if promotional else _NONE
     values: dict[bytes, list[str]] = {}
     for field in found:
         values.setdefault(field.name, []).append(field.value.decode("utf-8", "replace").strip())
     said = [reader(values) for name, reader in _SAYERS.items() if name in values]
     return Markers(
-        promotional=any(_marks(field) for field in found),
+        promotional=promotional,
         groups=_groups(next((one.groups for one in said if one.groups), ())),
         labels=_groups(next((one.labels for one in said if one.labels), ())),
         campaign=next((CampaignId(one.campaign) for one in said if _is_campaign(one.campaign)), NO_CAMPAIGN),

@@ -15,6 +15,7 @@ SOFT_BREAK = b"=\r\n"
 _BLOCK_OCTETS = 2048
 _PIECE_OCTETS = 256 * 1024
 _TRANSPORT_PADDING = re.compile(rb"(==)|=[ \t]++(?=\r\n)")  # rule 3: white space at a line's end is not the sender's; two signs are a text
+_PADDED = re.compile(rb"=[ \t]")
 _TOKEN = re.compile(rb"(?P<nothing>=[ \t]*+\r\n|=\Z)|(?P<octet>=[0-9A-Fa-f]{2}|==|=)|[^=]++")
 _UNSAFE = re.compile(rb"[^!-<>-~]")  # all but the printable, and the equals sign
 
@@ -55,7 +56,7 @@ def written(octets: bytes, column: int) -> tuple[bytes, int]:
 
 
 def _decoded(encoded: bytes) -> bytes:
-    if b"= " in encoded or b"=\t" in encoded:
+    if _PADDED.search(encoded):
         encoded = _TRANSPORT_PADDING.sub(lambda found: found[1] or b"=", encoded)
     return binascii.a2b_qp(encoded)
 
