@@ -123,13 +123,14 @@ def _connector() -> aiohttp.TCPConnector:
 async def _leave_through(plan: list[Fault], clickers: Clickers, chance: random.Random) -> None:
     """Click while everything of the plan happens, and stop when nothing happens any more."""
     async with asyncio.timeout(LIVENESS_SECONDS), asyncio.TaskGroup() as clicking:
-        tasks = [clicking.create_task(clickers.click(way, clicker)) for way in WAYS.values() for clicker in range(CLICKERS)]
+        for way in WAYS.values():
+            for clicker in range(CLICKERS):
+                clicking.create_task(clickers.click(way, clicker))
         for fault in plan:
             await clickers.further(FURTHER)
             await fault.act(clickers.services, chance)
         await clickers.further(FURTHER)
-        for task in tasks:
-            task.cancel()
+        clickers.stopping = True
 
 
 def _digest(clickers: Clickers, address: str) -> RecipientDigest:

@@ -43,11 +43,12 @@ class Clickers:
     told: dict[str, Way] = field(default_factory=dict)  # those who were told that it is done
     refusals: list[int] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
+    stopping: bool = False  # asked for, since `asyncio.wait_for` of Python 3.11 may lose a cancellation (python/cpython#86296)
 
     async def click(self, way: Way, clicker: int) -> None:
-        """Leave for one recipient after another until cancelled."""
+        """Leave for one recipient after another until asked to stop."""
         number = 0
-        while True:
+        while not self.stopping:
             number += 1
             address = f"{way.name}-{clicker}-{number}@mail.example"
             self.asked[address] = way
@@ -56,6 +57,8 @@ class Clickers:
                     self.told[address] = way
                     self.news.set()
                     break
+                if self.stopping:
+                    return
                 await asyncio.sleep(_PAUSE)
             await asyncio.sleep(_PAUSE)
 

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
 from app.core.errors import MalformedMessage, MessageTooLarge
 from app.core.mail.message import Message, parse
@@ -33,8 +34,7 @@ _SHORT_HEAD_BYTES = 1024
 _EMPTY_LINE = b"\r\n"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TextPart:
+class TextPart(NamedTuple):
     """One text to be read: `body[start:end]`, still in its transfer encoding. `charset` is empty when none is said."""
 
     start: int
