@@ -97,10 +97,11 @@ class Dispatch:
         return message.outcomes
 
     async def _send_next(self, message: "_Sending") -> None:
+        send = self._send_in_room if message.maker.own_octets else self._send
         while message.waiting:
             recipient = message.waiting.popleft()
             try:
-                outcome = await self._send(message, recipient) if message.has_time() else NO_TIME_LEFT
+                outcome = await send(message, recipient) if message.has_time() else NO_TIME_LEFT
             except SignoffError as error:
                 outcome = _outcome_of(error)
             except Exception:
@@ -108,14 +109,11 @@ class Dispatch:
                 outcome = Deferred(reply=replies.LOCAL_ERROR)
             message.outcomes[recipient.address] = outcome
 
-    async def _send(self, message: "_Sending", recipient: Recipient) -> Outcome:
-        octets = message.maker.own_octets
-        if not octets:
-            return await self._make_and_send(message, recipient)
-        async with self._memory.room(octets, until=message.last_start):
-            return await self._make_and_send(message, recipient)
+    async def _send_in_room(self, message: "_Sending", recipient: Recipient) -> Outcome:
+        async with self._memory.room(message.maker.own_octets, until=message.last_start):
+            return await self._send(message, recipient)
 
-    async def _make_and_send(self, message: "_Sending", recipient: Recipient) -> Outcome:
+    async def _send(self, message: "_Sending", recipient: Recipient) -> Outcome:
         envelope = message.envelope
         head, body = await message.maker.copy(recipient, self._signing)
         transaction = Transaction(

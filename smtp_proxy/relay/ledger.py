@@ -56,7 +56,8 @@ class Ledger:
         log: Logger,
         unknown: UnknownOutcome = UnknownOutcome.RESEND,
     ) -> None:
-        self.books = (local, store)
+        self.store = store
+        self.local = local
         self.key = key
         self.log = log
         self.unknown = unknown
@@ -76,12 +77,8 @@ class Page:
         self._body = message.body
         self._body_hash = b""
         self._name = _name(ledger.key, envelope, message)
-        self._asked = [asyncio.ensure_future(book.entries(self._name)) for book in ledger.books]
-        for asked in self._asked:  # whoever refuses the mail meanwhile never looks
-            if asked.done():
-                _hear(asked)
-            else:
-                asked.add_done_callback(_hear)
+        self._asked = asyncio.ensure_future(ledger.store.entries(self._name))
+        self._asked.add_done_callback(_hear)  # whoever refuses the mail meanwhile never looks
         self.known: Mapping[str, Outcome] = {}  # what earlier tries have finished
         self.begun = False  # an earlier try left entries
         self.reported = False  # and its sender has been notified of the refused ones
@@ -91,13 +88,11 @@ class Page:
 
         Raises StoreUnavailable when the store cannot tell and that is `required`; else what this process knows has to do.
         """
-        entries: dict[bytes, bytes] = {}
-        for asked in self._asked:
-            told = await self._told(asked, required=required)
-            # Either may know what the other does not: that a copy is finished is the later news.
-            entries |= {name: entry for name, entry in told.items() if entries.get(name, ledger_entry.UNKNOWN) == ledger_entry.UNKNOWN}
-        if not entries:
+        here, there = await self._ledger.local.entries(self._name), await self._told(required=required)
+        if not (here or there):
             return {}
+        # Either may know what the other does not: that a copy is finished is the later news.
+        entries = {**here, **{name: entry for name, entry in there.items() if here.get(name, ledger_entry.UNKNOWN) == ledger_entry.UNKNOWN}}
         self.begun = True
         fields = await self._fields((*self._recipients, REPORTED))
         self.reported = fields.pop(REPORTED) in entries
@@ -115,15 +110,16 @@ class Page:
             return
         fields = await self._fields(written)
         entries = {fields[recipient]: entry for recipient, entry in written.items()}
-        for book in self._ledger.books:
+        for book in (self._ledger.local, self._ledger.store):
             try:
                 await book.note(self._name, entries, keep_seconds=KEEP_SECONDS)
             except StoreUnavailable as exc:
                 self._failed(exc)
 
-    async def _told(self, asked: asyncio.Future[Mapping[bytes, bytes]], *, required: bool) -> Mapping[bytes, bytes]:
+    async def _told(self, *, required: bool) -> Mapping[bytes, bytes]:
+        """Return what the store has."""
         try:
-            return asked.result() if asked.done() else await _in_time(asked)
+            return self._asked.result() if self._asked.done() else await _in_time(self._asked)
         except StoreUnavailable as exc:
             self._failed(exc)
             if required:

@@ -113,8 +113,12 @@ class Content:
 
 
 def _undecided(buffer: bytearray) -> int:
-    """Return how many octets at the end may be the beginning of the end mark, so that only the next octets tell what they are."""
-    return next((length for length in (4, 3, 2, 1) if buffer.endswith(_END[:length])), 0)
+    """Return how many octets at the end may be the beginning of the end mark, so that only the next octets tell what they are.
+
+    A CR before them waits with them: whether it stood before the end mark must not depend on how the octets were cut into packets.
+    """
+    length = next((length for length in (4, 3, 2, 1) if buffer.endswith(_END[:length])), 0)
+    return length + 1 if 0 < length < len(buffer) and buffer[-length - 1] == _CR else length
 
 
 def _lawful(piece: bytearray) -> bool:

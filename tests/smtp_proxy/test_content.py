@@ -130,3 +130,15 @@ def test_content_that_is_refused_gives_its_memory_back_while_the_rest_is_read() 
     assert 100 >= budget.peak
     assert 20 > len(buffer)
     assert replies.OUT_OF_MEMORY == content.refusal
+
+
+@pytest.mark.parametrize("line_endings", ["reject", "normalise"])
+@pytest.mark.parametrize("cut", range(1, 6))
+def test_a_doubtful_end_is_refused_wherever_the_octets_were_cut(line_endings: LineEndings, cut: int) -> None:
+    """Catalogue S1: CR CR LF . CR LF."""
+    octets = b"\r\r\n.\r\n"
+
+    found = received([octets[:cut], octets[cut:]], line_endings=line_endings)
+
+    assert found is not None
+    assert found[2] is replies.CONTENT_MALFORMED
