@@ -33,6 +33,7 @@ class LogEvent(StrEnum):
     TOKEN_REFUSED = "token_refused"  # noqa: S105 - the name of an event
     SPOOL_REPLAYED = "spool_replayed"
     SPOOL_FAILED = "spool_failed"
+    SPOOL_DAMAGED = "spool_damaged"
     STORE_FAILED = "store_failed"
     STORE_RECOVERED = "store_recovered"
     STORE_STARTED = "store_started"

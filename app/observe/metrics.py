@@ -13,6 +13,9 @@ ACK = Counter("signoff_ack", "Acknowledged clicks by the number of durable copie
 SCANNER_GETS_IGNORED = Counter("signoff_scanner_gets_ignored", "GET and HEAD requests on one-click URLs, which change nothing")
 TOKEN_ERRORS = Counter("signoff_token_errors", "Tokens that did not open, by reason", ["reason"])
 SPOOL_ROWS = Gauge("signoff_spool_rows", "Acknowledged rows that the store has not confirmed yet", multiprocess_mode="livesum")
+SPOOL_DAMAGED_FILES = Gauge(
+    "signoff_spool_damaged_files", "Damaged spool files that were set aside and wait for an operator", multiprocess_mode=_OF_THE_WORST
+)
 MESSAGES = Counter("signoff_messages", "Messages through the relay by class and outcome", ["class", "outcome"])
 RECIPIENTS_SUPPRESSED = Counter("signoff_recipients_suppressed", "Copies not relayed, by reason", ["reason"])
 OPT_OUTS_OVERRIDDEN = Counter("signoff_opt_outs_overridden", "Copies relayed to who has opted out, on the sender's word", ["reason"])

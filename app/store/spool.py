@@ -4,24 +4,29 @@ One thread writes. All appends that wait when it comes round are one transaction
 by one call into the event loop. Each process has its own file: the first `spool-N.db` of the folder whose lock is free. Files whose process
 died are adopted: their rows move here and are replayed with ours. Confirmed rows are kept 15 minutes, for a failover that forgets them.
 
-When the disk refuses, the waiting appends get SpoolUnavailable and the next ones try again, so the spool recovers by itself.
+When the disk refuses, the waiting appends get SpoolUnavailable and the next ones try again, so the spool recovers by itself. When the file
+turns out to be damaged, what can be read of it goes to a new one, and it is set aside as `spool-N.db.damaged` for an operator.
 """
 
 import asyncio
-import sqlite3
 import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-from app.core.errors import Misconfigured, SpoolUnavailable
+from app.core.errors import SpoolUnavailable
 from app.core.model import Statement
 from app.observe.log import LogEvent, logger
-from app.observe.metrics import SPOOL_ROWS
+from app.observe.metrics import SPOOL_DAMAGED_FILES, SPOOL_ROWS
+from app.store import spool_file
 from app.store.codec import decode_statement, encode_statement
-from app.store.spool_file import MAX_INSERT, SpoolFile, claim_first, claim_orphan
+from app.store.spool_adoption import Adoption
+from app.store.spool_file import MAX_INSERT, SpoolFile, claim_first, claim_own
+from app.store.spool_record import open_record
+from app.store.spool_salvage import is_damage, readable
 
 T = TypeVar("T")
 
@@ -35,6 +40,7 @@ _CLEAN_SECONDS = 2.0
 _ADOPT_SECONDS = 10.0
 
 _Append = tuple[bytes, asyncio.Future[int]]
+_Fetch = Callable[[SpoolFile, int, int], list[tuple[int, bytes]]]  # (file, after, limit)
 
 
 def _now_ms() -> int:
@@ -57,21 +63,13 @@ class SqliteSpool:
         self._failing = False
         self._waiting = 0
         self._uncounted = True  # what an earlier process left in the file
+        self._last_row = 0  # the highest that anybody may have heard of
+        self._unread: set[int] = set()  # rows of a newer version that have been logged
         self._next_confirm = self._next_clean = self._next_adoption = 0.0
-        self._orphan: SpoolFile | None = None
-        self._file = self._claim()
+        self._adoption = Adoption(folder, MAX_FILES, self._log, damaged=self._note_damage)
+        self._file = claim_own(folder, MAX_FILES)
         self._thread = threading.Thread(target=self._write, name="spool", daemon=True)
         self._thread.start()
-
-    def _claim(self) -> SpoolFile:
-        try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            claimed = claim_first(self._folder, MAX_FILES)
-        except OSError as exc:
-            raise Misconfigured([f"spool_dir: {exc}"]) from exc
-        if claimed is None:
-            raise Misconfigured([f"spool_dir: {MAX_FILES} processes already have a spool in {self._folder}"])
-        return claimed
 
     def append(self, statement: Statement) -> Awaitable[int]:
         """Queue the statement for the next commit; the future ends with its row after the fsync."""
@@ -92,19 +90,19 @@ class SqliteSpool:
 
     async def unconfirmed(self, *, after: int, limit: int) -> Sequence[tuple[int, Statement]]:
         """Return rows above `after` that the store has not confirmed, in order."""
-        return await self._page(self._file.unconfirmed, after, limit)
+        return await self._page(SpoolFile.unconfirmed, after, limit)
 
     async def recent(self, *, after: int, limit: int) -> Sequence[tuple[int, Statement]]:
         """Return every kept row above `after`, in order."""
-        return await self._page(self._file.kept, after, limit)
+        return await self._page(SpoolFile.kept, after, limit)
 
     async def rows(self) -> int:
         """Return how many rows wait for the store, adopted ones included."""
         return await self._run(lambda: self._waiting)
 
     async def ping(self) -> None:
-        """Return when the disk has taken a write just now, which says more than that none was refused yet."""
-        await self._run(self._file.probe)
+        """Return when a row has been appended and deleted just now, which says more than that none was refused yet."""
+        await self._run(self._probe)
 
     async def close(self) -> None:
         """Commit what waits, end the thread and release the file."""
@@ -113,9 +111,9 @@ class SqliteSpool:
             self._wake.notify()
         await asyncio.to_thread(self._thread.join)
 
-    async def _page(self, fetch: Callable[[int, int], list[tuple[int, bytes]]], after: int, limit: int) -> Sequence[tuple[int, Statement]]:
+    async def _page(self, fetch: _Fetch, after: int, limit: int) -> Sequence[tuple[int, Statement]]:
         """Return the next rows that can be read; empty only when no row is left."""
-        while rows := await self._run(partial(fetch, after, limit)):
+        while rows := await self._run(partial(self._rows, fetch, after, limit)):
             if decoded := self._decode(rows):
                 return decoded
             after = rows[-1][0]
@@ -125,20 +123,25 @@ class SqliteSpool:
         decoded: list[tuple[int, Statement]] = []
         for row, packed in rows:
             try:
-                decoded.append((row, decode_statement(packed)))
+                decoded.append((row, decode_statement(open_record(packed))))
             except ValueError as exc:  # of a newer version: it stays in the file until that version runs again
-                self._log.error(LogEvent.SPOOL_FAILED, row=row, reason=str(exc))
+                if row not in self._unread:
+                    self._unread.add(row)
+                    self._log.error(LogEvent.SPOOL_FAILED, row=row, reason=str(exc))
         return decoded
 
     async def _run(self, work: Callable[[], T]) -> T:
         """Run work in the writer thread, after the confirmations that are already known."""
         answer: asyncio.Future[T] = self._loop.create_future()
 
+        def confirmed() -> T:
+            self._write_confirms()
+            return work()
+
         def job() -> None:
             try:
-                self._write_confirms()
-                result = work()
-            except (sqlite3.Error, OSError) as exc:
+                result = self._attempt(confirmed)
+            except Exception as exc:  # whatever it was, who waits must hear of it, and the thread must live
                 self._file.reset()
                 error = SpoolUnavailable(str(exc))
                 self._hand_over(lambda: _fail([answer], error))
@@ -173,14 +176,57 @@ class SqliteSpool:
                 job()
             if closing and not appends and not jobs:
                 break
-        if self._orphan is not None:
-            self._orphan.close()
+        self._adoption.close()
         self._file.close()
+
+    def _probe(self) -> None:
+        self._file.probe()
+
+    def _rows(self, fetch: _Fetch, after: int, limit: int) -> list[tuple[int, bytes]]:
+        rows = fetch(self._file, after, limit)
+        self._last_row = max(self._last_row, rows[-1][0] if rows else 0)
+        return rows
+
+    def _attempt(self, work: Callable[[], T]) -> T:
+        """Do some work on the file; when that turns out to be damaged, begin a new one and do the work there."""
+        try:
+            return work()
+        except Exception as exc:
+            self._file.reset()
+            if not is_damage(exc):
+                raise
+            self._begin_anew(exc)
+        return work()
+
+    def _begin_anew(self, reason: Exception) -> None:
+        """Bring what can be read to a new file, whose rows have numbers that nobody has heard of, then set the damaged one aside."""
+        fresh = claim_first(self._folder, MAX_FILES, new=True)
+        if fresh is None:
+            raise OSError(f"{MAX_FILES} processes already have a spool in {self._folder}")
+        rows = 0
+        try:
+            fresh.begin_after(self._last_row)
+            records = readable(self._file.path)
+            while portion := list(islice(records, MAX_INSERT)):
+                fresh.append_records(portion)
+                rows += len(portion)
+            aside = self._file.set_aside()
+        except BaseException:
+            fresh.delete()
+            raise
+        self._file = fresh
+        self._waiting = rows
+        self._uncounted = False
+        self._note_damage(aside, rows, reason)
+
+    def _note_damage(self, aside: Path, salvaged: int, reason: Exception) -> None:
+        self._log.error(LogEvent.SPOOL_DAMAGED, file=str(aside), salvaged=salvaged, reason=str(reason))
+        self._show()
 
     def _commit(self, appends: Sequence[_Append]) -> None:
         try:
-            first = self._file.append([packed for packed, _ in appends])
-        except (sqlite3.Error, OSError) as exc:
+            first = self._attempt(lambda: self._file.append([packed for packed, _ in appends]))
+        except Exception as exc:  # as in a job
             self._file.reset()
             self._note_failure(exc)
             error = SpoolUnavailable(str(exc))
@@ -188,6 +234,7 @@ class SqliteSpool:
             return
         self._failing = False
         self._waiting += len(appends)
+        self._last_row = first + len(appends) - 1
         self._hand_over(lambda: _resolve([(answer, first + offset) for offset, (_, answer) in enumerate(appends)]))
 
     def _hand_over(self, callback: Callable[[], None]) -> None:
@@ -202,44 +249,40 @@ class SqliteSpool:
         self._failing = True
 
     def _tidy(self, *, closing: bool) -> None:
-        now = time.monotonic()
         try:
-            if self._uncounted:
-                self._waiting = self._file.waiting()
-                self._uncounted = False
-            if closing or now >= self._next_confirm:
-                self._next_confirm = now + _CONFIRM_SECONDS
-                self._write_confirms()
-                SPOOL_ROWS.set(self._waiting)
-            if now >= self._next_clean:
-                self._next_clean = now + _CLEAN_SECONDS
-                self._file.clean(self._now_ms() - KEPT_MS)
-            if self._orphan is not None or now >= self._next_adoption:
-                self._next_adoption = now + _ADOPT_SECONDS
-                self._adopt()
-        except (sqlite3.Error, OSError) as exc:
+            self._attempt(lambda: self._tidy_up(closing=closing))
+        except Exception as exc:  # as in a job; it comes round again
             self._file.reset()
-            if self._orphan is not None:
-                self._orphan.close()
-                self._orphan = None
+            self._adoption.close()
             self._note_failure(exc)
+            self._show()
+
+    def _show(self) -> None:
+        """Set the metrics. A file that cannot be read may hold rows, so it must not look as if none waited: it counts as one."""
+        SPOOL_ROWS.set(self._waiting + self._adoption.unusable + self._uncounted)
+        SPOOL_DAMAGED_FILES.set(len(spool_file.damaged(self._folder)))
+
+    def _tidy_up(self, *, closing: bool) -> None:
+        now = time.monotonic()
+        if self._uncounted:
+            self._waiting, self._last_row = self._file.waiting(), max(self._last_row, self._file.last_row())
+            self._uncounted = False
+        if closing or now >= self._next_confirm:
+            self._next_confirm = now + _CONFIRM_SECONDS
+            self._write_confirms()
+            SPOOL_ROWS.set(self._waiting + self._adoption.unusable)
+        if now >= self._next_clean:
+            self._next_clean = now + _CLEAN_SECONDS
+            self._file.clean(self._now_ms() - KEPT_MS)
+        if self._adoption.under_way or now >= self._next_adoption:
+            self._next_adoption = now + _ADOPT_SECONDS
+            self._waiting += self._adoption.step(self._file)
+            self._show()
 
     def _write_confirms(self) -> None:
         if rows := self._confirms[:]:
             self._waiting -= self._file.confirm(rows, self._now_ms())
             del self._confirms[: len(rows)]
-
-    def _adopt(self) -> None:
-        """Move one portion of a dead process's rows here, so that clicks wait for one portion at most."""
-        if self._orphan is None:
-            self._orphan = claim_orphan(self._folder, MAX_FILES)
-        if self._orphan is None:
-            return
-        moved = self._file.take(self._orphan, MAX_INSERT)
-        self._waiting += moved
-        if moved < MAX_INSERT:
-            self._orphan.delete()
-            self._orphan = None
 
 
 def _resolve(answers: Sequence[tuple[asyncio.Future[T], T]]) -> None:

@@ -3,23 +3,41 @@
 WAL with synchronous=FULL: a commit returns after the fsync. Each verb is one SQL statement where it can be, since every step of SQLite
 lets go of the interpreter and has to get it back from a busy event loop. SQLite before 3.51.3 may corrupt a WAL that two connections use,
 so the file is opened in exclusive mode, by the holder of `spool-N.lock` only.
+
+A damaged file is never repaired in place: it is set aside as `spool-N.db.damaged`, and what can be read of it goes to another file.
 """
 
 import fcntl
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import IO, Self
 
+from app.core.errors import Misconfigured
+from app.observe.log import LogEvent, logger
+from app.store.spool_record import RecordDamaged, open_record, seal
+from app.store.spool_salvage import FileDamaged, dropped
+
 MAX_INSERT = 250  # rows a statement; every count has its own prepared text, so there are as many texts
+DAMAGED = ".damaged"
 
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS spool (row INTEGER PRIMARY KEY AUTOINCREMENT, statement BLOB NOT NULL, confirmed_ms INTEGER)",
     "CREATE INDEX IF NOT EXISTS waiting ON spool (row) WHERE confirmed_ms IS NULL",
 )
+_CLEAN = (
+    "DELETE FROM spool WHERE row IN (SELECT row FROM (SELECT row, confirmed_ms FROM spool ORDER BY row LIMIT ?) WHERE confirmed_ms < ?)"
+)
 _SCAN = 2000  # rows that one clean-up looks at, from the oldest on: bounded work, whatever has piled up
+_RECENT = 20_000  # rows among which those of the log's end are looked for
+_PAGE_BYTES = 4096
+_INCREMENTAL = 2  # PRAGMA auto_vacuum
+_SPARE_PAGES = 256  # a mebibyte that is kept for the rows to come
+_SHRINK_PAGES = 256  # that one clean-up gives back: a few milliseconds
+_LOG_BYTES = 4 * 1024 * 1024  # what the write-ahead log is cut to when it has grown beyond
 
 
 @cache
@@ -34,35 +52,77 @@ class SpoolFile:
         self.path = path
         self._lock = lock
         self._connection: sqlite3.Connection | None = None
+        self._checked = False
 
     @classmethod
     def claim(cls, path: Path) -> Self | None:
-        """Return the file when no live process holds it; None otherwise. OSError when the folder cannot be written."""
+        """Return the file when no live process holds it; None otherwise. OSError when its lock cannot be used."""
         lock = path.with_suffix(".lock").open("ab")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.close()
             return None
+        except OSError:
+            lock.close()
+            raise
         return cls(path, lock)
 
     def open(self) -> sqlite3.Connection:
-        """Return the open connection; sqlite3.Error when the disk does not let us."""
+        """Return the open connection; sqlite3.Error when the disk does not let us, FileDamaged when the content is damaged."""
         if self._connection is None:
+            log = b"" if self._checked else self._log_bytes()
             connection = sqlite3.connect(self.path, isolation_level=None, cached_statements=MAX_INSERT + 16, check_same_thread=False)
             try:
-                connection.execute("PRAGMA locking_mode=EXCLUSIVE")
-                connection.execute("PRAGMA journal_mode=WAL")
-                connection.execute("PRAGMA synchronous=FULL")
-                # After a failed fsync the kernel may hold the log for written: move what is in it to the database before it is added to.
-                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-                for statement in _SCHEMA:
-                    connection.execute(statement)
+                self._prepare(connection, log)
             except sqlite3.Error:
                 connection.close()
                 raise
             self._connection = connection
         return self._connection
+
+    def _log_bytes(self) -> bytes:
+        """Return the write-ahead log that a killed process left, before SQLite drops what it does not understand of it."""
+        try:
+            return self.path.with_name(f"{self.path.name}-wal").read_bytes()
+        except FileNotFoundError:
+            return b""
+
+    def _prepare(self, connection: sqlite3.Connection, log: bytes) -> None:
+        for pragma in ("auto_vacuum=INCREMENTAL", "locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=FULL"):
+            connection.execute(f"PRAGMA {pragma}")
+        connection.execute(f"PRAGMA journal_size_limit={_LOG_BYTES}")
+        (_, valid, _) = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        # After a failed fsync the kernel may hold the log for written: move what is in it to the database before it is added to.
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        for statement in _SCHEMA:
+            connection.execute(statement)
+        if not self._checked:
+            self._check(connection)
+            if log:
+                self._recover(connection, dropped(log, valid))
+            self._checked = True
+
+    def _recover(self, connection: sqlite3.Connection, records: Iterator[bytes]) -> None:
+        """Add the records that SQLite dropped with a damaged or torn end of its log."""
+        known = {record for (record,) in connection.execute("SELECT statement FROM spool ORDER BY row DESC LIMIT ?", (_RECENT,))}
+        missing = [record for record in dict.fromkeys(records) if record not in known]
+        for start in range(0, len(missing), MAX_INSERT):
+            part = missing[start : start + MAX_INSERT]
+            connection.execute(_insert(len(part)), part)
+        if missing:
+            reason = "the end of the log is damaged"
+            logger("spool").error(LogEvent.SPOOL_DAMAGED, file=f"{self.path.name}-wal", salvaged=len(missing), reason=reason)
+
+    @staticmethod
+    def _check(connection: sqlite3.Connection) -> None:
+        """Read the whole file once, when it is opened for the first time; one of the first edition learns to shrink."""
+        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise FileDamaged(f"quick_check: {verdict}")
+        if connection.execute("PRAGMA auto_vacuum").fetchone()[0] != _INCREMENTAL:
+            with suppress(sqlite3.OperationalError):  # no room for a copy: then it keeps its size until the next start
+                connection.execute("VACUUM")
 
     def reset(self) -> None:
         """Close the connection after an error; the next use opens it again and keeps the lock."""
@@ -85,16 +145,45 @@ class SpoolFile:
             self.path.with_suffix(suffix).unlink(missing_ok=True)
         self.close()
 
+    def set_aside(self) -> Path:
+        """Rename the damaged database and its log, so that nobody opens them as a spool, and close; return the new name."""
+        self.reset()
+        aside = _unused(self.path)
+        for part in ("-wal", "-shm"):
+            log = self.path.with_name(self.path.name + part)
+            if log.exists():
+                log.rename(aside.with_name(aside.name + part))
+        self.path.rename(aside)
+        self.close()
+        return aside
+
     def append(self, statements: Sequence[bytes]) -> int:
         """Make at most MAX_INSERT statements durable in one commit and return the first one's row; the others follow it."""
-        last = self.open().execute(_insert(len(statements)), statements).lastrowid
+        return self.append_records([seal(statement) for statement in statements])
+
+    def append_records(self, records: Sequence[bytes]) -> int:
+        """Append records as they are; else as `append`."""
+        last = self.open().execute(_insert(len(records)), records).lastrowid
         if last is None:
             raise sqlite3.OperationalError("no row was written")
-        return last - len(statements) + 1
+        return last - len(records) + 1
+
+    def begin_after(self, row: int) -> None:
+        """Let a new file number its rows from the one behind `row` on."""
+        self.open().execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('spool', ?)", (row,))
 
     def probe(self) -> None:
-        """Write and sync one page that means nothing; sqlite3.Error when the disk does not take it."""
-        self.open().execute("PRAGMA user_version = 0")
+        """Append a row, sync it and delete it, in one commit; sqlite3.Error when the disk does not take it."""
+        connection = self.open()
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            row = connection.execute("INSERT INTO spool (statement, confirmed_ms) VALUES (x'', 0)").lastrowid
+            connection.execute("DELETE FROM spool WHERE row = ?", (row,))
+            connection.execute("COMMIT")
+        except sqlite3.Error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
 
     def confirm(self, rows: Sequence[int], at_ms: int) -> int:
         """Note that the store holds the rows; return how many of them were still waiting."""
@@ -102,48 +191,107 @@ class SpoolFile:
         return self.open().execute(update, (at_ms, json.dumps(rows))).rowcount
 
     def clean(self, before_ms: int) -> None:
-        """Delete some of the oldest rows that were confirmed before that time."""
-        oldest = "SELECT row, confirmed_ms FROM spool ORDER BY row LIMIT ?"
-        chosen = f"SELECT row FROM ({oldest}) WHERE confirmed_ms < ?"  # noqa: S608 - constant
-        self.open().execute(f"DELETE FROM spool WHERE row IN ({chosen})", (_SCAN, before_ms))  # noqa: S608 - constant
+        """Delete some of the oldest rows that were confirmed before that time, and give some of the free pages back to the disk."""
+        self.open().execute(_CLEAN, (_SCAN, before_ms))
+        self._shrink()
+
+    def _shrink(self) -> None:
+        connection = self.open()
+        (free,) = connection.execute("PRAGMA freelist_count").fetchone()
+        if free > _SPARE_PAGES:
+            # Each step frees one page, and this alone of the module's verbs takes all steps.
+            connection.executescript(f"PRAGMA incremental_vacuum({min(free - _SPARE_PAGES, _SHRINK_PAGES)})")
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        if self.path.stat().st_size > _PAGE_BYTES * (pages + _SPARE_PAGES):
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # only then does the disk get them
 
     def unconfirmed(self, after: int, limit: int) -> list[tuple[int, bytes]]:
-        """Return waiting rows above `after`, in order."""
+        """Return waiting rows above `after`, in order; RecordDamaged when one of them has changed."""
         query = "SELECT row, statement FROM spool WHERE row > ? AND confirmed_ms IS NULL ORDER BY row LIMIT ?"
-        return self.open().execute(query, (after, limit)).fetchall()
+        return self._checked_rows(query, after, limit)
 
     def kept(self, after: int, limit: int) -> list[tuple[int, bytes]]:
-        """Return all rows above `after`, in order."""
-        return self.open().execute("SELECT row, statement FROM spool WHERE row > ? ORDER BY row LIMIT ?", (after, limit)).fetchall()
+        """Return all rows above `after`, in order; RecordDamaged when one of them has changed."""
+        return self._checked_rows("SELECT row, statement FROM spool WHERE row > ? ORDER BY row LIMIT ?", after, limit)
+
+    def _checked_rows(self, query: str, after: int, limit: int) -> list[tuple[int, bytes]]:
+        rows: list[tuple[int, bytes]] = self.open().execute(query, (after, limit)).fetchall()
+        for _, record in rows:
+            _notice_damage(record)
+        return rows
 
     def waiting(self) -> int:
         """Return how many rows are not confirmed."""
         (count,) = self.open().execute("SELECT count(*) FROM spool WHERE confirmed_ms IS NULL").fetchone()
         return int(count)
 
-    def take(self, orphan: "SpoolFile", limit: int) -> int:
-        """Move the oldest rows of an orphaned file here and return how many: added here first, so a crash may double them, never lose."""
-        rows = orphan.kept(0, limit)
-        if rows:
-            self.append([statement for _, statement in rows])
-            orphan.open().execute("DELETE FROM spool WHERE row <= ?", (rows[-1][0],))
-        return len(rows)
+    def last_row(self) -> int:
+        """Return the highest number that a row of this file has ever had."""
+        found = self.open().execute("SELECT seq FROM sqlite_sequence WHERE name = 'spool'").fetchone()
+        return int(found[0]) if found else 0
+
+    def forget(self, upto: int) -> None:
+        """Delete the rows up to this one: they are in another file now."""
+        self.open().execute("DELETE FROM spool WHERE row <= ?", (upto,))
 
 
-def claim_first(folder: Path, most: int) -> SpoolFile | None:
-    """Return the first spool file of the folder that no live process holds; None when all are held."""
+def _notice_damage(record: object) -> None:
+    if not isinstance(record, bytes):
+        raise RecordDamaged("a record of another type")
+    try:
+        open_record(record)
+    except RecordDamaged:
+        raise
+    except ValueError:  # of a newer version: it stays in the file until that version runs again
+        return
+
+
+def _unused(path: Path) -> Path:
+    """Return the name under which a damaged file is kept, one that no earlier one has."""
+    aside = path.with_name(f"{path.name}{DAMAGED}")
+    number = 1
+    while aside.exists():
+        number += 1
+        aside = path.with_name(f"{path.name}.{number}{DAMAGED}")
+    return aside
+
+
+def claim_first(folder: Path, most: int, *, new: bool = False) -> SpoolFile | None:
+    """Return the first spool file of the folder that no live process holds; None when all are held.
+
+    `new`: only one that does not exist yet. A lock that cannot be used is passed over; OSError when that is so of every free one.
+    """
+    failure: OSError | None = None
     for path in paths(folder, most):
-        if (claimed := SpoolFile.claim(path)) is not None:
+        if new and path.exists():
+            continue
+        try:
+            claimed = SpoolFile.claim(path)
+        except OSError as exc:
+            failure = failure or exc
+            continue
+        if claimed is not None:
             return claimed
+    if failure is not None:
+        raise failure
     return None
 
 
-def claim_orphan(folder: Path, most: int) -> SpoolFile | None:
-    """Return a spool file that exists and that no live process holds, or None."""
-    for path in paths(folder, most):
-        if path.exists() and (claimed := SpoolFile.claim(path)) is not None:
-            return claimed
-    return None
+def claim_own(folder: Path, most: int) -> SpoolFile:
+    """Return the file of a process that starts; Misconfigured when the folder does not let it have one."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        claimed = claim_first(folder, most)
+    except OSError as exc:
+        raise Misconfigured([f"spool_dir: {exc}"]) from exc
+    if claimed is None:
+        raise Misconfigured([f"spool_dir: {most} processes already have a spool in {folder}"])
+    return claimed
+
+
+def damaged(folder: Path) -> list[Path]:
+    """Return the files that were set aside and wait for an operator."""
+    return sorted(folder.glob(f"*{DAMAGED}"))
 
 
 def paths(folder: Path, most: int) -> Iterator[Path]:

@@ -20,6 +20,7 @@ from app.settings.model import Settings
 from app.store.embedded import EmbeddedStore
 from app.store.redis import Durability, RedisStore
 from app.store.spool import SqliteSpool
+from app.store.spool_probe import SpoolState, probe
 from app.usecases.homes import Homes
 from app.usecases.ports import Spool
 from app.usecases.replay import Replayer
@@ -30,8 +31,8 @@ PATIENCE = 5.0  # seconds for what nobody's click waits for
 
 
 def now_ms() -> int:
-    """Return the time as every record holds it: UTC milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
+    """Return the time as every record holds it: UTC milliseconds since 1970, and 1970 itself by a clock that stands before it."""
+    return max(0, time.time_ns() // 1_000_000)
 
 
 def token_codec(settings: Settings, keyring: Keyring | None = None) -> TokenCodec:
@@ -155,6 +156,11 @@ async def opened_spool(settings: Settings, log: Logger) -> AsyncIterator[SqliteS
         yield spool
     finally:
         await spool.close()
+
+
+def spool_state(settings: Settings) -> SpoolState | None:
+    """Return what a look at the spool's folder shows, after a real append; None when there is to be no spool. Blocks for a moment."""
+    return probe(settings.spool_dir) if settings.spool_dir else None
 
 
 def durability_checks(settings: Settings, store: RedisStore, spool: SqliteSpool | None) -> dict[str, Callable[[], Awaitable[object]]]:

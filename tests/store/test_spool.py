@@ -16,6 +16,7 @@ from app.core.model import Statement
 from app.store import spool_file
 from app.store.codec import decode_statement
 from app.store.spool import KEPT_MS, SqliteSpool
+from app.store.spool_record import open_record
 
 Make = Callable[..., Statement]
 
@@ -171,7 +172,7 @@ def test_a_full_disk_refuses_the_click_and_the_spool_recovers_by_itself(tmp_path
     taken, refused = json.loads(child.stdout)
 
     with sqlite3.connect(tmp_path / "spool-0.db") as database:
-        stored = [decode_statement(packed).at_ms for (packed,) in database.execute("SELECT statement FROM spool")]
+        stored = [decode_statement(open_record(packed)).at_ms for (packed,) in database.execute("SELECT statement FROM spool")]
     database.close()
     assert "ping" == refused.pop()
     assert refused
@@ -185,7 +186,7 @@ async def test_a_statement_of_a_newer_version_is_left_in_its_place_and_does_not_
 ) -> None:
     file = spool_file.claim_first(tmp_path, 1)
     assert file is not None
-    file.append([b"\xffnewer"] * 5)
+    file.append_records([b"\xffnewer"] * 5)
     file.close()
     spool = SqliteSpool(tmp_path)
     statement = make_statement()

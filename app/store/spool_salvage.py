@@ -1,0 +1,77 @@
+"""Knows when a spool file is damaged, and reads what can be read of it: from its raw bytes, then by SQL, from both ends of the table."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from app.store.spool_record import RecordDamaged, carved, salvaged
+
+_LOG_HEAD, _FRAME_HEAD = 32, 24  # bytes of a write-ahead log
+_USUAL_PAGE = 4096
+_PAGE_SIZES = frozenset(2**power for power in range(9, 17))
+# What SQLite says of a file that is no spool any more. SQLITE_ERROR: our statements are constant, so their table is another one.
+_DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_ERROR})
+_DAMAGE_BELOW = frozenset({sqlite3.SQLITE_IOERR_CORRUPTFS})  # what the file system says of it
+_PRIMARY = 0xFF
+_WINDOW = 50  # rows that are read at once
+_UPWARDS = "SELECT row, statement FROM spool WHERE row > ? ORDER BY row LIMIT ?"
+_DOWNWARDS = "SELECT row, statement FROM spool WHERE row < ? ORDER BY row DESC LIMIT ?"
+
+
+class FileDamaged(sqlite3.DatabaseError):
+    """SQLite's own check of a file found it damaged."""
+
+
+def is_damage(error: Exception) -> bool:
+    """Tell whether an error says that the file's content is damaged, not that the disk takes nothing now."""
+    if isinstance(error, FileDamaged | RecordDamaged):
+        return True
+    code = getattr(error, "sqlite_errorcode", None)
+    return isinstance(code, int) and (code & _PRIMARY in _DAMAGE or code in _DAMAGE_BELOW)
+
+
+def readable(path: Path) -> Iterator[bytes]:
+    """Yield each record once, in no order. Nobody else may use the file meanwhile; rows that were deleted lately may be among them."""
+    seen: set[bytes] = set()
+    for record in _found(path):
+        if (whole := salvaged(record)) and whole not in seen:
+            seen.add(whole)
+            yield whole
+
+
+def _found(path: Path) -> Iterator[bytes]:
+    for part in (path, path.with_name(f"{path.name}-wal")):
+        if part.exists():
+            yield from carved(part.read_bytes())
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        yield from _rows(connection, _UPWARDS, 0)
+        yield from _rows(connection, _DOWNWARDS, 2**62)
+
+
+def _rows(connection: sqlite3.Connection, query: str, after: int) -> Iterator[bytes]:
+    """Yield records up to the first place that cannot be read."""
+    while True:
+        try:
+            rows = connection.execute(query, (after, _WINDOW)).fetchall()
+        except sqlite3.Error:
+            return
+        if not rows:
+            return
+        after = rows[-1][0]
+        yield from (record for _, record in rows if isinstance(record, bytes))
+
+
+def dropped(log: bytes, valid: int) -> Iterator[bytes]:
+    """Yield the records in those frames of a write-ahead log that SQLite drops: all from the first one that is damaged or torn on.
+
+    `valid` is how many frames SQLite took. Frames of an earlier use of the log have another salt (SQLite file format, section 4).
+    """
+    if len(log) <= _LOG_HEAD:
+        return
+    page_bytes, salt = int.from_bytes(log[8:12]), log[16:24]
+    step = _FRAME_HEAD + (page_bytes if page_bytes in _PAGE_SIZES else _USUAL_PAGE)
+    frames = [log[at : at + step] for at in range(_LOG_HEAD, len(log), step)]
+    ours = [number for number, frame in enumerate(frames) if frame[8:16] == salt]
+    last = len(frames) if valid <= 0 else max(ours, default=-1) + 1
+    yield from carved(b"".join(frames[max(valid, 0) : last]))
