@@ -17,7 +17,7 @@ COPY --from=build /opt/signoff/.venv /opt/signoff/.venv
 ENV PATH=/opt/signoff/.venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 WORKDIR /var/lib/signoff
 USER 10001:10001
-EXPOSE 8080 8081 2525 2424 8082 2526 8083 8084
+EXPOSE 8080 8085 8081 2525 2424 8082 2526 8083 8084
 # Every process answers on its own health address; the one that does is the one that runs here.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s CMD ["signoff", "health"]
 CMD ["signoff", "web"]

@@ -28,10 +28,18 @@ commands.command("demo")(demo.run)
 
 @commands.command()
 def web() -> None:
-    """Run the web service: one-click, callback API, pages, admin listener."""
+    """Run the web service: one-click, callback API, pages."""
     from app.wiring.web import serve_web  # servers and their libraries would cost every other command half of its start
 
     serve_web(load())
+
+
+@commands.command()
+def admin() -> None:
+    """Run the admin service: admin API, its documentation, the operator's page."""
+    from app.wiring.admin import serve_admin
+
+    serve_admin(load())
 
 
 @commands.command()

@@ -47,7 +47,7 @@ from app.usecases.shipping import TakeShipment
 from app.usecases.unsubscribe import Unsubscribe
 from app.web import application
 from app.web.desk import PreferenceParts
-from app.web.server import ServerSettings, run, serve
+from app.web.server import ServerSettings, public_listeners, run, serve
 
 BRAND = BrandNumber(1)
 TOKENS = 5_000
@@ -154,8 +154,7 @@ async def _serve(public: ASGIApp) -> None:
     def bound(addresses: Mapping[str, str]) -> None:
         said(addresses["public"])
 
-    settings = ServerSettings(listen="127.0.0.1:0", admin_listen="127.0.0.1:0")
-    await serve(public, application.admin(checks={}), settings=settings, stop=asyncio.Event().wait, bound=bound)
+    await serve(public_listeners(public, ServerSettings(listen="127.0.0.1:0")), stop=asyncio.Event().wait, bound=bound)
 
 
 def said(where: str) -> None:

@@ -12,6 +12,7 @@ from honcho.environ import parse_procfile
 from honcho.manager import Manager
 from rich.console import Console
 
+from app.cli.health import health_addresses
 from app.core.errors import Misconfigured
 from app.settings.load import load
 from app.settings.model import Settings
@@ -43,6 +44,7 @@ def _in_this_python(command: str) -> str:
 def _listeners(settings: Settings) -> dict[str, str]:
     return {
         "web.listen": settings.web.listen,
+        "web.health_listen": settings.web.health_listen,
         "web.admin_listen": settings.web.admin_listen,
         "web.tls_listen": settings.web.tls_listen or "",
         "relay.listen": settings.relay.listen,
@@ -85,8 +87,7 @@ def _announce(settings: Settings) -> None:
 
 
 def _ready(settings: Settings) -> bool:
-    health = (settings.web.admin_listen, settings.relay.health_listen, settings.inbox.health_listen, settings.worker.health_listen)
-    return all(_answers(f"http://{address}/readyz") for address in health) and _taken(settings.mailbox.listen)
+    return all(_answers(f"http://{address}/readyz") for address in health_addresses(settings).values()) and _taken(settings.mailbox.listen)
 
 
 def _answers(url: str) -> bool:
@@ -106,7 +107,7 @@ def _banner(settings: Settings) -> str:
         ("mail to leave", f"smtp://{settings.inbox.listen}", f"the mailto of a copy, such as u-…@{settings.inbox.domain}"),
         ("admin API", f"http://{settings.web.admin_listen}/docs", f"the key is in {settings.web.admin_key_file}"),
         ("operator's page", f"http://{settings.web.admin_listen}", "in a browser; the same key opens it"),
-        ("health, metrics", f"http://{settings.web.admin_listen}", f"/readyz and /metrics, also on http://{settings.relay.health_listen}"),
+        ("health, metrics", f"http://{settings.web.health_listen}", "/readyz and /metrics; signoff health asks every process"),
         ("made here", f"{state}/keys, {state}/tls", "keyring, DKIM key, certificate, admin API key"),
     )
     lines = "\n".join(f"  {name:<17}{what:<26} {note}" for name, what, note in rows)

@@ -29,13 +29,18 @@ _AWAY = "no answer"
 
 def states(settings: Settings) -> list[dict[str, object]]:
     """Return a row for each process: its address, its state, and what its checks say."""
-    addresses = {
-        "web": settings.web.admin_listen,
+    return [{"process": name, "address": address, **_ask(address)} for name, address in health_addresses(settings).items()]
+
+
+def health_addresses(settings: Settings) -> dict[str, str]:
+    """Return where each process, by name, says how it is."""
+    return {
+        "web": settings.web.health_listen,
+        "admin": settings.web.admin_listen,
         "relay": settings.relay.health_listen,
         "inbox": settings.inbox.health_listen,
         "worker": settings.worker.health_listen,
     }
-    return [{"process": name, "address": address, **_ask(address)} for name, address in addresses.items()]
 
 
 def _ask(address: str) -> dict[str, object]:

@@ -45,9 +45,10 @@ class StoreSettings(Section):
 
 
 class WebSettings(Section):
-    """The listeners of the web service."""
+    """The listeners of the web service, and of the admin process beside it (`admin_*`, `api_*`)."""
 
     listen: Listen = "127.0.0.1:8080"
+    health_listen: Listen = "127.0.0.1:8085"
     admin_listen: Listen = "127.0.0.1:8081"
     tls_listen: Listen | None = None
     tls_cert_file: Path | None = None

@@ -1,4 +1,4 @@
-"""The web process's listeners, in one loop: public clear, public TLS, admin.
+"""The HTTP listeners of a process, in one loop.
 
 Sockets are bound before anything is served, so a port that is taken is an error at start and a port 0 is known to who asked for it. When
 `stop` returns, nothing new is accepted, connections that wait for a next request are closed, and requests under way are finished within
@@ -9,7 +9,8 @@ import asyncio
 import functools
 import ssl
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from pathlib import Path
@@ -36,15 +37,13 @@ ADMIN_LIMITS = Limits(body_seconds=3_600, busy_seconds=3_600)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings:
-    """Where to listen. Addresses are `host:port`, `[v6]:port` or `unix:path`; port 0 picks a free one."""
+    """Where the public listens. Addresses are `host:port`, `[v6]:port` or `unix:path`; port 0 picks a free one."""
 
     listen: str = "127.0.0.1:8080"
-    admin_listen: str = "127.0.0.1:8081"
     tls_listen: str | None = None
     certificate_file: Path | None = None  # PEM, the whole chain
     key_file: Path | None = None
     limits: Limits = field(default_factory=Limits)
-    admin_limits: Limits = ADMIN_LIMITS
 
 
 class _WireConfig(Config):
@@ -60,7 +59,7 @@ def _http_date(_second: int) -> bytes:
 
 
 class Listener:
-    """One bound socket and the connections that came through it."""
+    """One bound socket and the connections that came through it. Raises Misconfigured when the address cannot be bound."""
 
     def __init__(self, app: ASGIApp, address: str, *, limits: Limits, tls: ssl.SSLContext | None = None) -> None:
         self._asgi = cast("ASGIFramework", app)  # Starlette types ASGI by open dictionaries, Hypercorn by closed ones
@@ -138,29 +137,26 @@ class Listener:
             del self._connections[task]
 
 
-async def serve(
-    public: ASGIApp,
-    admin: ASGIApp,
-    *,
-    settings: ServerSettings,
-    stop: Callable[[], Awaitable[object]],
-    bound: Callable[[Mapping[str, str]], None],
-) -> None:
-    """Serve both applications until `stop` returns, then end in order.
-
-    `bound` is called once everything listens, with the addresses by the names `public`, `public_tls` (when there is one) and `admin`.
-    Raises Misconfigured when an address cannot be bound or a certificate not be read.
-    """
-    listeners = _listeners(public, admin, settings)
+@asynccontextmanager
+async def listening(listeners: Mapping[str, Listener]) -> AsyncIterator[None]:
+    """Serve on all of these listeners for as long as the context is open, then end in order."""
     for listener in listeners.values():
         await listener.open()
     sweeper = asyncio.create_task(_sweep(listeners))
-    bound({name: listener.address for name, listener in listeners.items()})
     try:
-        await stop()
+        yield
     finally:
         await asyncio.gather(*(listener.close() for listener in listeners.values()))
         sweeper.cancel()
+
+
+async def serve(
+    listeners: Mapping[str, Listener], *, stop: Callable[[], Awaitable[object]], bound: Callable[[Mapping[str, str]], None]
+) -> None:
+    """Serve until `stop` returns. `bound` is called once everything listens, with the address of each listener by its name."""
+    async with listening(listeners):
+        bound({name: listener.address for name, listener in listeners.items()})
+        await stop()
 
 
 def run(main: Coroutine[object, object, None]) -> None:
@@ -170,11 +166,14 @@ def run(main: Coroutine[object, object, None]) -> None:
         runner.run(main)
 
 
-def _listeners(public: ASGIApp, admin: ASGIApp, settings: ServerSettings) -> dict[str, Listener]:
-    listeners = {"public": Listener(public, settings.listen, limits=settings.limits)}
+def public_listeners(app: ASGIApp, settings: ServerSettings) -> dict[str, Listener]:
+    """Bind `public` and, where there is to be one, `public_tls`.
+
+    Raises Misconfigured when an address cannot be bound or a certificate not be read.
+    """
+    listeners = {"public": Listener(app, settings.listen, limits=settings.limits)}
     if settings.tls_listen is not None:
-        listeners["public_tls"] = Listener(public, settings.tls_listen, limits=settings.limits, tls=_tls(settings))
-    listeners["admin"] = Listener(admin, settings.admin_listen, limits=settings.admin_limits)
+        listeners["public_tls"] = Listener(app, settings.tls_listen, limits=settings.limits, tls=_tls(settings))
     return listeners
 
 

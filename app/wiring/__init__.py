@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
@@ -27,7 +27,7 @@ from app.usecases.replay import Replayer
 
 T = TypeVar("T")
 
-PATIENCE = 5.0  # seconds for what nobody's click waits for
+PATIENCE = 5.0  # seconds the store may take where no click waits for it
 
 
 def now_ms() -> int:
@@ -86,16 +86,6 @@ async def opened_store(settings: Settings, log: Logger, *, patience: float = 0.3
         if embedded and supervisor:
             await cancelled(supervisor)
             await _unless_away(embedded.release, log)
-
-
-@asynccontextmanager
-async def patient_store(settings: Settings) -> AsyncIterator[RedisStore]:
-    """Open connections of their own for questions that may take longer than a click may wait, while `opened_store` is open."""
-    store = _redis_store(settings, PATIENCE)
-    try:
-        yield store
-    finally:
-        await store.close()
 
 
 def _redis_store(settings: Settings, patience: float, *, writable_only: bool = False) -> RedisStore:
@@ -195,6 +185,19 @@ async def stopped() -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, asked.set)
     await asked.wait()
+
+
+def started(log: Logger, addresses: Mapping[str, str]) -> None:
+    """Say that the process is ready, and where it listens."""
+    log.info(LogEvent.PROCESS_STARTED, **addresses)
+    service_manager.tell_ready()
+
+
+async def asked_to_stop(asked: asyncio.Task[None], log: Logger) -> None:
+    """Return when `asked` ends, which is a task of `stopped`, and say that the process is stopping."""
+    await asked
+    service_manager.tell_stopping()
+    log.info(LogEvent.PROCESS_STOPPING)
 
 
 def hangups() -> asyncio.Event:

@@ -1,4 +1,4 @@
-"""Health and metrics of a process that serves nothing else over HTTP."""
+"""Health and metrics of a process, on a listener of their own."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -9,15 +9,16 @@ from prometheus_client.registry import Collector
 from app.web import application
 from app.web.connection import Limits as HttpLimits
 from app.web.endpoints.health import Check
-from app.web.server import Listener
+from app.web.server import Listener, listening
 
 
 @asynccontextmanager
 async def health(address: str, checks: Mapping[str, Check], *, metrics: Collector = REGISTRY) -> AsyncIterator[None]:
     """Serve health and metrics, those of this process unless said, for as long as the context is open."""
-    listener = Listener(application.admin(checks=checks, metrics=metrics), address, limits=HttpLimits())
-    await listener.open()
-    try:
+    async with listening({"health": health_listener(address, checks, metrics=metrics)}):
         yield
-    finally:
-        await listener.close()
+
+
+def health_listener(address: str, checks: Mapping[str, Check], *, metrics: Collector = REGISTRY) -> Listener:
+    """Bind the listener that serves health and metrics alone. Raises Misconfigured when the address cannot be bound."""
+    return Listener(application.admin(checks=checks, metrics=metrics), address, limits=HttpLimits())

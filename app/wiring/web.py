@@ -1,56 +1,42 @@
-"""How the web process is put together."""
+"""How the web process is put together: what recipients and mailbox providers reach, and nothing else."""
 
 import asyncio
 import ipaddress
 import secrets
-from collections.abc import Mapping
 
-from app.core.keyring import Keyring
-from app.core.links import LinkMaker
-from app.core.operator_session import Sessions
 from app.core.page_token import PageTokens
-from app.core.token import TokenCodec
 from app.observe import log as logs
-from app.observe import service_manager
-from app.observe.log import LogEvent, Logger
+from app.observe.log import LogEvent
 from app.observe.witness import LoggingWitness
 from app.settings import keyring_file
 from app.settings.model import Settings
-from app.store.administration import RedisCallCounter
-from app.store.counters import RedisTallies
 from app.store.groups import RedisGroups
 from app.store.redis import RedisStore
-from app.usecases.administration import Administration
 from app.usecases.audience import Audience
-from app.usecases.backlog import Backlog
-from app.usecases.call_limit import CallLimit
 from app.usecases.group_cache import CachedGroups
 from app.usecases.one_click import OneClick
-from app.usecases.overview import Overview
 from app.usecases.save_preferences import SavePreferences
 from app.usecases.shipping import TakeShipment
 from app.usecases.unsubscribe import Unsubscribe
 from app.web import application
-from app.web.admin.entry import Entry
-from app.web.admin.table import api_routes
 from app.web.desk import PreferenceParts
-from app.web.operator.table import OperatorParts, operator_routes
-from app.web.server import ServerSettings, run, serve
+from app.web.server import ServerSettings, public_listeners, run, serve
 from app.wiring import (
+    asked_to_stop,
     brands,
     durability_checks,
     homes,
     now_ms,
     opened_spool,
     opened_store,
-    patient_store,
     renewing,
     replaying,
+    started,
     stopped,
     token_codec,
 )
-from app.wiring.administration import admin_services
 from app.wiring.backlog import watching_backlog
+from app.wiring.health import health_listener
 
 
 def serve_web(settings: Settings) -> None:
@@ -70,37 +56,24 @@ async def _serve_web(settings: Settings) -> None:
         opened_store(settings, log) as store,
         opened_spool(settings, log) as spool,
         replaying(store, spool, witness),
-        watching_backlog(settings, store, spool, log) as backlog,
-        patient_store(settings) as patient,
+        watching_backlog(settings, store, spool, log),
     ):
         unsubscribe = Unsubscribe(store, spool, now_ms, witness=witness)
         home = homes(settings, log)
         one_click = OneClick(codec=codec, unsubscribe=unsubscribe, clock=now_ms, new_id=_new_id, seal=codec.seal_address, home=home)
         save = SavePreferences(unsubscribe=unsubscribe, clock=now_ms, new_id=_new_id, seal=codec.seal_address, home=home)
-        known = brands(settings)
-        services = admin_services(settings, patient, unsubscribe, codec, log)
-        limit = _call_limit(settings, patient)
         public = application.public(
             one_click=one_click,
             preferences=_preference_parts(settings, store, save, PageTokens(keyring)),
             shipments=TakeShipment(keyring=keyring, data_centre=settings.data_centre, unsubscribe=unsubscribe),
-            brands=known,
+            brands=brands(settings),
             clock=now_ms,
             security_contact=settings.web.security_contact,
             trusted_proxies=tuple(ipaddress.ip_network(network) for network in settings.web.trusted_proxies),
         )
-        await serve(
-            public,
-            application.admin(
-                checks=durability_checks(settings, store, spool),
-                brands=known,
-                api=api_routes(services, Entry(brands=known, api_keys=services.api_keys, limit=limit)),
-                operator=operator_routes(_operator_parts(settings, patient, services, backlog, keyring, codec, limit, log)),
-            ),
-            settings=_server_settings(settings),
-            stop=lambda: _asked_to_stop(asked, log),
-            bound=lambda addresses: _started(log, addresses),
-        )
+        listeners = public_listeners(public, _server_settings(settings))
+        listeners["health"] = health_listener(settings.web.health_listen, durability_checks(settings, store, spool))
+        await serve(listeners, stop=lambda: asked_to_stop(asked, log), bound=lambda addresses: started(log, addresses))
         log.info(LogEvent.PROCESS_STOPPED)
 
 
@@ -116,33 +89,6 @@ def _preference_parts(settings: Settings, store: RedisStore, save: SavePreferenc
     )
 
 
-def _call_limit(settings: Settings, store: RedisStore) -> CallLimit:
-    return CallLimit(RedisCallCounter(store.wire), now_ms, per_minute=settings.web.api_calls_per_minute)
-
-
-def _operator_parts(  # noqa: PLR0913, PLR0917 - the parts of the process that the page shows
-    settings: Settings,
-    store: RedisStore,
-    services: Administration,
-    backlog: Backlog,
-    keyring: Keyring,
-    codec: TokenCodec,
-    limit: CallLimit,
-    log: Logger,
-) -> OperatorParts:
-    return OperatorParts(
-        services=services,
-        overview=Overview(tallies=RedisTallies(store.wire), latest=lambda: backlog.latest, clock=now_ms),
-        sessions=Sessions(keyring),
-        limit=limit,
-        links=LinkMaker(codec=codec, public_url=settings.public_url, inbox_domain=settings.inbox.domain),
-        codec=codec,
-        brands=brands(settings),
-        clock=now_ms,
-        log=log,
-    )
-
-
 def _new_id() -> bytes:
     return secrets.token_bytes(16)
 
@@ -150,19 +96,7 @@ def _new_id() -> bytes:
 def _server_settings(settings: Settings) -> ServerSettings:
     return ServerSettings(
         listen=settings.web.listen,
-        admin_listen=settings.web.admin_listen,
         tls_listen=settings.web.tls_listen,
         certificate_file=settings.web.tls_cert_file,
         key_file=settings.web.tls_key_file,
     )
-
-
-def _started(log: Logger, addresses: Mapping[str, str]) -> None:
-    log.info(LogEvent.PROCESS_STARTED, **addresses)
-    service_manager.tell_ready()
-
-
-async def _asked_to_stop(asked: asyncio.Task[None], log: Logger) -> None:
-    await asked
-    service_manager.tell_stopping()
-    log.info(LogEvent.PROCESS_STOPPING)

@@ -68,9 +68,9 @@ class _Unready(_Ready):
 def _asked(tmp_path: Path, handler: type[_Ready]) -> tuple[int, str]:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    away = {f"{name}__HEALTH_LISTEN": "127.0.0.1:1" for name in ("RELAY", "INBOX", "WORKER")}
+    away = {"WEB__ADMIN_LISTEN": "127.0.0.1:1"} | {f"{name}__HEALTH_LISTEN": "127.0.0.1:1" for name in ("RELAY", "INBOX", "WORKER")}
     try:
-        return signoff(tmp_path, "health", WEB__ADMIN_LISTEN=f"127.0.0.1:{server.server_port}", **away)
+        return signoff(tmp_path, "health", WEB__HEALTH_LISTEN=f"127.0.0.1:{server.server_port}", **away)
     finally:
         server.shutdown()
         server.server_close()
@@ -79,7 +79,7 @@ def _asked(tmp_path: Path, handler: type[_Ready]) -> tuple[int, str]:
 def test_one_ready_process_is_good_health(tmp_path: Path) -> None:
     code, out = _asked(tmp_path, _Ready)
 
-    assert (code, "ready" in out, out.count("no answer")) == (0, True, 3)
+    assert (code, "ready" in out, out.count("no answer")) == (0, True, 4)
 
 
 def test_a_process_that_is_not_ready_is_a_finding(tmp_path: Path) -> None:

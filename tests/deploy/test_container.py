@@ -47,7 +47,7 @@ def test_compose_runs_every_process_of_the_procfile_with_fixed_images() -> None:
 
 
 def test_every_process_has_a_unit_that_is_closed_in() -> None:
-    assert [unit.stem for unit in UNITS] == ["signoff-inbox", "signoff-relay", "signoff-web", "signoff-worker"]
+    assert [unit.stem for unit in UNITS] == ["signoff-admin", "signoff-inbox", "signoff-relay", "signoff-web", "signoff-worker"]
     for unit in UNITS:
         text = unit.read_text()
         for line in ("Type=notify", "NoNewPrivileges=yes", "ProtectSystem=strict", "StateDirectory=signoff", "User=signoff"):

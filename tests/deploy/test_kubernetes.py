@@ -117,7 +117,7 @@ def test_what_is_under_way_is_finished_within_the_grace_period(overlay: str) -> 
 def test_a_spool_outlives_its_pod(overlay: str) -> None:
     spooling = {m["metadata"]["name"]: m for m in of_kind(overlay, "StatefulSet") if m["metadata"]["name"].startswith("signoff")}
 
-    assert set(spooling) == {"signoff-web", "signoff-inbox"}
+    assert set(spooling) == {"signoff-web", "signoff-admin", "signoff-inbox"}
     for manifest in spooling.values():
         assert manifest["spec"]["persistentVolumeClaimRetentionPolicy"] == {"whenDeleted": "Retain", "whenScaled": "Retain"}
         (claim,) = manifest["spec"]["volumeClaimTemplates"]
@@ -133,7 +133,7 @@ def test_every_workload_has_a_budget_and_an_autoscaler(overlay: str) -> None:
     budgets = {m["metadata"]["name"] for m in of_kind(overlay, "PodDisruptionBudget")}
     scaled = {m["spec"]["scaleTargetRef"]["name"]: m["kind"] for m in of_kind(overlay, "HorizontalPodAutoscaler", "ScaledObject")}
 
-    assert names == {"signoff-web", "signoff-relay", "signoff-inbox", "signoff-worker"}
+    assert names == {"signoff-web", "signoff-admin", "signoff-relay", "signoff-inbox", "signoff-worker"}
     assert budgets == names
     assert set(scaled) == names
     assert (scaled["signoff-worker"] == "ScaledObject") == (overlay == "production")
@@ -181,7 +181,8 @@ def test_the_settings_are_read_by_the_code_and_agree_with_the_ports(overlay: str
         for manifest in of_kind(overlay, "Deployment", "StatefulSet")
         for container in manifest["spec"]["template"]["spec"]["containers"]
     }
-    assert declared["web"] == {"public": _port(settings.web.listen), "admin": _port(settings.web.admin_listen)}
+    assert declared["web"] == {"public": _port(settings.web.listen), "health": _port(settings.web.health_listen)}
+    assert declared["admin"] == {"admin": _port(settings.web.admin_listen)}
     assert declared["relay"] == {
         "smtp": _port(settings.relay.listen),
         "lmtp": _port(settings.relay.lmtp_listen),
@@ -189,7 +190,7 @@ def test_the_settings_are_read_by_the_code_and_agree_with_the_ports(overlay: str
     }
     assert declared["inbox"] == {"smtp": _port(settings.inbox.listen), "health": _port(settings.inbox.health_listen)}
     assert declared["worker"] == {"health": _port(settings.worker.health_listen)}
-    assert {row["process"] for row in states(settings)} == {"web", "relay", "inbox", "worker"}
+    assert {row["process"] for row in states(settings)} == {"web", "admin", "relay", "inbox", "worker"}
 
 
 def _port(address: str) -> int:

@@ -110,7 +110,7 @@ def two_centres(folder: Path) -> tuple[Centre, Centre]:
             "KEYRING_FILE": str(keyring),
             "LOG_FORMAT": "json",
             "WEB__LISTEN": f"{centre.host}:{centre.port}",
-            "WEB__ADMIN_LISTEN": f"{centre.host}:0",
+            "WEB__HEALTH_LISTEN": f"{centre.host}:0",
             "WEB__TLS_LISTEN": f"{centre.host}:0",
             "WORKER__HEALTH_LISTEN": f"{centre.host}:0",
             "WORKER__CLAIM_SECONDS": "2",

@@ -245,7 +245,8 @@ def _spellings(secret: str) -> set[str]:
 async def _metrics(services: Services) -> dict[str, str]:
     settings = services.settings
     addresses = {
-        "web": settings.web.admin_listen,
+        "web": settings.web.health_listen,
+        "admin": settings.web.admin_listen,
         "relay": settings.relay.health_listen,
         "inbox": settings.inbox.health_listen,
         "worker": settings.worker.health_listen,

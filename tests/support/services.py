@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0  # a bound for liveness, never what a test decides by
 COMMANDS: Mapping[str, Sequence[str]] = {
     "web": ("app", "web"),
+    "admin": ("app", "admin"),
     "worker": ("app", "worker"),
     "relay": ("smtp_proxy", "relay"),
     "inbox": ("smtp_proxy", "inbox"),

@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0
 DEFAULTS = {  # where each process is unless told otherwise, which is what the documentation says
     "WEB__LISTEN": "127.0.0.1:8080",
+    "WEB__HEALTH_LISTEN": "127.0.0.1:8085",
     "WEB__ADMIN_LISTEN": "127.0.0.1:8081",
     "WEB__TLS_LISTEN": "127.0.0.1:8443",
     "RELAY__LISTEN": "127.0.0.1:2525",

@@ -26,7 +26,7 @@ from app.usecases.unsubscribe import Unsubscribe
 from app.web import application
 from app.web.connection import Limits
 from app.web.desk import PreferenceParts
-from app.web.server import ServerSettings, serve
+from app.web.server import ADMIN_LIMITS, Listener, ServerSettings, public_listeners, serve
 
 NOW_MS = 1_790_000_000_000
 ACME = BrandNumber(1)
@@ -213,7 +213,6 @@ async def running(
     admin = application.admin(checks={"store": site.store.ping}, brands=Brands([brand]))
     where = ServerSettings(
         listen="127.0.0.1:0",
-        admin_listen="127.0.0.1:0",
         tls_listen="127.0.0.1:0" if certificate_file else None,
         certificate_file=certificate_file,
         limits=limits or Limits(),
@@ -224,7 +223,8 @@ async def running(
         site.addresses = addresses
         ready.set()
 
-    task = asyncio.create_task(serve(public, admin, settings=where, stop=stop.wait, bound=bound))
+    listeners = {**public_listeners(public, where), "admin": Listener(admin, "127.0.0.1:0", limits=ADMIN_LIMITS)}
+    task = asyncio.create_task(serve(listeners, stop=stop.wait, bound=bound))
     done, _ = await asyncio.wait([task, asyncio.create_task(ready.wait())], timeout=10, return_when=asyncio.FIRST_COMPLETED)
     assert task not in done, task.exception()
     try:

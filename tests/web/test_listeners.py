@@ -14,7 +14,7 @@ from app.core.errors import Misconfigured, SignoffError
 from app.core.model import Statement
 from app.web import application
 from app.web.errors import HTTP_STATUS, problem
-from app.web.server import ServerSettings, serve
+from app.web.server import ServerSettings, public_listeners
 from tests.web.running import PRIMARY, BreakableStore, Site, codec_of, one_click_of, preferences_of, shipments_of
 
 
@@ -205,13 +205,13 @@ def _applications() -> tuple[ASGIApp, ASGIApp]:
 PUBLIC, ADMIN = _applications()
 
 
-async def test_a_port_that_is_taken_is_a_problem_of_the_configuration() -> None:
+def test_a_port_that_is_taken_is_a_problem_of_the_configuration() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         where = f"127.0.0.1:{taken.getsockname()[1]}"
 
         with pytest.raises(Misconfigured) as caught:
-            await serve(PUBLIC, ADMIN, settings=ServerSettings(listen=where), stop=None, bound=None)  # type: ignore[arg-type]  # never called
+            public_listeners(PUBLIC, ServerSettings(listen=where))
 
     assert where in caught.value.problems[0]

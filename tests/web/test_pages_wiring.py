@@ -1,6 +1,5 @@
 """The preference pages of the process as it is started by hand: real settings, real store, groups made by the command line's use case."""
 
-import json
 import os
 import subprocess
 import sys
@@ -45,9 +44,9 @@ def asked(url: str, body: bytes | None = None) -> str:
 
 async def test_a_saved_preference_is_in_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Seed 001."""
-    listen, admin, tls = (f"127.0.0.1:{free_port()}" for _ in range(3))
+    listen, health, tls = (f"127.0.0.1:{free_port()}" for _ in range(3))
     monkeypatch.chdir(tmp_path)
-    for name, value in {"LISTEN": listen, "ADMIN_LISTEN": admin, "TLS_LISTEN": tls}.items():
+    for name, value in {"LISTEN": listen, "HEALTH_LISTEN": health, "TLS_LISTEN": tls}.items():
         monkeypatch.setenv(f"SIGNOFF_WEB__{name}", value)
     settings = load()
     acme = wiring.brands(settings).by_id(BrandId("acme")).number
@@ -63,7 +62,6 @@ async def test_a_saved_preference_is_in_the_store(tmp_path: Path, monkeypatch: p
         saved = Form(asked(f"http://{listen}{PATH}?e={token}", page.body(off=["offers"])))
         left = Form(asked(f"http://{listen}/unsubscribe?e={token}"))
         asked(f"http://{listen}/unsubscribe?e={token}", left.body())
-        preview = json.loads(asked(f"http://{admin}/preview"))
         async with wiring.opened_store(settings, log.logger("test"), patience=5) as store:
             (state,) = await store.preferences(acme, [digest])
 
@@ -71,4 +69,3 @@ async def test_a_saved_preference_is_in_the_store(tmp_path: Path, monkeypatch: p
     assert "News Yes Offers No" in saved.text
     assert not state.everything.subscribed
     assert {key("offers"): False} == {f"{group:08x}": one.subscribed for group, one in state.groups.items()}
-    assert preview["pages"]

@@ -35,13 +35,13 @@ async def test_an_embedded_store_that_hangs_keeps_no_process_from_starting_nor_f
 def test_a_spool_that_cannot_be_opened_leaves_the_clicks_to_the_store(tmp_path: Path) -> None:
     """Catalogue E8: either one durable is enough, and readiness tells which is not."""
     (tmp_path / "not-a-folder").write_text("")
-    listen, admin, tls = (f"127.0.0.1:{free_port()}" for _ in range(3))
+    listen, health, tls = (f"127.0.0.1:{free_port()}" for _ in range(3))
     environment = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(Path(wiring.__file__).parents[2]),
         "SIGNOFF_SPOOL_DIR": str(tmp_path / "not-a-folder"),
         "SIGNOFF_WEB__LISTEN": listen,
-        "SIGNOFF_WEB__ADMIN_LISTEN": admin,
+        "SIGNOFF_WEB__HEALTH_LISTEN": health,
         "SIGNOFF_WEB__TLS_LISTEN": tls,
     }
     mint = [sys.executable, "-m", "app", "token", "mint", "ann@example.net", "--json"]
@@ -53,7 +53,7 @@ def test_a_spool_that_cannot_be_opened_leaves_the_clicks_to_the_store(tmp_path: 
 
         with urllib.request.urlopen(f"http://{listen}/u?qmoe={token}", data=b"List-Unsubscribe=One-Click", timeout=20) as clicked:
             status = clicked.status
-        with urllib.request.urlopen(f"http://{admin}/readyz", timeout=20) as ready:
+        with urllib.request.urlopen(f"http://{health}/readyz", timeout=20) as ready:
             checks = json.load(ready)["checks"]
     finally:
         process.terminate()

@@ -1,4 +1,4 @@
-"""The admin API of the real web process, on the embedded store, with the key that the first run makes."""
+"""The admin API of the real admin process, on the embedded store, with the key that the first run makes."""
 
 import csv
 import io
@@ -24,34 +24,24 @@ Ask = Callable[..., bytes]
 def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
     """What asks the API of a process, as the first run set it up."""
     folder = tmp_path_factory.mktemp("process")
-    listen, admin, tls = (f"127.0.0.1:{free_port()}" for _ in range(3))
+    admin = f"127.0.0.1:{free_port()}"
     environment = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(Path(wiring.__file__).parents[2]),
-        "SIGNOFF_WEB__LISTEN": listen,
         "SIGNOFF_WEB__ADMIN_LISTEN": admin,
-        "SIGNOFF_WEB__TLS_LISTEN": tls,
         "SIGNOFF_BRANDS__ACME__STORE_ADDRESSES": "true",
     }
-    process = subprocess.Popen([sys.executable, "-m", "app", "web"], cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, "-m", "app", "admin"], cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     for _ in itertools.takewhile(lambda line: "process_started" not in line, process.stderr):
         pass
     key = (folder / "var/keys/admin-api-key").read_text().strip()
 
-    for path in (
-        "/v1/brands",
-        "/v1/brands/acme/groups",
-        "/docs",
-        "/openapi.json",
-        "/operator",
-    ):  # catalogue L11: never on the public listener
-        with pytest.raises(urllib.error.HTTPError, match="404"):
-            urllib.request.urlopen(urllib.request.Request(f"http://{listen}{path}", headers={"Authorization": f"Bearer {key}"}), timeout=60)
-
-    def request(method: str, path: str, body: bytes = b"", media: str = "application/json", bearer: str = key) -> bytes:
+    def request(
+        method: str, path: str, body: bytes = b"", media: str = "application/json", bearer: str = key, *, brand: bool = True
+    ) -> bytes:
         fields = {"Authorization": f"Bearer {bearer}", "Content-Type": media}
-        asked = urllib.request.Request(f"http://{admin}/v1/brands/acme{path}", data=body or None, headers=fields, method=method)
+        asked = urllib.request.Request(f"http://{admin}{'/v1/brands/acme' * brand}{path}", data=body or None, headers=fields, method=method)
         with urllib.request.urlopen(asked, timeout=60) as answer:
             return bytes(answer.read())
 
@@ -92,6 +82,10 @@ def test_a_recipients_life_is_told_by_state_events_and_audit(ask: Ask) -> None:
     assert ["recipient_unsubscribed", "recipient_resubscribed", "recipient_erased"] == [
         entry["action"] for entry in audit if entry["target"] == left["recipient"]
     ]
+
+
+def test_the_preview_of_pages_is_there(ask: Ask) -> None:
+    assert json.loads(ask("GET", "/preview", brand=False))["pages"]
 
 
 def test_a_key_that_was_revoked_is_refused_at_once(ask: Ask) -> None:

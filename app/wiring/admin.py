@@ -1,0 +1,103 @@
+"""How the admin process is put together: admin API, its documentation, operator's page.
+
+It is a process of its own, so that no query of an operator holds up a click. What its callers state is made durable as a click is, in a
+spool of its own and in the store.
+"""
+
+import asyncio
+
+from app.core.keyring import Keyring
+from app.core.links import LinkMaker
+from app.core.operator_session import Sessions
+from app.core.token import TokenCodec
+from app.observe import log as logs
+from app.observe.log import LogEvent, Logger
+from app.observe.witness import LoggingWitness
+from app.settings import keyring_file
+from app.settings.model import Settings
+from app.store.administration import RedisCallCounter
+from app.store.counters import RedisTallies
+from app.store.redis import RedisStore
+from app.usecases.administration import Administration
+from app.usecases.backlog import Backlog
+from app.usecases.call_limit import CallLimit
+from app.usecases.overview import Overview
+from app.usecases.unsubscribe import Unsubscribe
+from app.web import application
+from app.web.admin.entry import Entry
+from app.web.admin.table import api_routes
+from app.web.operator.table import OperatorParts, operator_routes
+from app.web.server import ADMIN_LIMITS, Listener, run, serve
+from app.wiring import (
+    PATIENCE,
+    asked_to_stop,
+    brands,
+    durability_checks,
+    now_ms,
+    opened_spool,
+    opened_store,
+    renewing,
+    replaying,
+    started,
+    stopped,
+    token_codec,
+)
+from app.wiring.administration import admin_services
+from app.wiring.backlog import watching_backlog
+
+
+def serve_admin(settings: Settings) -> None:
+    """Run the admin process until it is asked to stop."""
+    logs.configure(level=settings.log_level, readable=settings.log_format == "readable")
+    run(_serve_admin(settings))
+
+
+async def _serve_admin(settings: Settings) -> None:
+    log = logs.logger("admin")
+    asked = asyncio.create_task(stopped())  # listens at once, so a stop during the start is orderly too
+    keyring = keyring_file.load(settings.keyring_file)
+    codec = token_codec(settings, keyring)
+    witness = LoggingWitness(log)
+    async with (
+        renewing(keyring, settings, log),
+        opened_store(settings, log, patience=PATIENCE) as store,
+        opened_spool(settings, log) as spool,
+        replaying(store, spool, witness),
+        watching_backlog(settings, store, spool, log) as backlog,
+    ):
+        unsubscribe = Unsubscribe(store, spool, now_ms, witness=witness)
+        services = admin_services(settings, store, unsubscribe, codec, log)
+        limit = CallLimit(RedisCallCounter(store.wire), now_ms, per_minute=settings.web.api_calls_per_minute)
+        known = brands(settings)
+        admin = application.admin(
+            checks=durability_checks(settings, store, spool),
+            brands=known,
+            api=api_routes(services, Entry(brands=known, api_keys=services.api_keys, limit=limit)),
+            operator=operator_routes(_operator_parts(settings, store, services, backlog, keyring, codec, limit, log)),
+        )
+        listeners = {"admin": Listener(admin, settings.web.admin_listen, limits=ADMIN_LIMITS)}
+        await serve(listeners, stop=lambda: asked_to_stop(asked, log), bound=lambda addresses: started(log, addresses))
+        log.info(LogEvent.PROCESS_STOPPED)
+
+
+def _operator_parts(  # noqa: PLR0913, PLR0917 - the parts of the process that the page shows
+    settings: Settings,
+    store: RedisStore,
+    services: Administration,
+    backlog: Backlog,
+    keyring: Keyring,
+    codec: TokenCodec,
+    limit: CallLimit,
+    log: Logger,
+) -> OperatorParts:
+    return OperatorParts(
+        services=services,
+        overview=Overview(tallies=RedisTallies(store.wire), latest=lambda: backlog.latest, clock=now_ms),
+        sessions=Sessions(keyring),
+        limit=limit,
+        links=LinkMaker(codec=codec, public_url=settings.public_url, inbox_domain=settings.inbox.domain),
+        codec=codec,
+        brands=brands(settings),
+        clock=now_ms,
+        log=log,
+    )
