@@ -10,7 +10,7 @@ ends. So a text is read as a series of guesses (`readings`), and the seal of the
 import base64
 import binascii
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from app.core.errors import TokenMalformed
 from app.core.token import MAX_TOKEN_CHARS
@@ -18,7 +18,8 @@ from app.core.token import MAX_TOKEN_CHARS
 _PATTERN = re.compile(r"cattr:\s*([A-Za-z0-9+/=\s]*)-\s*(\S.*)", re.IGNORECASE | re.DOTALL)
 
 _SHORTEST = 40  # characters of a token for a@b
-_MARK = re.compile(r"cattr:[^-]{0,1000}+-", re.IGNORECASE)
+_MARK = re.compile(r"cattr:", re.IGNORECASE)
+_IDENTIFIER = re.compile(r"[^-]{0,1000}+-")
 # A token on its own: its first octets are the version and a key's number, so it begins with A and one of Q to f. Behind anything that
 # stands in a URL it does not count: a newsletter whose links somebody sends on asks for nothing.
 _ALONE = re.compile(r"(?<![^\s<>(\[\"'|:,;])A[Q-Za-f][A-Za-z0-9_-]{14}")
@@ -48,11 +49,23 @@ def decode(subject: str) -> tuple[str, str]:
     return identifier, "".join(found[2].split())
 
 
-def readings(text: str) -> Iterator[str]:
-    """Yield everything in the text that may be a qmoe: behind each `cattr:` first, then what stands alone; of each the shortest first."""
+def _always() -> bool:
+    return True
+
+
+def readings(text: str, *, may_begin: Callable[[], bool] = _always) -> Iterator[str]:
+    """Yield everything in the text that may be a qmoe: behind each `cattr:` first, then what stands alone; of each the shortest first.
+
+    `may_begin` is asked before each beginning of one is looked at; the first no is the end.
+    """
     for mark in _MARK.finditer(text):
-        yield from _grown(text[mark.end() : mark.end() + _WINDOW])
+        if not may_begin():
+            return
+        if identifier := _IDENTIFIER.match(text, mark.end()):
+            yield from _grown(text[identifier.end() : identifier.end() + _WINDOW])
     for start in _ALONE.finditer(text):
+        if not may_begin():
+            return
         yield from _grown(text[start.start() : start.start() + _WINDOW])
 
 

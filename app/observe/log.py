@@ -59,6 +59,8 @@ class LogEvent(StrEnum):
     MAILTO_IGNORED = "mailto_ignored"
     MAILTO_QUARANTINED = "mailto_quarantined"
     MAIL_FILED = "mail_filed"
+    MAIL_NOT_FILED = "mail_not_filed"
+    MAILTO_UNREADABLE = "mailto_unreadable"
     COPY_SUPPRESSED = "copy_suppressed"
     OPT_OUT_OVERRIDDEN = "opt_out_overridden"
     STATES_UNKNOWN = "states_unknown"

@@ -30,6 +30,7 @@ COPIES_UNKNOWN = Counter(
 REPORTS = Counter("signoff_reports", "Delivery status notifications by result", ["result"])
 DKIM = Counter("signoff_dkim", "Signatures by result", ["result"])
 INBOX_MAILS = Counter("signoff_inbox_mails", "Mails to the inbox by mailbox and outcome", ["mailbox", "outcome"])
+INBOX_UNFILED = Counter("signoff_inbox_unfiled", "Mails for people that found the inbox's folder full")
 
 
 class Result(StrEnum):

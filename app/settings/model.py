@@ -69,6 +69,7 @@ class InboxSettings(Section):
     max_message_bytes: Annotated[int, Field(ge=1024, le=1024 * MIB)] = 25 * MIB
     complaints: Literal["ignore", "unsubscribe", "unsubscribe_all"] = "unsubscribe"
     maildir: Path | None = None
+    maildir_max_bytes: Annotated[int, Field(ge=4 * MIB, le=1024 * 1024 * MIB)] = 256 * MIB
     tls_cert_file: ExistingFile | None = None
     tls_key_file: ExistingFile | None = None
 

@@ -4,28 +4,32 @@
 2. The first place with a token that opens decides: envelope, address fields, subject, text. The full token of the subject completes the
    short token of the address (campaign, address, more than two groups) when both name the same recipient of the same brand. When
    they name different people, the envelope decides: it is what the mail was delivered by, and a subject is easily copied along.
-3. Bounces, automatic answers and list mail never act. The forward box obeys every token of a mail, also in what it quotes or attaches.
+3. Bounces and reports never act. Automatic answers and list mail act in the mailbox of a token only, since nobody can guess its address;
+   see `core.mail.inbound_nature`. The forward box obeys every token of a mail, also in what it quotes or attaches; of the mail that a
+   program's own button wrote it obeys what the button writes, the subject and the address fields.
 4. A report of abuse is no request to leave, but its recipient had better get no more mail: what becomes of it is the operator's choice.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
-from itertools import islice
 
 from app.core.errors import AddressInvalid, NotFound, TokenError
 from app.core.mail.inbound import Incoming, addresses_in
+from app.core.mail.inbound_budget import ReadingBudget
 from app.core.mail.inbound_mailbox import Mailbox, Mailboxes, Role
-from app.core.mail.inbound_nature import IN_FORWARD_BOX, Nature
+from app.core.mail.inbound_nature import AT_A_TOKEN, IN_FORWARD_BOX, Nature
 from app.core.model import Claims, Purpose, Source
 from app.core.subject import readings
 from app.core.token import TokenCodec
 from app.usecases.one_click import OneClick
 
-MOST_ATTEMPTS = 400  # to open a token, for one mail: a few milliseconds
 MOST_REQUESTS = 100  # of one mail to the forward box
+
+_OBEYED = {Role.TOKEN: AT_A_TOKEN, Role.FORWARD: IN_FORWARD_BOX}
+_REASONS = {Nature.BUTTON: Nature.AUTO_REPLY}
 
 _IN_A_LINK = Purpose.ONE_CLICK | Purpose.CALLBACK | Purpose.MAILTO
 
@@ -68,9 +72,13 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What a mail to one mailbox asks for. `requests` are empty unless it is obeyed; `reason` says why it is not."""
+    """What a mail to one mailbox asks for. `requests` are empty unless it is obeyed; `reason` says why it is not.
+
+    Where it is obeyed, a `reason` says why there may be more in it than was found.
+    """
 
     role: Role
+    recipient: str = ""  # the envelope recipient that named the mailbox first
     outcome: Outcome
     requests: tuple[Request, ...] = ()
     reason: str = ""
@@ -93,16 +101,30 @@ class Mailto:
             self._codec.open_short(mailbox.token)
         return mailbox
 
-    def judge(self, recipient: str, mail: Incoming) -> Verdict:
-        """Return what the mail means in the mailbox of `recipient`; changes nothing. Raises as `mailbox` does."""
-        mailbox = self.mailbox(recipient)
+    def judge(self, recipients: Iterable[str], mail: Incoming) -> Sequence[Verdict]:
+        """Return what the mail means in each mailbox that the recipients name, however often and in whatever spelling; changes nothing.
+
+        Raises as `mailbox` does.
+        """
+        named: dict[Mailbox, str] = {}
+        for recipient in recipients:
+            named.setdefault(self.mailbox(recipient), recipient)
+        search = _Search(self._codec, self._mailboxes, mail.budget)
+        return [replace(self._judge(mailbox, mail, search), recipient=recipient) for mailbox, recipient in named.items()]
+
+    def unreadable(self, recipients: Iterable[str], *, null_sender: bool) -> Sequence[Verdict]:
+        """Return the verdicts on a mail that could not be read: the address of a token is a request by itself, else it is put aside."""
+        verdicts = self.judge(recipients, Incoming.read(b"", null_sender=null_sender))
+        return [v if v.requests else replace(v, outcome=Outcome.QUARANTINED, reason="unreadable") for v in verdicts]
+
+    def _judge(self, mailbox: Mailbox, mail: Incoming, search: "_Search") -> Verdict:
+        search.last_error = ""
         if mailbox.role is Role.PEOPLE:
             return Verdict(role=mailbox.role, outcome=Outcome.FOR_PEOPLE)
         if mail.nature is Nature.COMPLAINT or mailbox.role is Role.COMPLAINTS:
-            return self._judge_complaint(mailbox, mail)
-        search = _Search(self._codec, self._mailboxes)
-        if mail.nature not in (IN_FORWARD_BOX if mailbox.role is Role.FORWARD else (Nature.PERSONAL,)):
-            return Verdict(role=mailbox.role, outcome=Outcome.IGNORED, reason=mail.nature.value)
+            return self._judge_complaint(mailbox, mail, search)
+        if mail.nature not in _OBEYED.get(mailbox.role, (Nature.PERSONAL,)):
+            return Verdict(role=mailbox.role, outcome=Outcome.IGNORED, reason=_REASONS.get(mail.nature, mail.nature).value)
         found = search.every_request(mail) if mailbox.role is Role.FORWARD else search.first_request(mail, mailbox)
         return self._verdict(mailbox.role, mail, found, search)
 
@@ -113,7 +135,7 @@ class Mailto:
         """
         return (await self._one_click.leave(request.claims, source=request.source)).copies
 
-    def _judge_complaint(self, mailbox: Mailbox, mail: Incoming) -> Verdict:
+    def _judge_complaint(self, mailbox: Mailbox, mail: Incoming, search: "_Search") -> Verdict:
         original = None if mail.nature in (Nature.BOUNCE, Nature.AUTO_REPLY) else mail.complained_about()
         if original is None:
             for_people = mailbox.role is Role.COMPLAINTS and mail.nature is not Nature.COMPLAINT
@@ -121,33 +143,36 @@ class Mailto:
             return Verdict(role=mailbox.role, outcome=outcome, reason="no_abuse")
         if self._complaints is Complaints.IGNORE:
             return Verdict(role=mailbox.role, outcome=Outcome.IGNORED, reason=Nature.COMPLAINT.value)
-        search = _Search(self._codec, self._mailboxes)
         everything = self._complaints is Complaints.UNSUBSCRIBE_ALL
         return self._verdict(mailbox.role, mail, search.complaint(original, everything=everything), search)
 
     @staticmethod
     def _verdict(role: Role, mail: Incoming, found: Iterable[Request], search: "_Search") -> Verdict:
-        different = {(r.claims.brand, r.claims.digest, r.claims.groups): r for r in islice(found, MOST_REQUESTS)}
+        different: dict[tuple[object, ...], Request] = {}
+        beyond = ""
+        for request in found:
+            different.setdefault((request.claims.brand, request.claims.digest, request.claims.groups), request)
+            if len(different) > MOST_REQUESTS:
+                different.popitem()
+                beyond = "too_many_requests"
+                break
+        cut = mail.cut if role is not Role.TOKEN else ""
         if different:
-            return Verdict(role=role, outcome=Outcome.OBEYED, requests=tuple(different.values()))
-        if cut := mail.cut or ("too_many_tokens" if search.is_exhausted else ""):
+            return Verdict(role=role, outcome=Outcome.OBEYED, requests=tuple(different.values()), reason=beyond or cut)
+        if cut:
             return Verdict(role=role, outcome=Outcome.QUARANTINED, reason=cut)
         return Verdict(role=role, outcome=Outcome.IGNORED, reason="no_token", token_error=search.last_error)
 
 
 class _Search:
-    """The search for tokens in one mail, with its bound on attempts."""
+    """The search for tokens in one mail, as far as its budget goes."""
 
-    def __init__(self, codec: TokenCodec, mailboxes: Mailboxes) -> None:
+    def __init__(self, codec: TokenCodec, mailboxes: Mailboxes, budget: ReadingBudget) -> None:
         self._codec = codec
         self._mailboxes = mailboxes
-        self._attempts = 0
+        self._budget = budget
+        self._in_subject: dict[Incoming, tuple[Claims, ...]] = {}  # each of a hundred mailboxes asks again
         self.last_error = ""
-
-    @property
-    def is_exhausted(self) -> bool:
-        """Say whether the search ended at its bound."""
-        return self._attempts >= MOST_ATTEMPTS
 
     def first_request(self, mail: Incoming, mailbox: Mailbox) -> Iterator[Request]:
         """Yield the one request of a mail that a person sent, if there is any."""
@@ -160,9 +185,10 @@ class _Search:
 
     def every_request(self, mail: Incoming) -> Iterator[Request]:
         """Yield the requests of a forwarded mail: its own, and those of the mails inside it."""
-        for place, claims in self._places(mail, quoted=True):
+        by_button = mail.nature is Nature.BUTTON
+        for place, claims in self._places(mail, quoted=True, words_only=by_button):
             yield Request(claims=self._completed(claims, mail), place=place)
-        for inner in mail.attached():
+        for inner in () if by_button else mail.attached():
             if inner.nature in IN_FORWARD_BOX:
                 yield from self.every_request(inner)
 
@@ -174,24 +200,29 @@ class _Search:
             yield Request(claims=scoped, place=Place.REPORT, source=Source.COMPLAINT)
             return
 
-    def _places(self, mail: Incoming, *, quoted: bool) -> Iterator[tuple[Place, Claims]]:
+    def _places(self, mail: Incoming, *, quoted: bool, words_only: bool = False) -> Iterator[tuple[Place, Claims]]:
         for claims in self._in_addresses(mail.recipients()):
             yield Place.ADDRESS, claims
-        for claims in self._in_texts(mail.subjects()):
+        for claims in self._of_subject(mail):
             yield Place.SUBJECT, claims
-        for text in mail.texts(quoted=quoted):
+        for text in () if words_only else mail.texts(quoted=quoted):
             for claims in self._in_texts([text]):
                 yield Place.TEXT, claims
-            for claims in self._in_addresses(addresses_in(text) if quoted else ()):
+            for claims in self._in_addresses(addresses_in(text, self._budget) if quoted else ()):
                 yield Place.TEXT, claims
 
     def _completed(self, claims: Claims, mail: Incoming) -> Claims:
         """Return what the mail knows beyond the token: rule 2, and the address when From is the one that the digest stands for."""
         who = (claims.brand, claims.digest)
-        full = next((found for found in self._in_texts(mail.subjects()) if (found.brand, found.digest) == who), claims)
+        full = next((found for found in self._of_subject(mail) if (found.brand, found.digest) == who), claims)
         if full.address:
             return full
         return full._replace(address=next((sender for sender in mail.senders() if self._is(sender, claims)), ""))
+
+    def _of_subject(self, mail: Incoming) -> tuple[Claims, ...]:
+        if mail not in self._in_subject:
+            self._in_subject[mail] = tuple(self._in_texts(mail.subjects()))
+        return self._in_subject[mail]
 
     def _is(self, sender: str, claims: Claims) -> bool:
         try:
@@ -201,7 +232,7 @@ class _Search:
 
     def _in_texts(self, texts: Iterable[str]) -> Iterator[Claims]:
         for text in texts:
-            yield from self._opened(readings(text), purpose=Purpose.MAILTO)
+            yield from self._opened(readings(text, may_begin=self._budget.candidate), purpose=Purpose.MAILTO)
 
     def _opened(self, texts: Iterable[str], *, purpose: Purpose) -> Iterator[Claims]:
         for text in texts:
@@ -216,9 +247,8 @@ class _Search:
                     yield claims
 
     def _attempt(self, open_token: Callable[[], Claims]) -> Claims | None:
-        if self.is_exhausted:
+        if not self._budget.candidate():
             return None
-        self._attempts += 1
         try:
             return open_token()
         except TokenError as exc:

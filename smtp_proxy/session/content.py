@@ -6,6 +6,7 @@ Serves RFC 5321 4.1.1.4 and 4.5.2, RFC 1870 and catalogue S1, S7, S8. The rules:
 2. Each octet is looked at once, when it arrives: the work after the last octet does not grow with the message.
 3. The message is never copied: it grows in the buffer that received it, and dots are unstuffed in the piece that has just come.
 4. A message that will be refused is not kept: its memory is free for others while the rest is read and dropped.
+5. Where a listener wants only the beginning of a message (`max_kept`), the rest counts, and is dropped as it comes.
 """
 
 from dataclasses import dataclass
@@ -26,17 +27,25 @@ _AFTER_END = len(b".\r\n")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContentRules:
-    """What content is acceptable. `max_bytes` counts the octets of RFC 1870: with CR LF, without stuffed dots and end mark."""
+    """What content is acceptable. `max_bytes` counts the octets of RFC 1870: with CR LF, without stuffed dots and end mark.
+
+    Of these the first `max_kept` are kept; 0: all.
+    """
 
     max_bytes: int
+    max_kept: int = 0
     line_endings: LineEndings = "reject"
     long_lines: LongLines = "accept"
+
+    def kept(self, octets: int) -> int:
+        """Return how many octets of a message of this size are kept."""
+        return min(octets, self.max_kept) if self.max_kept else octets
 
 
 class Content:
     """The content that grows at the head of `buffer`, which the caller appends to and nobody else touches."""
 
-    __slots__ = ("_buffer", "_checked", "_line_start", "_memory", "_rules", "refusal", "size")
+    __slots__ = ("_buffer", "_checked", "_line_start", "_memory", "_most", "_rules", "refusal", "size")
 
     def __init__(self, buffer: bytearray, rules: ContentRules, memory: Reservation) -> None:
         buffer[:0] = b"\r\n"  # rule 1: an empty message is just `.` CR LF
@@ -45,6 +54,7 @@ class Content:
         self._memory = memory
         self._checked = 0  # everything before is final
         self._line_start = 0
+        self._most = rules.max_kept + len(b"\r\n")  # what the first rule has put in front counts too
         self.size = -len(b"\r\n")
         self.refusal: Reply | None = None
 
@@ -77,7 +87,7 @@ class Content:
         elif self.refusal is None:
             self._judge(limit)
         if self.refusal is None:
-            self._checked = limit
+            self._checked = self._cut(limit)
         else:
             self._memory.release()
             del self._buffer[:limit]
@@ -99,10 +109,19 @@ class Content:
         return self._checked + len(piece)
 
     def _judge(self, limit: int) -> None:
-        if not self._memory.cover(self.size):
+        if not self._memory.cover(self._rules.kept(self.size)):
             self.refusal = OUT_OF_MEMORY
         elif self._rules.long_lines == "reject" and self._holds_long_line(limit):
             self.refusal = LINE_TOO_LONG
+
+    def _cut(self, limit: int) -> int:
+        """Drop what is not kept of the octets up to `limit`, and return where they end now."""
+        if not self._rules.max_kept or limit <= self._most:
+            return limit
+        if self._buffer[self._most - 1] == _CR:
+            self._most -= 1  # else it would seem to stand before the end mark
+        del self._buffer[self._most : limit]
+        return self._most
 
     def _holds_long_line(self, limit: int) -> bool:
         """Leap from line end to line end, over as many short lines at once as fit into one long one."""

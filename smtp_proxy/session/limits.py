@@ -6,9 +6,12 @@ How much mail is in memory is counted in `smtp_proxy.session.memory`.
 
 from collections import Counter
 from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
 
 from app.core.errors import Misconfigured
 from smtp_proxy.replies import TOO_MANY_CONNECTIONS, TOO_MANY_FROM_ADDRESS, Reply
+
+_V4 = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,16 +31,18 @@ class Limits:
     header_seconds: float = 10  # for the PROXY header of a load balancer
     idle_seconds: float = 300  # for one whole command line, however slowly it comes (RFC 5321 4.5.3.2.7)
     data_seconds: float = 180  # for each further KiB of content (RFC 5321 4.5.3.2.5)
+    least_octets_per_second: int = 512  # of content, all in all, once `data_seconds` have passed
+    max_kept_bytes: int = 0  # of a message; what comes beyond is read and dropped. 0: all of it
     session_seconds: float = 3600  # for one connection, and for the content of its last message
     answer_seconds: float = 570  # for the handler, so that our answer comes within the client's ten minutes (RFC 5321 4.5.3.2.6)
 
     def __post_init__(self) -> None:
-        if self.max_in_flight_bytes < self.max_message_bytes:
+        if self.max_in_flight_bytes < min(self.max_message_bytes, self.max_kept_bytes or self.max_message_bytes):
             raise Misconfigured(["relay.max_in_flight_bytes: must be at least relay.max_message_bytes"])
 
 
 class Connections:
-    """How many connections are open, in all and by IP address."""
+    """How many connections are open, in all and by IP address; one subscriber's IPv6 addresses (a /56) count as one."""
 
     __slots__ = ("_by_ip", "_limits", "arriving")
 
@@ -64,14 +69,28 @@ class Connections:
         """Return why this address may not open a further connection; None: it may."""
         if self.count >= self._limits.max_connections:
             return TOO_MANY_CONNECTIONS
-        return TOO_MANY_FROM_ADDRESS if self._by_ip[ip] >= self._limits.max_connections_per_address else None
+        return TOO_MANY_FROM_ADDRESS if self._by_ip[_counted(ip)] >= self._limits.max_connections_per_address else None
 
     def enter(self, ip: str) -> None:
         """Count one connection more."""
-        self._by_ip[ip] += 1
+        self._by_ip[_counted(ip)] += 1
 
     def leave(self, ip: str) -> None:
         """Count one connection less, and forget the address with its last one."""
-        self._by_ip[ip] -= 1
-        if not self._by_ip[ip]:
-            del self._by_ip[ip]
+        name = _counted(ip)
+        self._by_ip[name] -= 1
+        if not self._by_ip[name]:
+            del self._by_ip[name]
+
+
+def network_of(ip: str) -> str:
+    """Return the network that shares a bound: the /24 of an IPv4 address, the /56 of an IPv6 address; what is no address, as it is."""
+    try:
+        address = ip_address(ip)
+    except ValueError:
+        return ip
+    return str(ip_network(f"{address}/{24 if address.version == _V4 else 56}", strict=False))
+
+
+def _counted(ip: str) -> str:
+    return network_of(ip) if ":" in ip else ip

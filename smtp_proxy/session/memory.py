@@ -5,28 +5,41 @@ Serves catalogue S7 and X13. Everything here lives on one event loop and needs n
 1. A session never waits: content that does not fit is refused with 452, and stays with the upstream. A copy waits in line, since its mail
    has been taken in: first come, first served, and before any session when memory comes free.
 2. Copies hold half of the memory at most, so that those for a downstream that hangs do not keep all other mail out.
-3. When no copy is under way the next one may go, whatever its size and whatever sessions hold. So those who wait always get on, and what
+3. Content counts as it arrives, never as it is announced: a client that declares a size and falls silent holds nothing.
+4. One holder (an account, or where strangers send, the network of a client) gets at most half of what it and nobody hold together: one
+   alone has half of the memory, two have a third each, and as much stays free for others. Its only message, and every message up to
+   SMALL octets, is taken while there is memory at all.
+5. When no copy is under way the next one may go, whatever its size and whatever sessions hold. So those who wait always get on, and what
    is held exceeds the capacity by no more than one body.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from app.core.errors import Overloaded
+
+SMALL = 65_536  # octets of a message that no share keeps out
+
+
+def nobody() -> str:
+    """Return the holder of what no share is held to."""
+    return ""
 
 
 class MemoryBudget:
     """The octets of mail that may be held at a time; several listeners and the dispatch of their copies share one."""
 
-    __slots__ = ("_copies", "_waiting", "capacity", "peak", "used")
+    __slots__ = ("_copies", "_messages", "_octets", "_waiting", "capacity", "peak", "used")
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self.used = 0
         self.peak = 0
         self._copies = 0  # the part of `used` that copies hold
+        self._octets: Counter[str] = Counter()  # of large messages, by holder
+        self._messages: Counter[str] = Counter()  # large ones, by holder
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     @property
@@ -34,9 +47,29 @@ class MemoryBudget:
         """Return the octets that nobody holds; less than none while a single copy goes beyond the capacity."""
         return self.capacity - self.used
 
-    def reservation(self) -> "Reservation":
-        """Return an empty reservation for one message."""
-        return Reservation(self)
+    def reservation(self, holder: Callable[[], str] = nobody) -> "Reservation":
+        """Return an empty reservation for one message. `holder` is asked for only when the message is large."""
+        return Reservation(self, holder)
+
+    def has_room(self, holder: str, octets: int, *, held: int = 0) -> bool:
+        """Say whether a message may grow to these octets, of which it holds some already: within the memory, and within the share."""
+        if octets - held > self.free:
+            return False
+        others = self._messages[holder] - (held > SMALL)
+        if not holder or octets <= SMALL or others <= 0:
+            return True
+        before = self._octets[holder]
+        return before + octets - (held if held > SMALL else 0) <= (self.free + before) // 2
+
+    def count(self, holder: str, *, held: int, octets: int) -> None:
+        """Note that a message of this holder has gone from `held` to `octets`; only large ones are counted."""
+        was, now = (held if held > SMALL else 0), (octets if octets > SMALL else 0)
+        if was == now or not holder:
+            return
+        self._octets[holder] += now - was
+        self._messages[holder] += (now > 0) - (was > 0)
+        if not self._messages[holder]:
+            del self._messages[holder], self._octets[holder]
 
     def hold(self, octets: int) -> None:
         """Count these octets as held, whether they fit or not."""
@@ -104,10 +137,12 @@ class MemoryBudget:
 class Reservation:
     """The part of the budget that the content of one message holds."""
 
-    __slots__ = ("_budget", "held")
+    __slots__ = ("_budget", "_holder", "_name", "held")
 
-    def __init__(self, budget: MemoryBudget) -> None:
+    def __init__(self, budget: MemoryBudget, holder: Callable[[], str] = nobody) -> None:
         self._budget = budget
+        self._holder = holder
+        self._name = ""
         self.held = 0
 
     def cover(self, octets: int) -> bool:
@@ -115,13 +150,17 @@ class Reservation:
         more = octets - self.held
         if more <= 0:
             return True
-        if more > self._budget.free:
+        if octets > SMALL and self.held <= SMALL:
+            self._name = self._holder()
+        if not self._budget.has_room(self._name, octets, held=self.held):
             return False
         self._budget.hold(more)
+        self._budget.count(self._name, held=self.held, octets=octets)
         self.held = octets
         return True
 
     def release(self) -> None:
         """Give everything back; a second call changes nothing."""
         held, self.held = self.held, 0
+        self._budget.count(self._name, held=held, octets=0)
         self._budget.give_back(held)

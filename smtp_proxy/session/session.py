@@ -20,7 +20,8 @@ from smtp_proxy.replies import Answer, Reply
 from smtp_proxy.session.content import Content
 from smtp_proxy.session.conversation import Farewell, Waiting
 from smtp_proxy.session.delivery_options import NOTHING_ASKED
-from smtp_proxy.session.memory import Reservation
+from smtp_proxy.session.limits import network_of
+from smtp_proxy.session.memory import SMALL, Reservation
 from smtp_proxy.session.proxied import Proxied
 from smtp_proxy.session.proxy_protocol import Source
 from smtp_proxy.session.submission import Envelope, Submission, read_mail, read_rcpt
@@ -90,7 +91,8 @@ class Session(Proxied):
             return submission
         if submission.size > terms.limits.max_message_bytes:
             return replies.MESSAGE_TOO_LARGE
-        if submission.size > self._shared.memory.free:
+        kept = self._rules.kept(submission.size)
+        if kept and not self._shared.memory.has_room(self._holder() if kept > SMALL else "", kept):
             return replies.OUT_OF_MEMORY
         self._submission = submission
         return replies.SENDER_OK
@@ -120,10 +122,13 @@ class Session(Proxied):
             return replies.NO_ARGUMENT_ALLOWED
         if not self._submission.recipients:
             return self._no_recipients
-        memory = self._shared.memory.reservation()
-        if not memory.cover(self._submission.size):
-            return replies.OUT_OF_MEMORY
-        return self._receive(self._submission, memory)
+        return self._receive(self._submission, self._shared.memory.reservation(self._holder))
+
+    def _holder(self) -> str:
+        """Return who shares the memory for content with this client's other messages; nobody in networks that are the operator's own."""
+        if self._account is not None:
+            return f"account {self._account}"
+        return network_of(self._peer) if self._terms.strangers else ""
 
     def _receive(self, submission: Submission, memory: Reservation) -> Waiting[Reply]:
         """Read the content and hand the message on. From then on the memory belongs to the task that does so."""
@@ -178,11 +183,13 @@ class Session(Proxied):
         content = Content(self.lines.buffer, self._rules, memory)
         next_block = content.size  # not yet begun: the wait for DATA may have used up the time of this wait
         limits = self._terms.limits
-        end = self.loop.time() + limits.session_seconds
+        start = self.loop.time()
+        end = start + limits.session_seconds
         while not content.advance():
             if content.size >= next_block:
                 next_block = content.size + _BLOCK
-                self.renew(min(limits.data_seconds, end - self.loop.time()))
+                pace = start + limits.data_seconds + max(content.size, 0) / limits.least_octets_per_second
+                self.renew(min(limits.data_seconds, min(end, pace) - self.loop.time()))
             yield None
         message, rest = content.finish()
         self.lines.buffer = rest

@@ -62,6 +62,7 @@ class Terms:
     long_lines: LongLines = "accept"
     recipient_policy: RecipientPolicy | None = None  # without one every well-formed recipient may come in
     postmaster: str = ""  # the address behind a bare <postmaster> (RFC 5321 4.5.1); empty: no mailbox is local here
+    strangers: bool = False  # anybody may send here, so that the networks of clients share the memory, as accounts always do
     one_recipient: bool = False  # answer 452 to a second recipient (catalogue X1)
     new_id: Callable[[], str] = field(default_factory=transaction_ids)
     log: Logger = field(default_factory=lambda: logger("relay"))
@@ -73,7 +74,12 @@ class Terms:
 
     def content_rules(self) -> ContentRules:
         """Return what the sessions demand of content."""
-        return ContentRules(max_bytes=self.limits.max_message_bytes, line_endings=self.line_endings, long_lines=self.long_lines)
+        return ContentRules(
+            max_bytes=self.limits.max_message_bytes,
+            max_kept=self.limits.max_kept_bytes,
+            line_endings=self.line_endings,
+            long_lines=self.long_lines,
+        )
 
     def trusts(self, peer: str) -> bool:
         """Say whether the IP address stands in a trusted network."""

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from app import wiring as web_side
 from app.core.errors import Misconfigured
 from app.core.mail.inbound_mailbox import Mailboxes
+from app.core.mail.inbound_parts import MAX_READ_BYTES
 from app.observe import log as logs
 from app.observe import service_manager
 from app.observe.log import LogEvent, Logger
@@ -23,9 +24,9 @@ from app.usecases.unsubscribe import Unsubscribe
 from app.web.server import run
 from app.web.throttle import Throttle, network_of
 from app.wiring.backlog import watching_backlog
+from smtp_proxy.inbox.cabinet import Cabinet
 from smtp_proxy.inbox.door import Door
 from smtp_proxy.inbox.intake import Intake
-from smtp_proxy.mailbox import Maildir
 from smtp_proxy.session.limits import Limits
 from smtp_proxy.session.listener import Server
 from smtp_proxy.session.terms import Terms
@@ -36,7 +37,8 @@ _GRACE_SECONDS = 10.0  # a statement is decided within five
 _MISSES_PER_MINUTE = 120  # unknown recipients from one network
 _MAX_RECIPIENTS = 100
 _MAX_CONNECTIONS_PER_ADDRESS = 100
-_IN_FLIGHT_MESSAGES = 8  # of the largest size; more wait for the client's next attempt
+_KEPT_BYTES = MAX_READ_BYTES + 1024  # of one mail; the rest is read and dropped, and a mail that has a rest is known by its length
+_IN_FLIGHT_BYTES = 64 * _KEPT_BYTES
 _EVERYBODY = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))  # a mail exchanger: what may come in is the door's affair
 
 _FIXED_HERE = ("listen", "health_listen", "proxy_networks")
@@ -116,11 +118,13 @@ def _terms(settings: Settings, unsubscribe: Unsubscribe, throttle: Throttle, log
         handler=Intake(mailto=mailto, digest=codec.digest, maildir=_maildir(settings), log=log),
         limits=Limits(
             max_message_bytes=inbox.max_message_bytes,
-            max_in_flight_bytes=_IN_FLIGHT_MESSAGES * inbox.max_message_bytes,
+            max_in_flight_bytes=_IN_FLIGHT_BYTES,
+            max_kept_bytes=_KEPT_BYTES,
             max_recipients=_MAX_RECIPIENTS,
             max_connections_per_address=_MAX_CONNECTIONS_PER_ADDRESS,
         ),
         trusted_networks=_EVERYBODY,
+        strangers=True,
         proxy_networks=tuple(ipaddress.ip_network(network) for network in inbox.proxy_networks),
         tls=_server_tls(settings),
         smtputf8=lambda: True,
@@ -141,10 +145,10 @@ def _server_tls(settings: Settings) -> ssl.SSLContext | None:
     return server_tls(settings.inbox, name="inbox")
 
 
-def _maildir(settings: Settings) -> Maildir | None:
+def _maildir(settings: Settings) -> Cabinet | None:
     folder = settings.inbox.maildir
     try:
-        return Maildir(folder) if folder else None
+        return Cabinet(folder, quota=settings.inbox.maildir_max_bytes) if folder else None
     except OSError as exc:
         raise Misconfigured([f"inbox.maildir: {exc}"]) from exc
 

@@ -53,17 +53,20 @@ async def test_a_bounce_that_quotes_our_links_does_nothing(inbox: Inbox, box: st
         "List-Id: <x.example>",
     ],
 )
-async def test_automatic_mail_does_nothing(inbox: Inbox, field: str) -> None:
+async def test_automatic_mail_to_an_address_without_a_token_does_nothing(inbox: Inbox, field: str) -> None:
     """Catalogue M2: vectors N-2 and N-3."""
     ann = person()
 
-    reply = await inbox.takes(mail(ann.subject, subject=ann.subject, fields=f"{field}\r\n"), ann.box)
+    reply = await inbox.takes(mail(ann.subject, subject=ann.subject, fields=f"{field}\r\n"), ROOT)
 
     assert reply.startswith("250 ")
     assert await inbox.events(ann) == []
 
 
-@pytest.mark.parametrize("field", ["Auto-Submitted: auto-replied", "Precedence: auto_reply", "Return-Path: <>"])
+ANSWER = "Auto-Submitted: auto-replied\r\nIn-Reply-To: <1@acme.example>"
+
+
+@pytest.mark.parametrize("field", [ANSWER, "Precedence: auto_reply", "X-Autoreply: yes", "Return-Path: <>"])
 async def test_bounces_and_answers_do_nothing_in_the_forward_box_nor_inside_a_mail_there(inbox: Inbox, field: str) -> None:
     """Catalogue M2, M5, M14."""
     ann = person()
@@ -75,6 +78,50 @@ async def test_bounces_and_answers_do_nothing_in_the_forward_box_nor_inside_a_ma
     await inbox.takes(answer, FORWARD_BOX)
     await inbox.takes(carrier, FORWARD_BOX)
 
+    assert await inbox.events(ann) == []
+
+
+@pytest.mark.parametrize("subject", ["Automatic reply: Spring", "Re: {}", "Out of office: {}", "Auto: {}", "Abwesend"])
+async def test_a_vacation_reply_to_our_mail_does_nothing_in_the_forward_box_whatever_it_quotes(inbox: Inbox, subject: str) -> None:
+    """Catalogue M2: what the brand's mailbox got and its rule handed on."""
+    ann = person()
+    body = f"I am away.\r\n\r\n> {ann.subject}\r\n> mailto:{ann.box}\r\n"
+
+    await inbox.takes(mail(body, subject=subject.format(ann.subject), fields="Auto-Submitted: auto-replied\r\n"), FORWARD_BOX)
+
+    assert await inbox.events(ann) == []
+
+
+async def test_what_the_mail_of_a_button_quotes_or_attaches_does_nothing_in_the_forward_box(inbox: Inbox) -> None:
+    """Catalogue M2, M5: only the subject and the address fields are what the button writes."""
+    ann, bob = person(), person()
+    inside = f"--b\r\n\r\n{bob.subject}\r\n--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: {bob.subject}\r\n\r\n--b--\r\n"
+
+    await inbox.takes(mail(inside, subject=ann.subject, fields=f"Auto-Submitted: auto-replied\r\n{MIXED}"), FORWARD_BOX)
+
+    assert (await inbox.left(ann), await inbox.left(bob)) == (True, False)
+
+
+REPORTS = [
+    "Content-Type: multipart/report; report-type=delivery-status; boundary=b",
+    "Content-Type: multipart/report; report-type=disposition-notification; boundary=b",
+    "Content-Type: message/delivery-status",
+    "Content-Type: message/disposition-notification",
+    "X-Failed-Recipients: a@b.example",
+    "X-MS-Exchange-Message-Is-Ndr:  yes",
+    "Return-Path: <>",
+]
+
+
+@pytest.mark.parametrize("field", REPORTS)
+async def test_a_report_at_the_address_of_a_copy_does_nothing(inbox: Inbox, field: str) -> None:
+    """Catalogue M2."""
+    ann = person()
+
+    replies = [await inbox.takes(mail(subject="unsubscribe", fields=f"{field}\r\n"), ann.box)]
+    replies.append(await inbox.takes(mail(subject="unsubscribe"), ann.box, sender=""))
+
+    assert {"250"} == {reply[:3] for reply in replies}
     assert await inbox.events(ann) == []
 
 

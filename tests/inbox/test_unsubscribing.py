@@ -3,6 +3,7 @@
 import base64
 import quopri
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from app.core.model import NO_CAMPAIGN, GroupId, Purpose, Source
 from tests.support.inbox import Inbox
 from tests.support.people import BRAND, CAMPAIGN, CODEC, DOMAIN, Person, mail, person
 
+SAMPLES = Path(__file__).parents[1] / "corpus/inbound"
 FORWARD_BOX = f"unsubscribe-DC01@{DOMAIN}"
 ACCEPTED = "250 2.0.0 Accepted as "
 
@@ -37,6 +39,65 @@ async def test_apples_mail_with_an_empty_subject_and_its_own_words_tells_the_add
 
     (event,) = await inbox.events(ann)
     assert CODEC.unseal_address(event.statement.sealed_address, brand=BRAND) == ann.address
+
+
+AUTOMATIC = {
+    "Apple": "Auto-Submitted: auto-replied\r\nX-Apple-Unsubscribe: true\r\n",
+    "auto-replied with parameters": "Auto-Submitted: auto-replied; owner-email=ann@example.net\r\n",
+    "auto-generated": "Auto-Submitted: auto-generated\r\n",
+    "auto-notified": "Auto-Submitted: auto-notified\r\n",
+    "Exchange": "X-Auto-Response-Suppress: DR, RN, NRN, OOF, AutoReply\r\n",
+    "bulk": "Precedence: bulk\r\n",
+    "junk": "Precedence: junk\r\n",
+    "a corporate gateway": "List-Unsubscribe: <mailto:leave@corp.example>\r\nList-Id: <all.corp.example>\r\n",
+}
+OF_AUTORESPONDERS = {
+    "auto_reply": "Precedence: auto_reply\r\n",
+    "X-Autoreply": "X-Autoreply: yes\r\n",
+    "an answer": "Auto-Submitted: auto-replied\r\nIn-Reply-To: <1@acme.example>\r\nReferences: <1@acme.example>\r\n",
+}
+
+
+@pytest.mark.parametrize("software", [*AUTOMATIC, *OF_AUTORESPONDERS])
+async def test_mail_to_the_address_of_a_copy_is_a_request_whatever_automatic_fields_it_carries(inbox: Inbox, software: str) -> None:
+    """Catalogue M2: nobody can guess the address, and nothing has it as its sender."""
+    ann = person()
+
+    reply = await inbox.takes(mail(subject="unsubscribe", fields={**AUTOMATIC, **OF_AUTORESPONDERS}[software], to=ann.box), ann.box)
+
+    assert reply.startswith(ACCEPTED)
+    assert await inbox.left(ann)
+
+
+async def test_the_mail_of_apples_button_unsubscribes(inbox: Inbox) -> None:
+    """Catalogue M2: octet for octet, but for the token."""
+    ann = person()
+    content = (SAMPLES / "apple.eml").read_bytes().replace(b"u-TOKEN@in.acme.example", ann.box.encode())
+
+    reply = await inbox.takes(content, ann.box, sender=ann.address)
+
+    assert reply.startswith(ACCEPTED)
+    assert await inbox.left(ann)
+
+
+@pytest.mark.parametrize("software", AUTOMATIC)
+@pytest.mark.parametrize("prefix", ["", "Fwd: ", "WG: [EXTERN] "])
+async def test_automatic_fields_are_normal_in_the_forward_box(inbox: Inbox, software: str, prefix: str) -> None:
+    """Catalogue M2: a rule of the brand's mailbox hands on what Apple's button and others wrote, and adds its own."""
+    ann = person()
+
+    await inbox.takes(mail(subject=f"{prefix}{ann.subject}", fields=AUTOMATIC[software]), FORWARD_BOX)
+
+    assert await inbox.left(ann)
+
+
+async def test_a_request_that_apples_button_wrote_may_be_attached_in_the_forward_box(inbox: Inbox) -> None:
+    """Catalogue M2, M5."""
+    ann = person()
+
+    await inbox.takes(attached(mail(subject=ann.subject, fields=AUTOMATIC["Apple"])), FORWARD_BOX)
+
+    assert await inbox.left(ann)
 
 
 async def test_the_full_token_of_the_subject_completes_the_short_one_of_the_address(inbox: Inbox) -> None:

@@ -175,17 +175,17 @@ async def test_mail_beyond_the_memory_is_put_off_while_other_mail_is_in_flight()
         assert 0 == server.memory.used
 
 
-async def test_a_declared_size_is_reserved_when_the_content_begins() -> None:
-    """Catalogue S7."""
-    async with listening(Recorder(), limits=LIMITS) as (server, port), connected(port) as first, connected(port) as second:
-        await first.say("MAIL FROM:<a@b> SIZE=90000")
-        await first.say("RCPT TO:<c@d>")
-        await second.say("MAIL FROM:<a@b> SIZE=90000")
-        await second.say("RCPT TO:<c@d>")
-        answers = [await first.say("DATA"), await second.say("DATA")]
+async def test_a_declared_size_reserves_nothing_until_the_content_comes() -> None:
+    """Catalogue S7, N16."""
+    async with listening(Recorder(), limits=LIMITS) as (server, port), connected(port) as third:
+        async with connected(port) as first, connected(port) as second:
+            for silent in (first, second):
+                await silent.begin(parameters=" SIZE=90000")
+            held = server.memory.used
+            answer = await third.mail(b"x" * 89_998 + b"\r\n" + END)
 
-        assert ["354", "452"] == [answer[:3] for answer in answers]
-        first.drop()
+        assert 0 == held
+        assert answer.startswith("250 2.0.0")
         assert await eventually(lambda: server.memory.used == 0)
 
 

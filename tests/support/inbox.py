@@ -13,9 +13,9 @@ from app.usecases.mailto import Complaints, Mailto
 from app.usecases.one_click import OneClick
 from app.usecases.ports import Spool, Store
 from app.usecases.unsubscribe import Unsubscribe
+from smtp_proxy.inbox.cabinet import Cabinet
 from smtp_proxy.inbox.door import Door
 from smtp_proxy.inbox.intake import Intake
-from smtp_proxy.mailbox import Maildir
 from smtp_proxy.session.limits import Limits
 from tests.support.people import BRAND, CODEC, DOMAIN, NOW_MS, Person
 from tests.support.upstream import connected, listening
@@ -27,7 +27,7 @@ class Inbox:
 
     port: int
     store: Store
-    maildir: Maildir | None
+    maildir: Cabinet | None
 
     async def takes(self, content: bytes, *recipients: str, sender: str = "someone@example.net") -> str:
         """Send one mail and return the reply to its end."""
@@ -72,11 +72,12 @@ async def receiving(
     maildir: Path | None = None,
     may_miss: Callable[[str], bool] = lambda _: True,
     limits: Limits | None = None,
+    quota: int = 2**28,
 ) -> AsyncIterator[Inbox]:
     """Run an inbox on a free port of loopback."""
     log = logger("inbox")
     mailto = mailto_of(store, spool=spool, complaints=complaints)
-    folder = Maildir(maildir) if maildir else None
+    folder = Cabinet(maildir, quota=quota) if maildir else None
     intake = Intake(mailto=mailto, digest=CODEC.digest, maildir=folder, log=log)
     door = Door(mailto=mailto, may_miss=may_miss, log=log)
     terms = {"recipient_policy": door, "postmaster": f"postmaster@{DOMAIN}", "limits": limits or Limits()}

@@ -1,7 +1,7 @@
 """What a person wrote, out of what mail software made of it: encoded words, HTML, and quoted mail.
 
 Only ASCII matters here, since tokens are ASCII: so no character set is ever looked up by the name that a stranger gives. Everything is
-linear (catalogue M11).
+linear (catalogue M11), and no text makes any of it raise.
 """
 
 import base64
@@ -16,6 +16,8 @@ MAX_SUBJECT_CHARS = 4096
 _WORD = re.compile(r"=\?[^?\s]{1,80}\?([QqBb])\?([^?]*)\?=")
 _BETWEEN_WORDS = re.compile(r"(?<=\?=)\s+(?=\=\?)")
 _Q_OCTET = re.compile(r"=([0-9A-Fa-f]{2})")
+_LEADING_ZEROS = re.compile(r"(&#[xX]?)0+(?=[0-9A-Fa-f])")
+_NO_CHARACTER = re.compile(r"&#(?:[0-9]{8,}+|[xX][0-9A-Fa-f]{7,}+);?")  # beyond Unicode; int() raises on thousands of digits
 _TAG = re.compile(r"<[^<>]*+>")
 _HTML_QUOTE = re.compile(r"<(?:blockquote|div[^<>]*(?:gmail_quote|divRplyFwdMsg))|-----\s*Original", re.IGNORECASE)
 # Where other people's words begin in a plain text: the line that mail software puts above a mail it quotes or forwards.
@@ -56,7 +58,12 @@ def whole_text(text: str) -> str:
 def text_of_html(source: str, *, quoted: bool) -> str:
     """Return the text between the tags; with `quoted` also that of mail inside, else only what stands above it."""
     quote = None if quoted else _HTML_QUOTE.search(source)
-    return html.unescape(_TAG.sub(" ", source[: quote.start()] if quote else source))
+    return unescaped(_TAG.sub(" ", source[: quote.start()] if quote else source))
+
+
+def unescaped(source: str) -> str:
+    """Return a text with its character references replaced, one that can be no character by U+FFFD."""
+    return html.unescape(_NO_CHARACTER.sub("\ufffd", _LEADING_ZEROS.sub(r"\1", source)) if "&#" in source else source)
 
 
 def _decoded(value: str, *, underscore: str) -> str:
