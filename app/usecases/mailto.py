@@ -114,8 +114,15 @@ class Mailto:
 
     def unreadable(self, recipients: Iterable[str], *, null_sender: bool) -> Sequence[Verdict]:
         """Return the verdicts on a mail that could not be read: the address of a token is a request by itself, else it is put aside."""
-        verdicts = self.judge(recipients, Incoming.read(b"", null_sender=null_sender))
-        return [v if v.requests else replace(v, outcome=Outcome.QUARANTINED, reason="unreadable") for v in verdicts]
+        verdicts: dict[Mailbox, Verdict] = {}
+        for recipient in recipients:
+            mailbox = self.mailbox(recipient)
+            verdict = Verdict(role=mailbox.role, recipient=recipient, outcome=Outcome.QUARANTINED, reason="unreadable")
+            if mailbox.role is Role.TOKEN and not null_sender:
+                request = Request(claims=self._codec.open_short(mailbox.token), place=Place.ENVELOPE)
+                verdict = replace(verdict, outcome=Outcome.OBEYED, requests=(request,))
+            verdicts.setdefault(mailbox, verdict)
+        return tuple(verdicts.values())
 
     def _judge(self, mailbox: Mailbox, mail: Incoming, search: "_Search") -> Verdict:
         search.last_error = ""
