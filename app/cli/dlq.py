@@ -96,11 +96,13 @@ def _with(settings: Settings, act: Callable[[Administration], Awaitable[T]]) -> 
 
 def _row(letter: DeadLetter, brand: str) -> dict[str, object]:
     delivery = letter.delivery
+    said = delivery.statement
+    name = event_name(subscribed=said.subscribed, source=said.source, changed=delivery.changed)
     return {
         "cursor": letter.cursor,
         "brand": brand,
         "endpoint": delivery.endpoint.hex(),
-        "event": event_name(subscribed=delivery.statement.subscribed, source=delivery.statement.source).value,
+        "event": name.value,
         "id": delivery.statement.id.hex(),
         "attempts": delivery.attempts,
         "reason": delivery.reason,

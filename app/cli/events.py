@@ -10,6 +10,7 @@ from app import wiring
 from app.cli.output import moment
 from app.cli.times import read_moment
 from app.core.events import Event, facts
+from app.core.group_words import GroupWords
 from app.core.groups import EVERYTHING
 from app.core.model import Brand, BrandId, HistoryEntry
 from app.observe.log import logger
@@ -41,12 +42,12 @@ def tail(
 async def _tail(settings: Settings, brand: str, begin_ms: int, *, follow: bool, as_json: bool) -> None:
     brands = wiring.brands(settings)
     chosen = [brands.by_id(BrandId(brand))] if brand else list(brands)
-    async with opened_journal(settings, logger("cli")) as journal:
+    async with opened_journal(settings, logger("cli")) as (journal, groups):
         async for one, entry in changes(journal, chosen, begin_ms, follow=follow):
-            typer.echo(_line(one, entry, as_json=as_json))
+            typer.echo(_line(one, entry, GroupWords(await groups.groups(one.number)), as_json=as_json))
 
 
-def _line(brand: Brand, entry: HistoryEntry, *, as_json: bool) -> str:
+def _line(brand: Brand, entry: HistoryEntry, words: GroupWords, *, as_json: bool) -> str:
     event = Event(
         statement=entry.statement,
         brand=brand.id,
@@ -54,9 +55,9 @@ def _line(brand: Brand, entry: HistoryEntry, *, as_json: bool) -> str:
         sequence=entry.sequence,
         address="",
         everything=EVERYTHING in entry.changed,
-        groups=tuple(f"{key:08x}" for key in entry.changed if key != EVERYTHING),
+        groups=words.changed(entry.changed),
     )
     if as_json:
         return json.dumps(facts(event), ensure_ascii=False)
-    scope = ", ".join((*(("all",) if event.everything else ()), *event.groups))
+    scope = ", ".join((*(("all",) if event.everything else ()), *(group.id for group in event.groups)))
     return f"{moment(entry.statement.at_ms)}  {brand.id}  {event.name}  {event.identity}  {scope}  by {entry.statement.source.label}"

@@ -38,7 +38,8 @@ def show_recipient(
 ) -> None:
     """Show whether a recipient still gets the brand's promotional mail, and what they said."""
     settings = load()
-    show((changes if history else states)(settings, address, brand), as_json=as_json)
+    rows = (changes if history else states)(settings, address, brand)
+    show(rows if as_json else [{name: value for name, value in row.items() if name != "groups"} for row in rows], as_json=as_json)
 
 
 @commands.command()
@@ -151,10 +152,11 @@ def _change(entry: HistoryEntry, words: GroupWords) -> dict[str, object]:
     statement = entry.statement
     return {
         "at": moment(statement.at_ms),
-        "event": event_name(subscribed=statement.subscribed, source=statement.source).value,
+        "event": event_name(subscribed=statement.subscribed, source=statement.source, changed=entry.changed).value,
         "source": statement.source.label,
         "campaign": statement.campaign or "-",
         "scope": ", ".join(words.word(key) for key in entry.changed),
+        "groups": [group.facts() for group in words.changed(entry.changed)],
         "sequence": entry.sequence,
         "id": statement.id.hex(),
     }

@@ -1,9 +1,10 @@
 """The event vocabulary: which event a change is, and what a receiver may read about it.
 
 1. One change is one event; its id is the id of the statement that caused it and stays the same over every retry, replay and endpoint.
-2. A mail client's request, a mail-to and a callback are `Email Unsubscribed`, with `source` and `Unsubscribe Source` both `List
-   Unsubscribe` (seed 004); so are requests by the API and imports, with their own source.
-3. A saved preference that takes mail away is `Channel Unsubscribed` with CleverTap's properties (seeds 001 to 003).
+2. A mail client's request, a mail-to and a callback about all mail are `Email Unsubscribed`, with `source` and `Unsubscribe Source` both
+   `List Unsubscribe`; so are requests by the API and imports, with their own source.
+3. A preference saved on a page that takes mail away, and every change by which somebody leaves a group, by whatever way, is `Channel
+   Unsubscribed` with CleverTap's properties: an event that says `Email Unsubscribed` never means less than all mail.
 4. Whoever comes back, by whatever way, is `Email Resubscribed`: an event that says "unsubscribed" must never mean the opposite.
 5. Who leaves all mail on the preference centre leaves its groups too, and who comes back to one group comes back to all mail with it: the
    event names both, since a receiver that hears of all mail alone would take every group for on again.
@@ -11,12 +12,14 @@
 """
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import NamedTuple
 
-from app.core.model import BrandId, Source, Statement
+from app.core.groups import EVERYTHING
+from app.core.model import BrandId, GroupKey, Source, Statement
 
 
 class EventName(StrEnum):
@@ -46,11 +49,35 @@ SOURCE_NAMES: Mapping[Source, str] = {
 _SAVED_PREFERENCE = frozenset((Source.GROUP_PAGE, Source.PREFERENCE_CENTRE, Source.LANDING_PAGE))
 
 
-def event_name(*, subscribed: bool, source: Source) -> EventName:
-    """Return the event that a change by this way is."""
+class EventScope(StrEnum):
+    """What an endpoint wants to hear of: changes of all mail, changes of groups."""
+
+    ALL = "all"
+    GROUPS = "groups"
+
+
+class NamedGroup(NamedTuple):
+    """A group by its id, which never changes, and by what people read. Both are `#` and the key where the brand has no such group."""
+
+    id: str
+    name: str
+
+    def facts(self) -> dict[str, str]:
+        """Return both as an object of JSON."""
+        return {"id": self.id, "name": self.name}
+
+
+def event_name(*, subscribed: bool, source: Source, changed: Sequence[GroupKey]) -> EventName:
+    """Return the event that a change of these by this way is."""
     if subscribed:
         return EventName.EMAIL_RESUBSCRIBED
-    return EventName.CHANNEL_UNSUBSCRIBED if source in _SAVED_PREFERENCE else EventName.EMAIL_UNSUBSCRIBED
+    of_groups = any(key != EVERYTHING for key in changed)
+    return EventName.CHANNEL_UNSUBSCRIBED if of_groups or source in _SAVED_PREFERENCE else EventName.EMAIL_UNSUBSCRIBED
+
+
+def scopes_of(changed: Sequence[GroupKey]) -> frozenset[EventScope]:
+    """Return what a change is about."""
+    return frozenset(EventScope.ALL if key == EVERYTHING else EventScope.GROUPS for key in changed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +93,8 @@ class Event:
     sequence: int
     address: str
     everything: bool
-    groups: tuple[str, ...]
+    groups: tuple[NamedGroup, ...]
+    identifier: str = ""  # by which a self-managed brand knows its user; empty: unknown, or the brand is none
 
     @property
     def id(self) -> str:
@@ -81,12 +109,20 @@ class Event:
     @property
     def name(self) -> EventName:
         """Return what happened."""
-        return event_name(subscribed=self.statement.subscribed, source=self.statement.source)
+        if self.statement.subscribed:
+            return EventName.EMAIL_RESUBSCRIBED
+        of_groups = self.groups or self.statement.source in _SAVED_PREFERENCE
+        return EventName.CHANNEL_UNSUBSCRIBED if of_groups else EventName.EMAIL_UNSUBSCRIBED
 
     @property
     def scope(self) -> str:
         """Return what the change is about: `all` mail, the groups beside it or not, or `groups` alone."""
-        return "all" if self.everything else "groups"
+        return (EventScope.ALL if self.everything else EventScope.GROUPS).value
+
+    @property
+    def named_groups(self) -> list[dict[str, str]]:
+        """Return the groups whose own state changed, each with id and name."""
+        return [group.facts() for group in self.groups]
 
     @property
     def identity(self) -> str:
@@ -100,18 +136,20 @@ class Event:
 
 
 def attributes(event: Event) -> dict[str, str]:
-    """Return the attributes by which peers' receivers find their way: MoEngage's, and CleverTap's for a saved preference."""
+    """Return the attributes by which peers' receivers find their way: MoEngage's, and CleverTap's for a saved preference or a group."""
     source = SOURCE_NAMES[event.statement.source]
     named = {"source": source, "Unsubscribe Source": source}
-    if event.statement.source not in _SAVED_PREFERENCE:
+    if event.statement.source not in _SAVED_PREFERENCE and not event.groups:
         return named
     return {
         **named,
         "Campaign ID": event.statement.campaign,
         "Campaign Type": "Email",
-        "Group": ", ".join((*(("All",) if event.everything else ()), *event.groups)),
+        "Group": ", ".join((*(("All",) if event.everything else ()), *(group.name for group in event.groups))),
+        "Group ID": ", ".join((*(("all",) if event.everything else ()), *(group.id for group in event.groups))),
         "Identity": event.identity,
-        "Subscription Type": "Subscribed" if event.statement.subscribed else "Unsubscribed",
+        "Subscription Type": "All" if event.everything else "Group",
+        "Subscription Status": "Subscribed" if event.statement.subscribed else "Unsubscribed",
     }
 
 
@@ -124,9 +162,10 @@ def facts(event: Event) -> dict[str, object]:
         "brand": event.brand,
         "email": event.address or None,
         "recipient": statement.digest.hex(),
+        "identifier": event.identifier or None,
         "subscribed": statement.subscribed,
         "scope": event.scope,
-        "groups": list(event.groups),
+        "groups": event.named_groups,
         "campaign_id": statement.campaign or None,
         "way": statement.source.label,
         **attributes(event),

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from app.core.errors import RuleViolation
+from app.core.events import NamedGroup
 from app.core.group_names import GroupNames
 from app.core.groups import ALL, EVERYTHING, folded_name, group_key
 from app.core.model import GroupKey, SubscriptionGroup
@@ -14,6 +15,7 @@ class GroupWords:
     def __init__(self, groups: Iterable[SubscriptionGroup]) -> None:
         known = tuple(groups)
         self._names = GroupNames(known)
+        self._named = {group_key(group.id): NamedGroup(group.id, group.name) for group in known}
         self._ids = {group_key(group.id): str(group.id) for group in known} | {EVERYTHING: ALL}
 
     def key(self, word: str) -> GroupKey:
@@ -38,6 +40,14 @@ class GroupWords:
         if self._names.known(word):  # a name may hold a comma
             return (self.key(word),)
         return tuple(self.key(part.strip()) for part in word.split(","))
+
+    def knows(self, key: GroupKey) -> bool:
+        """Tell whether the brand lists a group of this key, archived or not."""
+        return key in self._named
+
+    def changed(self, keys: Iterable[GroupKey]) -> tuple[NamedGroup, ...]:
+        """Return the groups among these keys by id and name, in their order; all mail is none of them."""
+        return tuple(self._named.get(key) or NamedGroup(self.word(key), self.word(key)) for key in keys if key != EVERYTHING)
 
     def word(self, key: GroupKey) -> str:
         """Return the id of a key, or the key in hex for a group that the brand no longer lists."""

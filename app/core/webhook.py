@@ -12,14 +12,14 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import NewType
 
 from app.core.errors import InvalidInput
-from app.core.events import EventName
+from app.core.events import EventName, EventScope
 from app.core.model import BrandId, BrandNumber, GroupKey, RecipientDigest, Source, Statement
 
 EndpointKey = NewType("EndpointKey", bytes)  # 8 bytes that stand for brand, URL and format in the store; the first two are the brand
@@ -42,6 +42,11 @@ class Format(StrEnum):
     STANDARD = "standard"
     STREAMS = "streams"
     CLEVERTAP = "clevertap"
+    CLOUDEVENTS = "cloudevents"
+    SENDGRID = "sendgrid"
+    MAILGUN = "mailgun"
+    POSTMARK = "postmark"
+    SES = "ses"
 
 
 class Reach(StrEnum):
@@ -52,7 +57,19 @@ class Reach(StrEnum):
     PRIVATE = "private"  # development: anywhere
 
 
-BATCH = {Format.STANDARD: 1, Format.STREAMS: 100, Format.CLEVERTAP: 100}  # events in one request at most
+BATCH = dict.fromkeys(Format, 1) | {Format.STREAMS: 100, Format.CLEVERTAP: 100, Format.SENDGRID: 100}  # events in one request at most
+
+EVERY_SCOPE = frozenset(EventScope)
+ABOUT_ALL = frozenset((EventScope.ALL,))
+SCOPES = {  # what an endpoint hears of unless it says otherwise
+    **dict.fromkeys(Format, ABOUT_ALL),
+    **dict.fromkeys((Format.STANDARD, Format.CLOUDEVENTS, Format.SENDGRID), EVERY_SCOPE),
+}
+ONLY_ALL = frozenset((Format.MAILGUN, Format.POSTMARK))  # whose shape has no place for a group: a receiver would take it for all mail
+_NO_RETURN = {  # which returns the vendor has no event for: saying nothing is better than saying something else
+    Format.MAILGUN: EVERY_SCOPE,
+    Format.SENDGRID: ABOUT_ALL,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +85,15 @@ class Endpoint:
     secrets: tuple[bytes, ...] = ()  # the newest first
     headers: tuple[tuple[str, str], ...] = ()
     events: frozenset[EventName] = frozenset(EventName)
+    scopes: frozenset[EventScope] = EVERY_SCOPE
     reach: Reach = Reach.PUBLIC
+
+    def hears(self, name: EventName, scopes: Collection[EventScope]) -> bool:
+        """Tell whether the endpoint is told of an event of this name that is about these."""
+        told = self.scopes.intersection(scopes)
+        if name is EventName.EMAIL_RESUBSCRIBED:
+            told -= _NO_RETURN.get(self.format, frozenset())
+        return name in self.events and bool(told)
 
 
 def endpoint_key(brand: BrandNumber, url: str, form: Format) -> EndpointKey:

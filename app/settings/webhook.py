@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from app.core.address import ascii_domain
 from app.core.errors import AddressInvalid
-from app.core.events import EventName
+from app.core.events import EventName, EventScope
 from app.core.model import Brand
 from app.core.reach import is_disguised, is_public
-from app.core.webhook import Endpoint, Format, Reach, endpoint_key
+from app.core.webhook import ONLY_ALL, SCOPES, Endpoint, Format, Reach, endpoint_key
 from app.settings.types import ExistingFile, Listed
 
 MIN_SECRET_BYTES = 24  # Standard Webhooks: 24 to 64 bytes
@@ -36,6 +36,7 @@ class WebhookSettings(BaseModel):
     user: str = ""
     password_file: ExistingFile | None = None
     events: Annotated[tuple[EventName, ...], Listed] = ()
+    scopes: Annotated[tuple[EventScope, ...], Listed] = ()
     allow_private: bool = False
 
     @field_validator("url")
@@ -75,6 +76,10 @@ class WebhookSettings(BaseModel):
     def _parts_agree(self) -> Self:
         if self.format is Format.STANDARD and self.secret_file is None:
             raise ValueError('the standard format is signed: set secret_file (make one with `echo "whsec_$(openssl rand -base64 32)"`)')
+        if self.format is Format.MAILGUN and self.secret_file is None:
+            raise ValueError("the mailgun format holds a signature: set secret_file, whose whole text is the receiver's signing key")
+        if self.format in ONLY_ALL and EventScope.GROUPS in self.scopes:
+            raise ValueError(f'the {self.format} format has no word for a group, so it takes scopes = ["all"] alone')
         if self.previous_secret_file and not self.secret_file:
             raise ValueError("previous_secret_file belongs to a secret_file")
         if bool(self.user) != bool(self.password_file):
@@ -106,9 +111,10 @@ class WebhookSettings(BaseModel):
             brand_name=brand.name,
             url=self.url,
             format=self.format,
-            secrets=tuple(_secret(path) for path in files),
+            secrets=tuple(_text(path).encode() if self.format is Format.MAILGUN else _secret(path) for path in files),
             headers=tuple((_read(self.headers) | self._authorization()).items()),
             events=frozenset(self.events or EventName),
+            scopes=frozenset(self.scopes) or SCOPES[self.format],
             reach=Reach.PRIVATE if self.allow_private else Reach.LOOPBACK if development else Reach.PUBLIC,
         )
 

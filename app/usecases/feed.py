@@ -48,7 +48,7 @@ class Feed:
             sequence=entry.sequence,
             address=self._address(entry),
             everything=EVERYTHING in entry.changed,
-            groups=tuple(words.word(group) for group in entry.changed if group != EVERYTHING),
+            groups=words.changed(entry.changed),
         )
         return Arrival(event, _position(entry)[0])
 

@@ -14,6 +14,7 @@ from app.core.model import BrandNumber, SubscriptionGroup
 
 FRESH_MS = 5_000
 MOST_BRANDS = 10_000
+RENEWED_MS = 1_000
 
 
 class GroupReader(Protocol):
@@ -33,10 +34,11 @@ class _Known:
 class CachedGroups:
     """A reader before a reader. `clock` in milliseconds; belongs to one event loop."""
 
-    def __init__(self, book: GroupReader, clock: Callable[[], int], *, fresh_ms: int = FRESH_MS) -> None:
+    def __init__(self, book: GroupReader, clock: Callable[[], int], *, fresh_ms: int = FRESH_MS, renewed_ms: int = RENEWED_MS) -> None:
         self._book = book
         self._clock = clock
         self._fresh_ms = fresh_ms
+        self._renewed_ms = renewed_ms
         self._known: dict[BrandNumber, _Known] = {}
         self._asking: dict[BrandNumber, asyncio.Task[Sequence[SubscriptionGroup]]] = {}
 
@@ -44,6 +46,18 @@ class CachedGroups:
         """Return the brand's groups, at most 5 s old while the store answers."""
         known = self._known.get(brand)
         if known and 0 <= self._clock() - known.read_ms < self._fresh_ms:
+            return known.groups
+        try:
+            return await self._shared(brand)
+        except StoreUnavailable:
+            if known is None:
+                raise
+            return known.groups
+
+    async def renewed(self, brand: BrandNumber) -> Sequence[SubscriptionGroup]:
+        """Return the brand's groups read now, or within the last second: for whoever met a group that is not among the known ones."""
+        known = self._known.get(brand)
+        if known and 0 <= self._clock() - known.read_ms < self._renewed_ms:
             return known.groups
         try:
             return await self._shared(brand)

@@ -129,7 +129,10 @@ def sender(client: WebhookClient, teller: Teller) -> Send:
     """Return what sends a batch of deliveries to an endpoint."""
 
     async def send(endpoint: Endpoint, deliveries: Sequence[Delivery]) -> Answer:
-        events = await teller.events(endpoint, deliveries)
+        try:
+            events = await teller.events(endpoint, deliveries)
+        except StoreUnavailable:
+            return Answer(reason="the names of the groups cannot be read now")
         body, fields = request_of(endpoint, events, at_ms=wiring.now_ms())
         return await client.post(endpoint, Request(body=body, fields=fields))
 

@@ -13,8 +13,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.core.errors import StoreUnavailable
-from app.core.events import event_name
-from app.core.model import BrandNumber, Source, Statement
+from app.core.events import event_name, scopes_of
+from app.core.model import BrandNumber, Source
 from app.core.shipment import home_key
 from app.core.tally import Count, ticks_of
 from app.core.webhook import Delivery, Endpoint, EndpointKey, Work
@@ -146,14 +146,16 @@ class Worker:
     def _deliveries_of(self, work: Work, now: int) -> Sequence[Delivery]:
         return [
             Delivery(endpoint=key, statement=work.statement, changed=work.changed, sequence=work.sequence, queued_ms=now)
-            for key in self._endpoints_of(work.statement)
+            for key in self._endpoints_of(work)
         ]
 
-    def _endpoints_of(self, statement: Statement) -> Sequence[EndpointKey]:
+    def _endpoints_of(self, work: Work) -> Sequence[EndpointKey]:
+        statement = work.statement
         if statement.home:  # the home tells the brand: an event's sequence counts there (docs/adr/0022)
             return (home_key(statement.home),)
-        name = event_name(subscribed=statement.subscribed, source=statement.source)
-        return [endpoint.key for endpoint in self._by_brand.get(statement.brand, ()) if name in endpoint.events]
+        name = event_name(subscribed=statement.subscribed, source=statement.source, changed=work.changed)
+        scopes = scopes_of(work.changed)
+        return [endpoint.key for endpoint in self._by_brand.get(statement.brand, ()) if endpoint.hears(name, scopes)]
 
     async def leave(self) -> None:
         """Let the others take over at once. Raises StoreUnavailable."""

@@ -1,13 +1,17 @@
-"""The three shapes in which events leave."""
+"""The shapes in which events leave: ours and those of MoEngage and CleverTap; the vendors' are in test_vendor_payload.py."""
 
 import json
 from typing import Any
 
+import pytest
+
 from app.core import payload
-from app.core.events import Event
-from app.core.model import BrandId, BrandNumber, CampaignId, RecipientDigest, Source, Statement
+from app.core.events import Event, EventName, EventScope, NamedGroup, event_name
+from app.core.groups import EVERYTHING
+from app.core.model import BrandId, BrandNumber, CampaignId, GroupKey, RecipientDigest, Source, Statement
 from app.core.webhook import Format
 
+NEWS = {"id": "news", "name": "News"}
 UUID = "00112233-4455-6677-8899-aabbccddeeff"
 
 
@@ -19,6 +23,7 @@ def event(
     address: str = "ann@example.net",
     everything: bool | None = None,
     groups: tuple[str, ...] = (),
+    identifier: str = "",
 ) -> Event:
     statement = Statement(
         id=bytes.fromhex(UUID.replace("-", ""))[:15] + bytes([0xFF - number]),
@@ -38,7 +43,8 @@ def event(
         sequence=2,
         address=address,
         everything=not groups if everything is None else everything,
-        groups=groups,
+        groups=tuple(NamedGroup(name.lower(), name) for name in groups),
+        identifier=identifier,
     )
 
 
@@ -75,8 +81,8 @@ def test_a_clevertap_request_is_the_list_that_its_receivers_know() -> None:
 def test_clevertap_rows_keep_their_order_and_name_the_groups_when_it_is_not_all_mail() -> None:
     body = read(Format.CLEVERTAP, event(), event(number=1, subscribed=True), event(number=2, groups=("News",)))
 
-    assert ["unsubscribe", "resubscribe", "unsubscribe"] == [run["event"] for run in body]
-    assert ["News"] == body[2]["data"][0]["groups"]
+    assert ["unsubscribe", "resubscribe", "group_unsubscribe"] == [run["event"] for run in body]
+    assert [NEWS] == body[2]["data"][0]["groups"]
 
 
 def test_groups_that_change_together_with_all_mail_are_told_beside_it() -> None:
@@ -85,14 +91,14 @@ def test_groups_that_change_together_with_all_mail_are_told_beside_it() -> None:
 
     standard = read(Format.STANDARD, back)["data"]
     streams = read(Format.STREAMS, back)["events"][0]["event_attributes"]
-    (run,) = read(Format.CLEVERTAP, back)
+    everything, news = read(Format.CLEVERTAP, back)
 
-    assert ("all", ["News"], "All, News", "Subscribed") == tuple(
-        standard[name] for name in ("scope", "groups", "Group", "Subscription Type")
+    assert ("all", [NEWS], "All, News", "all, news", "All", "Subscribed") == tuple(
+        standard[name] for name in ("scope", "groups", "Group", "Group ID", "Subscription Type", "Subscription Status")
     )
-    assert ("all", ["News"], "All, News") == tuple(streams[name] for name in ("scope", "groups", "Group"))
-    assert ("resubscribe", [None, ["News"]]) == (run["event"], [row.get("groups") for row in run["data"]])
-    assert [{"e", "ts"}, {"e", "ts", "groups"}] == [set(row) for row in run["data"]]
+    assert ("all", [NEWS], "All, News") == tuple(streams[name] for name in ("scope", "groups", "Group"))
+    assert ("resubscribe", "group_resubscribe") == (everything["event"], news["event"])
+    assert ([{"e", "ts"}], [{"e", "ts", "groups"}]) == ([set(row) for row in everything["data"]], [set(row) for row in news["data"]])
 
 
 def test_without_an_address_the_recipient_goes_by_the_digest() -> None:
@@ -107,7 +113,7 @@ def test_a_standard_request_has_type_time_and_all_facts() -> None:
     body = read(Format.STANDARD, event(source=Source.PREFERENCE_CENTRE, groups=("News", "Offers")))
 
     assert ("channel.unsubscribed", "2023-11-14T22:13:20.123Z") == (body["type"], body["timestamp"])
-    assert ("groups", ["News", "Offers"], "News, Offers", "Preference Centre") == tuple(
+    assert ("groups", [NEWS, {"id": "offers", "name": "Offers"}], "News, Offers", "Preference Centre") == tuple(
         body["data"][name] for name in ("scope", "groups", "Group", "source")
     )
 
@@ -117,3 +123,51 @@ def test_the_id_of_a_request_is_the_events_own_and_of_a_batch_the_same_for_the_s
 
     assert one.id == payload.message_id([one])
     assert payload.message_id([one, other]) == payload.message_id([one, other]) != payload.message_id([other, one])
+
+
+@pytest.mark.parametrize("source", list(Source))
+def test_leaving_a_group_is_channel_unsubscribed_by_whatever_way_and_never_email_unsubscribed(source: Source) -> None:
+    """Catalogue N12."""
+    left, everything = event(source=source, groups=("News",)), event(source=source)
+
+    assert EventName.CHANNEL_UNSUBSCRIBED is left.name is event_name(subscribed=False, source=source, changed=(GroupKey(5),))
+    assert everything.name is event_name(subscribed=False, source=source, changed=(EVERYTHING,))
+    assert ("News", "news", "Group", "Unsubscribed") == tuple(
+        read(Format.STANDARD, left)["data"][name] for name in ("Group", "Group ID", "Subscription Type", "Subscription Status")
+    )
+
+
+@pytest.mark.parametrize("subscribed", [False, True])
+def test_streams_say_of_a_group_nothing_that_means_all_mail(subscribed: bool) -> None:
+    """Catalogue N12."""
+    (told,) = read(Format.STREAMS, event(groups=("News",), subscribed=subscribed))["events"]
+
+    assert told["event_code"].startswith("SIGNOFF_GROUP_")
+    assert ("groups", [NEWS]) == (told["event_attributes"]["scope"], told["event_attributes"]["groups"])
+    assert "Email Unsubscribed" != told["event_name"]
+
+
+def test_rows_are_only_about_what_the_endpoint_asked_for() -> None:
+    """Catalogue N12."""
+    both = event(source=Source.PREFERENCE_CENTRE, everything=True, groups=("News",))
+
+    only_all, only_groups = (
+        json.loads(payload.body(Format.CLEVERTAP, [both], scopes=scopes)) for scopes in ({EventScope.ALL}, {EventScope.GROUPS})
+    )
+
+    assert [("unsubscribe", False)] == [(run["event"], "groups" in row) for run in only_all for row in run["data"]]
+    assert [("group_unsubscribe", True)] == [(run["event"], "groups" in row) for run in only_groups for row in run["data"]]
+
+
+@pytest.mark.parametrize("name", ["A & B", "O'Neil", 'the "best"', "a, b", "हिन्दी", "x\u2028y", "</script>"])
+def test_a_name_arrives_as_it_was_entered(name: str) -> None:
+    body = payload.body(Format.STANDARD, [event(groups=(name,))])
+
+    assert [{"id": name.lower(), "name": name}] == json.loads(body)["data"]["groups"]
+
+
+def test_the_brands_own_identifier_is_told_and_null_where_there_is_none() -> None:
+    known = event(identifier="user-4711")
+
+    assert ("user-4711", None) == tuple(read(Format.STANDARD, one)["data"]["identifier"] for one in (known, event()))
+    assert "user-4711" == read(Format.CLEVERTAP, known)[0]["data"][0]["identifier"] == read(Format.STREAMS, known)["events"][0]["uid"]

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from app.core.errors import Misconfigured
-from app.core.events import EventName
+from app.core.events import EventName, EventScope
 from app.core.model import Brand, BrandId, BrandNumber
 from app.core.webhook import Format, Reach
 from app.settings.load import load
@@ -71,6 +71,10 @@ def test_a_webhook_becomes_an_endpoint_with_its_secrets_and_headers_read(tmp_pat
         ({"user": "u"}, "belong together"),
         ({"events": ["Nothing"]}, "Email Unsubscribed"),
         ({"retries": 3}, "Extra inputs"),
+        ({"scopes": ["everything"]}, "all"),
+        ({"format": "mailgun"}, "set secret_file"),
+        ({"format": "postmark", "scopes": ["groups"]}, "no word for a group"),
+        ({"format": "postmark", "scopes": ["all", "groups"]}, "no word for a group"),
     ],
 )
 def test_what_cannot_work_is_refused_with_its_reason(keys: dict[str, object], said: str) -> None:
@@ -131,3 +135,22 @@ def test_all_webhooks_of_an_installation_are_read_and_their_problems_reported_by
     with pytest.raises(Misconfigured) as raised:
         load()
     assert any(problem.startswith("brands.acme.webhooks.0.secret_file: no such file") for problem in raised.value.problems)
+
+
+@pytest.mark.parametrize("form", list(Format))
+def test_scopes_are_those_of_the_format_unless_they_are_given(form: Format, secret: Path) -> None:
+    """Catalogue N12."""
+    plain, chosen = (
+        WebhookSettings.model_validate({"url": URL, "format": form, "secret_file": secret, **more}).endpoint(BRAND, development=False)
+        for more in ({}, {"scopes": ["all"]})
+    )
+
+    both = form in {Format.STANDARD, Format.CLOUDEVENTS, Format.SENDGRID}
+    assert ({EventScope.ALL, EventScope.GROUPS} if both else {EventScope.ALL}) == plain.scopes
+    assert {EventScope.ALL} == chosen.scopes
+
+
+def test_the_key_of_a_mailgun_signature_is_the_text_of_the_file(secret: Path) -> None:
+    webhook = WebhookSettings.model_validate({"url": URL, "format": "mailgun", "secret_file": secret})
+
+    assert (secret.read_text().strip().encode(),) == webhook.endpoint(BRAND, development=False).secrets

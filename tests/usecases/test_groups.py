@@ -50,7 +50,8 @@ async def test_an_id_may_be_chosen_and_is_taken_once(groups: Groups) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "   ", "x" * 101, "<b>", "a & b", 'say "x"', "it's", "a\x00b", "a\nb", "a\u2028b", "\u202eevil", "a\x1b[31m"]
+    "name",
+    ["", "   ", "x" * 101, "<b>", "a < b", "a > b", "a\u2066b", "a\x85b", "a\tb", "a\x00b", "a\nb", "a\u2028b", "\u202eevil", "a\x1b[31m"],
 )
 async def test_a_name_that_a_page_could_not_print_is_refused(groups: Groups, name: str) -> None:
     """Seed 000: pages of brands print names without escaping. Catalogue L9."""
@@ -174,3 +175,29 @@ async def test_while_the_store_is_away_the_last_known_groups_serve_on() -> None:
     assert known == await cache.groups(BRAND)
     with pytest.raises(StoreUnavailable):
         await cache.groups(BrandNumber(8))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Q&A",
+        "What's new",
+        'The "best" of',
+        "R&amp;D",
+        "&lt;b&gt;",
+        "a\\b",
+        "{name}",
+        "%s",
+        "=1+1",
+        "100 % ?#/",
+        "हिन्दी",
+        "👩\u200d💻",
+        "a;b,c",
+        "`x`",
+    ],
+)
+async def test_a_name_is_kept_as_it_was_entered(groups: Groups, name: str) -> None:
+    """Catalogue N12: what a webhook tells is what was entered."""
+    await groups.create(BRAND, name=name)
+
+    assert name in {group.name for group in await groups.list(BRAND)}

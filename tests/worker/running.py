@@ -97,7 +97,7 @@ async def working(
             endpoints=by_key,
             deliveries=deliveries,
             send=parting(
-                sender(client, Teller(codec=CODEC, groups=CachedGroups(RedisGroups(own.wire), now_ms))),
+                sender(client, Teller(codec=CODEC, groups=CachedGroups(RedisGroups(own.wire), now_ms, renewed_ms=0))),
                 shipping(client, Shipper(keyring=keyring, data_centre=1, clock=now_ms)),
             ),
             clock=clock,

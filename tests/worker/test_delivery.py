@@ -9,8 +9,8 @@ from aiohttp import web
 
 from app.core.events import EventName
 from app.core.groups import EVERYTHING, group_key
-from app.core.model import BrandNumber, GroupId, Source, SubscriptionGroup
-from app.core.webhook import Format
+from app.core.model import BrandNumber, GroupId, GroupKey, Source, SubscriptionGroup
+from app.core.webhook import EVERY_SCOPE, SCOPES, Format
 from app.store.deliveries import RedisDeliveries
 from app.store.groups import RedisGroups
 from app.store.redis import RedisStore
@@ -196,8 +196,9 @@ async def test_groups_that_change_together_with_all_mail_are_named_beside_it(url
             await eventually(lambda: settled(store))
 
     left, back = (tuple(data(told)[name] for name in ("event", "scope", "groups", "Group")) for told in receiver.book)
-    assert ("Channel Unsubscribed", "all", ["News", "Offers"], "All, News, Offers") == left
-    assert ("Email Resubscribed", "all", ["News"], "All, News") == back
+    of_news, of_offers = ({"id": group.id, "name": group.name} for group in (news, offers))
+    assert ("Channel Unsubscribed", "all", [of_news, of_offers], "All, News, Offers") == left
+    assert ("Email Resubscribed", "all", [of_news], "All, News") == back
 
 
 async def test_every_way_has_its_event_and_an_endpoint_hears_only_what_it_asked_for(url: str, store: RedisStore) -> None:
@@ -231,12 +232,56 @@ async def test_every_way_has_its_event_and_an_endpoint_hears_only_what_it_asked_
         ("complaint", "Email Unsubscribed", "Spam Complaint"),
     } == told
     (channel,) = [facts for facts in map(data, every.book) if facts["way"] == "group_page" and not facts["subscribed"]]
-    assert (["Product News"], "Product News", "page@example.net", "Unsubscribed", "spring-24", "Email") == (
+    assert (
+        [{"id": "news", "name": "Product News"}],
+        "Product News",
+        "page@example.net",
+        "Group",
+        "Unsubscribed",
+        "spring-24",
+        "Email",
+    ) == (
         channel["groups"],
         channel["Group"],
         channel["Identity"],
         channel["Subscription Type"],
+        channel["Subscription Status"],
         channel["Campaign ID"],
         channel["Campaign Type"],
     )
     assert ["Email Resubscribed"] == [data(one)["event"] for one in returns.book]
+
+
+async def test_a_click_on_one_group_says_nothing_to_a_clevertap_endpoint_unless_it_asks_for_groups(url: str, store: RedisStore) -> None:
+    """Catalogue N12."""
+    news = SubscriptionGroup(id=GroupId("news"), name='What\'s new & "hot"')
+    await RedisGroups(store.wire).add(BRAND, news, most_active=50)
+    async with receiving() as default, receiving() as asking:
+        quiet = endpoint_of(default.url, form=Format.CLEVERTAP, scopes=SCOPES[Format.CLEVERTAP])
+        eager = endpoint_of(asking.url, form=Format.CLEVERTAP, scopes=EVERY_SCOPE)
+        async with working(url, [quiet, eager]):
+            await store.apply(statement_of("ann@example.net", groups=(group_key(news.id),)))
+            await store.apply(statement_of("bob@example.net"))
+            await eventually(lambda: settled(store))
+
+    heard = [(run["event"], row["e"], row.get("groups")) for told in default.book for run in told.json for row in run["data"]]  # type: ignore[attr-defined]
+    asked = {(run["event"], row["e"]) for told in asking.book for run in told.json for row in run["data"]}  # type: ignore[attr-defined]
+    assert [("unsubscribe", "bob@example.net", None)] == heard
+    assert {("group_unsubscribe", "ann@example.net"), ("unsubscribe", "bob@example.net")} == asked
+
+
+async def test_a_group_of_a_moment_ago_has_id_and_name_and_an_unknown_one_its_key(url: str, store: RedisStore) -> None:
+    """Catalogue N12: what the worker knows of groups may be some seconds old."""
+    old, new = (SubscriptionGroup(id=GroupId(name), name=name.title()) for name in ("old", "new"))
+    await RedisGroups(store.wire).add(BRAND, old, most_active=50)
+    async with receiving() as receiver, working(url, [endpoint_of(receiver.url)]):
+        await store.apply(statement_of("a@example.net", groups=(group_key(old.id),)))
+        await eventually(lambda: receiver.book)
+        await RedisGroups(store.wire).add(BRAND, new, most_active=50)
+        await store.apply(statement_of("b@example.net", groups=(group_key(new.id),)))
+        await store.apply(statement_of("c@example.net", groups=(GroupKey(5),)))
+        await eventually(lambda: settled(store))
+
+    assert [[{"id": "old", "name": "Old"}], [{"id": "new", "name": "New"}], [{"id": "#00000005", "name": "#00000005"}]] == [
+        data(told)["groups"] for told in sorted(receiver.book, key=lambda told: str(data(told)["email"]))
+    ]

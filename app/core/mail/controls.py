@@ -30,7 +30,7 @@ _GROUPS, _REQUIRED, _EXCLUDED = b"x-signoff-groups", b"x-signoff-require-groups"
 _OVERRIDE, _ATTRIBUTES = b"x-signoff-override-opt-out", b"x-signoff-user-attributes"
 _CONTROLS = frozenset((_CLASS, _CAMPAIGN, _TEST, _GROUPS, _REQUIRED, _EXCLUDED, _OVERRIDE, _ATTRIBUTES))
 
-_FORBIDDEN_IN_GROUP = frozenset("<>&\"'")  # CleverTap's pages print group names without escaping
+_FORBIDDEN_IN_GROUP = frozenset("<>")  # as `app.core.groups`: no group is called so
 _UNPRINTABLE = frozenset(("Cc", "Cs", "Zl", "Zp"))  # Unicode categories: control, surrogate, line and paragraph separator
 _YES_NO: Mapping[str, bool] = MappingProxyType({"yes": True, "no": False})
 _ENCODED_WORD = re.compile(r"=\?([A-Za-z0-9-]+)(?:\*[A-Za-z0-9-]+)?\?([bqBQ])\?([^?\s]*)\?=")
@@ -79,7 +79,8 @@ def read(message: Message) -> Controls:
 
 def is_group_name(name: str) -> bool:
     """Say whether a group may be called so, by its id or its name."""
-    return 0 < len(name) <= MAX_GROUP_CHARS and _FORBIDDEN_IN_GROUP.isdisjoint(name) and is_printable(name)
+    quoted = name[:1] == name[-1:] == '"'  # somebody's list syntax, not a name; a group that is called so goes by its id
+    return 0 < len(name) <= MAX_GROUP_CHARS and not quoted and _FORBIDDEN_IN_GROUP.isdisjoint(name) and is_printable(name)
 
 
 def is_printable(text: str) -> bool:

@@ -157,7 +157,12 @@ class OperatorEndpoints:
     async def webhooks(self, call: Call, _query: NoQuery, _body: NoBody) -> Answer:
         """Show the endpoints and what waits for them."""
         endpoints = [
-            EndpointView(url=shown_url(state.endpoint), format=state.endpoint.format.value, switched_off=state.switched_off)
+            EndpointView(
+                url=shown_url(state.endpoint),
+                format=state.endpoint.format.value,
+                scopes=sorted(state.endpoint.scopes),
+                switched_off=state.switched_off,
+            )
             for state in await self._services.webhooks.endpoints(call.brand.number)
         ]
         return shown(200, WebhookView(endpoints=endpoints, waiting=await self._waiting(call, _WAITING_SHOWN)))
@@ -225,7 +230,7 @@ def _delivery_view(
     statement = delivery.statement
     return DeliveryView(
         id=statement.id.hex(),
-        event=event_name(subscribed=statement.subscribed, source=statement.source).value,
+        event=event_name(subscribed=statement.subscribed, source=statement.source, changed=delivery.changed).value,
         recipient=statement.digest.hex(),
         endpoint=urls.get(delivery.endpoint, delivery.endpoint.hex()),
         attempts=delivery.attempts,

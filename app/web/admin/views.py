@@ -147,6 +147,7 @@ class EndpointView(View):
 
     url: str
     format: str
+    scopes: Annotated[list[str], Field(description="what it hears of: `all` mail, `groups`, or both")]
     switched_off: bool
 
 

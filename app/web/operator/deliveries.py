@@ -50,7 +50,7 @@ class DeliveryPages:
         def line(delivery: Delivery, at_ms: int, cursor: str = "") -> Line:
             statement = delivery.statement
             return Line(
-                event=event_name(subscribed=statement.subscribed, source=statement.source).value,
+                event=event_name(subscribed=statement.subscribed, source=statement.source, changed=delivery.changed).value,
                 recipient=statement.digest.hex(),
                 endpoint=urls.get(delivery.endpoint, "an endpoint that is no more"),
                 attempts=delivery.attempts,

@@ -64,7 +64,7 @@ def test_the_largest_values_are_taken() -> None:
         ("X-Signoff-Groups: news,,offers",),
         ("X-Signoff-Groups: news,",),
         ("X-Signoff-Groups: <b>news</b>",),
-        ("X-Signoff-Groups: R&D",),
+        ("X-Signoff-Groups: news, <offers",),
         ('X-Signoff-Groups: "news"',),
         (f"X-Signoff-Groups: {'g' * 101}",),
         ("X-Signoff-Groups: a\x07",),
@@ -172,3 +172,8 @@ def test_attributes_are_read_as_pythons_mail_library_reads_what_it_wrote(attribu
     expected = json.loads(str(email.message_from_bytes(written, policy=email.policy.default)["X-Signoff-User-Attributes"]))
 
     assert expected == read(parse(written)).attributes
+
+
+def test_a_group_may_be_named_as_people_wrote_it() -> None:
+    """Names are kept as entered but for angle brackets and control characters."""
+    assert ("R&D", "What's new", 'The "best" of') == _read('X-Signoff-Groups: R&D, What\'s new, The "best" of').groups

@@ -103,7 +103,9 @@ async def test_webhooks_show_endpoints_without_secrets_and_what_waits(api: Api) 
     waiting = (await api.get(HOOKS)).json["waiting"]
     deliveries = (await api.get(f"{HOOKS}/deliveries?limit=7")).json["deliveries"]
 
-    assert [{"url": "https://hooks.acme.example/unsub", "format": "standard", "switched_off": False}] == shown.json["endpoints"]
+    assert [
+        {"url": "https://hooks.acme.example/unsub", "format": "standard", "scopes": ["all", "groups"], "switched_off": False}
+    ] == shown.json["endpoints"]
     assert b"secret" not in shown.body
     assert [("Email Unsubscribed", "no answer", 3)] == [(one["event"], one["reason"], one["attempts"]) for one in dead]
     assert ({"resent": 1}, [delivery.statement.id.hex()]) == (resent.json, [one["id"] for one in waiting])

@@ -62,7 +62,7 @@ async def test_an_operator_unsubscribes_from_one_group(site: Site) -> None:
 
     assert '<option value="product-news">Product news</option>' in offered.html
     assert "product-news unsubscribed API" in page.text
-    assert "Email Unsubscribed API product-news – 1" in page.text
+    assert "Channel Unsubscribed API Product news – 1" in page.text
     assert (await site.api.state(ANN)).everything.subscribed
 
 
