@@ -4,6 +4,7 @@
 2. 2xx is success. 410 says that nobody is there any more: the endpoint is switched off until an operator resends. A redirect is a failure
    and never followed. An address that a webhook may not reach is final at once (catalogue L1). Anything else is tried again.
 3. After the last try, and for what is final, the delivery becomes a dead letter: kept with its reason until it is sent again or dropped.
+   So does what waits for an endpoint that no process has had in its settings for `ENDPOINT_GONE_MS`: it is cancelled, not late.
 4. The id never changes, so a receiver that collapses by it sees each event once (catalogue Q7).
 5. Signed as Standard Webhooks say: HMAC-SHA256 over `id.timestamp.body`, one signature for each valid secret, so a secret can be rotated.
 """
@@ -33,6 +34,7 @@ _CURSOR = re.compile(r"(\d{1,3}):(\d{1,20}-\d{1,20})")
 _LAST_PARTITION = 255
 _LAST_ENTRY = 2**63 - 1  # of a stream's numbers; the server takes twice as many, and refuses what is beyond
 GIVE_UP_MS = round(1000 * (1 + JITTER) * sum(SCHEDULE)) + 24 * 3_600_000  # then also what was never tried is given up
+ENDPOINT_GONE_MS = 600_000  # long enough for a rolling deployment, short enough that no alarm rises for nobody's endpoint
 PROMISED_MS = 48 * 3_600_000  # Gmail, Yahoo and seed 004: a request takes effect within 48 hours
 
 
@@ -117,6 +119,7 @@ class Work:
     statement: Statement
     changed: tuple[GroupKey, ...]
     sequence: int
+    is_aside: bool = False  # set aside, since no worker that met it knew its brand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +176,7 @@ class Result(StrEnum):
     GONE = "gone"
     BLOCKED = "blocked"
     DEAD = "dead"  # failed for the last time
+    CANCELLED = "cancelled"  # its endpoint is in nobody's settings any more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,7 +215,7 @@ class Verdict:
     @property
     def is_dead(self) -> bool:
         """Tell whether the delivery becomes a dead letter."""
-        return self.result in {Result.GONE, Result.BLOCKED, Result.DEAD}
+        return self.result in {Result.GONE, Result.BLOCKED, Result.DEAD, Result.CANCELLED}
 
 
 def judge(  # noqa: PLR0913 - what a decision hangs on

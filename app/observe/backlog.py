@@ -36,6 +36,11 @@ class Ages(Protocol):
         ...
 
     @property
+    def unknown(self) -> int:
+        """Return how many events wait for a process that knows their brand."""
+        ...
+
+    @property
     def dead(self) -> int:
         """Return how many dead letters there are."""
         ...
@@ -53,6 +58,7 @@ class LoggingBacklogWitness:
         metrics.WEBHOOK_OLDEST.set(measure.undelivered_ms / 1000)
         metrics.STREAM_LAG.set(measure.lag)
         metrics.WEBHOOK_DEAD_LETTERS.set(measure.dead)
+        metrics.UNKNOWN_BRANDS.set(measure.unknown)
         for brand, age_ms in measure.by_brand.items():
             metrics.BRAND_PENDING_OLDEST.labels(brand).set(age_ms / 1000)
         for brand, since_ms in measure.unreturned_ms.items():

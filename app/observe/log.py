@@ -41,6 +41,7 @@ class LogEvent(StrEnum):
     WEBHOOK_DELIVERED = "webhook_delivered"
     WEBHOOK_FAILED = "webhook_failed"
     WEBHOOK_GIVEN_UP = "webhook_given_up"
+    EVENTS_SET_ASIDE = "events_set_aside"
     WEBHOOK_SWITCHED_OFF = "webhook_switched_off"
     SHIPMENT_DELIVERED = "shipment_delivered"
     SHIPMENT_FAILED = "shipment_failed"

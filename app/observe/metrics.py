@@ -54,6 +54,9 @@ BRAND_PENDING_OLDEST = Gauge(
     "signoff_brand_pending_oldest_age_seconds", "The same for one brand", ["brand"], multiprocess_mode=_OF_THE_WORST
 )
 STREAM_LAG = Gauge("signoff_stream_lag", "Changes that no worker has looked at yet", multiprocess_mode=_OF_THE_WORST)
+UNKNOWN_BRANDS = Gauge(
+    "signoff_events_of_unknown_brands", "Events that wait for a process that knows their brand", multiprocess_mode=_OF_THE_WORST
+)
 WEBHOOK_OLDEST = Gauge(
     "signoff_webhook_oldest_undelivered_age_seconds", "Age of the oldest request that waits for a delivery", multiprocess_mode=_OF_THE_WORST
 )

@@ -4,7 +4,7 @@ Of each partition: `pending` holds the records, `due` orders them by their next 
 the stream of those that were given up. All of one hash tag; what changes more than one of them together is a script.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from app.core.model import BrandNumber
 from app.core.webhook import ENDPOINT_KEY_BYTES, DeadLetter, Delivery, EndpointKey, brand_of, place_of
@@ -138,6 +138,18 @@ class RedisDeliveries:
         """Return the endpoints that want nothing more."""
         (reply,) = await self._wire.run([("HKEYS", keys.ENDPOINTS_OFF)])
         return frozenset(EndpointKey(as_bytes(key)) for key in as_list(reply))
+
+    async def note_known(self, endpoints: Collection[EndpointKey], *, at_ms: int) -> None:
+        """Note that a process has these endpoints in its settings."""
+        pairs = [part for endpoint in endpoints for part in (endpoint, at_ms)]
+        await self._say([("HSET", keys.ENDPOINTS_KNOWN, *pairs)] if pairs else [])
+
+    async def last_known(self, endpoints: Sequence[EndpointKey]) -> Mapping[EndpointKey, int]:
+        """Return when a process last had each of these endpoints in its settings; one of which nobody said so is not in it."""
+        if not endpoints:
+            return {}
+        (reply,) = await self._say([("HMGET", keys.ENDPOINTS_KNOWN, *endpoints)])
+        return {key: int(value) for key, value in zip(endpoints, as_list(reply), strict=True) if isinstance(value, bytes)}
 
     async def oldest(self, partitions: Sequence[int]) -> Sequence[tuple[BrandNumber, int]]:
         """Return brands with the time since which somebody waits for one of their deliveries: each partition's oldest is among them."""

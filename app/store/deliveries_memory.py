@@ -19,6 +19,8 @@ class MemoryDeliveries:
         self._dead: dict[str, DeadLetter] = {}
         self._buried = 0
         self._off: set[EndpointKey] = set()
+        self._known: dict[EndpointKey, int] = {}
+        self.aside: dict[str, Work] = {}  # work of unknown brands
 
     def add(self, delivery: Delivery, *, due_ms: int) -> bool:
         """Let a delivery wait, and say whether it is new."""
@@ -106,6 +108,14 @@ class MemoryDeliveries:
         """Return the endpoints that want nothing more."""
         return frozenset(self._off)
 
+    async def note_known(self, endpoints: Collection[EndpointKey], *, at_ms: int) -> None:
+        """Note that a process has these endpoints in its settings."""
+        self._known |= dict.fromkeys(endpoints, at_ms)
+
+    async def last_known(self, endpoints: Sequence[EndpointKey]) -> Mapping[EndpointKey, int]:
+        """Return when a process last had each of these endpoints in its settings."""
+        return {key: self._known[key] for key in endpoints if key in self._known}
+
     async def oldest(self, partitions: Sequence[int]) -> Sequence[tuple[BrandNumber, int]]:
         """Return brands with the time since which somebody waits."""
         waiting = [delivery for delivery in self._pending.values() if keys.partition(delivery.digest) in partitions]
@@ -115,9 +125,11 @@ class MemoryDeliveries:
         """Remove the sealed address from what waits and from dead letters; see `app.usecases.erase.Pending`."""
         waiting = {key: delivery for key, delivery in self._pending.items() if _tells_of(delivery.statement, brand, digest)}
         dead = {cursor: letter for cursor, letter in self._dead.items() if _tells_of(letter.delivery.statement, brand, digest)}
+        aside = {key: work for key, work in self.aside.items() if _tells_of(work.statement, brand, digest)}
+        self.aside |= {key: replace(work, statement=work.statement._replace(sealed_address=b"")) for key, work in aside.items()}
         self._pending |= {key: _silent(delivery) for key, delivery in waiting.items()}
         self._dead |= {cursor: replace(letter, delivery=_silent(letter.delivery)) for cursor, letter in dead.items()}
-        return len(waiting) + len(dead)
+        return len(waiting) + len(dead) + len(aside)
 
     async def dead_count(self, partitions: Sequence[int]) -> int:
         """Return how many dead letters there are."""
@@ -168,10 +180,30 @@ class MemoryWork:
         """Replace each entry by its deliveries and return of each those that are new; None when another was faster."""
         return [
             [delivery for delivery in deliveries if self._deliveries.add(delivery, due_ms=due_ms)]
-            if self._store.work.pop(work.entry_id, None)
+            if (self._deliveries.aside if work.is_aside else self._store.work).pop(work.entry_id, None)
             else None
             for work, deliveries in moves
         ]
+
+    async def set_aside(self, entries: Sequence[Work]) -> int:
+        """Set entries of unknown brands aside."""
+        taken = [work for work in entries if self._store.work.pop(work.entry_id, None)]
+        self._deliveries.aside |= {work.entry_id: replace(work, is_aside=True) for work in taken}
+        return len(taken)
+
+    async def aside(self, brands: Collection[BrandNumber], partitions: Sequence[int], *, limit: int) -> Sequence[Work]:
+        """Return the oldest entries of these brands that were set aside."""
+        own = [work for work in self._deliveries.aside.values() if work.statement.brand in brands]
+        return [
+            work
+            for number in partitions
+            for brand in brands
+            for work in [one for one in own if (one.statement.brand, keys.partition(one.statement.digest)) == (brand, number)][:limit]
+        ]
+
+    async def aside_count(self, partitions: Sequence[int]) -> int:
+        """Return how many entries are set aside."""
+        return sum(keys.partition(work.statement.digest) in partitions for work in self._deliveries.aside.values())
 
     async def lag(self, partitions: Sequence[int]) -> int:
         """Return how many entries nobody has looked at."""

@@ -16,6 +16,7 @@ PARTITIONS = 256
 DEFAULT_BUCKETS = 64  # of one brand in one partition: 16384 hashes a brand, 61 recipients each at a million
 WORKERS = "so:workers"  # sorted set: the workers that are alive, by the time of their last sign
 ENDPOINTS_OFF = "so:endpoints:off"  # hash: endpoints that answered 410, and when
+ENDPOINTS_KNOWN = "so:endpoints:known"  # hash: endpoints, and when a process last had them in its settings
 RETURNS = "so:returns"  # hash: by brand, when a token of self-managed mail was last returned to us
 META = "so:meta"  # hash: partitions, buckets
 
@@ -41,6 +42,7 @@ TAGS = _find_tags()
 _STATE = tuple(f"so:{{{tag}}}:s:" for tag in TAGS)
 _HISTORY = tuple(f"so:{{{tag}}}:h:" for tag in TAGS)
 _WORK = tuple(f"so:{{{tag}}}:w" for tag in TAGS)
+_ASIDE = tuple(f"so:{{{tag}}}:u" for tag in TAGS)
 _DUE = tuple(f"so:{{{tag}}}:d" for tag in TAGS)
 _PENDING = tuple(f"so:{{{tag}}}:p" for tag in TAGS)
 _AGES = tuple(f"so:{{{tag}}}:a" for tag in TAGS)
@@ -81,6 +83,16 @@ def history(brand: BrandNumber, number: int) -> str:
 def work(number: int) -> str:
     """Return the key of the stream of what the worker still has to do in one partition."""
     return _WORK[number]
+
+
+def aside(number: int) -> str:
+    """Return the key of the hash of the brands of which one partition holds work that was set aside: no worker that met it knew them."""
+    return _ASIDE[number]
+
+
+def aside_of(brand: BrandNumber, number: int) -> str:
+    """Return the key of the stream of a brand's work that was set aside in one partition."""
+    return f"{_ASIDE[number]}:{brand}"
 
 
 def api_keys() -> str:

@@ -34,6 +34,7 @@ class RedisPending:
         try:
             return (
                 await self._forget_work(keys.work(number), brand, digest)
+                + await self._forget_work(keys.aside_of(brand, number), brand, digest)
                 + await self._forget_deliveries(keys.pending(number), brand, digest)
                 + await self._forget_dead(keys.dead(number), brand, digest)
             )

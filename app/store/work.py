@@ -5,6 +5,7 @@ holds anything that could be lost with it, and two that read the same entry cann
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from app.core.errors import StoreUnavailable
 from app.core.model import BrandNumber, Source
@@ -13,11 +14,12 @@ from app.observe.log import LogEvent, logger
 from app.store import codec, keys
 from app.store.batching import Command, Reply
 from app.store.delivery_codec import encode_delivery
-from app.store.replies import as_list, raise_for, stream_entry
+from app.store.replies import as_bytes, as_list, raise_for, stream_entry
 from app.store.script import Script, run
 from app.store.wire import Wire
 
 _MOVE, _JOIN, _TRIM = Script("move"), Script("join"), Script("trim")
+_ASIDE, _EMPTIED = Script("aside"), Script("emptied")
 _SAMPLE = 50  # entries of a stream among which the oldest request is looked for: a replay brings older ones behind newer ones
 
 
@@ -37,6 +39,29 @@ class RedisWork:
         """Replace each entry by its deliveries, due at `due_ms`, and return of each those that are new; None when another was faster."""
         replies = await run(self._wire, [_move(work, deliveries, due_ms) for work, deliveries in moves])
         return [_created(reply, deliveries) for (_, deliveries), reply in zip(moves, replies, strict=True)]
+
+    async def set_aside(self, entries: Sequence[Work]) -> int:
+        """Set entries of unknown brands aside, where they wait and hold up nobody; return how many no other worker had taken."""
+        return sum(reply == 1 for reply in await run(self._wire, [_set_aside(work) for work in entries]))
+
+    async def aside(self, brands: Collection[BrandNumber], partitions: Sequence[int], *, limit: int) -> Sequence[Work]:
+        """Return the oldest entries of these brands that were set aside, at most `limit` of each brand and partition."""
+        replies = await self._wire.run([("HKEYS", keys.aside(number)) for number in partitions])
+        held = [(int(as_bytes(one)), number) for number, reply in zip(partitions, replies, strict=True) for one in as_list(reply)]
+        places = [(BrandNumber(brand), number) for brand, number in held if brand in brands]
+        if not places:
+            return ()
+        pages = await self._wire.run([("XRANGE", keys.aside_of(*place), "-", "+", "COUNT", limit) for place in places])
+        empty = [place for place, page in zip(places, pages, strict=True) if not as_list(page)]
+        await run(self._wire, [_EMPTIED.command([keys.aside_of(*place), keys.aside(place[1])], place[0]) for place in empty])
+        found = [_work(entry) for page in pages for entry in as_list(page)]
+        return [replace(work, is_aside=True) for work in found if work is not None]
+
+    async def aside_count(self, partitions: Sequence[int]) -> int:
+        """Return how many entries of these partitions are set aside."""
+        replies = await self._wire.run([("HKEYS", keys.aside(number)) for number in partitions])
+        held = [(BrandNumber(int(as_bytes(one))), n) for n, reply in zip(partitions, replies, strict=True) for one in as_list(reply)]
+        return sum(_number(reply) for reply in await self._wire.run([("XLEN", keys.aside_of(*place)) for place in held])) if held else 0
 
     async def lag(self, partitions: Sequence[int]) -> int:
         """Return how many entries of these partitions nobody has looked at."""
@@ -109,9 +134,14 @@ def _move(work: Work, deliveries: Sequence[Delivery], due_ms: int) -> Command:
     number = keys.partition(work.statement.digest)
     arguments = [argument for delivery in deliveries for argument in (delivery.id, encode_delivery(delivery), due_ms)]
     asked_ms = deliveries[0].asked_ms if deliveries else 0
-    return _MOVE.command(
-        [keys.work(number), keys.due(number), keys.pending(number), keys.ages(number)], work.entry_id, asked_ms, *arguments
-    )
+    source = keys.aside_of(work.statement.brand, number) if work.is_aside else keys.work(number)
+    return _MOVE.command([source, keys.due(number), keys.pending(number), keys.ages(number)], work.entry_id, asked_ms, *arguments)
+
+
+def _set_aside(work: Work) -> Command:
+    brand, number = work.statement.brand, keys.partition(work.statement.digest)
+    fields = ("s", codec.encode_statement(work.statement), "c", codec.encode_groups(work.changed), "n", work.sequence)
+    return _ASIDE.command([keys.work(number), keys.aside_of(brand, number), keys.aside(number)], work.entry_id, brand, *fields)
 
 
 def _created(reply: Reply, deliveries: Sequence[Delivery]) -> Sequence[Delivery] | None:

@@ -33,6 +33,7 @@ class Measure:
     by_brand: Mapping[str, int]
     lag: int
     dead: int
+    unknown: int  # events that wait for a process that knows their brand; their age is nobody's delay
     unreturned_ms: Mapping[str, float]  # of each self-managed brand: since when it has returned no token; infinite: it never did
 
 
@@ -93,7 +94,7 @@ class Backlog:
         spooled = await self._spooled()
         unread: list[tuple[BrandNumber, int]] = []
         undelivered: list[tuple[BrandNumber, int]] = []
-        lag = dead = 0
+        lag = dead = unknown = 0
         returns: Mapping[BrandNumber, int] = {}
         try:
             for start in range(0, _PARTITIONS, _AT_ONCE):
@@ -102,10 +103,11 @@ class Backlog:
                 undelivered += await self._deliveries.oldest(some)
                 lag += await self._work.lag(some)
                 dead += await self._deliveries.dead_count(some)
+                unknown += await self._work.aside_count(some)
             returns = await self._work.returns([brand.number for brand in self._self_managed])
         except StoreUnavailable:
             pass  # the process that lost it has said so; the ages of the spool matter now
-        measure = self._measure([*spooled, *unread, *undelivered], undelivered, returns, lag=lag, dead=dead)
+        measure = self._measure([*spooled, *unread, *undelivered], undelivered, returns, lag=lag, dead=dead, unknown=unknown)
         self.latest = measure
         self._witness.measured(measure)
         self._alarm(measure.pending_ms)
@@ -129,7 +131,7 @@ class Backlog:
             self._counted_row = max(late)
             self._witness.breached(len(late))
 
-    def _measure(
+    def _measure(  # noqa: PLR0913 - what a look has seen
         self,
         waiting: Sequence[tuple[BrandNumber, int]],
         undelivered: Sequence[tuple[BrandNumber, int]],
@@ -137,6 +139,7 @@ class Backlog:
         *,
         lag: int,
         dead: int,
+        unknown: int,
     ) -> Measure:
         now = self._clock()
         by_brand: dict[str, int] = {brand.id: 0 for brand in self._brands}
@@ -150,6 +153,7 @@ class Backlog:
             by_brand=by_brand,
             lag=lag,
             dead=dead,
+            unknown=unknown,
             unreturned_ms={brand.id: now - returns.get(brand.number, -math.inf) for brand in self._self_managed},
         )
 

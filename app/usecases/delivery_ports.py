@@ -18,6 +18,18 @@ class WorkQueue(Protocol):
         """Replace each entry atomically by its deliveries and return of each those that are new; None when somebody else was faster."""
         ...
 
+    async def set_aside(self, entries: Sequence[Work]) -> int:
+        """Set entries of unknown brands aside, where they wait and hold up nobody; return how many no other worker had taken."""
+        ...
+
+    async def aside(self, brands: Collection[BrandNumber], partitions: Sequence[int], *, limit: int) -> Sequence[Work]:
+        """Return the oldest entries of these brands that were set aside, at most `limit` of each brand and partition."""
+        ...
+
+    async def aside_count(self, partitions: Sequence[int]) -> int:
+        """Return how many entries of these partitions are set aside."""
+        ...
+
     async def lag(self, partitions: Sequence[int]) -> int:
         """Return how many entries nobody has looked at."""
         ...
@@ -88,6 +100,14 @@ class Deliveries(Protocol):
 
     async def switched_off(self) -> frozenset[EndpointKey]:
         """Return the endpoints that want nothing more."""
+        ...
+
+    async def note_known(self, endpoints: Collection[EndpointKey], *, at_ms: int) -> None:
+        """Note that a process has these endpoints in its settings."""
+        ...
+
+    async def last_known(self, endpoints: Sequence[EndpointKey]) -> Mapping[EndpointKey, int]:
+        """Return when a process last had each of these endpoints in its settings; one of which nobody said so is not in it."""
         ...
 
     async def oldest(self, partitions: Sequence[int]) -> Sequence[tuple[BrandNumber, int]]:

@@ -104,6 +104,7 @@ async def _working(  # noqa: PLR0913, PLR0917 - the parts of the process
         courier=courier,
         endpoints=endpoints,
         tally=counting.count,
+        brands=[brand.number for brand in wiring.brands(settings)],
         self_managed=[brand.number for brand in wiring.brands(settings) if brand.management is Management.SELF_MANAGED],
         clock=wiring.now_ms,
         witness=witness,

@@ -2,7 +2,8 @@
 
 A delivery that is handed over is held until its outcome is in the store; whatever happens to this process meanwhile, the store lets it be
 due again after a while (catalogue Q2). What cannot go now, for the lane is full or its breaker open, goes back with a later time and
-without an attempt counted.
+without an attempt counted. So does what waits for an endpoint that these settings lack, until it is clear that nobody has it: then it is
+cancelled, as a dead letter that says so.
 """
 
 import asyncio
@@ -11,7 +12,19 @@ from dataclasses import replace
 
 from app.core import shipment
 from app.core.errors import StoreUnavailable
-from app.core.webhook import GIVE_UP_MS, SCHEDULE, Answer, Delivery, Endpoint, EndpointKey, Result, Verdict, judge, lateness
+from app.core.webhook import (
+    ENDPOINT_GONE_MS,
+    GIVE_UP_MS,
+    SCHEDULE,
+    Answer,
+    Delivery,
+    Endpoint,
+    EndpointKey,
+    Result,
+    Verdict,
+    judge,
+    lateness,
+)
 from app.usecases.delivery_ports import Deliveries
 from app.worker.breaker import Breaker
 from app.worker.lane import Lane, Send
@@ -19,6 +32,8 @@ from app.worker.witness import DeliveryWitness
 
 SPREAD_MS = 10_000  # over which what a breaker held back comes again
 _PAUSE_SECONDS = 0.5
+_NOTED_EVERY_MS = 60_000
+_LOOK_AGAIN_MS = 30_000  # at what waits for an endpoint that is not in these settings
 
 
 class Courier:
@@ -36,6 +51,7 @@ class Courier:
         schedule: Sequence[float] = SCHEDULE,
         home_schedule: Sequence[float] = shipment.SCHEDULE,
         breaker: Callable[[], Breaker] = Breaker,
+        gone_ms: int = ENDPOINT_GONE_MS,
     ) -> None:
         self._endpoints = endpoints
         self._deliveries = deliveries
@@ -46,6 +62,10 @@ class Courier:
         self._schedule = schedule
         self._home_schedule = home_schedule
         self._breaker = breaker
+        self._gone_ms = gone_ms
+        self._missed: dict[EndpointKey, int] = {}  # endpoints that are not in these settings: when a process last had them
+        self._gone: frozenset[EndpointKey] = frozenset()
+        self._next_note_ms = 0
         self._lanes: dict[EndpointKey, Lane] = {}
         self._held: set[bytes] = set()
         self._off: frozenset[EndpointKey] = frozenset()
@@ -70,13 +90,25 @@ class Courier:
     def _assign(self, delivery: Delivery, now: int) -> None:
         endpoint = self._endpoints.get(delivery.endpoint)
         if endpoint is None:
-            self._judge(delivery, Answer(reason=_unlisted(delivery.endpoint)), now)
+            self._miss(delivery, now)
         elif delivery.endpoint in self._off:
             self._judge(delivery, Answer(status=410), now)
         elif (lane := self._lane(delivery.endpoint)).room:
             lane.add((delivery,))
         else:
             self._put_off(lane, delivery, now)
+
+    def _miss(self, delivery: Delivery, now: int) -> None:
+        """Put off what waits for an endpoint that these settings lack, or cancel it when nobody has had it for long enough."""
+        if shipment.home_of(delivery.endpoint):
+            self._judge(delivery, Answer(reason=_unlisted(delivery.endpoint)), now)
+        elif delivery.endpoint in self._gone:
+            self._decide(Verdict(result=Result.CANCELLED, delivery=replace(delivery, reason=_unlisted(delivery.endpoint))))
+        else:
+            self._missed.setdefault(delivery.endpoint, now)
+            again = min(_LOOK_AGAIN_MS, self._gone_ms)
+            self._postponed.append((delivery, now + again + round(again * self._chance())))
+            self._news.set()
 
     def _put_off(self, lane: Lane, delivery: Delivery, now: int) -> None:
         closed = lane.closed_until_ms > now
@@ -126,6 +158,17 @@ class Courier:
         """Learn which endpoints want nothing more, and which an operator has switched on again."""
         self._off = await self._deliveries.switched_off()
 
+    async def note_endpoints(self) -> None:
+        """Say from time to time which endpoints these settings have, and learn which of those that they lack others have."""
+        now = self._clock()
+        if now < self._next_note_ms:
+            return
+        await self._deliveries.note_known(self._endpoints.keys(), at_ms=now)
+        for endpoint, at_ms in (await self._deliveries.last_known(tuple(self._missed))).items():
+            self._missed[endpoint] = max(self._missed[endpoint], at_ms)
+        self._gone = frozenset(endpoint for endpoint, at_ms in self._missed.items() if now - at_ms >= self._gone_ms)
+        self._next_note_ms = now + min(_NOTED_EVERY_MS, self._gone_ms // 2)
+
     async def run(self) -> None:
         """Write outcomes down as they come, until cancelled; while the store is away they are kept and written later."""
         while True:
@@ -161,4 +204,4 @@ class Courier:
 def _unlisted(key: EndpointKey) -> str:
     if number := shipment.home_of(key):
         return f"data_centres no longer lists data centre {number}"
-    return "no endpoint of this brand has the URL and format any more"
+    return "cancelled: no endpoint of the settings has the URL and format any more"

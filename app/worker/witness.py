@@ -47,6 +47,11 @@ class DeliveryWitness:
         """Count a request of whose effect a brand did not hear within 48 hours."""
         metrics.SLA_BREACHES.inc()
 
+    def set_aside(self, events: int) -> None:
+        """Log that events wait for a process that knows their brand."""
+        if events:
+            self._log.warning(LogEvent.EVENTS_SET_ASIDE, events=events)
+
     def switched_off(self, endpoint: EndpointKey) -> None:
         """Log an endpoint that wants nothing more."""
         self._log.error(LogEvent.WEBHOOK_SWITCHED_OFF, endpoint=endpoint.hex())

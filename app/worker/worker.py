@@ -6,6 +6,8 @@
    once, what it had taken is due again after the same time (Q2).
 3. A change becomes deliveries in the step that takes it away, and what a lane has room for is handed over at once, so the first
    attempt follows a click by about one turn. An idle worker turns every `idle_seconds`, a busy one without a pause.
+4. A change of a brand that this worker's settings lack is set aside, in whichever partition, until a worker knows the brand and takes it
+   up: it is never consumed, and never in anybody's way.
 """
 
 import asyncio
@@ -23,6 +25,7 @@ from app.worker.courier import Courier
 from app.worker.witness import DeliveryWitness
 
 PARTITIONS = 256
+_EVERYWHERE = range(PARTITIONS)
 _SIGNS = 5  # signs of life in the time after which a worker counts as dead
 _AWAY_SECONDS = 1.0
 Move = tuple[Work, Sequence[Delivery]]
@@ -53,6 +56,7 @@ class Worker:
         crew: Crew,
         courier: Courier,
         endpoints: Mapping[EndpointKey, Endpoint],
+        brands: Collection[BrandNumber] = (),
         self_managed: Collection[BrandNumber] = (),
         tally: Count,
         clock: Callable[[], int],
@@ -65,13 +69,14 @@ class Worker:
         self._crew = crew
         self._courier = courier
         self._by_brand = _by_brand(endpoints.values())
+        self._known = frozenset(brands) | self._by_brand.keys() | frozenset(self_managed)
         self._self_managed = frozenset(self_managed)
         self._tally = tally
         self._clock = clock
         self._witness = witness
         self._pace = pace
         self._alive: Sequence[str] = ()
-        self._next_sign = self._next_due = 0
+        self._next_sign = self._next_due = self._next_aside = 0
         self.partitions: Sequence[int] = ()
 
     async def run(self) -> None:
@@ -94,10 +99,12 @@ class Worker:
     async def turn(self) -> int:
         """Look once at everything that is ours, and return how much there was. Raises StoreUnavailable."""
         now = self._clock()
+        await self._courier.note_endpoints()
         if now >= self._next_sign:
             await self._share()
             self._next_sign = now + self._pace.claim_ms // _SIGNS
-        found = await self._raise_events()
+        found = await self._raise_events(await self._work.waiting(self.partitions, limit=self._pace.entries))
+        found += await self._take_up(now)
         if now >= self._next_due:
             taken = await self._deliveries.take(self.partitions, now_ms=now, until_ms=now + self._pace.claim_ms, limit=self._pace.entries)
             if taken:  # asked after the taking: who resends switches on first, so a fresh letter meets no old switch
@@ -116,10 +123,21 @@ class Worker:
             self.partitions = range(alive.index(self._name), PARTITIONS, len(alive))
             self._witness.workers(len(alive), len(self.partitions))
 
-    async def _raise_events(self) -> int:
-        entries = await self._work.waiting(self.partitions, limit=self._pace.entries)
-        if not entries:
+    async def _take_up(self, now: int) -> int:
+        """Raise what was set aside of brands that are known here, in every partition: whoever owns it may not know them."""
+        if now < self._next_aside:
             return 0
+        found = await self._raise_events(await self._work.aside(self._known, _EVERYWHERE, limit=self._pace.entries))
+        self._next_aside = now if found else now + self._pace.due_every_ms
+        return found
+
+    async def _raise_events(self, found: Sequence[Work]) -> int:
+        strange = [work for work in found if work.statement.brand not in self._known and not work.statement.home]
+        if strange:
+            self._witness.set_aside(await self._work.set_aside(strange))
+        entries = [work for work in found if work.statement.brand in self._known or work.statement.home]
+        if not entries:
+            return len(found)
         now = self._clock()
         moves = [(entry, self._deliveries_of(entry, now)) for entry in entries]
         rooms = {key: self._courier.room(key) for key in {delivery.endpoint for _, new in moves for delivery in new}}
@@ -134,7 +152,7 @@ class Worker:
         self._count(crowded, await self._work.move(crowded, due_ms=now), now)
         returned = {entry.statement.brand for entry in entries if entry.statement.source in _RETURNS}
         await self._work.note_returns(returned & self._self_managed, at_ms=now)
-        return len(entries)
+        return len(found)
 
     def _count(self, moves: Sequence[Move], taken: Sequence[Sequence[Delivery] | None], now: int) -> None:
         """Count the changes that this worker took, and no other."""

@@ -56,7 +56,13 @@ async def busy(site: Site) -> None:
         await site.tallies.add({copy_tick(ACME, CampaignId(name), now_ms=site.api.now_ms): copies})
     await site.tallies.add({Tick(BrandNumber(2), today, TallyKind.LEFT, "mailto"): 3})
     site.measure = Measure(
-        pending_ms=5_100_000, undelivered_ms=0, by_brand={"acme": 5_100_000, "other": 0}, lag=0, dead=2, unreturned_ms={"acme": 9 * DAY_MS}
+        pending_ms=5_100_000,
+        undelivered_ms=0,
+        by_brand={"acme": 5_100_000, "other": 0},
+        lag=0,
+        dead=2,
+        unknown=0,
+        unreturned_ms={"acme": 9 * DAY_MS},
     )
     await site.api.services.groups.create(ACME, name="Product news")
     for address in ("bob@example.com", "cid@example.com"):

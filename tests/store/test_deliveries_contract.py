@@ -287,3 +287,36 @@ async def test_who_returned_a_token_last_is_known_by_brand(kit: Kit) -> None:
 
     assert {first: 1000, second: 2000} == await kit.work.returns([first, second, never])
     assert {} == await kit.work.returns([])
+
+
+async def test_what_is_set_aside_waits_for_its_brand_and_is_raised_once(kit: Kit, make_statement: Make) -> None:
+    """Catalogue N11."""
+    await kit.store.apply(make_statement())
+    work = await kit.entry()
+    here = [kit.digest[0]]
+    before = await kit.work.aside_count(here)
+
+    taken = await asyncio.gather(kit.work.set_aside([work]), kit.work.set_aside([work]))
+    left, waiting = await kit.entries(), await kit.work.aside_count(here)
+    strange = await kit.work.aside({BrandNumber(9)}, here, limit=8)
+    (held,) = [one for one in await kit.work.aside({BRAND}, here, limit=10_000) if one.statement == work.statement]
+    results = await asyncio.gather(*(kit.work.move([(held, [delivery_of(held)])], due_ms=0) for _ in range(3)))
+    await kit.work.aside({BRAND}, here, limit=8)
+
+    assert (1, [], 1) == (sum(taken), [one for one in left if one.statement == work.statement], waiting - before)
+    assert [] == list(strange)
+    assert (work.changed, work.sequence, True) == (held.changed, held.sequence, held.is_aside)
+    assert 2 == results.count([None])
+    assert [work.statement] == [one.statement for one in await kit.take()]
+    assert before == await kit.work.aside_count(here)
+
+
+async def test_it_is_known_when_a_process_last_had_an_endpoint(kit: Kit) -> None:
+    """Catalogue N11."""
+    mine, foreign = (endpoint_key(BRAND, f"https://{kit.digest.hex()}.example/{name}", Format.STANDARD) for name in ("a", "b"))
+    await kit.deliveries.note_known([mine], at_ms=1000)
+    await kit.deliveries.note_known([mine], at_ms=2000)
+    await kit.deliveries.note_known([], at_ms=3000)
+
+    assert {mine: 2000} == await kit.deliveries.last_known([mine, foreign])
+    assert {} == await kit.deliveries.last_known([])

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from app.core.keyring import Keyring, KeyStatus, MasterKey
 from app.core.model import BrandId, BrandNumber, CampaignId, RecipientDigest, Source, Statement
 from app.core.token import TokenCodec
-from app.core.webhook import SCHEDULE, Endpoint, Format, Reach, endpoint_key
+from app.core.webhook import ENDPOINT_GONE_MS, SCHEDULE, Endpoint, Format, Reach, endpoint_key
 from app.observe.log import logger
 from app.outbound.webhooks import WebhookClient
 from app.store.counters import RedisTallies
@@ -82,7 +82,9 @@ async def working(
     breaker: Callable[[], Breaker] = Breaker,
     pace: Pace = BRISK,
     seconds: float = 15.0,
+    brands: Collection[BrandNumber] = (),
     self_managed: Collection[BrandNumber] = (),
+    gone_ms: int = ENDPOINT_GONE_MS,
     keyring: Keyring = KEYRING,
 ) -> AsyncIterator[RedisStore]:
     """Run a worker on this store for as long as the context is open; yields the store as another process sees it."""
@@ -106,6 +108,7 @@ async def working(
             schedule=schedule,
             home_schedule=schedule,
             breaker=breaker,
+            gone_ms=gone_ms,
         )
         crew, counting = RedisCrew(own.wire), Counting(RedisTallies(own.wire))
         worker = Worker(
@@ -115,6 +118,7 @@ async def working(
             crew=crew,
             courier=courier,
             endpoints=by_key,
+            brands=brands,
             self_managed=self_managed,
             tally=counting.count,
             clock=clock,

@@ -17,7 +17,7 @@ HOUR = 3_600_000
 
 def measured(acme_ms: int, *, unreturned: dict[str, float] | None = None) -> Measure:
     by_brand = {"acme": acme_ms, "other": 0}
-    return Measure(pending_ms=acme_ms, undelivered_ms=0, by_brand=by_brand, lag=0, dead=0, unreturned_ms=unreturned or {})
+    return Measure(pending_ms=acme_ms, undelivered_ms=0, by_brand=by_brand, lag=0, dead=0, unknown=0, unreturned_ms=unreturned or {})
 
 
 def left(day: int, source: Source, *, brand: BrandNumber = ACME) -> Tick:
