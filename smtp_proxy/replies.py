@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from app.core import errors
+from app.core.visible import plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,7 @@ OUT_OF_MEMORY = Reply(452, "4.3.1", "Too much mail in flight, try again later")
 LOCAL_ERROR = Reply(451, "4.3.0", "Temporary local problem, try again later")
 NOT_CONFIGURED = Reply(451, "4.3.5", "This service is not able to handle the message now")
 NOT_PERMITTED = Reply(550, "5.7.1", "Not permitted")
+MARKING_INVALID = Reply(550, "5.7.1", "A field that marks the message is refused")
 BAD_RECIPIENT = Reply(553, "5.1.3", "Recipient address not acceptable")
 NO_SUCH_MAILBOX = Reply(550, "5.1.1", "No such mailbox here")
 TOO_MANY_UNKNOWN = Reply(450, "4.7.1", "Too many unknown mailboxes from your network, try again later")
@@ -141,7 +143,7 @@ SMTP_REPLY: Mapping[type[errors.SignoffError], Reply] = MappingProxyType(
         errors.MalformedMessage: MESSAGE_MALFORMED,
         errors.MessageTooLarge: MESSAGE_TOO_LARGE,
         errors.RuleViolation: NOT_PERMITTED,
-        errors.MarkingInvalid: Reply(550, "5.7.1", "An X-Signoff field of the message cannot be understood"),
+        errors.MarkingInvalid: MARKING_INVALID,
         errors.PlaceholderUnusable: PLACEHOLDER_UNUSABLE,
         errors.MailLoop: Reply(554, "5.4.6", "Mail loop detected"),
         errors.NotFound: NOT_PERMITTED,
@@ -158,9 +160,18 @@ SMTP_REPLY: Mapping[type[errors.SignoffError], Reply] = MappingProxyType(
 )
 
 
+_MAX_FAULT_CHARS = 300  # RFC 5321 4.5.3.1.5: a reply line has at most 512 octets
+
+
 def for_error(error: Exception) -> Reply:
-    """Return the reply that an upstream gets for an error: by its nearest class, and 451 for anything unexpected (catalogue D9)."""
-    return next((SMTP_REPLY[kind] for kind in type(error).__mro__ if kind in SMTP_REPLY), LOCAL_ERROR)
+    """Return the reply that an upstream gets for an error: by its nearest class, and 451 for anything unexpected (catalogue D9).
+
+    What is wrong with the message itself is told with it (`SignoffError.told`).
+    """
+    reply = next((SMTP_REPLY[kind] for kind in type(error).__mro__ if kind in SMTP_REPLY), LOCAL_ERROR)
+    if isinstance(error, errors.SignoffError) and error.told and (fault := plain(str(error), most=_MAX_FAULT_CHARS)):
+        return replace(reply, text=f"{reply.text}: {fault}")
+    return reply
 
 
 def wire(reply: Reply) -> bytes:

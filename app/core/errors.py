@@ -4,7 +4,8 @@ Whether trying again can help is a fact of the class (`temporary`), never of the
 answer by one table each: `app.web.errors` into HTTP, `smtp_proxy.replies` into SMTP. What goes wrong in the expected way of things (a
 suppressed recipient, a refused copy) is a value and does not stand here.
 
-The text of an error is for the log and the operator. A rim shows its own generic text, so no address, token or key may matter there.
+The text of an error is for the log and the operator; a rim shows its own generic text. Where `told` is set, the text is about what the peer
+sent, and the SMTP reply tells it too. Either way it holds no address, token or key.
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ class SignoffError(Exception):
     """Root of the tree; `code` names the class in logs, metrics and problem documents."""
 
     temporary: ClassVar[bool] = False
+    told: ClassVar[bool] = False
     code: ClassVar[str] = "error"
 
 
@@ -64,18 +66,21 @@ class MalformedMessage(InvalidInput):
     """Bytes that cannot be stamped and signed without guessing (catalogue D9, S1)."""
 
     code = "message_malformed"
+    told = True
 
 
 class MessageTooLarge(InvalidInput):
     """A header block beyond what receivers take: whole block, number of fields, or one field (catalogue H16)."""
 
     code = "message_too_large"
+    told = True
 
 
 class RuleViolation(InvalidInput):
     """Well-formed, but against a rule of the brand or the product, such as a From of another brand."""
 
     code = "rule_violation"
+    told = True
 
 
 class MarkingInvalid(RuleViolation):
@@ -88,6 +93,7 @@ class PlaceholderUnusable(InvalidInput):
     """A placeholder stands where it cannot be replaced without harm, and is never sent as it is (catalogue X11)."""
 
     code = "placeholder_unusable"
+    told = True
 
 
 class MailLoop(InvalidInput):

@@ -3,23 +3,23 @@
 What the links of one message have in common is made here; `app.core.managed` and `app.core.self_managed` make those of one recipient.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import Protocol
 
+from app.core.errors import MarkingInvalid
 from app.core.groups import group_key
+from app.core.mail.controls import NO_ATTRIBUTES, Attributes
 from app.core.mail.stamp import MAX_URI_CHARS, Links
 from app.core.managed import Identifier, ManagedLinks
 from app.core.model import Brand, Campaign, Management, Purpose, Recipient
-from app.core.self_managed import SelfManagedLinks, mailbox, url_template
-from app.core.template import identifier_template
+from app.core.self_managed import SelfManagedLinks, UrlTemplate, mailbox, url_template
+from app.core.template import Template, identifier_template
 from app.core.token import Minter, TokenCodec
+from app.core.visible import plain
 
 ONE_CLICK_PATH = "/u"
 
 _MANAGED, _SELF_MANAGED = Purpose.ONE_CLICK | Purpose.MAILTO, Purpose.CALLBACK | Purpose.MAILTO  # to put flags together takes 2 µs
-_NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
 
 
 class CopyLinks(Protocol):
@@ -38,8 +38,8 @@ class LinkMaker:
     public_url: str
     inbox_domain: str = ""
 
-    def for_message(self, brand: Brand, campaign: Campaign, *, at_ms: int, attributes: Mapping[str, str] = _NO_ATTRIBUTES) -> CopyLinks:
-        """Return the links of one message of a brand that has any; `attributes` are what the sender said of the recipient.
+    def for_message(self, brand: Brand, campaign: Campaign, *, at_ms: int, attributes: Attributes = NO_ATTRIBUTES) -> CopyLinks:
+        """Return the links of one message of a brand that has any; `attributes` are what the sender said of the recipients.
 
         Raises SignerUnavailable when no key may mint yet, RuleViolation when the campaign's groups do not fit into a URL.
         """
@@ -78,6 +78,26 @@ class LinkMaker:
             groups=tuple(group_key(group) for group in campaign.groups),
             test=campaign.test,
         )
+
+
+def check_attributes(brand: Brand, attributes: Attributes, *, recipients: int) -> None:
+    """Refuse attributes of one person for a mail to several, where a template of the brand would put them into every copy.
+
+    Raises MarkingInvalid: whoever clicked would unsubscribe the one person whose attributes they are.
+    """
+    if recipients <= 1 or not attributes.flat or brand.management is Management.NONE:
+        return
+    used = {name for template in _templates(brand) for name in template.attributes if name in attributes.flat}
+    if used:
+        raise MarkingInvalid(
+            f"X-Signoff-User-Attributes says one {plain(min(used))} for {recipients} recipients: write an object for each address"
+        )
+
+
+def _templates(brand: Brand) -> list[Template | UrlTemplate]:
+    identifier = identifier_template(brand.user_identifier)
+    found: list[Template | UrlTemplate] = [identifier] if identifier else []
+    return [*found, url_template(brand.one_click_url)] if brand.management is Management.SELF_MANAGED else found
 
 
 def one_click_prefix(public_url: str) -> str:

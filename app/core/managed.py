@@ -5,10 +5,9 @@ The URL holds a token of the recipient of this copy alone (RFC 8058 3.1, catalog
 """
 
 import base64
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from dataclasses import dataclass
 
+from app.core.mail.controls import NO_ATTRIBUTES, Attributes
 from app.core.mail.stamp import MAX_MAILTO_CHARS, Links
 from app.core.model import Recipient
 from app.core.short_token import ShortMinter
@@ -25,13 +24,13 @@ class Identifier:
     """By what a brand finds its user in the subject of a mail-to: its own template, or our digest of the recipient."""
 
     template: Template | None = None
-    attributes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    attributes: Attributes = NO_ATTRIBUTES
 
     def of(self, recipient: Recipient) -> str:
         """Return the identifier of one recipient."""
         if self.template is None:
             return recipient.digest.hex()
-        return self.template.render({EMAIL: recipient.address, **self.attributes})
+        return self.template.render({EMAIL: recipient.address, **self.attributes.of(recipient.address)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

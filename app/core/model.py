@@ -73,6 +73,13 @@ class OnStoreDown(StrEnum):
     ACCEPT = "accept"
 
 
+class UnknownGroup(StrEnum):
+    """What happens to a mail for a group that the brand has not: to accept it is to log and count a warning."""
+
+    ACCEPT = "accept"
+    REJECT = "reject"
+
+
 class ExistingHeader(StrEnum):
     """What happens to List-Unsubscribe fields that came with the mail (catalogue H1, H13)."""
 
@@ -136,6 +143,7 @@ class Brand:
     existing_header: ExistingHeader = ExistingHeader.REPLACE
     existing_signature: ExistingSignature = ExistingSignature.KEEP
     on_store_down: OnStoreDown = OnStoreDown.TEMPFAIL
+    unknown_group: UnknownGroup = UnknownGroup.ACCEPT
     promotional: Promotional = Promotional.MARKED
     list_id: str = ""  # A-label, lower case; empty: no List-Id is added
     feedback_id: str = ""  # the SenderId of Feedback-ID fields; empty: none is added

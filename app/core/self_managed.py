@@ -16,6 +16,7 @@ from functools import lru_cache
 
 from app.core.address import ascii_domain
 from app.core.errors import AddressInvalid, RuleViolation
+from app.core.mail.controls import Attributes
 from app.core.mail.stamp import MAX_URI_CHARS, Links, is_plain
 from app.core.managed import Identifier, ManagedLinks, mailto_uri
 from app.core.model import Recipient
@@ -35,6 +36,11 @@ class UrlTemplate:
 
     host: str
     _template: Template
+
+    @property
+    def attributes(self) -> frozenset[str]:
+        """Return the names of the attributes that the URL is made of."""
+        return self._template.attributes
 
     def render(self, attributes: Mapping[str, str]) -> str:
         """Return the URL of one recipient, without token."""
@@ -87,13 +93,13 @@ class SelfManagedLinks:
     url: UrlTemplate
     mailbox: str  # empty: the brand has no mail-to address
     identifier: Identifier
-    attributes: Mapping[str, str]
+    attributes: Attributes
     minter: Minter
     ours: ManagedLinks  # where the brand's URL is too long
 
     def for_copy(self, recipient: Recipient) -> Links:
         """Return the links of one recipient's copy."""
-        url = self.url.render({EMAIL: recipient.address, **self.attributes})
+        url = self.url.render({EMAIL: recipient.address, **self.attributes.of(recipient.address)})
         links = self._brands(url, recipient) or self.ours.for_copy(recipient)
         if not self.mailbox:
             return links

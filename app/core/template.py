@@ -31,11 +31,15 @@ _MAX_FILTERS = 10
 
 
 class Template:
-    """A checked template. `encode` is applied to what each expression gives, never to the text around it."""
+    """A checked template. `encode` is applied to what each expression gives, never to the text around it.
+
+    `parts` are its pieces in order, None for each expression; `attributes` the names that its expressions ask for.
+    """
 
     def __init__(self, source: str, *, encode: Callable[[str], str] | None = None) -> None:
         """Raise RuleViolation for a template that holds more than it may, with a sentence for whoever wrote it."""
         self.parts = _checked(source)
+        self.attributes = _attributes(source)
         self._template = _environment(encode).from_string(source)
 
     def render(self, attributes: Mapping[str, str]) -> str:
@@ -105,6 +109,12 @@ def _checked(source: str) -> tuple[str | None, ...]:
                 _check(child)
                 pieces.append(None)
     return tuple(pieces)
+
+
+def _attributes(source: str) -> frozenset[str]:
+    """Return the names of the attributes that a checked template asks for."""
+    items = _environment(None).parse(source).find_all(nodes.Getitem)
+    return frozenset(item.arg.value for item in items if isinstance(item.arg, nodes.Const) and isinstance(item.arg.value, str))
 
 
 def _check(node: nodes.Node, *, filters: int = 0) -> None:

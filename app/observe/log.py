@@ -65,6 +65,7 @@ class LogEvent(StrEnum):
     COPY_SUPPRESSED = "copy_suppressed"
     OPT_OUT_OVERRIDDEN = "opt_out_overridden"
     STATES_UNKNOWN = "states_unknown"
+    GROUP_UNKNOWN = "group_unknown"
     FIELDS_REPEATED = "fields_repeated"
     UPSTREAM_SIGNATURE_BROKEN = "upstream_signature_broken"
     COPY_REFUSED = "copy_refused"

@@ -21,6 +21,7 @@ from app.core.model import (
     OnSuppressed,
     PreferenceCentre,
     Promotional,
+    UnknownGroup,
 )
 from app.core.self_managed import mailbox, url_template
 from app.core.template import identifier_template
@@ -78,6 +79,7 @@ class BrandSettings(BaseModel):
     existing_header: ExistingHeader = ExistingHeader.REPLACE
     existing_signature: ExistingSignature = ExistingSignature.KEEP
     on_store_down: OnStoreDown = OnStoreDown.TEMPFAIL
+    unknown_group: UnknownGroup = UnknownGroup.ACCEPT
     promotional: Promotional = Promotional.MARKED
     list_id: str = ""
     feedback_id: Annotated[str, Field(pattern=r"^([A-Za-z0-9_-]{5,15})?$")] = ""
@@ -170,6 +172,7 @@ class BrandSettings(BaseModel):
             existing_header=self.existing_header,
             existing_signature=self.existing_signature,
             on_store_down=self.on_store_down,
+            unknown_group=self.unknown_group,
             promotional=self.promotional,
             list_id=self.list_id,
             feedback_id=self.feedback_id,

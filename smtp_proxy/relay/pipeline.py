@@ -6,6 +6,8 @@ the hash of a few header fields and one signature. The relay holds no mail: what
 
 from app.core.brands import Brands
 from app.core.errors import RuleViolation
+from app.core.links import check_attributes
+from app.core.mail import controls
 from app.core.mail.classify import Marking, classify
 from app.core.mail.message import Message, from_domains, parse, sender_field
 from app.core.model import Brand, BrandId, MailClass, OnStoreDown, Recipient, RecipientDigest
@@ -49,8 +51,9 @@ class Pipeline:
         check_loop(message.fields, hostname=self._policy.hostname, max_received=self._policy.max_received)
         brand = self._brand_of(message, envelope.client.account)
         if brand is None:
+            controls.read(message)  # also here a field that nobody understands is refused
             return await self._relay_unchanged(envelope, message, brand)
-        marking = classify(message, brand.promotional)
+        marking = classify(message, brand.promotional, null_sender=not envelope.sender)
         if marking.class_ is MailClass.TRANSACTIONAL:
             return await self._relay_unchanged(envelope, message, brand)
         return await self._relay_promotional(envelope, message, brand, marking)
@@ -77,6 +80,7 @@ class Pipeline:
 
     async def _relay_promotional(self, envelope: Envelope, message: Message, brand: Brand, marking: Marking) -> Answer:
         self._stamping.check(envelope, message)
+        check_attributes(brand, marking.attributes, recipients=len(envelope.recipients))
         page = self._ledger.page(envelope, message)
         selection = await self._selector.of(envelope, brand, marking)
         recipients, outcomes = selection.identified()

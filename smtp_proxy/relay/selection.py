@@ -10,12 +10,24 @@ each copy that goes to somebody who has opted out is logged and counted.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from app.core.errors import AddressInvalid, StoreUnavailable
+from app.core.errors import AddressInvalid, MarkingInvalid, StoreUnavailable
 from app.core.group_names import NO_NAMES, GroupNames
 from app.core.groups import group_key
 from app.core.mail.classify import Marking
-from app.core.model import Brand, Campaign, GroupId, GroupKey, OnStoreDown, OnSuppressed, Preferences, Recipient, RecipientDigest
+from app.core.model import (
+    Brand,
+    Campaign,
+    GroupId,
+    GroupKey,
+    OnStoreDown,
+    OnSuppressed,
+    Preferences,
+    Recipient,
+    RecipientDigest,
+    UnknownGroup,
+)
 from app.core.preferences import OPTED_OUT, SuppressionReason, Targeting, reason_not_to_send, suppression
+from app.core.visible import plain
 from app.observe import metrics
 from app.observe.log import LogEvent, Logger
 from app.observe.metrics import labelled
@@ -32,7 +44,7 @@ States = Mapping[Recipient, Preferences | None]  # None: cannot be read, and the
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selector:
-    """Selects for all messages of a process."""
+    """Selects for all messages of a process. Raises MarkingInvalid for a group that the brand has not, where it wants that refused."""
 
     identify: Identify
     audience: Audience
@@ -40,14 +52,18 @@ class Selector:
 
     async def of(self, envelope: Envelope, brand: Brand, marking: Marking) -> "Selection":
         """Return the selection of one message: its groups resolved, nobody's state read."""
-        campaign, targeting = await self._resolved(brand, marking)
+        campaign, targeting = await self._resolved(envelope, brand, marking)
         return Selection(self, envelope, brand, campaign, targeting)
 
-    async def _resolved(self, brand: Brand, marking: Marking) -> tuple[Campaign, Targeting]:
+    async def _resolved(self, envelope: Envelope, brand: Brand, marking: Marking) -> tuple[Campaign, Targeting]:
         campaign = marking.campaign
         if not (campaign.groups or marking.labels or marking.required or marking.excluded):
             return campaign, _OVERRIDDEN if marking.override else _ANYBODY
         names = await self._names(brand)
+        if names is not NO_NAMES:
+            self._check(
+                envelope, brand, [name for name in (*campaign.groups, *marking.required, *marking.excluded) if not names.known(name)]
+            )
         groups = tuple(dict.fromkeys((*names.resolve(campaign.groups), *names.among(marking.labels))))
         targeting = Targeting(
             groups=_keys(groups),
@@ -56,6 +72,15 @@ class Selector:
             override=marking.override,
         )
         return replace(campaign, groups=groups), targeting
+
+    def _check(self, envelope: Envelope, brand: Brand, unknown: Sequence[GroupId]) -> None:
+        """Refuse or report names that are those of no group: a slip of the pen makes a group that nobody sees and nobody can leave."""
+        if not unknown:
+            return
+        if brand.unknown_group is UnknownGroup.REJECT:
+            raise MarkingInvalid(f'the brand has no subscription group "{plain(unknown[0])}"')
+        metrics.UNKNOWN_GROUPS.inc(len(unknown))
+        self.log.warning(LogEvent.GROUP_UNKNOWN, id=envelope.id, brand=brand.id, groups=list(unknown))
 
     async def _names(self, brand: Brand) -> GroupNames:
         try:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from app.core import subject
 from app.core.errors import RuleViolation, TokenPurposeWrong
 from app.core.links import LinkMaker
+from app.core.mail.controls import Attributes
 from app.core.mail.stamp import MAX_LINE_OCTETS, MAX_URI_CHARS, Links
 from app.core.model import Brand, BrandId, BrandNumber, Campaign, CampaignId, GroupId, Management, Purpose, Recipient
 from app.core.self_managed import mailbox, url_template, with_token
@@ -33,8 +34,9 @@ ACME = Brand(
 def links(address: str = "bob@bob.com", *, brand: Brand = ACME, groups: int = 0, email: str = "", **attributes: str) -> Links:
     maker = LinkMaker(codec=CODEC, public_url="https://unsubscribe.example.com", inbox_domain="in.example.com")
     campaign = Campaign(id=CampaignId("spring-24"), groups=tuple(GroupId(f"g{n}") for n in range(groups)))
+    said = Attributes(flat=attributes | ({EMAIL: email} if email else {}))
     recipient = Recipient(address=address, digest=CODEC.digest(address, brand=brand.number))
-    return maker.for_message(brand, campaign, at_ms=NOON_MS, attributes=attributes | ({EMAIL: email} if email else {})).for_copy(recipient)
+    return maker.for_message(brand, campaign, at_ms=NOON_MS, attributes=said).for_copy(recipient)
 
 
 def mailto_of(made: Links) -> tuple[str, str]:

@@ -21,6 +21,9 @@ class DeadStore(MemoryStore):
         raise StoreUnavailable("away")
 
 
+ATTRIBUTES_REFUSED = "550 5.7.1 A field that marks the message is refused: X-Signoff-User-Attributes "
+
+
 @pytest.mark.parametrize(
     ("mail", "reply"),
     [
@@ -31,9 +34,18 @@ class DeadStore(MemoryStore):
         (b"From: second@acme.example\r\n" + PROMOTIONAL, "554 5.6.0 "),
         (PROMOTIONAL.replace(b"spring-24", b"a\x01b"), "550 5.7.1 "),
         (PROMOTIONAL.replace(b"X-Signoff-Campaign: spring-24", b"X-Signoff-Class: urgent"), "550 5.7.1 "),
-        (b"X-Signoff-User-Attributes: [1]\r\n" + PROMOTIONAL, "550 5.7.1 An X-Signoff field "),
-        (b"X-Signoff-User-Attributes: {oops\r\n" + PROMOTIONAL, "550 5.7.1 An X-Signoff field "),
-        (b'X-Signoff-User-Attributes: {"a": "' + b"x" * 9000 + b'"}\r\n' + PROMOTIONAL, "550 5.7.1 An X-Signoff field "),
+        (
+            b"X-Signoff-User-Attributes: [1]\r\n" + PROMOTIONAL,
+            ATTRIBUTES_REFUSED,
+        ),
+        (
+            b"X-Signoff-User-Attributes: {oops\r\n" + PROMOTIONAL,
+            ATTRIBUTES_REFUSED,
+        ),
+        (
+            b'X-Signoff-User-Attributes: {"a": "' + b"x" * 9000 + b'"}\r\n' + PROMOTIONAL,
+            ATTRIBUTES_REFUSED,
+        ),
         (b"X-Signoff-Groups: " + b", ".join(b"g%d" % n for n in range(50)) + b"\r\n" + PROMOTIONAL, "550 5.7.1 "),
         (b"Subject: Another\r\n" + PROMOTIONAL, "554 5.6.0 "),
         (b"date: now\r\n" + PROMOTIONAL, "554 5.6.0 "),

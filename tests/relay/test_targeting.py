@@ -144,7 +144,7 @@ async def test_the_groups_of_our_peers_are_groups_here(field: str, groups: tuple
 @pytest.mark.parametrize(
     ("field", "reason", "words"),
     [
-        ("X-Signoff-Campaign-Note: x", SuppressionReason.UNSUBSCRIBED, "has unsubscribed"),
+        ("X-Mailer: x", SuppressionReason.UNSUBSCRIBED, "has unsubscribed"),
         ("X-Signoff-Groups: news", SuppressionReason.GROUP_UNSUBSCRIBED, "has unsubscribed"),
         ("X-Signoff-Require-Groups: news", SuppressionReason.NOT_IN_REQUIRED_GROUP, "not in the groups"),
         ("X-Signoff-Exclude-Groups: offers", SuppressionReason.IN_EXCLUDED_GROUP, "not in the groups"),

@@ -284,7 +284,7 @@ async def test_the_same_recipient_twice_is_one() -> None:
     [
         (ValueError("a secret"), "451 4.3.0"),
         (IndexError("a secret"), "451 4.3.0"),
-        (errors.MalformedMessage("a secret"), "554 5.6.0"),
+        (errors.AddressInvalid("a secret"), "553 5.1.3"),
         (errors.StoreUnavailable("a secret"), "451 4.3.0"),
         (errors.SignerUnavailable("a secret"), "451 4.3.5"),
         (errors.MailLoop("a secret"), "554 5.4.6"),

@@ -73,7 +73,7 @@ async def test_what_holds_for_the_whole_message_is_told_of_each_recipient() -> N
     """Catalogue X4: also an error of ours, and content that is refused."""
 
     async def fail(_: Envelope) -> Reply:
-        raise MessageTooLarge("secret detail")
+        raise MessageTooLarge("one octet too many")
 
     async with listening(Recorder(fail), lmtp=True) as (_, port), connected(port, hello="LHLO c") as upstream:
         too_large = await replies_of(upstream, "b@x.example", "c@x.example")
@@ -81,7 +81,7 @@ async def test_what_holds_for_the_whole_message_is_told_of_each_recipient() -> N
     async with listening(Recorder(FULL), lmtp=True) as (_, port), connected(port, hello="LHLO c") as upstream:
         full = await replies_of(upstream, "b@x.example", "c@x.example", "d@x.example")
 
-    assert ["552 5.3.4 Message is larger than the limit"] * 2 == too_large
+    assert ["552 5.3.4 Message is larger than the limit: one octet too many"] * 2 == too_large
     assert [str(FULL)] * 3 == full
 
 

@@ -2,19 +2,19 @@
 
 1. `X-Signoff-Class` decides alone.
 2. Else a campaign or a field of groups makes the mail promotional: it says that the mail belongs to a sending that people can leave.
-3. Else the brand's rule: always, never, or by the marks that mailing software and our peers' customers already set.
-4. Without any of these a mail is transactional and passes unchanged: a password reset must never be lost to a suppression.
+3. Else a mail that a machine writes to one person, such as a bounce or an automatic reply, is transactional (`app.core.mail.automatic`).
+4. Else the brand's rule: always, never, or by the marks that mailing software and our peers' customers already set.
+5. Without any of these a mail is transactional and passes unchanged: a password reset must never be lost to a suppression.
 
-Campaign and groups of our own fields win over those of others (`app.core.mail.markers`), which never change the class but as rule 3 says.
+Campaign and groups of our own fields win over those of others (`app.core.mail.markers`), which never change the class but as rule 4 says.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from dataclasses import dataclass
 
 from app.core.errors import MarkingInvalid
 from app.core.mail import controls, markers
-from app.core.mail.controls import Controls
+from app.core.mail.automatic import is_automatic
+from app.core.mail.controls import NO_ATTRIBUTES, Attributes, Controls
 from app.core.mail.markers import Markers
 from app.core.mail.message import Message
 from app.core.model import NO_CAMPAIGN, Campaign, GroupId, MailClass, Promotional
@@ -30,19 +30,22 @@ class Marking:
     required: tuple[GroupId, ...] = ()  # only to those subscribed to all of these
     excluded: tuple[GroupId, ...] = ()  # not to those subscribed to any of these
     override: bool = False  # also to those who have opted out
-    attributes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    attributes: Attributes = NO_ATTRIBUTES
 
 
-def classify(message: Message, default: Promotional) -> Marking:
-    """Return how to treat a message; `default` is the brand's rule for mail whose sender does not say.
+def classify(message: Message, default: Promotional, *, null_sender: bool = False) -> Marking:
+    """Return how to treat a message; `default` is the brand's rule for mail whose sender does not say, `null_sender`: it came from `<>`.
 
-    Raises MarkingInvalid for a control field that is repeated, has a value outside its rules, or contradicts another.
+    Raises MarkingInvalid for a control field that is unknown or repeated, has a value outside its rules, or contradicts another, and for
+    another sender's field that names recipients.
     """
     said, others = controls.read(message), markers.read(message)
     class_ = said.class_ or _implied_class(said, others, default)
+    if class_ is MailClass.PROMOTIONAL and not _claims(said) and is_automatic(message, null_sender=null_sender):
+        class_ = MailClass.TRANSACTIONAL
     if class_ is MailClass.TRANSACTIONAL and (said.required or said.excluded):
         raise MarkingInvalid(
-            "a transactional mail goes to whomever it is addressed; x-signoff-require-groups and -exclude-groups are not for it"
+            "X-Signoff-Require-Groups and X-Signoff-Exclude-Groups are not for a transactional mail, which goes to whomever it is addressed"
         )
     campaign = Campaign(id=said.campaign or others.campaign, groups=said.groups or others.groups, test=said.test)
     return Marking(
@@ -56,8 +59,12 @@ def classify(message: Message, default: Promotional) -> Marking:
     )
 
 
+def _claims(said: Controls) -> bool:
+    """Say whether our own fields make a mail promotional."""
+    return said.class_ is MailClass.PROMOTIONAL or bool(said.campaign != NO_CAMPAIGN or said.groups or said.required or said.excluded)
+
+
 def _implied_class(said: Controls, others: Markers, default: Promotional) -> MailClass:
-    belongs = said.campaign != NO_CAMPAIGN or said.groups or said.required or said.excluded
-    if belongs or default is Promotional.ALWAYS or (default is Promotional.MARKED and others.promotional):
+    if _claims(said) or default is Promotional.ALWAYS or (default is Promotional.MARKED and others.promotional):
         return MailClass.PROMOTIONAL
     return MailClass.TRANSACTIONAL

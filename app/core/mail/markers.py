@@ -1,7 +1,7 @@
 """What mailing software and our peers' customers already say in their mails, so that moving here means changing a host name.
 
 These fields are addressed to somebody else: they are read, never required to be well-formed, and leave with the mail as they came
-(catalogue H9). What of them we cannot use counts as not said.
+(catalogue H9). What of them we cannot use counts as not said; only recipients of their own are refused.
 
 | field | makes promotional | group | campaign |
 | --- | --- | --- | --- |
@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from app.core.errors import MarkingInvalid
 from app.core.mail.controls import MAX_CAMPAIGN_OCTETS, is_group_name, is_printable
 from app.core.mail.message import Field, Message
 from app.core.model import NO_CAMPAIGN, CampaignId, GroupId
@@ -44,7 +45,10 @@ _NONE, _PROMOTIONAL = Markers(), Markers(promotional=True)  # what nearly all ma
 
 
 def read(message: Message) -> Markers:
-    """Return what other people's fields say; never raises. Of several senders' systems the first in the table above decides."""
+    """Return what other people's fields say. Of several senders' systems the first in the table above decides.
+
+    Raises MarkingInvalid for an X-SMTPAPI field with `to`: who is to get the mail are then not the recipients of its envelope.
+    """
     found = [field for field in message.fields if field[0] in _KNOWN]
     if not found:
         return _NONE
@@ -80,12 +84,9 @@ def _ses(values: _Values) -> _Said:
 
 
 def _sendgrid(values: _Values) -> _Said:
-    try:
-        said = json.loads(values[b"x-smtpapi"][0], parse_int=str, parse_float=str)
-    except (ValueError, RecursionError):
-        return _Said()
-    if not isinstance(said, dict):
-        return _Said()
+    said, *others = map(_json_object, values[b"x-smtpapi"])
+    if any(one.get("to") for one in (said, *others)):
+        raise MarkingInvalid("X-SMTPAPI has `to`, whose recipients are not those of the envelope: send the mail to each by RCPT TO")
     arguments = said.get("unique_args")
     named = [arguments.get(name) for name in ("campaign_id", "campaign")] if isinstance(arguments, dict) else []
     category = said.get("category")
@@ -95,6 +96,15 @@ def _sendgrid(values: _Values) -> _Said:
         groups=(group,) if isinstance(group, str) else (),
         campaign=next((text for text in (*named, *categories) if isinstance(text, str) and text), ""),
     )
+
+
+def _json_object(text: str) -> Mapping[str, object]:
+    """Return the JSON object of a text, an empty one for anything else."""
+    try:
+        found = json.loads(text, parse_int=str, parse_float=str)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _mailgun(values: _Values) -> _Said:

@@ -60,6 +60,36 @@ def text_parts(message: Message) -> Texts:
     return texts
 
 
+def leaf_fields(message: Message) -> Iterator[PartFields]:
+    """Yield what the fields of each part that is no multipart say, as far as they can be read; parts of sealed multiparts are none."""
+    yield from _leaves(part_fields(message.fields, default_kind="text/plain"), message.body, depth=0)
+
+
+def _leaves(fields: PartFields | None, body: memoryview, *, depth: int) -> Iterator[PartFields]:
+    if fields is None:
+        return
+    if not fields.kind.startswith("multipart/"):
+        yield fields
+        return
+    for start, end in _inner_spans(fields, body, depth)[:MAX_PARTS]:
+        try:
+            inner, octets = _head(body[start:end], _default_kind(fields))
+        except (MalformedMessage, MessageTooLarge):
+            continue
+        yield from _leaves(inner, body[start + octets : end], depth=depth + 1)
+
+
+def _inner_spans(fields: PartFields, body: memoryview, depth: int) -> list[tuple[int, int]]:
+    """Return where the parts of a multipart are; none where it is signed or encrypted, or readers may differ about them."""
+    boundary = fields.parameters.get("boundary", "")
+    readable = 0 < len(boundary) <= MAX_BOUNDARY_CHARS and fields.encoding in IDENTITY_ENCODINGS and depth < MAX_DEPTH
+    return _spans(body, boundary.encode("latin-1")) if readable and fields.kind not in _SEALED else []
+
+
+def _default_kind(fields: PartFields) -> str:
+    return "message/rfc822" if fields.kind == "multipart/digest" else "text/plain"  # RFC 2046 5.1.5
+
+
 def _visit(texts: Texts, fields: PartFields | None, body: memoryview, at: int, *, depth: int) -> None:
     """Note one part, whose body begins at offset `at` of the whole body."""
     end = at + len(body)
@@ -75,16 +105,13 @@ def _visit(texts: Texts, fields: PartFields | None, body: memoryview, at: int, *
 def _visit_multipart(texts: Texts, fields: PartFields, body: memoryview, at: int, depth: int) -> None:
     if fields.kind in _SEALED or fields.attached:
         return
-    boundary = fields.parameters.get("boundary", "")
-    readable = 0 < len(boundary) <= MAX_BOUNDARY_CHARS and fields.encoding in IDENTITY_ENCODINGS and depth < MAX_DEPTH
-    spans = _spans(body, boundary.encode("latin-1")) if readable else []
+    spans = _inner_spans(fields, body, depth)
     texts.seen += len(spans)
     if not spans or texts.seen > MAX_PARTS:
         texts.unreadable.append((at, at + len(body)))
         return
-    default_kind = "message/rfc822" if fields.kind == "multipart/digest" else "text/plain"  # RFC 2046 5.1.5
     for start, end in spans:
-        _visit_inner(texts, body[start:end], at + start, depth=depth + 1, default_kind=default_kind)
+        _visit_inner(texts, body[start:end], at + start, depth=depth + 1, default_kind=_default_kind(fields))
 
 
 def _visit_inner(texts: Texts, view: memoryview, at: int, *, depth: int, default_kind: str) -> None:

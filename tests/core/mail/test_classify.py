@@ -4,6 +4,7 @@ import pytest
 
 from app.core.errors import MarkingInvalid
 from app.core.mail.classify import Marking, classify
+from app.core.mail.controls import Attributes
 from app.core.mail.message import parse
 from app.core.model import Campaign, CampaignId, GroupId, MailClass, Promotional
 from tests.support.corpus import NAMED
@@ -121,7 +122,7 @@ def test_our_own_fields_win_over_those_of_others() -> None:
         required=(GroupId("vip"), GroupId("gold")),
         excluded=(GroupId("tired"),),
         override=True,
-        attributes={"ID": "42"},
+        attributes=Attributes(flat={"ID": "42"}),
     )
 
 

@@ -1,0 +1,23 @@
+"""Foreign text, made safe to show: in a reply, a log line, a terminal."""
+
+import unicodedata
+
+MOST_CHARS = 80
+
+_HIDDEN = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))  # Unicode categories: nothing of these has a shape of its own
+
+
+def visible(text: str, *, most: int = MOST_CHARS) -> str:
+    """Return the text with every control, format and direction character written as an escape, cut at `most` characters."""
+    shown = "".join(_escaped(char) if unicodedata.category(char) in _HIDDEN else char for char in text[: most + 1])
+    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
+
+
+def plain(text: str, *, most: int = MOST_CHARS) -> str:
+    """Return the text as `visible` does, in printable ASCII, as an SMTP reply needs it: everything else is an escape."""
+    shown = "".join(char if " " <= char <= "~" else _escaped(char) for char in text[: most + 1])
+    return shown if len(shown) <= most else f"{shown[: most - 3]}..."
+
+
+def _escaped(char: str) -> str:
+    return ascii(char)[1:-1]
