@@ -5,14 +5,12 @@
 2. All its addresses must be allowed, not only the one that would be tried first.
 3. A literal address is checked the same way; one in an odd notation is refused.
 
-`Blocked` is no OSError on purpose: the connector would take it for a network that is down and try the next address.
+`Blocked` is no OSError on purpose: nobody must take it for a network that is down and try the next address.
 """
 
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Sequence
-
-from aiohttp.abc import AbstractResolver, ResolveResult
 
 from app.core.reach import is_disguised, may_reach
 from app.core.webhook import Reach
@@ -30,24 +28,14 @@ async def system_lookup(host: str, port: int) -> Sequence[str]:
     return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-class GuardedResolver(AbstractResolver):
-    """Resolves names for one connector, and only to addresses within its reach."""
-
-    def __init__(self, reach: Reach, lookup: Lookup = system_lookup) -> None:
-        self._reach = reach
-        self._lookup = lookup
-
-    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC) -> list[ResolveResult]:
-        """Return the addresses to connect to. Raises Blocked when one of them is out of reach, OSError when there is none."""
-        addresses = await self._lookup(host, port)
-        if not addresses:
-            raise OSError("the name has no address")
-        for address in addresses:
-            check(address, self._reach)
-        return [_result(host, address, port) for address in addresses]
-
-    async def close(self) -> None:
-        """Do nothing: nothing is kept."""
+async def addresses_of(host: str, port: int, reach: Reach, lookup: Lookup = system_lookup) -> Sequence[str]:
+    """Return the addresses to connect to. Raises Blocked when one of them is out of reach, OSError when there is none."""
+    addresses = await lookup(host, port)
+    if not addresses:
+        raise OSError("the name has no address")
+    for address in addresses:
+        check(address, reach)
+    return addresses
 
 
 def check(address: str, reach: Reach) -> None:
@@ -57,15 +45,8 @@ def check(address: str, reach: Reach) -> None:
 
 
 def check_host(host: str, reach: Reach) -> None:
-    """Check the host of a URL before it is given to the connector, which looks up names only. Raises Blocked."""
+    """Check the host of a URL before it is looked up. Raises Blocked."""
     if is_disguised(host):
         raise Blocked("the endpoint's host is an address in disguise")
     if ":" in host or host.replace(".", "").isdecimal():
         check(host, reach)
-
-
-def _result(host: str, address: str, port: int) -> ResolveResult:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    return ResolveResult(
-        hostname=host, host=address, port=port, family=family, proto=0, flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
-    )

@@ -1,24 +1,34 @@
 """The HTTP client of webhooks: one POST, one `Answer`; it never raises for what a receiver or the network does.
 
-Bounded in every direction: time for the whole exchange, bytes read of an answer (and then it is closed, unread), header fields, no
-redirect, no cookie, no proxy from the environment, no decompression. What a receiver writes goes nowhere: not even into a log.
+1. The status line decides. What stands behind it, long fields or an endless body, can neither make a failure of a success nor keep us.
+2. Bounded in every direction, before and behind the status line: time for the whole exchange, octets read (`MOST_ANSWER_BYTES`), interim
+   answers (`MOST_INTERIM`). At a bound the transport is aborted, not closed: a polite close over TLS waits for the peer.
+3. No redirect, no cookie, no proxy from the environment, no decompression. What a receiver writes goes nowhere, not even into a log.
 """
 
+import asyncio
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
+from urllib.parse import SplitResult, quote, urlsplit
 
-import aiohttp
-from aiohttp.hdrs import CONTENT_TYPE, RETRY_AFTER, USER_AGENT
-from yarl import URL
+import h11
 
+from app.core.address import ascii_domain
+from app.core.errors import AddressInvalid
 from app.core.webhook import Answer, Endpoint, Reach
-from app.outbound.guard import Blocked, GuardedResolver, Lookup, check_host, system_lookup
+from app.outbound.guard import Blocked, Lookup, addresses_of, check_host, system_lookup
+from app.outbound.webhook_exchange import Exchange, NotSent
 
 REQUEST_SECONDS = 15.0
-MOST_ANSWER_BYTES = 64 * 1024
 _IDLE_SECONDS = 20.0
+_MOST_IDLE = 10  # connections kept of one place: as many as a lane has requests under way
+
+_PLAIN = "%/?:@!$&'()*+,;=-._~"  # RFC 3986 3.3, 3.4: what stands in path and query as it is; the rest is percent-encoded
+
+_Place = tuple[str, str, int, Reach]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,72 +39,114 @@ class Request:
     fields: dict[str, str]
 
 
+class NameUnknown(OSError):
+    """The name of the host has no address."""
+
+
 class WebhookClient:
     """Posts to endpoints; a context manager that closes its connections. Belongs to one event loop."""
 
     def __init__(self, *, seconds: float = REQUEST_SECONDS, lookup: Lookup = system_lookup, trust: ssl.SSLContext | None = None) -> None:
-        self._timeout = aiohttp.ClientTimeout(total=seconds)
+        self._seconds = seconds
         self._lookup = lookup
-        self._trust = trust
-        self._sessions: dict[Reach, aiohttp.ClientSession] = {}
+        self._trust = trust or ssl.create_default_context()
+        self._idle: dict[_Place, list[Exchange]] = {}
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None) -> None:
-        for session in self._sessions.values():
-            await session.close()
+        for kept in self._idle.values():
+            for connection in kept:
+                connection.abort()
+        self._idle.clear()
 
     async def post(self, endpoint: Endpoint, request: Request) -> Answer:
         """Post once and return what came of it."""
         try:
-            url = URL(endpoint.url)
-            check_host(url.host or "", endpoint.reach)
-            session = self._session(endpoint.reach)
-            try:
-                return await self._exchange(session, url, endpoint, request)
-            except aiohttp.ServerDisconnectedError:  # a kept connection that had died unseen; the same id makes a second try harmless
-                return await self._exchange(session, url, endpoint, request)
+            async with asyncio.timeout(self._seconds):
+                return await self._post(endpoint, request)
         except Blocked as exc:
             return Answer(reason=str(exc), blocked=True)
         except TimeoutError:
             return Answer(reason="no answer in time")
-        except aiohttp.ClientSSLError:
+        except ssl.SSLError:
             return Answer(reason="no trusted TLS connection")
-        except aiohttp.ClientConnectorDNSError:
+        except NameUnknown:
             return Answer(reason="the name was not found")
-        except aiohttp.ClientConnectorError:
+        except ConnectionError:
             return Answer(reason="no connection")
-        except (aiohttp.ClientError, OSError, ValueError) as exc:  # ValueError: an answer that is no HTTP
+        except (OSError, ValueError, h11.LocalProtocolError, AddressInvalid) as exc:
             return Answer(reason=f"broken off: {type(exc).__name__}")
 
-    async def _exchange(self, session: aiohttp.ClientSession, url: URL, endpoint: Endpoint, request: Request) -> Answer:
-        fields = {CONTENT_TYPE: "application/json", USER_AGENT: "Signoff-Webhooks/1"} | dict(endpoint.headers) | request.fields
-        async with session.post(url, data=request.body, headers=fields, allow_redirects=False) as response:
-            await _discard(response)
-            return Answer(status=response.status, retry_after=response.headers.get(RETRY_AFTER, "")[:64])
+    async def _post(self, endpoint: Endpoint, request: Request) -> Answer:
+        url = urlsplit(endpoint.url)
+        host, port = url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
+        check_host(host, endpoint.reach)
+        place = (url.scheme, host, port, endpoint.reach)
+        head = _head(url, endpoint, request)
+        while kept := self._kept(place):
+            try:
+                return await self._exchange(place, kept, head, request.body)
+            except NotSent:  # a kept connection that had died unseen; the same id makes a second try harmless
+                continue
+        return await self._exchange(place, await self._connected(place), head, request.body)
 
-    def _session(self, reach: Reach) -> aiohttp.ClientSession:
-        session = self._sessions.get(reach)
-        if session is None:
-            connector = aiohttp.TCPConnector(
-                resolver=GuardedResolver(reach, self._lookup),
-                use_dns_cache=False,  # a checked address must not outlive its connection
-                limit=0,  # each lane bounds its own
-                keepalive_timeout=_IDLE_SECONDS,
-                ssl=self._trust or True,
-            )
-            session = self._sessions[reach] = aiohttp.ClientSession(
-                connector=connector, timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, trust_env=False
-            )
-        return session
+    async def _exchange(self, place: _Place, connection: Exchange, head: h11.Request, body: bytes) -> Answer:
+        try:
+            answer = await connection.ask(head, body)
+        except BaseException:
+            connection.abort()
+            raise
+        if connection.is_reusable and len(self._idle.setdefault(place, [])) < _MOST_IDLE:
+            self._idle[place].append(connection)
+            connection.rest(_IDLE_SECONDS)
+        else:
+            connection.abort()
+        return answer
+
+    def _kept(self, place: _Place) -> Exchange | None:
+        kept = self._idle.get(place, [])
+        while kept:
+            connection = kept.pop()
+            if connection.wake():
+                return connection
+        self._idle.pop(place, None)
+        return None
+
+    async def _connected(self, place: _Place) -> Exchange:
+        scheme, host, port, reach = place
+        name = host if ":" in host else ascii_domain(host)
+        try:
+            addresses: Sequence[str] = await addresses_of(name, port, reach, self._lookup)
+        except OSError as exc:
+            raise NameUnknown(str(exc)) from exc
+        tls = self._trust if scheme == "https" else None
+        loop = asyncio.get_running_loop()
+        refused: OSError | None = None
+        for address in addresses:
+            try:
+                _, connection = await loop.create_connection(Exchange, address, port, ssl=tls, server_hostname=name if tls else None)
+            except ssl.SSLError:
+                raise
+            except OSError as exc:
+                refused = exc
+            else:
+                return connection
+        raise ConnectionError("none of the addresses took the connection") from refused
 
 
-async def _discard(response: aiohttp.ClientResponse) -> None:
-    """Read a short answer, so that its connection can be used again; a long one is cut off by closing the connection."""
-    left = MOST_ANSWER_BYTES
-    while chunk := await response.content.read(min(left, 8192)):
-        left -= len(chunk)
-        if left <= 0:
-            response.close()
-            return
+def _head(url: SplitResult, endpoint: Endpoint, request: Request) -> h11.Request:
+    """Return the head of the request; our own fields stand before the endpoint's, and each name once."""
+    fields = {"content-type": "application/json", "user-agent": "Signoff-Webhooks/1", "accept": "*/*"}
+    fields |= {name.lower(): value for name, value in endpoint.headers}
+    fields |= {name.lower(): value for name, value in request.fields.items()}
+    fields |= {"host": _host(url), "content-length": str(len(request.body))}
+    target = quote((url.path or "/") + (f"?{url.query}" if url.query else ""), safe=_PLAIN)
+    return h11.Request(method="POST", target=target, headers=list(fields.items()))
+
+
+def _host(url: SplitResult) -> str:
+    host = url.hostname or ""
+    name = f"[{host}]" if ":" in host else ascii_domain(host)
+    return f"{name}:{url.port}" if url.port else name

@@ -12,7 +12,8 @@ from aiohttp import web
 from app.core.model import BrandId, BrandNumber
 from app.core.webhook import Answer, Endpoint, Format, Reach, endpoint_key
 from app.outbound import guard
-from app.outbound.webhooks import MOST_ANSWER_BYTES, Request, WebhookClient
+from app.outbound.webhook_exchange import MOST_ANSWER_BYTES
+from app.outbound.webhooks import Request, WebhookClient
 from tests.support.receiver import Told, receiving
 
 REQUEST = Request(body=b"{}", fields={"webhook-id": "m1"})
@@ -164,7 +165,15 @@ async def test_a_receiver_that_never_answers_is_left_in_time() -> None:
 
 @pytest.mark.parametrize(
     "said",
-    [b"", b"garbage\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nab", b"HTTP/1.1 200 OK\r\nX: " + b"a" * 100_000 + b"\r\n\r\n"],
+    [
+        b"",
+        b"garbage\r\n\r\n",
+        b"HTTP/1.1 2",
+        b"HTTP/1.1 200 OK",
+        b"HTTP/1.1 200 " + b"a" * 100_000,
+        b"HTTP/2 200\r\n\r\n",
+        b"\x15\x03\x01\x00\x02\x02\x28",
+    ],
 )
 async def test_a_broken_answer_is_a_failure_and_nothing_of_it_is_told(said: bytes) -> None:
     """Catalogue L1: no echo of the answer."""
