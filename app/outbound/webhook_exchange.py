@@ -6,6 +6,7 @@ longer than `TAIL_SECONDS`, ends the connection. So memory is what one read give
 
 import asyncio
 import re
+from typing import cast
 
 import h11
 
@@ -38,8 +39,7 @@ class Exchange(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what create_connection makes
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's transports do all of it, but are no subclass
 
     async def ask(self, head: h11.Request, body: bytes) -> Answer:
         """Send a request and return its answer. Raises NotSent when a kept connection turns out to have ended."""

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 import trustme
+import uvloop
 
 from app.core.webhook import Answer
 from app.outbound.webhook_exchange import MOST_ANSWER_BYTES
@@ -180,3 +181,19 @@ async def test_a_connection_serves_many_requests_while_its_answers_are_complete(
         statuses = [(await client.post(to, REQUEST)).status for _ in range(5)]
 
     assert ([200] * 5, 1) == (statuses, connections[0])
+
+
+def test_the_client_works_on_the_loop_of_the_worker_process() -> None:
+    """Catalogue N36: uvloop's transports are of other classes than asyncio's."""
+
+    async def ask(name: str, tls: bool) -> Answer:
+        first, more, _ = CASES[name]
+        async with hostile(first, more, tls=tls) as (receiver, url, client):
+            answer = await client.post(endpoint(url), REQUEST)
+            await asyncio.wait_for(receiver.gone.wait(), 20)
+            return answer
+
+    names = ("endless 2xx body without length", "100-continue flood")
+    answers = [uvloop.run(ask(name, tls)) for name in names for tls in (False, True)]
+
+    assert [Answer(status=200)] * 2 + [Answer(reason=INTERIM)] * 2 == answers
