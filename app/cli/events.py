@@ -12,6 +12,7 @@ from app.cli.times import read_moment
 from app.core.events import Event, facts
 from app.core.group_words import GroupWords
 from app.core.groups import EVERYTHING
+from app.core.identifiers import identifier_of
 from app.core.model import Brand, BrandId, HistoryEntry
 from app.observe.log import logger
 from app.settings.load import load
@@ -56,6 +57,7 @@ def _line(brand: Brand, entry: HistoryEntry, words: GroupWords, *, as_json: bool
         address="",
         everything=EVERYTHING in entry.changed,
         groups=words.changed(entry.changed),
+        identifier=identifier_of(brand, address="", digest=entry.statement.digest),
     )
     if as_json:
         return json.dumps(facts(event), ensure_ascii=False)

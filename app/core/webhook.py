@@ -21,7 +21,7 @@ from typing import NewType
 
 from app.core.errors import InvalidInput
 from app.core.events import EventName, EventScope
-from app.core.model import BrandId, BrandNumber, GroupKey, RecipientDigest, Source, Statement
+from app.core.model import Brand, BrandId, BrandNumber, GroupKey, RecipientDigest, Source, Statement
 
 EndpointKey = NewType("EndpointKey", bytes)  # 8 bytes that stand for brand, URL and format in the store; the first two are the brand
 
@@ -89,6 +89,7 @@ class Endpoint:
     events: frozenset[EventName] = frozenset(EventName)
     scopes: frozenset[EventScope] = EVERY_SCOPE
     reach: Reach = Reach.PUBLIC
+    owner: Brand | None = None  # whose settings say how a self-managed brand knows its users
 
     def hears(self, name: EventName, scopes: Collection[EventScope]) -> bool:
         """Tell whether the endpoint is told of an event of this name that is about these."""

@@ -115,6 +115,7 @@ class WebhookSettings(BaseModel):
             headers=tuple((_read(self.headers) | self._authorization()).items()),
             events=frozenset(self.events or EventName),
             scopes=frozenset(self.scopes) or SCOPES[self.format],
+            owner=brand,
             reach=Reach.PRIVATE if self.allow_private else Reach.LOOPBACK if development else Reach.PUBLIC,
         )
 

@@ -12,6 +12,7 @@ from app.core.errors import TokenError
 from app.core.events import Event
 from app.core.group_words import GroupWords
 from app.core.groups import EVERYTHING
+from app.core.identifiers import identifier_of
 from app.core.model import Brand, HistoryEntry
 from app.core.token import TokenCodec
 from app.usecases.ports import Journal
@@ -41,14 +42,16 @@ class Feed:
 
     def arrival(self, brand: Brand, words: GroupWords, entry: HistoryEntry) -> Arrival:
         """Return the event of one change."""
+        address = self._address(entry)
         event = Event(
             statement=entry.statement,
             brand=brand.id,
             brand_name=brand.name,
             sequence=entry.sequence,
-            address=self._address(entry),
+            address=address,
             everything=EVERYTHING in entry.changed,
             groups=words.changed(entry.changed),
+            identifier=identifier_of(brand, address=address, digest=entry.statement.digest),
         )
         return Arrival(event, _position(entry)[0])
 

@@ -7,6 +7,7 @@ from app.core.errors import TokenError
 from app.core.events import Event
 from app.core.group_words import GroupWords
 from app.core.groups import EVERYTHING
+from app.core.identifiers import identifier_of
 from app.core.model import BrandNumber, GroupKey, Statement
 from app.core.token import TokenCodec
 from app.core.webhook import Delivery, Endpoint
@@ -26,18 +27,20 @@ class Teller:
         Raises StoreUnavailable while the names of groups were never read: an event without them would say less than it has to.
         """
         words = await self._words(endpoint.brand, {key for delivery in deliveries for key in delivery.changed} - {EVERYTHING})
-        return [
-            Event(
-                statement=delivery.statement,
-                brand=endpoint.brand_id,
-                brand_name=endpoint.brand_name,
-                sequence=delivery.sequence,
-                address=self._address(delivery.statement),
-                everything=EVERYTHING in delivery.changed,
-                groups=words.changed(delivery.changed),
-            )
-            for delivery in deliveries
-        ]
+        return [self._event(endpoint, delivery, words) for delivery in deliveries]
+
+    def _event(self, endpoint: Endpoint, delivery: Delivery, words: GroupWords) -> Event:
+        address = self._address(delivery.statement)
+        return Event(
+            statement=delivery.statement,
+            brand=endpoint.brand_id,
+            brand_name=endpoint.brand_name,
+            sequence=delivery.sequence,
+            address=address,
+            everything=EVERYTHING in delivery.changed,
+            groups=words.changed(delivery.changed),
+            identifier=identifier_of(endpoint.owner, address=address, digest=delivery.digest),
+        )
 
     def _address(self, statement: Statement) -> str:
         """Return the address; empty when none was kept, or its key was revoked: the receiver then has the digest."""
