@@ -3,7 +3,7 @@
 import typer
 
 from app.cli import check, config, demo, dev, dlq, doctor, events, groups, health, keys, output, recipient, suppressions, token
-from app.settings.load import load
+from app.wiring.validation import validated
 
 commands = typer.Typer(
     help="Signoff: leaving a mailing list works, at once, for everyone.",
@@ -31,7 +31,7 @@ def web() -> None:
     """Run the web service: one-click, callback API, pages."""
     from app.wiring.web import serve_web  # servers and their libraries would cost every other command half of its start
 
-    serve_web(load())
+    serve_web(validated())
 
 
 @commands.command()
@@ -39,7 +39,7 @@ def admin() -> None:
     """Run the admin service: admin API, its documentation, the operator's page."""
     from app.wiring.admin import serve_admin
 
-    serve_admin(load())
+    serve_admin(validated())
 
 
 @commands.command()
@@ -47,7 +47,7 @@ def worker() -> None:
     """Run the worker: changes become events, and events reach the brands' webhooks."""
     from app.wiring.worker import serve_worker
 
-    serve_worker(load())
+    serve_worker(validated())
 
 
 def main() -> None:

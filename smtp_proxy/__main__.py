@@ -6,7 +6,7 @@ import sys
 import typer
 
 from app.cli import output
-from app.settings.load import load
+from app.wiring.validation import validated
 from smtp_proxy.session.credentials import hash_password
 from smtp_proxy.wiring.inbox import serve_inbox
 from smtp_proxy.wiring.mailbox import serve_mailbox
@@ -19,25 +19,26 @@ commands = typer.Typer(help="The SMTP side of Signoff.", no_args_is_help=True, a
 @commands.command()
 def relay() -> None:
     """Run the relay: it stamps and signs promotional mail, and drops who has left."""
-    serve_relay(load())
+    serve_relay(validated(keys_here=True))
 
 
 @commands.command()
 def inbox() -> None:
     """Run the inbox: it obeys mail-to unsubscribes, and never sends mail."""
-    serve_inbox(load())
+    serve_inbox(validated())
 
 
 @commands.command(hidden=True)
 def relay_worker(listen: str, lmtp_listen: str, health_listen: str, tls_listen: str | None = None) -> None:
     """Run one of several workers, on the addresses that its supervisor holds."""
-    serve_worker(load(), Seat(listen=listen, tls_listen=tls_listen, lmtp_listen=lmtp_listen, health_listen=health_listen))
+    seat = Seat(listen=listen, tls_listen=tls_listen, lmtp_listen=lmtp_listen, health_listen=health_listen)
+    serve_worker(validated(keys_here=True), seat)
 
 
 @commands.command()
 def mailbox() -> None:
     """Run the development downstream, which files what it gets in a Maildir."""
-    serve_mailbox(load())
+    serve_mailbox(validated())
 
 
 @commands.command()

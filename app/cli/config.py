@@ -6,30 +6,17 @@ from typing import Annotated
 
 import typer
 
-from app.cli.output import show
-from app.settings.load import load
+from app.wiring.validation import validated
 
 
 def show_config(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
     """Check the settings and show them as they are in force; every problem is reported at once, by its key."""
-    settings = load().model_dump(mode="json")
+    settings = validated(keys_here=True).model_dump(mode="json")  # a secret writes itself as its mask
     if as_json:
-        typer.echo(json.dumps(_redacted(settings), ensure_ascii=False, indent=2))
+        typer.echo(json.dumps(settings, ensure_ascii=False, indent=2))
         return
-    show([{"setting": key, "value": value} for key, value in _flat("", _redacted(settings)).items()], as_json=False)
-
-
-def _redacted(table: Mapping[str, object]) -> dict[str, object]:
-    return {key: _redacted(value) if isinstance(value, dict) else _hidden(key, value) for key, value in table.items()}
-
-
-def _hidden(key: str, value: object) -> object:
-    if value and (key.endswith("password") or (isinstance(value, str) and value.startswith("scrypt$"))):
-        return "(set)"
-    if key == "url" and isinstance(value, str) and "@" in value:
-        scheme, _, rest = value.partition("://")
-        return f"{scheme}://(credentials)@{rest.rpartition('@')[2]}"
-    return value
+    for key, value in _flat("", settings).items():
+        typer.echo(f"{key} = {_word(value)}")
 
 
 def _flat(prefix: str, table: Mapping[str, object]) -> dict[str, object]:
@@ -37,3 +24,12 @@ def _flat(prefix: str, table: Mapping[str, object]) -> dict[str, object]:
     for key, value in table.items():
         flat |= _flat(f"{prefix}{key}.", value) if isinstance(value, dict) else {f"{prefix}{key}": value}
     return flat
+
+
+def _word(value: object) -> str:
+    """Return a value as TOML writes it; what is unset has no word there, so it is said in a comment."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {_word(part)}" for key, part in value.items() if part is not None) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_word(part) for part in value) + "]"
+    return json.dumps(value, ensure_ascii=False) if value is not None else '""  # unset'

@@ -21,6 +21,7 @@ from app.settings import keyring_file
 from app.settings.brand import DkimSettings
 from app.settings.load import load
 from app.settings.model import Settings
+from app.wiring import validation
 
 _SPOOL_ROOM = 256 * 1024 * 1024
 _OPEN_TO_OTHERS = 0o007
@@ -48,9 +49,14 @@ def doctor(
 ) -> None:
     """Check configuration, keys, DKIM records, spool and store. Exit 1 when there is a problem."""
     settings = load()
-    findings = [*_keyring(settings), *_dkim(settings, dns=dns), *_spool(settings), *_store(settings)]
+    findings = [*_configuration(settings), *_keyring(settings), *_dkim(settings, dns=dns), *_spool(settings), *_store(settings)]
     show([finding._asdict() for finding in findings], as_json=as_json)
     raise typer.Exit(Exit.FINDING if any(finding.verdict is Verdict.PROBLEM for finding in findings) else Exit.GOOD)
+
+
+def _configuration(settings: Settings) -> Iterator[Finding]:
+    """Say what every process would say before it starts."""
+    yield from (Finding("configuration", Verdict.PROBLEM, problem) for problem in validation.problems_of(settings))
 
 
 def _keyring(settings: Settings) -> Iterator[Finding]:

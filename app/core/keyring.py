@@ -7,7 +7,7 @@ derived by HKDF (RFC 5869), so a token of one brand opens for no other (T5).
 
 import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 
@@ -33,7 +33,7 @@ class MasterKey:
     """One master key of the keyring. `id` is 1..255 and in every token; `not_before_ms` lets every process learn a key before it mints."""
 
     id: int
-    secret: bytes
+    secret: bytes = field(repr=False)
     status: KeyStatus
     not_before_ms: int = 0
 

@@ -14,7 +14,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import NewType
@@ -82,10 +82,10 @@ class Endpoint:
     brand: BrandNumber
     brand_id: BrandId
     brand_name: str
-    url: str
+    url: str = field(repr=False)  # may hold a key
     format: Format = Format.STANDARD
-    secrets: tuple[bytes, ...] = ()  # the newest first
-    headers: tuple[tuple[str, str], ...] = ()
+    secrets: tuple[bytes, ...] = field(default=(), repr=False)  # the newest first
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     events: frozenset[EventName] = frozenset(EventName)
     scopes: frozenset[EventScope] = EVERY_SCOPE
     reach: Reach = Reach.PUBLIC

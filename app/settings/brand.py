@@ -26,7 +26,8 @@ from app.core.model import (
 from app.core.self_managed import mailbox, url_template
 from app.core.template import identifier_template
 from app.settings.logo import read_logo
-from app.settings.types import Colour, Domain, Listed, PageUrl
+from app.settings.secret import Secret
+from app.settings.types import Colour, Domain, Listed, PageUrl, problem_of_file
 from app.settings.webhook import WebhookSettings
 
 BRAND_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -37,7 +38,7 @@ MAX_BRAND_NUMBER = 65_535
 class DkimSettings(BaseModel):
     """One DKIM key of a brand."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     domain: Domain
     selector: str
@@ -53,16 +54,18 @@ class DkimSettings(BaseModel):
 
     @field_validator("key_file")
     @classmethod
-    def _key_exists(cls, value: Path) -> Path:
-        if not value.is_file():
-            raise ValueError(f"no such file: {value} (make one with `signoff keys dkim {value}`)")
+    def _key_exists(cls, value: Path, info: ValidationInfo) -> Path:
+        """Look only where this process is meant to have the file: the context of a load says so (`keys_here`)."""
+        keys_here = not isinstance(info.context, dict) or info.context.get("keys_here", True)
+        if keys_here and (problem := problem_of_file(value)):
+            raise ValueError(f"{problem} (make one with `signoff keys dkim {value}`)")
         return value
 
 
 class BrandSettings(BaseModel):
     """What an operator says about a brand; the meaning of each key is in docs/settings.md."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     name: str = ""
     number: Annotated[int, Field(ge=1, le=MAX_BRAND_NUMBER)] | None = None
@@ -86,7 +89,7 @@ class BrandSettings(BaseModel):
     store_addresses: bool = False
     webhooks: tuple[WebhookSettings, ...] = ()
     dkim: tuple[DkimSettings, ...] = ()
-    smtp_users: dict[str, str] = Field(default_factory=dict)
+    smtp_users: dict[str, Secret] = Field(default_factory=dict)
 
     @field_validator("one_click_url", "one_click_email", "user_identifier")
     @classmethod
@@ -126,9 +129,9 @@ class BrandSettings(BaseModel):
 
     @field_validator("smtp_users")
     @classmethod
-    def _passwords_are_hashed(cls, value: dict[str, str]) -> dict[str, str]:
+    def _passwords_are_hashed(cls, value: dict[str, Secret]) -> dict[str, Secret]:
         for user, password in value.items():
-            if not password.startswith("scrypt$"):
+            if not password.reveal().startswith("scrypt$"):
                 raise ValueError(f"the password of {user!r} must be a hash, as `signoff-smtp password` prints it")
         return value
 

@@ -33,12 +33,12 @@ def load() -> Settings:
     Raises Misconfigured with every problem, each as `key: what is wrong and what to write`.
     """
     problems: list[str] = []
-    data = _merged(_config_file(problems), _decoded(_Environment(problems)()))
+    data = _merged(_config_file(), _decoded(_Environment(problems)()))
     if in_development(data) and not problems:
-        first_run.prepare(Path(str(data.get("state_dir") or "var")))
+        _prepare(Path(str(data.get("state_dir") or "var")))
     problems += _unknown_names()
     try:
-        settings = Settings.model_validate(data)
+        settings = Settings.model_validate(data, context={"keys_here": data.get("dkim_keys") != "relay"})
     except ValidationError as exc:
         problems = [_problem(error["loc"], error["msg"]) for error in exc.errors()] + problems
         raise Misconfigured(problems) from exc
@@ -98,16 +98,29 @@ def _is_setting(name: str) -> bool:
     return section is None or rest in section
 
 
-def _config_file(problems: list[str]) -> dict[str, object]:
+def _prepare(state: Path) -> None:
+    try:
+        first_run.prepare(state)
+    except OSError as exc:
+        raise Misconfigured([f"state_dir: {state}: what a development machine needs cannot be made there: {exc}"]) from exc
+
+
+def _config_file() -> dict[str, object]:
+    """Return what the file says. Raises Misconfigured for one that cannot be read, alone: all else would only follow from it."""
     named = os.environ.get("SIGNOFF_CONFIG")
     path = Path(named or "signoff.toml")
     if not named and not path.exists():
         return {}
     try:
-        return tomllib.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
-        problems.append(f"SIGNOFF_CONFIG: {path}: {exc}")
-        return {}
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as exc:
+        raise Misconfigured([f"SIGNOFF_CONFIG: {path}: no such file; write it, or unset SIGNOFF_CONFIG"]) from exc
+    except OSError as exc:
+        raise Misconfigured([f"SIGNOFF_CONFIG: {path}: cannot be read: {exc.strerror}"]) from exc
+    except UnicodeDecodeError as exc:
+        raise Misconfigured([f"SIGNOFF_CONFIG: {path}: byte {exc.start + 1} is not UTF-8, and TOML is"]) from exc
+    except (ValueError, RecursionError) as exc:  # TOMLDecodeError is a ValueError; a date that is none is another
+        raise Misconfigured([f"SIGNOFF_CONFIG: {path}: not TOML: {exc}"]) from exc
 
 
 def _decoded(table: Mapping[str, object]) -> dict[str, object]:

@@ -22,6 +22,7 @@ from app.core.token import MIN_TOKEN_CHARS
 from app.core.webhook import Endpoint, Reach
 from app.settings.brand import BRAND_ID, BrandSettings
 from app.settings.relay import RelaySettings
+from app.settings.secret import StoreUrl
 from app.settings.types import MIB, Domain, ExistingFile, Listed, Listen, Network, PublicUrl, Section, is_public
 
 DEVELOPMENT_TLS_LISTEN = "127.0.0.1:8443"
@@ -33,13 +34,13 @@ _STORE_SCHEMES = ("redis://", "rediss://", "redis+cluster://", "rediss+cluster:/
 class StoreSettings(Section):
     """Where the shared state lives; without a URL an embedded Valkey under `state_dir`."""
 
-    url: str | None = None
+    url: StoreUrl | None = None
     durability: Literal["fsync", "replicated"] = "fsync"
 
     @field_validator("url")
     @classmethod
-    def _scheme_is_known(cls, value: str | None) -> str | None:
-        if value and not value.startswith(_STORE_SCHEMES):
+    def _scheme_is_known(cls, value: StoreUrl | None) -> StoreUrl | None:
+        if value and not value.reveal().startswith(_STORE_SCHEMES):
             raise ValueError(f"the URL must begin with one of {', '.join(_STORE_SCHEMES)}")
         return value or None
 
@@ -98,7 +99,9 @@ class MailboxSettings(Section):
 class Settings(BaseSettings):
     """All settings of one installation; see docs/settings.md. Read them with `app.settings.load.load`."""
 
-    model_config = SettingsConfigDict(env_prefix="SIGNOFF_", env_nested_delimiter="__", enable_decoding=False, extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="SIGNOFF_", env_nested_delimiter="__", enable_decoding=False, extra="forbid", frozen=True, hide_input_in_errors=True
+    )
 
     development: bool = False
     public_url: PublicUrl
@@ -107,6 +110,7 @@ class Settings(BaseSettings):
     state_dir: Path = Path("var")
     keyring_file: Path = Path("var/keys/keyring.toml")
     spool_dir: Path | None = None
+    dkim_keys: Literal["shared", "relay"] = "shared"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "readable"] = "json"
     store: StoreSettings = StoreSettings()

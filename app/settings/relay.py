@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from app.settings.secret import Secret
 from app.settings.types import MIB, ExistingFile, Listed, Listen, Network, Section
 
 _DOWNSTREAM_SCHEMES = ("smtp://", "smtps://", "lmtp://")
@@ -21,7 +22,7 @@ class RelaySettings(Section):
     hostname: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]*$")] = Field(default_factory=socket.gethostname)
     downstream: str = "smtp://127.0.0.1:2527"
     downstream_user: str = ""
-    downstream_password: str = ""
+    downstream_password: Secret = Secret()
     downstream_ca_file: ExistingFile | None = None
     downstream_connections: Annotated[int, Field(ge=1, le=10_000)] = 50
     downstream_seconds: Annotated[int, Field(ge=1, le=590)] = 540

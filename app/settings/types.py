@@ -3,6 +3,7 @@
 import ipaddress
 import json
 import re
+import stat
 import urllib.parse
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +20,7 @@ MIB = 1024 * 1024
 class Section(BaseModel):
     """A table of settings: nothing unknown in it, and nothing changed after it was read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 def split_address(text: str) -> tuple[str, int]:
@@ -55,9 +56,19 @@ def _network(text: str) -> str:
     return str(ipaddress.ip_network(text.strip(), strict=False))
 
 
+def problem_of_file(path: Path) -> str:
+    """Return why there is no such file for this process, or empty. What is in it is not looked at."""
+    try:
+        return "" if stat.S_ISREG(path.stat().st_mode) else f"not a file: {path}"
+    except PermissionError:
+        return f"cannot be looked at: {path}: permission denied"
+    except (OSError, ValueError):
+        return f"no such file: {path}"
+
+
 def _existing_file(path: Path) -> Path:
-    if not path.is_file():
-        raise ValueError(f"no such file: {path}")
+    if problem := problem_of_file(path):
+        raise ValueError(problem)
     return path
 
 

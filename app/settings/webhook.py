@@ -16,6 +16,7 @@ from app.core.events import EventName, EventScope
 from app.core.model import Brand
 from app.core.reach import is_disguised, is_public
 from app.core.webhook import ONLY_ALL, SCOPES, Endpoint, Format, Reach, endpoint_key
+from app.settings.secret import Secret, SecretUrl
 from app.settings.types import ExistingFile, Listed
 
 MIN_SECRET_BYTES = 24  # Standard Webhooks: 24 to 64 bytes
@@ -28,11 +29,11 @@ class WebhookSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    url: str
+    url: SecretUrl
     format: Format = Format.STANDARD
     secret_file: ExistingFile | None = None
     previous_secret_file: ExistingFile | None = None
-    headers: dict[str, str] = Field(default_factory=dict)
+    headers: dict[str, Secret] = Field(default_factory=dict)
     user: str = ""
     password_file: ExistingFile | None = None
     events: Annotated[tuple[EventName, ...], Listed] = ()
@@ -41,8 +42,8 @@ class WebhookSettings(BaseModel):
 
     @field_validator("url")
     @classmethod
-    def _url_is_plain(cls, value: str) -> str:
-        url = urllib.parse.urlsplit(value)
+    def _url_is_plain(cls, value: SecretUrl) -> SecretUrl:
+        url = urllib.parse.urlsplit(value.reveal())
         if url.scheme not in {"https", "http"} or not url.hostname:
             raise ValueError("write an absolute URL, such as https://hooks.example.com/unsubscribes")
         if url.username or url.password or url.fragment:
@@ -64,7 +65,7 @@ class WebhookSettings(BaseModel):
 
     @field_validator("headers")
     @classmethod
-    def _headers_can_be_sent(cls, value: dict[str, str]) -> dict[str, str]:
+    def _headers_can_be_sent(cls, value: dict[str, Secret]) -> dict[str, Secret]:
         for name, text in _read(value).items():
             if not name.isascii() or not name.replace("-", "").isalnum() or name.lower() in _OURS or name.lower().startswith("webhook-"):
                 raise ValueError(f"{name!r} cannot be set")
@@ -90,12 +91,12 @@ class WebhookSettings(BaseModel):
 
     def problem(self, *, development: bool) -> str:
         """Return what is wrong with the URL outside development, or empty."""
-        host = urllib.parse.urlsplit(self.url).hostname or ""
+        host = urllib.parse.urlsplit(self.url.reveal()).hostname or ""
         if development:
             return ""
         if self.allow_private:
             return "allow_private is for development only"
-        if not self.url.startswith("https://"):
+        if not self.url.reveal().startswith("https://"):
             return "https is needed"
         if host == "localhost" or host.endswith((".localhost", ".local", ".internal")) or not _may_be_public(host):
             return "a public host is needed"
@@ -105,11 +106,11 @@ class WebhookSettings(BaseModel):
         """Return the endpoint as the rules know it, its secrets read."""
         files = [path for path in (self.secret_file, self.previous_secret_file) if path]
         return Endpoint(
-            key=endpoint_key(brand.number, self.url, self.format),
+            key=endpoint_key(brand.number, self.url.reveal(), self.format),
             brand=brand.number,
             brand_id=brand.id,
             brand_name=brand.name,
-            url=self.url,
+            url=self.url.reveal(),
             format=self.format,
             secrets=tuple(_text(path).encode() if self.format is Format.MAILGUN else _secret(path) for path in files),
             headers=tuple((_read(self.headers) | self._authorization()).items()),
@@ -133,9 +134,12 @@ def _may_be_public(host: str) -> bool:
         return "." in host
 
 
-def _read(headers: Mapping[str, str]) -> dict[str, str]:
+def _read(headers: Mapping[str, Secret]) -> dict[str, str]:
     """Return the header fields with those whose name ends in `_file` read from their files."""
-    return {name.removesuffix("_file"): _text(Path(value)) if name.endswith("_file") else value for name, value in headers.items()}
+    return {
+        name.removesuffix("_file"): _text(Path(value.reveal())) if name.endswith("_file") else value.reveal()
+        for name, value in headers.items()
+    }
 
 
 def _text(path: Path) -> str:

@@ -89,11 +89,18 @@ async def opened_store(settings: Settings, log: Logger, *, patience: float = 0.3
 
 
 def _redis_store(settings: Settings, patience: float, *, writable_only: bool = False) -> RedisStore:
-    url = settings.store.url or EmbeddedStore(settings.state_dir / "store").url
     keeping = frozenset(brand.number for brand in settings.brand_records() if brand.store_addresses)
     return RedisStore(
-        url, durability=Durability(settings.store.durability), timeout=patience, addresses_of=keeping, writable_only=writable_only
+        _store_url(settings),
+        durability=Durability(settings.store.durability),
+        timeout=patience,
+        addresses_of=keeping,
+        writable_only=writable_only,
     )
+
+
+def _store_url(settings: Settings) -> str:
+    return settings.store.url.reveal() if settings.store.url else EmbeddedStore(settings.state_dir / "store").url
 
 
 async def _unless_away(call: Callable[[], object], log: Logger) -> None:
@@ -120,7 +127,7 @@ async def store_warnings(settings: Settings) -> tuple[str, ...]:
     embedded = None if settings.store.url else EmbeddedStore(settings.state_dir / "store")
     if embedded:
         await asyncio.to_thread(embedded.ensure)
-    store = RedisStore(embedded.url if embedded else str(settings.store.url), durability=Durability(settings.store.durability))
+    store = RedisStore(_store_url(settings), durability=Durability(settings.store.durability))
     try:
         return await store.start(development=settings.development)
     finally:

@@ -54,7 +54,7 @@ def admin_services(settings: Settings, store: RedisStore, unsubscribe: Unsubscri
         erase=Erase(roster=roster, pending=RedisPending(wire, replicated=replicated), clock=now_ms),
         webhooks=Webhooks(deliveries=RedisDeliveries(wire), endpoints=settings.endpoints(), clock=now_ms),
         api_keys=ApiKeys(
-            RedisApiKeys(wire, replicated=replicated), now_ms, secrets.token_bytes, file_key=_file_key(settings.web.admin_key_file)
+            RedisApiKeys(wire, replicated=replicated), now_ms, secrets.token_bytes, file_key=file_key(settings.web.admin_key_file)
         ),
         auditing=Auditing(audit, now_ms, log),
         audit=audit,
@@ -68,7 +68,8 @@ async def opened_services(settings: Settings, log: Logger) -> AsyncIterator[Admi
         yield admin_services(settings, store, Unsubscribe(store, None, now_ms), token_codec(settings), log)
 
 
-def _file_key(path: Path | None) -> str:
+def file_key(path: Path | None) -> str:
+    """Return the installation's own API key, empty for none. Raises Misconfigured."""
     if path is None:
         return ""
     try:

@@ -9,12 +9,12 @@ import base64
 import ssl
 from dataclasses import dataclass
 
+from app.core.downstream import Credentials, Scheme, Target, Tls
 from app.observe.log import LogEvent, logger
 from smtp_proxy.downstream.capabilities import Capabilities
 from smtp_proxy.downstream.connection import Connection, Ending, Timeouts
 from smtp_proxy.downstream.dialogue import NO_ANSWER
 from smtp_proxy.downstream.peer_reply import PeerReply
-from smtp_proxy.downstream.target import Credentials, Scheme, Target, Tls
 from smtp_proxy.replies import Reply
 
 READY_FOR_TLS = 220

@@ -14,12 +14,12 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Self
 
+from app.core.downstream import Target
 from app.core.errors import DownstreamUnavailable
 from smtp_proxy.downstream.capabilities import Capabilities
 from smtp_proxy.downstream.connection import NEVER, Timeouts
 from smtp_proxy.downstream.dialogue import Dialogue, SendOutcome
 from smtp_proxy.downstream.opening import NotOpened, Session, SessionOpener
-from smtp_proxy.downstream.target import Target
 from smtp_proxy.downstream.transaction import Transaction, unsendable
 from smtp_proxy.replies import Deferred, Delivered, Outcome, Reply
 

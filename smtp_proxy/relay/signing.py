@@ -2,7 +2,8 @@
 
 1. `d=` is the From domain or a parent of it, the longest that has a key (RFC 9989 relaxed alignment, catalogue D6). No key, no signature:
    the caller defers the mail, nothing leaves that promises a signature without one (H3).
-2. RSA of 2048 bits or more signs always (RFC 8301); ed25519 only beside it (RFC 8463, D7).
+2. RSA of 2048 bits or more signs always (RFC 8301); ed25519 only beside it (RFC 8463, D7). Of several keys of a kind the first signs, and
+   the others wait or retire (`app.core.mail.dkim_rotation`).
 3. Work is done where it is the same: a key is read once a process, body and shared fields are hashed once a message, a copy costs the hash
    of its stamped fields and one signature (D17); only a body of its own is hashed for each copy. PKCS #1 v1.5 is deterministic: the same
    copy gets the same signature.
@@ -18,17 +19,17 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa, utils
+from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from app.core.errors import Misconfigured, SignerUnavailable
 from app.core.mail import dkim
+from app.core.mail.dkim_private import PrivateKey, algorithm_of, read_private_key
+from app.core.mail.dkim_record import MIN_RSA_BITS
+from app.core.mail.dkim_rotation import rotation_problems, signing_keys
 from app.core.mail.message import Field, from_domains, sender_field
 from app.core.mail.stamp import STAMPED, Base
-
-MIN_RSA_BITS = 2048
 
 _PADDING = padding.PKCS1v15()
 _PREHASHED = utils.Prehashed(SHA256())
@@ -39,22 +40,16 @@ class SigningKey:
 
     __slots__ = ("_private", "algorithm")
 
-    def __init__(self, private: rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey) -> None:
+    def __init__(self, private: PrivateKey) -> None:
         if isinstance(private, rsa.RSAPrivateKey) and private.key_size < MIN_RSA_BITS:
             raise Misconfigured([f"DKIM key: RSA of {private.key_size} bits, at least {MIN_RSA_BITS} are needed"])
         self._private = private
-        self.algorithm = b"rsa-sha256" if isinstance(private, rsa.RSAPrivateKey) else b"ed25519-sha256"
+        self.algorithm = algorithm_of(private).encode("ascii")
 
     @classmethod
     def from_pem(cls, pem: bytes) -> "SigningKey":
-        """Read an unencrypted PEM key, PKCS #1 or PKCS #8 (about 40 ms: OpenSSL checks it). Raises Misconfigured for any other."""
-        try:
-            private = load_pem_private_key(pem, password=None)
-        except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
-            raise Misconfigured(["DKIM key: not a readable, unencrypted PEM private key"]) from exc
-        if not isinstance(private, rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey):
-            raise Misconfigured(["DKIM key: neither RSA nor ed25519"])
-        return cls(private)
+        """Read an unencrypted PEM key, PKCS #1 or PKCS #8. Raises Misconfigured for any other."""
+        return cls(read_private_key(pem))
 
     def sign(self, digest: bytes) -> bytes:
         """Sign the SHA-256 digest of the canonical header (for ed25519 the digest is the message: RFC 8463 3)."""
@@ -91,6 +86,16 @@ class DkimKey:
             selector=self.selector.encode("ascii"),
         )
         object.__setattr__(self, "tags", tags)  # the record is frozen, and this is still its making
+
+    @property
+    def algorithm(self) -> str:
+        """Return the value of `a=`."""
+        return self.key.algorithm.decode("ascii")
+
+    @property
+    def body_form(self) -> str:
+        """Return the canonical form of bodies, the second half of `c=`."""
+        return self.canonicalization.value
 
 
 class Signer:
@@ -212,19 +217,12 @@ def _digest(text: dkim.SignatureText, shared: "hashlib._Hash") -> bytes:
 
 
 def _keys_of(domain: str, keys: Iterable[DkimKey]) -> tuple[DkimKey, ...]:
-    """Return the keys of one domain, RSA first."""
-    own = sorted((key for key in keys if key.domain == domain), key=lambda key: key.key.algorithm, reverse=True)
-    algorithms = [key.key.algorithm for key in own]
-    problems = []
-    if b"rsa-sha256" not in algorithms:
-        problems.append(f"DKIM keys of {domain}: ed25519 signs only beside an RSA key, large receivers do not verify it alone")
-    if len(set(algorithms)) < len(algorithms):
-        problems.append(f"DKIM keys of {domain}: more than one key of the same kind")
-    if len({key.canonicalization for key in own}) > 1:
-        problems.append(f"DKIM keys of {domain}: different canonicalizations")
+    """Return the keys of one domain that sign, RSA first."""
+    own = [key for key in keys if key.domain == domain]
+    problems = rotation_problems(domain, own)
     if problems:
         raise Misconfigured(problems)
-    return tuple(own)
+    return signing_keys(own)
 
 
 def _suffixes(domain: str) -> Iterable[str]:

@@ -3,7 +3,6 @@
 import asyncio
 import ipaddress
 import secrets
-import ssl
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
@@ -15,7 +14,6 @@ from app.observe import log as logs
 from app.observe import service_manager
 from app.observe.log import LogEvent, Logger
 from app.observe.witness import LoggingWitness
-from app.settings.load import load
 from app.settings.model import Settings
 from app.settings.types import split_address
 from app.usecases.mailto import Complaints, Mailto
@@ -24,6 +22,8 @@ from app.usecases.unsubscribe import Unsubscribe
 from app.web.server import run
 from app.web.throttle import Throttle, network_of
 from app.wiring.backlog import watching_backlog
+from app.wiring.certificates import server_context
+from app.wiring.validation import validated
 from smtp_proxy.inbox.cabinet import Cabinet
 from smtp_proxy.inbox.door import Door
 from smtp_proxy.inbox.intake import Intake
@@ -31,7 +31,6 @@ from smtp_proxy.session.limits import Limits
 from smtp_proxy.session.listener import Server
 from smtp_proxy.session.terms import Terms
 from smtp_proxy.wiring import health
-from smtp_proxy.wiring.front import server_tls
 
 _GRACE_SECONDS = 10.0  # a statement is decided within five
 _MISSES_PER_MINUTE = 120  # unknown recipients from one network
@@ -53,7 +52,7 @@ def serve_inbox(settings: Settings) -> None:
 
 async def _serve_inbox(settings: Settings) -> None:
     log = logs.logger("inbox")
-    check(settings)
+    _needing_its_domain(settings)
     inbox = settings.inbox
     witness = LoggingWitness(log)
     throttle = Throttle(limit=_MISSES_PER_MINUTE, window_ms=60_000, clock=web_side.now_ms)
@@ -68,8 +67,7 @@ async def _serve_inbox(settings: Settings) -> None:
 
         def read_again() -> tuple[Terms, Sequence[str]]:
             """Return the terms of the configuration as it is now, and what of it needs a restart. Raises Misconfigured."""
-            anew = load()
-            check(anew)
+            anew = _needing_its_domain(validated())
             return _terms(anew, unsubscribe, throttle, log), _needing_restart(settings, anew)
 
         await stack.enter_async_context(health(inbox.health_listen, web_side.durability_checks(settings, store, spool)))
@@ -85,16 +83,11 @@ async def _serve_inbox(settings: Settings) -> None:
     log.info(LogEvent.PROCESS_STOPPED)
 
 
-def check(settings: Settings) -> None:
-    """Make every part whose settings may be wrong once, and raise Misconfigured with all that they say: before anything is started."""
-    problems: list[str] = []
-    for make in (_domain, _server_tls, _maildir, web_side.token_codec):
-        try:
-            make(settings)
-        except Misconfigured as exc:
-            problems += exc.problems
-    if problems:
-        raise Misconfigured(problems)
+def _needing_its_domain(settings: Settings) -> Settings:
+    """Return the settings if an inbox is wanted by them. Raises Misconfigured: an installation without mail-to unsubscribes has none."""
+    if not settings.inbox.domain:
+        raise Misconfigured(["inbox.domain: set the domain whose mail arrives here, such as in.example.com, or do not run the inbox"])
+    return settings
 
 
 def _terms(settings: Settings, unsubscribe: Unsubscribe, throttle: Throttle, log: Logger) -> Terms:
@@ -110,7 +103,7 @@ def _terms(settings: Settings, unsubscribe: Unsubscribe, throttle: Throttle, log
             seal=codec.seal_address,
             home=web_side.homes(settings, log),
         ),
-        mailboxes=Mailboxes(domain=_domain(settings), data_centre=settings.data_centre),
+        mailboxes=Mailboxes(domain=inbox.domain, data_centre=settings.data_centre),
         complaints=Complaints(inbox.complaints),
     )
     return Terms(
@@ -126,23 +119,13 @@ def _terms(settings: Settings, unsubscribe: Unsubscribe, throttle: Throttle, log
         trusted_networks=_EVERYBODY,
         strangers=True,
         proxy_networks=tuple(ipaddress.ip_network(network) for network in inbox.proxy_networks),
-        tls=_server_tls(settings),
+        tls=server_context(inbox.tls_cert_file, inbox.tls_key_file, key="inbox.tls_cert_file") if inbox.tls_cert_file else None,
         smtputf8=lambda: True,
         line_endings="normalise",  # nothing is handed on from here, so nobody can be misled by a stray CR or LF
         recipient_policy=Door(mailto=mailto, may_miss=lambda peer: throttle.allows(network_of(peer)), log=log),
         postmaster=f"postmaster@{inbox.domain}",
         log=log,
     )
-
-
-def _domain(settings: Settings) -> str:
-    if not settings.inbox.domain:
-        raise Misconfigured(["inbox.domain: set the domain whose mail arrives here, such as in.example.com"])
-    return settings.inbox.domain
-
-
-def _server_tls(settings: Settings) -> ssl.SSLContext | None:
-    return server_tls(settings.inbox, name="inbox")
 
 
 def _maildir(settings: Settings) -> Cabinet | None:

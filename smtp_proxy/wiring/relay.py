@@ -2,12 +2,12 @@
 
 import asyncio
 import secrets
-import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 
 from app import wiring as web_side
-from app.core.errors import DownstreamUnavailable, Misconfigured
+from app.core.downstream import Target
+from app.core.errors import DownstreamUnavailable
 from app.core.links import LinkMaker
 from app.core.mail.dkim import BodyMode, Profile
 from app.core.model import BrandId
@@ -16,7 +16,7 @@ from app.observe import log as logs
 from app.observe import service_manager
 from app.observe.log import LogEvent
 from app.settings import keyring_file
-from app.settings.load import load
+from app.settings.dkim_files import LoadedKey, load_keys
 from app.settings.model import Settings
 from app.settings.relay import RelaySettings
 from app.settings.types import split_address
@@ -24,9 +24,10 @@ from app.store.groups import RedisGroups
 from app.usecases.audience import STATES_SECONDS, Audience
 from app.usecases.group_cache import CachedGroups
 from app.web.server import run
+from app.wiring.certificates import trusting
+from app.wiring.validation import validated
 from smtp_proxy.downstream.connection import Timeouts
 from smtp_proxy.downstream.pool import Downstream
-from smtp_proxy.downstream.target import Target
 from smtp_proxy.relay.bodies import Bodies
 from smtp_proxy.relay.dispatch import Dispatch
 from smtp_proxy.relay.pipeline import Pipeline
@@ -49,22 +50,20 @@ def serve_relay(settings: Settings) -> None:
     """Run the relay, by several workers when there are to be, until it is asked to stop; mails in flight are finished first."""
     logs.configure(level=settings.log_level, readable=settings.log_format == "readable")
     if settings.relay.workers > 1:
-        check(settings)
         run(supervise(settings))
     else:
-        run(_serve(load=load, settings=settings, stop=web_side.stopped))
+        run(_serve(load=lambda: validated(keys_here=True), settings=settings, stop=web_side.stopped))
 
 
 def serve_worker(settings: Settings, seat: Seat) -> None:
     """Run one of several workers, until it is asked to stop or its supervisor is gone."""
     logs.configure(level=settings.log_level, readable=settings.log_format == "readable")
-    run(_serve(load=lambda: seat.share(load()), settings=seat.share(settings), stop=stopped_or_left))
+    run(_serve(load=lambda: seat.share(validated(keys_here=True)), settings=seat.share(settings), stop=stopped_or_left))
 
 
 async def _serve(*, load: Callable[[], Settings], settings: Settings, stop: Callable[[], Coroutine[None, None, None]]) -> None:
     log = logs.logger("relay")
     relay = settings.relay
-    check(settings)
     keyring = keyring_file.load(settings.keyring_file)
     stopping = asyncio.create_task(stop())  # listens at once: who is stopped while it starts still stops its store
     hangups = web_side.hangups()
@@ -104,7 +103,6 @@ async def _serve(*, load: Callable[[], Settings], settings: Settings, stop: Call
         def read_again() -> tuple[Terms, Sequence[str]]:
             """Return the terms of the configuration as it is now, and what of it needs a restart. Raises Misconfigured."""
             anew = load()
-            check(anew)
             web_side.successor(keyring, anew)
             return terms(anew), needing_restart(settings, anew)
 
@@ -137,25 +135,6 @@ async def _serve(*, load: Callable[[], Settings], settings: Settings, stop: Call
     log.info(LogEvent.PROCESS_STOPPED)
 
 
-def check(settings: Settings) -> None:
-    """Make every part whose settings may be wrong once, and raise Misconfigured with all that they say: before anything is started."""
-    parts: tuple[Callable[[], object], ...] = (
-        lambda: front.refuse_own_address(settings.relay),
-        lambda: _verifying(settings.relay),
-        lambda: front.server_tls(settings.relay),
-        lambda: web_side.token_codec(settings),
-        lambda: _signers(settings),
-    )
-    problems: list[str] = []
-    for make in parts:
-        try:
-            make()
-        except Misconfigured as exc:
-            problems += exc.problems
-    if problems:
-        raise Misconfigured(problems)
-
-
 def _policy(relay: RelaySettings) -> Policy:
     return Policy(
         hostname=relay.hostname,
@@ -168,49 +147,26 @@ def _policy(relay: RelaySettings) -> Policy:
 
 
 def _signers(settings: Settings) -> dict[BrandId, Signer]:
-    problems: list[str] = []
-    signers: dict[BrandId, Signer] = {}
-    for name, brand in settings.brands.items():
-        keys = []
-        for number, dkim in enumerate(brand.dkim):
-            try:
-                key = SigningKey.from_pem(dkim.key_file.read_bytes())
-            except (OSError, Misconfigured) as exc:
-                problems.append(f"brands.{name}.dkim.{number}.key_file: {dkim.key_file}: {exc}")
-            else:
-                mode = BodyMode(dkim.canonicalization.partition("/")[2])
-                keys.append(DkimKey(domain=dkim.domain, selector=dkim.selector, key=key, canonicalization=mode))
-        if len(keys) < len(brand.dkim):
-            continue
-        try:
-            signers[BrandId(name)] = Signer(keys, profile=Profile(settings.relay.profile))
-        except Misconfigured as exc:
-            problems += [f"brands.{name}.dkim: {problem}" for problem in exc.problems]
-    if problems:
-        raise Misconfigured(problems)
-    return signers
+    """Return what signs for each brand. Raises Misconfigured."""
+    profile = Profile(settings.relay.profile)
+    return {BrandId(name): Signer([_key(key) for key in keys], profile=profile) for name, keys in load_keys(settings).items()}
+
+
+def _key(key: LoadedKey) -> DkimKey:
+    return DkimKey(domain=key.domain, selector=key.selector, key=SigningKey(key.private), canonicalization=BodyMode(key.body_form))
 
 
 @asynccontextmanager
 async def _downstream(relay: RelaySettings) -> AsyncIterator[Downstream]:
-    target = Target.parse(relay.downstream, user=relay.downstream_user, password=relay.downstream_password)
+    target = Target.parse(relay.downstream, user=relay.downstream_user, password=relay.downstream_password.reveal())
     async with Downstream(
         target,
         hostname=relay.hostname,
         size=relay.downstream_connections,
         timeouts=Timeouts(total=relay.downstream_seconds),
-        verifying=_verifying(relay),
+        verifying=trusting(relay.downstream_ca_file, key="relay.downstream_ca_file") if relay.downstream_ca_file else None,
     ) as downstream:
         yield downstream
-
-
-def _verifying(relay: RelaySettings) -> ssl.SSLContext | None:
-    if relay.downstream_ca_file is None:
-        return None
-    try:
-        return ssl.create_default_context(cafile=relay.downstream_ca_file)
-    except OSError as exc:
-        raise Misconfigured([f"relay.downstream_ca_file: {relay.downstream_ca_file}: {exc}"]) from exc
 
 
 @asynccontextmanager

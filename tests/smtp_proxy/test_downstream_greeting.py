@@ -5,8 +5,8 @@ import threading
 
 import uvloop
 
+from app.core.downstream import Target
 from smtp_proxy.downstream.pool import Downstream
-from smtp_proxy.downstream.target import Target
 
 ROUNDS = 30
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from app.core.downstream import Credentials, Scheme, Target, Tls
 from app.core.errors import Misconfigured
-from smtp_proxy.downstream.target import Credentials, Scheme, Target, Tls
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from app.core.errors import Misconfigured
 from app.settings.relay import RelaySettings
-from smtp_proxy.wiring.front import refuse_own_address
+from app.wiring.own_address import refuse_own_address
 
 
 def relay(downstream: str, **settings: object) -> RelaySettings:

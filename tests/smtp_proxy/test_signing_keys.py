@@ -115,15 +115,26 @@ def test_a_key_that_cannot_sign_is_a_configuration_error(pem: bytes) -> None:
     "keys",
     [
         [dkim_key(key=ED25519_KEY)],
-        [dkim_key(), dkim_key(selector="s2")],
-        [dkim_key(), dkim_key(key=ED25519_KEY, mode=BodyMode.RELAXED)],
+        [dkim_key(), dkim_key()],
+        [dkim_key(), dkim_key(key=ED25519_KEY, selector="s2", mode=BodyMode.RELAXED)],
     ],
-    ids=["ed25519 alone", "two RSA keys", "two canonical forms"],
+    ids=["ed25519 alone", "two keys of one selector", "two canonical forms"],
 )
 def test_keys_of_a_domain_that_do_not_go_together_are_a_configuration_error(keys: list[DkimKey]) -> None:
     """Catalogue D7."""
     with pytest.raises(Misconfigured):
         Signer(keys)
+
+
+def test_of_two_keys_of_a_kind_the_first_signs_and_the_other_waits() -> None:
+    """A key is rotated by moving it above the old one."""
+    old, new = dkim_key(selector="s1"), dkim_key(selector="s2", mode=BodyMode.RELAXED)
+
+    def selectors(*keys: DkimKey) -> list[bytes]:
+        fields = parse(signed_copy(NAMED["newsletter"], *keys)).fields
+        return [tags_of(field.raw)[b"s"] for field in fields if field.name == b"dkim-signature"]
+
+    assert (selectors(old, new), selectors(new, old)) == ([b"s1"], [b"s2"])
 
 
 def test_one_key_makes_one_signature() -> None:

@@ -3,9 +3,9 @@
 import ssl
 from dataclasses import replace
 
+from app.core.downstream import Target
 from smtp_proxy.downstream.connection import Timeouts
 from smtp_proxy.downstream.pool import Downstream
-from smtp_proxy.downstream.target import Target
 from smtp_proxy.downstream.transaction import Transaction, wire_body
 from tests.support.sink import Sink
 

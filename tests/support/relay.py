@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from app.core.brands import Brands
+from app.core.downstream import Target
 from app.core.keyring import Keyring, KeyStatus, MasterKey
 from app.core.links import LinkMaker
 from app.core.mail.dkim import Profile
@@ -24,7 +25,6 @@ from app.usecases.group_cache import GroupReader
 from app.usecases.ports import CopyLedger
 from smtp_proxy.downstream.connection import Timeouts
 from smtp_proxy.downstream.pool import Downstream
-from smtp_proxy.downstream.target import Target
 from smtp_proxy.relay.bodies import Bodies
 from smtp_proxy.relay.conclusion import Conclusion
 from smtp_proxy.relay.dispatch import DEFAULT_PATIENCE, Dispatch, Patience
