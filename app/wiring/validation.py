@@ -36,7 +36,7 @@ def validated(*, keys_here: bool = False) -> Settings:
 def problems_of(settings: Settings, *, keys_here: bool = True) -> list[str]:
     """Return everything that keeps a process from running by these settings, each as `key: what is wrong and what to write`."""
     problems: list[str] = []
-    for check in (_keyring, _web_certificate, _relay_certificate, _inbox_certificate, _downstream, _store, _admin_key, _maildir):
+    for check in _CHECKS:
         _note(lambda check=check: check(settings), problems)  # type: ignore[misc] # a default binds the variable of the loop
     if keys_here or settings.dkim_keys == "shared":
         _note(lambda: load_keys(settings), problems)
@@ -74,14 +74,14 @@ def _inbox_certificate(settings: Settings) -> None:
 
 def _downstream(settings: Settings) -> None:
     relay = settings.relay
-    problems: list[str] = []
-    if relay.downstream_ca_file is not None:
-        ca_file = relay.downstream_ca_file
-        _note(lambda: trusting(ca_file, key="relay.downstream_ca_file"), problems)
-    _note(lambda: Target.parse(relay.downstream, user=relay.downstream_user, password=relay.downstream_password.reveal()), problems)
-    if problems:
-        raise Misconfigured(problems)
+    Target.parse(relay.downstream, user=relay.downstream_user, password=relay.downstream_password.reveal())
     refuse_own_address(relay)
+
+
+def _downstream_trust(settings: Settings) -> None:
+    relay = settings.relay
+    if relay.downstream_ca_file is not None:
+        trusting(relay.downstream_ca_file, key="relay.downstream_ca_file")
 
 
 def _store(settings: Settings) -> None:
@@ -104,3 +104,16 @@ def _obstacle(folder: Path) -> Path | None:
     """Return what stands where a folder, or one above it, should be."""
     nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     return None if nearest.is_dir() else nearest
+
+
+_CHECKS = (
+    _downstream,
+    _downstream_trust,
+    _relay_certificate,
+    _web_certificate,
+    _inbox_certificate,
+    _keyring,
+    _store,
+    _admin_key,
+    _maildir,
+)
