@@ -28,6 +28,7 @@ class LogEvent(StrEnum):
     CONFIGURATION_REFUSED = "configuration_refused"
     RELAY_WORKER_ENDED = "relay_worker_ended"
     UNEXPECTED_ERROR = "unexpected_error"
+    BACKGROUND_TASK_ENDED = "background_task_ended"
     CLICK_ACKNOWLEDGED = "click_acknowledged"
     CLICK_NOT_DURABLE = "click_not_durable"
     TOKEN_REFUSED = "token_refused"  # noqa: S105 - the name of an event

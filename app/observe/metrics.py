@@ -16,6 +16,9 @@ SPOOL_ROWS = Gauge("signoff_spool_rows", "Acknowledged rows that the store has n
 SPOOL_DAMAGED_FILES = Gauge(
     "signoff_spool_damaged_files", "Damaged spool files that were set aside and wait for an operator", multiprocess_mode=_OF_THE_WORST
 )
+BACKGROUND_TASKS_ENDED = Counter(
+    "signoff_background_tasks_ended", "Tasks of a process's whole life that ended by an error and were started again", ["task"]
+)
 MESSAGES = Counter("signoff_messages", "Messages through the relay by class and outcome", ["class", "outcome"])
 RECIPIENTS_SUPPRESSED = Counter("signoff_recipients_suppressed", "Copies not relayed, by reason", ["reason"])
 OPT_OUTS_OVERRIDDEN = Counter("signoff_opt_outs_overridden", "Copies relayed to who has opted out, on the sender's word", ["reason"])

@@ -22,27 +22,12 @@ from app.core.token import MIN_TOKEN_CHARS
 from app.core.webhook import Endpoint, Reach
 from app.settings.brand import BRAND_ID, BrandSettings
 from app.settings.relay import RelaySettings
-from app.settings.secret import StoreUrl
+from app.settings.store import StoreSettings
 from app.settings.types import MIB, Domain, ExistingFile, Listed, Listen, Network, PublicUrl, Section, is_public
 
 DEVELOPMENT_TLS_LISTEN = "127.0.0.1:8443"
 DEVELOPMENT_INBOX_DOMAIN = "in.acme.example"
 DataCentre = Annotated[int, Field(ge=1, le=99)]
-_STORE_SCHEMES = ("redis://", "rediss://", "redis+cluster://", "rediss+cluster://", "unix://")
-
-
-class StoreSettings(Section):
-    """Where the shared state lives; without a URL an embedded Valkey under `state_dir`."""
-
-    url: StoreUrl | None = None
-    durability: Literal["fsync", "replicated"] = "fsync"
-
-    @field_validator("url")
-    @classmethod
-    def _scheme_is_known(cls, value: StoreUrl | None) -> StoreUrl | None:
-        if value and not value.reveal().startswith(_STORE_SCHEMES):
-            raise ValueError(f"the URL must begin with one of {', '.join(_STORE_SCHEMES)}")
-        return value or None
 
 
 class WebSettings(Section):

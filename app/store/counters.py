@@ -11,7 +11,7 @@ from app.core.model import BrandNumber
 from app.core.tally import KEPT_DAYS, MOST_NAMES, TallyKind, Tick
 from app.store import keys
 from app.store.batching import Command, Reply
-from app.store.replies import as_bytes, as_list, raise_for
+from app.store.replies import as_bytes, as_list, readable
 from app.store.script import Script, run
 from app.store.wire import Wire
 
@@ -33,8 +33,9 @@ class RedisTallies:
         for tick, much in ticks.items():
             by_day.setdefault(keys.tally(tick.brand, tick.day), []).extend((tick.kind.value, tick.name, much))
         commands: list[Command] = [_TALLY.command([key], self._most_names, _KEPT_SECONDS, *counts) for key, counts in by_day.items()]
-        for reply in await run(self._wire, commands):
-            raise_for(reply)
+        readable(
+            await run(self._wire, commands)
+        )  # what a server that is away does not take is not counted: said again, the rest were twice
 
     async def read(self, brand: BrandNumber, days: Iterable[int]) -> Mapping[Tick, int]:
         """Return what was counted of a brand on these days."""

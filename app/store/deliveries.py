@@ -12,7 +12,7 @@ from app.observe.log import LogEvent, logger
 from app.store import keys
 from app.store.batching import Command, Reply
 from app.store.delivery_codec import decode_delivery, encode_delivery
-from app.store.replies import as_bytes, as_list, raise_for, stream_entry
+from app.store.replies import as_bytes, as_list, raise_for, readable, stream_entry
 from app.store.script import Script, run
 from app.store.wire import Wire
 
@@ -32,7 +32,7 @@ class RedisDeliveries:
         """Return what is due, at most `limit` of each partition; it is due again at `until_ms` unless something else is said until then."""
         commands = [_TAKE.command(_keys(number)[:3], now_ms, until_ms, limit) for number in partitions]
         taken: list[Delivery] = []
-        for reply in await run(self._wire, commands):
+        for reply in readable(await run(self._wire, commands)):
             parts = as_list(reply)
             taken += _readable(parts[::2], parts[1::2])
         return taken
@@ -45,7 +45,7 @@ class RedisDeliveries:
         commands: list[Command] = []
         for number, ids in by_partition.items():
             commands += [("HDEL", keys.pending(number), *ids), ("ZREM", keys.due(number), *ids), ("ZREM", keys.ages(number), *ids)]
-        await self._say(commands)
+        await self._note(commands)
 
     async def retry(self, deliveries: Sequence[tuple[Delivery, int]]) -> None:
         """Note failed attempts: each delivery as it is now, and when it is due again."""
@@ -53,18 +53,20 @@ class RedisDeliveries:
             _RETRY.command(_keys(keys.partition(delivery.digest))[:2], delivery.id, encode_delivery(delivery), due_ms)
             for delivery, due_ms in deliveries
         ]
-        await self._say(commands)
+        await self._note(commands)
 
     async def postpone(self, deliveries: Sequence[tuple[Delivery, int]]) -> None:
         """Let deliveries that were not attempted be due at another time."""
-        await self._say([("ZADD", keys.due(keys.partition(delivery.digest)), "XX", due_ms, delivery.id) for delivery, due_ms in deliveries])
+        await self._note(
+            [("ZADD", keys.due(keys.partition(delivery.digest)), "XX", due_ms, delivery.id) for delivery, due_ms in deliveries]
+        )
 
     async def bury(self, deliveries: Sequence[Delivery], *, at_ms: int) -> None:
         """Make dead letters of deliveries, each once."""
         commands = [
             _BURY.command(_keys(keys.partition(delivery.digest)), delivery.id, encode_delivery(delivery), at_ms) for delivery in deliveries
         ]
-        await self._say(commands)
+        await self._note(commands)
 
     async def pending(self, brand: BrandNumber, *, limit: int) -> Sequence[tuple[Delivery, int]]:
         """Return deliveries of a brand that wait, with their next attempt: among the 1000 of each partition that wait longest."""
@@ -154,12 +156,18 @@ class RedisDeliveries:
     async def oldest(self, partitions: Sequence[int]) -> Sequence[tuple[BrandNumber, int]]:
         """Return brands with the time since which somebody waits for one of their deliveries: each partition's oldest is among them."""
         replies = await self._wire.run([("ZRANGE", keys.ages(number), 0, _AGED - 1, "WITHSCORES") for number in partitions])
-        parts = [as_list(reply) for reply in replies]
+        parts = [as_list(reply) for reply in readable(replies)]
         return [(_brand(as_bytes(field)), _score(score)) for part in parts for field, score in zip(part[::2], part[1::2], strict=True)]
 
     async def dead_count(self, partitions: Sequence[int]) -> int:
         """Return how many dead letters these partitions hold."""
-        return sum(reply for reply in await self._say([("XLEN", keys.dead(number)) for number in partitions]) if isinstance(reply, int))
+        replies = readable(await self._wire.run([("XLEN", keys.dead(number)) for number in partitions]))
+        return sum(reply for reply in replies if isinstance(reply, int))
+
+    async def _note(self, commands: Sequence[Command]) -> None:
+        """Write what became of deliveries. What a server that is away does not take is due again by itself, and told a second time."""
+        if commands:
+            readable(await run(self._wire, commands))
 
     async def _say(self, commands: Sequence[Command]) -> Sequence[Reply]:
         if not commands:

@@ -22,7 +22,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -78,6 +78,7 @@ class EmbeddedStore:
         self._patience = patience
         self._socket = _socket_path(self._folder)
         self._users: IO[bytes] | None = None
+        self._leaving = False
         self._log = logger("store")
 
     @property
@@ -93,7 +94,7 @@ class EmbeddedStore:
             started = False
             end = time.monotonic() + self._patience
             while not self._answers():
-                if time.monotonic() > end:
+                if self._leaving or time.monotonic() > end:
                     raise StoreUnavailable(f"the store in {self._folder} does not answer; see store.log there")
                 # Asked again each time: the server that was killed a moment ago may still hold its lock.
                 started = self._start_if_none_runs() or started
@@ -103,13 +104,34 @@ class EmbeddedStore:
         return started
 
     async def supervise(self, *, interval: float = 1.0) -> None:
-        """Bring the server back whenever it has died, until cancelled."""
+        """Bring the server back whenever it has died, until cancelled; then it starts nothing more.
+
+        What keeps it from that, such as a process that may open no more files, is logged once and tried again.
+        """
+        self._leaving = False
+        failing = False
         while True:
             await asyncio.sleep(interval)
             try:
-                await asyncio.to_thread(self.ensure)
-            except StoreUnavailable as exc:
-                self._log.error(LogEvent.STORE_FAILED, reason=str(exc))
+                await self.ensured()
+            except (StoreUnavailable, OSError) as exc:
+                if not failing:
+                    self._log.error(LogEvent.STORE_FAILED, reason=f"{type(exc).__name__}: {exc}")
+                failing = True
+            else:
+                failing = False
+
+    async def ensured(self) -> bool:
+        """Return as `ensure` does, without blocking the loop. A caller that is cancelled waits for its thread, which cannot be cancelled:
+        else it would start a server after the last user has gone, and nobody would stop it."""
+        work = asyncio.get_running_loop().run_in_executor(None, self.ensure)
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            self._leaving = True
+            with suppress(StoreUnavailable, OSError):
+                await work
+            raise
 
     def release(self) -> bool:
         """Let go of the server; True when this was its last user and it has been shut down."""

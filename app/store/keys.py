@@ -39,6 +39,7 @@ def _find_tags() -> tuple[str, ...]:
 
 
 TAGS = _find_tags()
+PROBES = tuple(f"so:{{{tag}}}:probe" for tag in TAGS)  # strings: written to see whether a server takes writes
 _STATE = tuple(f"so:{{{tag}}}:s:" for tag in TAGS)
 _HISTORY = tuple(f"so:{{{tag}}}:h:" for tag in TAGS)
 _WORK = tuple(f"so:{{{tag}}}:w" for tag in TAGS)

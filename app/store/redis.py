@@ -13,13 +13,15 @@ from app.core.errors import Conflict, StoreUnavailable
 from app.core.model import BrandNumber, Change, HistoryEntry, Preferences, RecipientDigest, Statement
 from app.store import codec, keys, server
 from app.store.batching import Batcher, Command, Reply
-from app.store.replies import as_list, history_entry, raise_for
+from app.store.replies import as_list, history_entry, raise_for, readable
+from app.store.rights import missing_rights
 from app.store.script import Script, run
 from app.store.wire import Wire, connect
 
 _APPLY, _STATE = Script("apply"), Script("state")
 _HISTORY_PAGE = 500
 _HISTORY_PAGES = 20
+_PROBE_SECONDS = 60
 
 
 class Durability(StrEnum):
@@ -67,13 +69,14 @@ class RedisStore:
         return self._reads
 
     async def start(self, *, development: bool = False) -> tuple[str, ...]:
-        """Claim or check the layout of the store and return warnings about the server's settings.
+        """Claim or check the layout of the store and return warnings about the server's settings and the user's rights.
 
         Raises Misconfigured when the store was laid out with other numbers, or when it may evict keys (outside development);
         StoreUnavailable when it does not answer.
         """
         await server.claim_layout(self._wire, buckets=self._buckets)
-        return await server.check_settings(self._wire, replicated=self._replicated, development=development)
+        settings = await server.check_settings(self._wire, replicated=self._replicated, development=development)
+        return (*await missing_rights(self._wire), *settings)
 
     def apply(self, statement: Statement) -> Awaitable[Change]:
         """Apply one statement by the script; the future is under way at once, together with all others of this turn."""
@@ -133,13 +136,17 @@ class RedisStore:
             raise StoreUnavailable(f"unreadable history: {exc}") from exc
 
     async def ping(self) -> None:
-        """Return when every primary answers."""
-        for reply in await self._wire.run_on_primaries(("PING",)):
-            raise_for(reply)
+        """Return when a write has been taken just now: by any primary, for one that does not take any costs its own part alone."""
+        probes = await self._wire.key_of_each(keys.PROBES)
+        commands: list[Command] = [("SET", key, 1, "EX", _PROBE_SECONDS) for key in probes]
+        readable(await self._wire.run(commands, replicated=self._replicated))
 
     async def generation(self) -> str:
-        """Return the run ids of the primaries: a restart or a failover changes them."""
-        return await server.generation(self._wire)
+        """Return the run ids of the primaries, which a restart or a failover changes.
+
+        Where the user may not ask for them, how often connections broke has to do: no server is another one over the same connection.
+        """
+        return await server.generation(self._wire) or f"connections broke {self._wire.breaks} times"
 
     async def close(self) -> None:
         """Finish the pipelines under way and close every connection."""

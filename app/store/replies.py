@@ -1,9 +1,17 @@
 """What a server's replies mean, for every adapter that speaks over a wire. What cannot be read is StoreUnavailable: guessing could lose."""
 
+from collections.abc import Sequence
+from typing import TypeVar
+
+from redis.exceptions import ResponseError
+
 from app.core.errors import StoreUnavailable
 from app.core.model import HistoryEntry
 from app.store import codec
 from app.store.batching import Reply
+from app.store.failures import drops
+
+T = TypeVar("T")
 
 
 def raise_for(reply: Reply) -> None:
@@ -12,6 +20,28 @@ def raise_for(reply: Reply) -> None:
         raise reply
     if isinstance(reply, Exception):
         raise StoreUnavailable(f"{type(reply).__name__}: {reply}") from reply
+
+
+def readable(replies: Sequence[Reply]) -> list[Reply]:
+    """Return the replies that are none of a server that is away; StoreUnavailable when all are, or when one is another error.
+
+    For commands of which each stands for itself: what one primary cannot say now does not hold up what the others say.
+    """
+    return [reply for _, reply in answered(replies, replies)]
+
+
+def answered(places: Sequence[T], replies: Sequence[Reply]) -> list[tuple[T, Reply]]:
+    """Return each place that was asked about with its reply, as `readable` does."""
+    found = [pair for pair in zip(places, replies, strict=True) if not isinstance(pair[1], Exception) or not _is_away(pair[1])]
+    if replies and not found:
+        raise_for(replies[0])
+    for _, reply in found:
+        raise_for(reply)
+    return found
+
+
+def _is_away(error: Exception) -> bool:
+    return isinstance(error, StoreUnavailable) or (isinstance(error, ResponseError) and drops(error))
 
 
 def as_list(reply: Reply) -> list[Reply]:

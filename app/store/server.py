@@ -30,7 +30,11 @@ async def claim_layout(wire: Wire, *, buckets: int) -> None:
 async def check_settings(wire: Wire, *, replicated: bool, development: bool) -> tuple[str, ...]:
     """Return a warning for each setting that weakens a promise; Misconfigured when a primary may evict (outside development)."""
     warnings: dict[str, None] = {}  # each text once, in order, however many primaries say it
-    policies = [policy for info in await _infos(wire, "memory") if (policy := info.get("maxmemory_policy"))]
+    infos = await _infos(wire, "memory")
+    if not all(info.get("maxmemory_policy") for info in infos):
+        unread = "store: the eviction policy cannot be read: see to it that maxmemory-policy is noeviction, or unsubscribes may be evicted"
+        warnings[unread] = None
+    policies = [policy for info in infos if (policy := info.get("maxmemory_policy"))]
     evicting = sorted({policy for policy in policies if policy != _NEVER_EVICTS})
     if evicting:
         problem = f"store.url: maxmemory-policy is {', '.join(evicting)}: unsubscribes may be evicted; set {_NEVER_EVICTS}"
@@ -64,8 +68,9 @@ def _weaknesses(configuration: dict[str, str], *, replicated: bool) -> list[str]
 
 
 async def generation(wire: Wire) -> str:
-    """Return the run ids of all primaries, in the order of their names."""
-    return ",".join([info.get("run_id", "") for info in await _infos(wire, "server")])
+    """Return the run ids of all primaries, in the order of their names; empty when the user may not ask for them."""
+    ids = [info.get("run_id", "") for info in await _infos(wire, "server")]
+    return ",".join(ids) if any(ids) else ""
 
 
 async def _infos(wire: Wire, section: str) -> list[dict[str, str]]:
@@ -73,8 +78,9 @@ async def _infos(wire: Wire, section: str) -> list[dict[str, str]]:
 
 
 def _info(reply: Reply) -> dict[str, str]:
+    """Return what a server tells; nothing when the user may not ask (ACL category dangerous), or when that primary is away."""
     if not isinstance(reply, bytes):
-        raise StoreUnavailable(f"INFO was answered by {reply!r}")
+        return {}
     pairs = (line.split(":", 1) for line in reply.decode(errors="replace").splitlines() if ":" in line)
     return dict(pairs)
 

@@ -14,7 +14,7 @@ from app.observe.log import LogEvent, logger
 from app.store import codec, keys
 from app.store.batching import Command, Reply
 from app.store.delivery_codec import encode_delivery
-from app.store.replies import as_bytes, as_list, raise_for, stream_entry
+from app.store.replies import answered, as_bytes, as_list, raise_for, readable, stream_entry
 from app.store.script import Script, run
 from app.store.wire import Wire
 
@@ -32,12 +32,14 @@ class RedisWork:
     async def waiting(self, partitions: Sequence[int], *, limit: int) -> Sequence[Work]:
         """Return the oldest entries of each partition, at most `limit` each, in the order of the partition's stream."""
         replies = await self._wire.run([("XRANGE", keys.work(number), "-", "+", "COUNT", limit) for number in partitions])
-        entries = [_work(entry) for reply in replies for entry in as_list(reply)]
+        entries = [_work(entry) for reply in readable(replies) for entry in as_list(reply)]
         return [work for work in entries if work is not None]
 
     async def move(self, moves: Sequence[tuple[Work, Sequence[Delivery]]], *, due_ms: int) -> Sequence[Sequence[Delivery] | None]:
-        """Replace each entry by its deliveries, due at `due_ms`, and return of each those that are new; None when another was faster."""
+        """Replace each entry by its deliveries, due at `due_ms`, and return of each those that are new; None when another was faster, or
+        when the server that holds it is away."""
         replies = await run(self._wire, [_move(work, deliveries, due_ms) for work, deliveries in moves])
+        readable(replies)
         return [_created(reply, deliveries) for (_, deliveries), reply in zip(moves, replies, strict=True)]
 
     async def set_aside(self, entries: Sequence[Work]) -> int:
@@ -47,26 +49,28 @@ class RedisWork:
     async def aside(self, brands: Collection[BrandNumber], partitions: Sequence[int], *, limit: int) -> Sequence[Work]:
         """Return the oldest entries of these brands that were set aside, at most `limit` of each brand and partition."""
         replies = await self._wire.run([("HKEYS", keys.aside(number)) for number in partitions])
-        held = [(int(as_bytes(one)), number) for number, reply in zip(partitions, replies, strict=True) for one in as_list(reply)]
+        held = [(int(as_bytes(one)), number) for number, reply in answered(partitions, replies) for one in as_list(reply)]
         places = [(BrandNumber(brand), number) for brand, number in held if brand in brands]
         if not places:
             return ()
-        pages = await self._wire.run([("XRANGE", keys.aside_of(*place), "-", "+", "COUNT", limit) for place in places])
-        empty = [place for place, page in zip(places, pages, strict=True) if not as_list(page)]
+        replies = await self._wire.run([("XRANGE", keys.aside_of(*place), "-", "+", "COUNT", limit) for place in places])
+        pages = answered(places, replies)
+        empty = [place for place, page in pages if not as_list(page)]
         await run(self._wire, [_EMPTIED.command([keys.aside_of(*place), keys.aside(place[1])], place[0]) for place in empty])
-        found = [_work(entry) for page in pages for entry in as_list(page)]
+        found = [_work(entry) for _, page in pages for entry in as_list(page)]
         return [replace(work, is_aside=True) for work in found if work is not None]
 
     async def aside_count(self, partitions: Sequence[int]) -> int:
         """Return how many entries of these partitions are set aside."""
         replies = await self._wire.run([("HKEYS", keys.aside(number)) for number in partitions])
-        held = [(BrandNumber(int(as_bytes(one))), n) for n, reply in zip(partitions, replies, strict=True) for one in as_list(reply)]
-        return sum(_number(reply) for reply in await self._wire.run([("XLEN", keys.aside_of(*place)) for place in held])) if held else 0
+        held = [(BrandNumber(int(as_bytes(one))), number) for number, reply in answered(partitions, replies) for one in as_list(reply)]
+        counts = await self._wire.run([("XLEN", keys.aside_of(*place)) for place in held]) if held else ()
+        return sum(_number(reply) for reply in readable(counts))
 
     async def lag(self, partitions: Sequence[int]) -> int:
         """Return how many entries of these partitions nobody has looked at."""
         replies = await self._wire.run([("XLEN", keys.work(number)) for number in partitions])
-        return sum(_number(reply) for reply in replies)
+        return sum(_number(reply) for reply in readable(replies))
 
     async def oldest(self, partitions: Sequence[int]) -> Sequence[Work]:
         """Return of each partition that has any the entry whose request is the oldest, among its first ones; imports aside."""
@@ -95,7 +99,7 @@ class RedisWork:
     async def trim_history(self, brand: BrandNumber, partitions: Sequence[int], *, before_ms: int) -> int:
         """Forget the changes of a brand from before that time that no consumer group still has to read; return how many."""
         commands = [_TRIM.command([keys.history(brand, number)], before_ms) for number in partitions]
-        return sum(_number(reply) for reply in await run(self._wire, commands))
+        return sum(_number(reply) for reply in readable(await run(self._wire, commands)))
 
 
 class RedisCrew:
@@ -145,7 +149,7 @@ def _set_aside(work: Work) -> Command:
 
 
 def _created(reply: Reply, deliveries: Sequence[Delivery]) -> Sequence[Delivery] | None:
-    if reply is None:
+    if reply is None or isinstance(reply, Exception):
         return None
     return [delivery for delivery, new in zip(deliveries, as_list(reply), strict=True) if new]
 

@@ -1,6 +1,7 @@
 """Bring the spool's rows to the store: at start, after an error, and after a failover. Applying again changes nothing, so it is free.
 
-Rows go in pages, in the order of their time within a page; the register makes the order between pages harmless.
+Rows go in pages, in the order of their time within a page; the register makes the order between pages harmless. A row that the store does
+not take, since the part that holds it is away, keeps no other waiting: the pages behind it follow while the store answers at all.
 """
 
 import asyncio
@@ -69,25 +70,29 @@ class Replayer:
         return True
 
     async def _replay(self, fetch: _Fetch, *, upto: int | None) -> int:
-        after = replayed = 0
+        after = due = replayed = 0
         while page := await fetch(after=after, limit=PAGE):
             after = page[-1][0]
-            due = [row for row in page if upto is None or row[0] <= upto]
-            await self._apply(due)
-            replayed += len(due)
+            rows = [row for row in page if upto is None or row[0] <= upto]
+            taken = await self._apply(rows)
+            if rows and not taken:
+                await self._store.ping()  # raises when it is the whole store that is away
+            due += len(rows)
+            replayed += taken
         self._seen = after
+        if due and not replayed:
+            raise StoreUnavailable(f"none of {due} rows could be replayed")
         return replayed
 
-    async def _apply(self, rows: Sequence[_Row]) -> None:
-        """Apply one page at once, so that it leaves as one pipeline in this order, and confirm what the store took."""
+    async def _apply(self, rows: Sequence[_Row]) -> int:
+        """Apply one page at once, so that it leaves as one pipeline in this order; confirm what the store took, and return how much."""
         ordered = sorted(rows, key=lambda row: row[1].at_ms)
         waiting = [asyncio.ensure_future(self._store.apply(statement)) for _, statement in ordered]
         results = await asyncio.gather(*waiting, return_exceptions=True)
-        failures = 0
+        taken = 0
         for (row, _), result in zip(ordered, results, strict=True):
             if isinstance(result, BaseException) and not isinstance(result, Conflict):  # a conflict is the store's last word
-                failures += 1
-            else:
-                self._spool.confirm(row)
-        if ordered and failures == len(ordered):
-            raise StoreUnavailable(f"none of {failures} rows could be replayed")
+                continue
+            self._spool.confirm(row)
+            taken += 1
+        return taken

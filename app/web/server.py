@@ -25,6 +25,8 @@ from hypercorn.typing import ASGIFramework
 from starlette.types import ASGIApp
 
 from app.core.errors import Misconfigured
+from app.observe.background import Part, keep_running
+from app.observe.log import logger
 from app.web.connection import Connection, Limits, Phase
 
 _SWEEP_SECONDS = 0.5
@@ -142,7 +144,7 @@ async def listening(listeners: Mapping[str, Listener]) -> AsyncIterator[None]:
     """Serve on all of these listeners for as long as the context is open, then end in order."""
     for listener in listeners.values():
         await listener.open()
-    sweeper = asyncio.create_task(_sweep(listeners))
+    sweeper = keep_running(Part.SWEEP, lambda: _sweep(listeners), logger("web"))
     try:
         yield
     finally:

@@ -4,7 +4,7 @@ import asyncio
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypeVar
 
 from app.core.brands import Brands
@@ -13,6 +13,7 @@ from app.core.keyring import Keyring
 from app.core.links import token_room
 from app.core.token import MAX_TOKEN_CHARS, TokenCodec
 from app.observe import service_manager
+from app.observe.background import Part, kept_running
 from app.observe.log import LogEvent, Logger
 from app.observe.witness import LoggingWitness
 from app.settings import keyring_file
@@ -73,19 +74,16 @@ async def opened_store(settings: Settings, log: Logger, *, patience: float = 0.3
     `patience` is what one exchange may take, in seconds: short for a click, which the spool saves; longer where only the store knows.
     `writable_only`: no states from a server that takes no writes, for what people say meanwhile is in spools.
     """
-    embedded = None if settings.store.url else EmbeddedStore(settings.state_dir / "store")
-    if embedded:
-        await _unless_away(embedded.ensure, log)
     store = _redis_store(settings, patience, writable_only=writable_only)
-    supervisor = asyncio.create_task(embedded.supervise()) if embedded else None
-    try:
+    embedded = None if settings.store.url else EmbeddedStore(settings.state_dir / "store")
+    async with AsyncExitStack() as stack:
+        if embedded:
+            stack.push_async_callback(_released, embedded, log)
+            await _unless_away(embedded.ensured(), log)
+            await stack.enter_async_context(kept_running(Part.STORE_WATCH, embedded.supervise, log))
+        stack.push_async_callback(store.close)
         await _check(store, settings, log)
         yield store
-    finally:
-        await store.close()
-        if embedded and supervisor:
-            await cancelled(supervisor)
-            await _unless_away(embedded.release, log)
 
 
 def _redis_store(settings: Settings, patience: float, *, writable_only: bool = False) -> RedisStore:
@@ -103,12 +101,16 @@ def _store_url(settings: Settings) -> str:
     return settings.store.url.reveal() if settings.store.url else EmbeddedStore(settings.state_dir / "store").url
 
 
-async def _unless_away(call: Callable[[], object], log: Logger) -> None:
+async def _unless_away(done: Awaitable[object], log: Logger) -> None:
     """Start or end the embedded store: one that hangs keeps no process from starting, nor from an orderly end."""
     try:
-        await asyncio.to_thread(call)
-    except StoreUnavailable as exc:
+        await done
+    except (StoreUnavailable, OSError) as exc:
         log.error(LogEvent.STORE_FAILED, reason=str(exc))
+
+
+async def _released(embedded: EmbeddedStore, log: Logger) -> None:
+    await _unless_away(asyncio.to_thread(embedded.release), log)
 
 
 async def _check(store: RedisStore, settings: Settings, log: Logger) -> None:
@@ -173,16 +175,13 @@ async def _no_spool() -> None:
 
 
 @asynccontextmanager
-async def replaying(store: RedisStore, spool: Spool | None, witness: LoggingWitness) -> AsyncIterator[None]:
+async def replaying(store: RedisStore, spool: Spool | None, witness: LoggingWitness, log: Logger) -> AsyncIterator[None]:
     """Bring the spool's rows to the store for as long as the context is open."""
     if spool is None:
         yield
         return
-    task = asyncio.create_task(Replayer(store, spool, witness=witness).run())
-    try:
+    async with kept_running(Part.REPLAY, Replayer(store, spool, witness=witness).run, log):
         yield
-    finally:
-        await cancelled(task)
 
 
 async def stopped() -> None:
@@ -240,15 +239,5 @@ async def reading_again(
                 log.info(LogEvent.CONFIGURATION_RELOADED)
             service_manager.tell_ready()
 
-    task = asyncio.create_task(obey())
-    try:
+    async with kept_running(Part.CONFIGURATION, obey, log):
         yield
-    finally:
-        await cancelled(task)
-
-
-async def cancelled(task: asyncio.Task[None]) -> None:
-    """Cancel a background task and wait for its end."""
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task

@@ -62,7 +62,7 @@ async def _serve_admin(settings: Settings) -> None:
         renewing(keyring, settings, log),
         opened_store(settings, log, patience=PATIENCE) as store,
         opened_spool(settings, log) as spool,
-        replaying(store, spool, witness),
+        replaying(store, spool, witness, log),
         watching_backlog(settings, store, spool, log) as backlog,
     ):
         unsubscribe = Unsubscribe(store, spool, now_ms, witness=witness)

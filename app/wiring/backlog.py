@@ -1,10 +1,10 @@
 """How a process comes to watch how long requests wait: the worker, and every process that has a spool."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from app import wiring
+from app.observe.background import Part, kept_running
 from app.observe.backlog import LoggingBacklogWitness
 from app.observe.log import Logger
 from app.settings.model import Settings
@@ -26,8 +26,5 @@ async def watching_backlog(settings: Settings, store: RedisStore, spool: Spool |
         clock=wiring.now_ms,
         witness=LoggingBacklogWitness(log),
     )
-    task = asyncio.create_task(backlog.run())
-    try:
+    async with kept_running(Part.BACKLOG, backlog.run, log):
         yield backlog
-    finally:
-        await wiring.cancelled(task)

@@ -55,7 +55,7 @@ async def _serve_web(settings: Settings) -> None:
         renewing(keyring, settings, log),
         opened_store(settings, log) as store,
         opened_spool(settings, log) as spool,
-        replaying(store, spool, witness),
+        replaying(store, spool, witness, log),
         watching_backlog(settings, store, spool, log),
     ):
         unsubscribe = Unsubscribe(store, spool, now_ms, witness=witness)

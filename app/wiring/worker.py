@@ -14,6 +14,7 @@ from app.core.shipment import home_of
 from app.core.webhook import Answer, Delivery, Endpoint, EndpointKey
 from app.observe import log as logs
 from app.observe import service_manager
+from app.observe.background import Part, cancelled, note_end
 from app.observe.log import LogEvent, Logger
 from app.outbound.webhooks import Request, WebhookClient
 from app.settings import keyring_file
@@ -60,17 +61,24 @@ async def _serve_worker(settings: Settings) -> None:
         parts = await stack.enter_async_context(_working(settings, store, client, keyring, endpoints, log))
         log.info(LogEvent.PROCESS_STARTED, health=settings.worker.health_listen, endpoints=len(endpoints))
         service_manager.tell_ready()
-        await _until(stop, parts)
+        await _until(stop, parts, log)
         service_manager.tell_stopping()
         log.info(LogEvent.PROCESS_STOPPING)
     log.info(LogEvent.PROCESS_STOPPED)
 
 
-async def _until(stop: asyncio.Task[None], parts: Sequence[asyncio.Task[None]]) -> None:
-    """Return when the process is asked to stop; raise what a part ended with before: half a worker must not say that it is ready."""
-    ended, _ = await asyncio.wait({stop, *parts}, return_when=asyncio.FIRST_COMPLETED)
-    for part in ended - {stop}:
-        part.result()
+async def _until(stop: asyncio.Task[None], parts: Sequence[asyncio.Task[None]], log: Logger) -> None:
+    """Return when the process is asked to stop; raise what a part ended with before: half a worker must not say that it is ready.
+
+    A part that returns has nothing to do, such as the trimmer of a history that is kept for ever.
+    """
+    waiting = {stop, *parts}
+    while stop in waiting:
+        ended, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for part in ended - {stop}:
+            if error := part.exception():
+                note_end(Part.DELIVERY, error, log)
+                raise error
 
 
 @asynccontextmanager
@@ -116,14 +124,14 @@ async def _working(  # noqa: PLR0913, PLR0917 - the parts of the process
         yield (writing, *turning)
     finally:
         for task in turning:
-            await wiring.cancelled(task)
+            await cancelled(task)
         with suppress(StoreUnavailable):  # what could not be written is due again, and our sign of life ends by itself
             await worker.leave()
         with suppress(StoreUnavailable):
             await counting.write()
         with suppress(StoreUnavailable):
             await courier.close(GRACE_SECONDS)
-        await wiring.cancelled(writing)
+        await cancelled(writing)
 
 
 def sender(client: WebhookClient, teller: Teller) -> Send:

@@ -8,6 +8,7 @@ cancelled, as a dead letter that says so.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from app.core import shipment
@@ -187,7 +188,8 @@ class Courier:
         await self._deliveries.retry([(verdict.delivery, verdict.due_ms) for verdict in verdicts if verdict.due_ms is not None])
         await self._deliveries.postpone(postponed)
         for endpoint in {verdict.delivery.endpoint for verdict in verdicts if verdict.result is Result.GONE} - self._off:
-            await self._deliveries.switch_off(endpoint, at_ms=self._clock())
+            with suppress(StoreUnavailable):  # whoever is told 410 next writes it
+                await self._deliveries.switch_off(endpoint, at_ms=self._clock())
             self._off |= {endpoint}
             self._witness.switched_off(endpoint)
         await self._deliveries.bury([verdict.delivery for verdict in verdicts if verdict.is_dead], at_ms=self._clock())

@@ -12,6 +12,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from app.core.errors import StoreUnavailable
@@ -99,7 +100,8 @@ class Worker:
     async def turn(self) -> int:
         """Look once at everything that is ours, and return how much there was. Raises StoreUnavailable."""
         now = self._clock()
-        await self._courier.note_endpoints()
+        with suppress(StoreUnavailable):  # said again at the next turn; until then nothing is held for gone
+            await self._courier.note_endpoints()
         if now >= self._next_sign:
             await self._share()
             self._next_sign = now + self._pace.claim_ms // _SIGNS
@@ -108,7 +110,8 @@ class Worker:
         if now >= self._next_due:
             taken = await self._deliveries.take(self.partitions, now_ms=now, until_ms=now + self._pace.claim_ms, limit=self._pace.entries)
             if taken:  # asked after the taking: who resends switches on first, so a fresh letter meets no old switch
-                await self._courier.look_at_switches()
+                with suppress(StoreUnavailable):
+                    await self._courier.look_at_switches()
             self._courier.hand_over(taken)
             found += len(taken)
             crowded = len(taken) > self._pace.entries * len(self.partitions) // 4
@@ -116,8 +119,12 @@ class Worker:
         return found
 
     async def _share(self) -> None:
-        alive = await self._crew.join(self._name, for_ms=self._pace.claim_ms)
-        await self._courier.look_at_switches()
+        try:
+            alive = await self._crew.join(self._name, for_ms=self._pace.claim_ms)
+        except StoreUnavailable:  # where the others are noted is away: that only shares out the work, so it goes on as it was
+            alive = self._alive or (self._name,)
+        with suppress(StoreUnavailable):
+            await self._courier.look_at_switches()
         if alive != self._alive:
             self._alive = alive
             self.partitions = range(alive.index(self._name), PARTITIONS, len(alive))
@@ -151,7 +158,8 @@ class Worker:
         self._count(direct, taken, now)
         self._count(crowded, await self._work.move(crowded, due_ms=now), now)
         returned = {entry.statement.brand for entry in entries if entry.statement.source in _RETURNS}
-        await self._work.note_returns(returned & self._self_managed, at_ms=now)
+        with suppress(StoreUnavailable):  # only an age in a metric
+            await self._work.note_returns(returned & self._self_managed, at_ms=now)
         return len(found)
 
     def _count(self, moves: Sequence[Move], taken: Sequence[Sequence[Delivery] | None], now: int) -> None:

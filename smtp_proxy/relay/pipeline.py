@@ -85,6 +85,7 @@ class Pipeline:
         selection = await self._selector.of(envelope, brand, marking)
         recipients, outcomes = selection.identified()
         states = await selection.states(recipients)
+        outcomes |= selection.unread
         outcomes |= await page.finished(required=brand.on_store_down is OnStoreDown.TEMPFAIL)
         outcomes |= selection.unwanted({recipient: state for recipient, state in states.items() if recipient.address not in outcomes})
         wanted = [recipient for recipient in recipients if recipient.address not in outcomes]

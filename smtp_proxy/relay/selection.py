@@ -7,6 +7,7 @@ A test send goes by the same rules: to mark a mail as a test must be no way arou
 each copy that goes to somebody who has opted out is logged and counted.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -101,6 +102,7 @@ class Selection:
         self._brand = brand
         self._targeting = targeting
         self._overridden: set[str] = set()
+        self.unread: dict[str, Outcome] = {}  # by address: whose state could not be read, while those of others could
 
     def identified(self) -> tuple[list[Recipient], dict[str, Outcome]]:
         """Return who the recipients are, and the outcomes of those whose address identifies nobody."""
@@ -116,15 +118,34 @@ class Selection:
         return recipients, refused
 
     async def states(self, recipients: Sequence[Recipient]) -> States:
-        """Return the state of each recipient. Raises StoreUnavailable when it cannot be read and the brand's mail waits for it."""
+        """Return the state of each recipient.
+
+        Where the brand's mail waits for states, who has none that can be read is in `unread` instead; StoreUnavailable when nobody has.
+        """
         try:
             found = await self._selector.audience.states(self._brand.number, [recipient.digest for recipient in recipients])
         except StoreUnavailable as exc:
-            if self._brand.on_store_down is OnStoreDown.TEMPFAIL:
-                raise
-            self._selector.log.error(LogEvent.STATES_UNKNOWN, id=self._envelope.id, brand=self._brand.id, reason=str(exc))
-            return dict.fromkeys(recipients)
+            return await self._one_by_one(recipients, exc)
         return dict(zip(recipients, found, strict=True))
+
+    async def _one_by_one(self, recipients: Sequence[Recipient], error: StoreUnavailable) -> States:
+        """Return the states that can be read: of several servers one may be away."""
+        states: dict[Recipient, Preferences | None] = {}
+        alone = recipients if len(recipients) > 1 else ()
+        asked = [self._selector.audience.states(self._brand.number, [recipient.digest]) for recipient in alone]
+        for recipient, found in zip(alone, await asyncio.gather(*asked, return_exceptions=True), strict=True):
+            if not isinstance(found, BaseException):
+                states[recipient] = found[0]
+            elif not isinstance(found, StoreUnavailable):
+                raise found
+        unread = [recipient for recipient in recipients if recipient not in states]
+        if self._brand.on_store_down is not OnStoreDown.TEMPFAIL:
+            self._selector.log.error(LogEvent.STATES_UNKNOWN, id=self._envelope.id, brand=self._brand.id, reason=str(error))
+            return states | dict.fromkeys(unread)
+        if not states:
+            raise error
+        self.unread |= {recipient.address: Deferred(reply=replies.for_error(error)) for recipient in unread}
+        return states
 
     def unwanted(self, states: States) -> dict[str, Outcome]:
         """Return the outcomes of those who get no copy, by address."""
@@ -142,9 +163,11 @@ class Selection:
     async def recheck(self, recipients: Sequence[Recipient]) -> dict[str, Outcome]:
         """Return the outcomes of those who are to get no copy after all, with their states as they are now (catalogue Q1)."""
         try:
-            return self.unwanted(await self.states(recipients))
+            states = await self.states(recipients)
         except StoreUnavailable as exc:
             return {recipient.address: Deferred(reply=replies.for_error(exc)) for recipient in recipients}
+        unread = {recipient.address: self.unread[recipient.address] for recipient in recipients if recipient not in states}
+        return unread | self.unwanted(states)
 
     def _suppressed(self, recipient: Recipient, reason: SuppressionReason) -> Outcome:
         labelled(metrics.RECIPIENTS_SUPPRESSED, reason).inc()

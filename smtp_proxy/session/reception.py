@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import Callable
 
+from app.observe.background import Part, keep_running
 from app.observe.log import LogEvent
 from smtp_proxy.session.proxy_protocol import HeaderMalformed, Source, read_header
 from smtp_proxy.session.terms import Shared, Terms, plain_ip
@@ -34,7 +35,7 @@ class Reception:
         self._session = session
         self._implicit_tls = implicit_tls
         self._arriving: set[asyncio.Task[None]] = set()
-        self._accepting = asyncio.create_task(self._accept())
+        self._accepting = keep_running(Part.ACCEPT, self._accept, shared.terms.log)
 
     async def close(self) -> None:
         """Take no new connection, and drop those that have not become a session yet."""

@@ -61,7 +61,7 @@ async def _serve_inbox(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(web_side.opened_store(settings, log))
         spool = await stack.enter_async_context(web_side.opened_spool(settings, log))
-        await stack.enter_async_context(web_side.replaying(store, spool, witness))
+        await stack.enter_async_context(web_side.replaying(store, spool, witness, log))
         await stack.enter_async_context(watching_backlog(settings, store, spool, log))
         unsubscribe = Unsubscribe(store, spool, web_side.now_ms, witness=witness)
 

@@ -4,6 +4,7 @@ import asyncio
 
 from app import wiring as web_side
 from app.observe import log as logs
+from app.observe.background import cancelled
 from app.settings.model import Settings
 from app.web.server import run
 from smtp_proxy.mailbox import serve as serve_maildir
@@ -20,5 +21,5 @@ async def _serve_mailbox(settings: Settings) -> None:
     server = asyncio.create_task(serve_maildir(settings.mailbox.listen, settings.mailbox.maildir, log=log))
     stopping = asyncio.create_task(web_side.stopped())
     await asyncio.wait({server, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    await web_side.cancelled(stopping)
-    await web_side.cancelled(server)  # raises what it ended with, when it ended by itself
+    await cancelled(stopping)
+    await cancelled(server)  # raises what it ended with, when it ended by itself

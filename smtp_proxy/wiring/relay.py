@@ -14,7 +14,8 @@ from app.core.model import BrandId
 from app.core.page_links import PageLinkMaker
 from app.observe import log as logs
 from app.observe import service_manager
-from app.observe.log import LogEvent
+from app.observe.background import Part, cancelled, keep_running
+from app.observe.log import LogEvent, Logger
 from app.settings import keyring_file
 from app.settings.dkim_files import LoadedKey, load_keys
 from app.settings.model import Settings
@@ -70,10 +71,10 @@ async def _serve(*, load: Callable[[], Settings], settings: Settings, stop: Call
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(web_side.opened_store(settings, log, patience=STATES_SECONDS, writable_only=True))
         downstream = await stack.enter_async_context(_downstream(relay))
-        await stack.enter_async_context(_probed(downstream))
+        await stack.enter_async_context(_probed(downstream, log))
         audience = Audience(store, CachedGroups(RedisGroups(store.wire), web_side.now_ms))
         books = transactions.books(store, settings)
-        tally = await stack.enter_async_context(transactions.counting_copies(store))
+        tally = await stack.enter_async_context(transactions.counting_copies(store, log))
         signing = stack.enter_context(closing(SigningThread()))
         memory = MemoryBudget(relay.max_in_flight_bytes)
         dispatch = Dispatch(downstream, signing, memory=memory, log=log, patience=transactions.patience(relay))
@@ -170,14 +171,14 @@ async def _downstream(relay: RelaySettings) -> AsyncIterator[Downstream]:
 
 
 @asynccontextmanager
-async def _probed(downstream: Downstream) -> AsyncIterator[None]:
+async def _probed(downstream: Downstream, log: Logger) -> AsyncIterator[None]:
     """Learn what the downstream offers. One that is away does not keep the relay from starting: it is asked again until it answers."""
-    first = asyncio.create_task(_probe(downstream))
+    first = keep_running(Part.PROBE, lambda: _probe(downstream), log)
     await asyncio.wait({first}, timeout=_PROBE_SECONDS)
     try:
         yield
     finally:
-        await web_side.cancelled(first)
+        await cancelled(first)
 
 
 async def _probe(downstream: Downstream) -> None:

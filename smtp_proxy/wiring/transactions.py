@@ -1,6 +1,5 @@
 """How the parts that finish a message are put together: dispatch, ledger, notifications, and the LMTP side of the listener."""
 
-import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -10,6 +9,7 @@ from app import wiring as web_side
 from app.core.errors import StoreUnavailable
 from app.core.tally import copy_tick
 from app.core.token import TokenCodec
+from app.observe.background import Part, kept_running
 from app.observe.log import Logger
 from app.settings import keyring_file
 from app.settings.model import Settings
@@ -51,14 +51,13 @@ def ledger(settings: Settings, books: Books, log: Logger) -> Ledger:
 
 
 @asynccontextmanager
-async def counting_copies(store: RedisStore) -> AsyncIterator[Tally]:
+async def counting_copies(store: RedisStore, log: Logger) -> AsyncIterator[Tally]:
     """Count copies by campaign for as long as the context is open; what was counted is written every few seconds, and at the end."""
     counting = Counting(RedisTallies(store.wire))
-    task = asyncio.create_task(counting.run())
     try:
-        yield lambda brand, campaign: counting.count(copy_tick(brand, campaign, now_ms=web_side.now_ms()))
+        async with kept_running(Part.COUNTING, counting.run, log):
+            yield lambda brand, campaign: counting.count(copy_tick(brand, campaign, now_ms=web_side.now_ms()))
     finally:
-        await web_side.cancelled(task)
         with suppress(StoreUnavailable):  # an overview may miss a few
             await counting.write()
 

@@ -24,7 +24,8 @@ from app import wiring as web_side
 from app.core.errors import Misconfigured, Overloaded, Unavailable
 from app.observe import log as logs
 from app.observe import service_manager
-from app.observe.log import LogEvent
+from app.observe.background import Part, cancelled, keep_running
+from app.observe.log import LogEvent, Logger
 from app.settings.model import Settings
 from app.settings.types import split_address
 from smtp_proxy.wiring import health
@@ -58,7 +59,7 @@ async def supervise(settings: Settings) -> None:
         workers = [Worker(number, seat, folder) for number, seat in enumerate(seats, start=1)]
         checks = {f"worker_{worker.number}": worker.is_ready for worker in workers}
         sums = MultiProcessCollector(None, path=str(folder))  # type: ignore[no-untyped-call] # the library has no types there
-        async with health(relay.health_listen, checks, metrics=sums), _running(workers):
+        async with health(relay.health_listen, checks, metrics=sums), _running(workers, log):
             if not await _all_up(workers, stopping):
                 raise WorkerFailed(next(worker.failed for worker in workers if worker.failed is not None))
             log.info(
@@ -70,10 +71,10 @@ async def supervise(settings: Settings) -> None:
                 workers=relay.workers,
             )
             service_manager.tell_ready()
-            passing_on = asyncio.create_task(_pass_on(hangups, workers))
+            passing_on = keep_running(Part.HANGUPS, lambda: _pass_on(hangups, workers), log)
             await stopping
             service_manager.tell_stopping()
-            await web_side.cancelled(passing_on)
+            await cancelled(passing_on)
             log.info(LogEvent.PROCESS_STOPPING)
     log.info(LogEvent.PROCESS_STOPPED)
 
@@ -161,14 +162,14 @@ class Worker:
 
 
 @asynccontextmanager
-async def _running(workers: list[Worker]) -> AsyncIterator[None]:
+async def _running(workers: list[Worker], log: Logger) -> AsyncIterator[None]:
     """Run the workers for as long as the context is open, then let all of them finish at the same time."""
-    tasks = [asyncio.create_task(worker.run()) for worker in workers]
+    tasks = [keep_running(Part.RELAY_WORKER, worker.run, log) for worker in workers]
     try:
         yield
     finally:
         for task in tasks:
-            await web_side.cancelled(task)
+            await cancelled(task)
         await asyncio.gather(*(worker.end() for worker in workers))
 
 

@@ -1,4 +1,4 @@
-"""Debian's redis-server for one test: any settings, driven as an operator does, alone or as one node of a cluster."""
+"""A server for one test: any settings, driven as an operator does, alone or as one node of a cluster. Debian's redis-server unless said."""
 
 import asyncio
 import signal
@@ -19,9 +19,10 @@ _DURABLE = ("--appendonly", "yes", "--appendfsync", "always", "--maxmemory-polic
 class RedisServer:
     """One server on a port of loopback. Use `redis_server`."""
 
-    def __init__(self, folder: Path, *, options: Sequence[str] = (), wrapper: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path, *, options: Sequence[str] = (), wrapper: Sequence[str] = (), binary: Path | str = BINARY) -> None:
         self.port = free_port()
         self.folder = folder
+        self._binary = str(binary)
         self._options = tuple(options)
         self._wrapper = tuple(wrapper)
         self._process: asyncio.subprocess.Process | None = None
@@ -37,7 +38,7 @@ class RedisServer:
         self.folder.mkdir(exist_ok=True)
         fixed = ("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder))
         self._process = await asyncio.create_subprocess_exec(
-            *self._wrapper, BINARY, *fixed, *_DURABLE, *self._options, *options, stdout=asyncio.subprocess.DEVNULL
+            *self._wrapper, self._binary, *fixed, *_DURABLE, *self._options, *options, stdout=asyncio.subprocess.DEVNULL
         )
         async with asyncio.timeout(PATIENCE):
             while not await self._listens():
@@ -85,9 +86,11 @@ class RedisServer:
 
 
 @asynccontextmanager
-async def redis_server(folder: Path, *, options: Sequence[str] = (), wrapper: Sequence[str] = ()) -> AsyncIterator[RedisServer]:
+async def redis_server(
+    folder: Path, *, options: Sequence[str] = (), wrapper: Sequence[str] = (), binary: Path | str = BINARY
+) -> AsyncIterator[RedisServer]:
     """Run one server for as long as the context is open."""
-    server = RedisServer(folder, options=options, wrapper=wrapper)
+    server = RedisServer(folder, options=options, wrapper=wrapper, binary=binary)
     await server.start()
     try:
         yield server

@@ -1,0 +1,112 @@
+"""Whole stores that go and come back, with every process that uses them: nothing acknowledged is lost and no process ends."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import aiohttp
+
+from app.store.redis import RedisStore
+from tests.support import circles
+from tests.support.services import Services, becomes, running_services
+from tests.support.sink import Sink
+from tests.support.valkeys import Name, cluster, valkey
+
+ALL = ("web", "worker", "relay", "inbox")
+
+
+async def ready(services: Services, address: str) -> bool:
+    try:
+        async with aiohttp.ClientSession() as client, client.get(services.url(address, "/readyz")) as answer:
+            return answer.status == 200
+    except aiohttp.ClientError:
+        return False
+
+
+async def promoted(services: Services, address: str) -> bool:
+    return (await circles.promote(services, address)).startswith("250")
+
+
+async def test_a_whole_cluster_killed_and_started_again_gets_every_click_and_every_process_lives(tmp_path: Path) -> None:
+    """Catalogue N21."""
+    async with AsyncExitStack() as stack:
+        sink = await stack.enter_async_context(Sink())
+        nodes = await stack.enter_async_context(cluster(tmp_path))
+        downstream = f"smtp://127.0.0.1:{sink.port}?tls=none"
+        services = await stack.enter_async_context(running_services(tmp_path, *ALL, STORE__URL=nodes.url, RELAY__DOWNSTREAM=downstream))
+        assert await becomes(lambda: promoted(services, "before@mail.example"))
+        pids = {name: services[name].pid for name in ALL}
+        await nodes.kill()
+        leaving = [f"leaving-{number}@mail.example" for number in range(6)]
+        told = [await circles.click(services, address) for address in leaving]
+        held = await circles.promote(services, "meanwhile@mail.example")
+        await nodes.start()
+        store = RedisStore(nodes.url, timeout=5)
+        stack.push_async_callback(store.close)
+
+        assert await circles.all_left_once(services, store, leaving)
+        assert await becomes(lambda: promoted(services, "after@mail.example"))
+        refused = await circles.promote(services, leaving[0])
+        codes = [await services[name].end() for name in ALL]
+
+    assert told == [200] * 6
+    assert held.startswith("451")
+    assert refused.startswith("250")  # discarded
+    assert leaving[0] not in sink.mailboxes
+    assert codes == [0] * len(ALL)
+    assert {name: services[name].pid for name in ALL} == pids
+    assert not [line for name in ALL for line in services[name].lines if "Traceback" in line]
+
+
+async def test_processes_start_while_the_whole_store_is_away_and_find_it_when_it_comes(tmp_path: Path) -> None:
+    """Catalogue N21."""
+    async with AsyncExitStack() as stack:
+        nodes = await stack.enter_async_context(cluster(tmp_path))
+        await nodes.kill()
+        services = await stack.enter_async_context(running_services(tmp_path, "web", "worker", STORE__URL=nodes.url))
+        told = await circles.click(services, "early@mail.example")
+        await nodes.start()
+        store = RedisStore(nodes.url, timeout=5)
+        stack.push_async_callback(store.close)
+
+        assert await circles.all_left_once(services, store, ["early@mail.example"])
+        codes = [await services[name].end() for name in ("web", "worker")]
+
+    assert (told, codes) == (200, [0, 0])
+
+
+async def test_a_name_that_moves_is_followed_by_clicks_and_mail(tmp_path: Path) -> None:
+    """Catalogue N22: the demoted server lives on, and answers."""
+    async with AsyncExitStack() as stack:
+        sink = await stack.enter_async_context(Sink())
+        first = await stack.enter_async_context(valkey(tmp_path / "a"))
+        second = await stack.enter_async_context(valkey(tmp_path / "b"))
+        name = await stack.enter_async_context(Name())
+        name.target = first.port
+        services = await stack.enter_async_context(
+            running_services(
+                tmp_path,
+                "web",
+                "relay",
+                STORE__URL=f"redis://127.0.0.1:{name.port}",
+                RELAY__DOWNSTREAM=f"smtp://127.0.0.1:{sink.port}?tls=none",
+            )
+        )
+        assert await becomes(lambda: promoted(services, "before@mail.example"))
+        await circles.click(services, "early@mail.example")
+        await second.operator.replicaof("127.0.0.1", str(first.port))
+        assert await becomes(lambda: second.is_("replication", "master_link_status", "up"))
+
+        await second.operator.replicaof("NO", "ONE")
+        await first.operator.replicaof("127.0.0.1", str(second.port))
+        name.target = second.port
+        told = await circles.click(services, "late@mail.example")
+        store = RedisStore(second.url, timeout=5)
+        stack.push_async_callback(store.close)
+
+        assert await circles.all_left_once(services, store, ["early@mail.example", "late@mail.example"])
+        assert await becomes(lambda: promoted(services, "after@mail.example"))
+        assert await becomes(lambda: ready(services, services.settings.relay.health_listen))
+
+    assert told == 200
+    assert await asyncio.to_thread(lambda: "after@mail.example" in sink.mailboxes)
