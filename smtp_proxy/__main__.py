@@ -25,7 +25,7 @@ def relay() -> None:
 @commands.command()
 def inbox() -> None:
     """Run the inbox: it obeys mail-to unsubscribes, and never sends mail."""
-    serve_inbox(validated())
+    serve_inbox(validated(inbox=True))
 
 
 @commands.command(hidden=True)

@@ -21,13 +21,16 @@ from app.wiring.own_address import refuse_own_address
 _SECONDS = 1.0
 
 
-def validated(*, keys_here: bool = False) -> Settings:
+def validated(*, keys_here: bool = False, inbox: bool = False) -> Settings:
     """Return the settings once nothing is wrong with them. Raises Misconfigured with every problem.
 
-    `keys_here`: judge the DKIM keys also where the settings say that the relay alone can read them.
+    `keys_here`: judge the DKIM keys also where the settings say that the relay alone can read them. `inbox`: an inbox is to run, which an
+    installation without a domain for it does not need.
     """
     settings = load()
     problems = problems_of(settings, keys_here=keys_here)
+    if inbox and not settings.inbox.domain:
+        problems.insert(0, "inbox.domain: set the domain whose mail arrives here, such as in.example.com")
     if problems:
         raise Misconfigured(problems)
     return settings
@@ -112,8 +115,8 @@ _CHECKS = (
     _relay_certificate,
     _web_certificate,
     _inbox_certificate,
+    _maildir,
     _keyring,
     _store,
     _admin_key,
-    _maildir,
 )

@@ -52,7 +52,6 @@ def serve_inbox(settings: Settings) -> None:
 
 async def _serve_inbox(settings: Settings) -> None:
     log = logs.logger("inbox")
-    _needing_its_domain(settings)
     inbox = settings.inbox
     witness = LoggingWitness(log)
     throttle = Throttle(limit=_MISSES_PER_MINUTE, window_ms=60_000, clock=web_side.now_ms)
@@ -67,7 +66,7 @@ async def _serve_inbox(settings: Settings) -> None:
 
         def read_again() -> tuple[Terms, Sequence[str]]:
             """Return the terms of the configuration as it is now, and what of it needs a restart. Raises Misconfigured."""
-            anew = _needing_its_domain(validated())
+            anew = validated(inbox=True)
             return _terms(anew, unsubscribe, throttle, log), _needing_restart(settings, anew)
 
         await stack.enter_async_context(health(inbox.health_listen, web_side.durability_checks(settings, store, spool)))
@@ -81,13 +80,6 @@ async def _serve_inbox(settings: Settings) -> None:
         log.info(LogEvent.PROCESS_STOPPING, connections=server.connections)
         await server.stop(_GRACE_SECONDS)
     log.info(LogEvent.PROCESS_STOPPED)
-
-
-def _needing_its_domain(settings: Settings) -> Settings:
-    """Return the settings if an inbox is wanted by them. Raises Misconfigured: an installation without mail-to unsubscribes has none."""
-    if not settings.inbox.domain:
-        raise Misconfigured(["inbox.domain: set the domain whose mail arrives here, such as in.example.com, or do not run the inbox"])
-    return settings
 
 
 def _terms(settings: Settings, unsubscribe: Unsubscribe, throttle: Throttle, log: Logger) -> Terms:
