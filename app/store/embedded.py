@@ -143,8 +143,7 @@ class EmbeddedStore:
                 fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return False
-            self._ask(b"SHUTDOWN\r\n")
-            self._await_end()
+            self._shut_down()
             return True
 
     @contextmanager
@@ -189,13 +188,15 @@ class EmbeddedStore:
         except OSError:
             return b""
 
-    def _await_end(self) -> None:
+    def _shut_down(self) -> None:
+        """Ask the server to end until it has: one that has just been started does not listen yet, or still reads its file."""
         end = time.monotonic() + self._patience
         with (self._folder / "server.lock").open("wb") as lock:
             while time.monotonic() < end:
                 try:
                     return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
+                    self._ask(b"SHUTDOWN\r\n")
                     time.sleep(_PAUSE)
         raise StoreUnavailable(f"the store in {self._folder} does not end")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import fcntl
 import itertools
 import os
 import random
@@ -200,3 +201,55 @@ async def _answers(store: RedisStore) -> bool:
     except StoreUnavailable:
         return False
     return True
+
+
+async def test_the_watcher_survives_a_process_that_may_open_no_more_files(folder: Path) -> None:
+    """Catalogue N21: the server dies while nothing can be opened; when something can again, it is brought back."""
+    program = (
+        "import asyncio, os, resource, signal, sys; from pathlib import Path; from app.observe.log import configure\n"
+        "from app.store.embedded import EmbeddedStore\n"
+        "async def main():\n"
+        "    configure(); store = EmbeddedStore(Path(sys.argv[1])); store.ensure()\n"
+        "    watch = asyncio.create_task(store.supervise(interval=0.05))\n"
+        "    await asyncio.sleep(0.2)\n"
+        "    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)\n"
+        "    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))\n"
+        "    before = int(sys.stdin.readline())\n"
+        "    os.kill(before, signal.SIGKILL)\n"
+        "    await asyncio.sleep(1)\n"
+        "    assert not watch.done(), watch.exception()\n"
+        "    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))\n"
+        "    async with asyncio.timeout(30):\n"
+        "        while not await asyncio.to_thread(store._answers):\n"
+        "            await asyncio.sleep(0.05)\n"
+        "    watch.cancel(); await asyncio.gather(watch, return_exceptions=True)\n"
+        "    print(store.release())\n"
+        "asyncio.run(main())\n"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", program, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    async with asyncio.timeout(30):
+        while not (folder / "store.pid").exists() or not (folder / "store.pid").read_text().strip():
+            await asyncio.sleep(0.05)
+    said, logged = await asyncio.to_thread(child.communicate, f"{pid(folder)}\n", 60)
+
+    assert (child.returncode, said) == (0, "True\n"), logged
+    assert "Too many open files" in logged
+
+
+async def test_a_watcher_that_is_cancelled_while_it_starts_the_server_leaves_none(folder: Path) -> None:
+    """Catalogue N29: the thread that starts it cannot be cancelled, so it is waited for."""
+    for delay in (0.0, 0.002, 0.01, 0.03, 0.1):
+        store = EmbeddedStore(folder)
+        store.ensure()
+        os.kill(pid(folder), signal.SIGKILL)
+        watch = asyncio.create_task(store.supervise(interval=0.0))
+        await asyncio.sleep(delay)
+        watch.cancel()
+        await asyncio.gather(watch, return_exceptions=True)
+        with contextlib.suppress(StoreUnavailable):
+            await asyncio.to_thread(store.release)
+
+        with (folder / "server.lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # BlockingIOError: a server holds it

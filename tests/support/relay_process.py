@@ -11,6 +11,7 @@ from pathlib import Path
 
 import aiohttp
 
+from app.store.embedded import EmbeddedStore
 from tests.support.ports import free_port
 from tests.support.sink import Sink
 
@@ -78,6 +79,13 @@ class RelayProcess:
         return claim()
 
 
+def _end_store(folder: Path) -> None:
+    """Be the last user of a store whose users were killed: it would outlive the test."""
+    store = EmbeddedStore(folder)
+    store.ensure()
+    store.release()
+
+
 @asynccontextmanager
 async def relay_process(folder: Path, sink: Sink, **settings: object) -> AsyncIterator[RelayProcess]:
     """Run `signoff-smtp relay` in development mode in front of a sink; `settings` are named as in the environment, without prefix."""
@@ -111,3 +119,5 @@ async def relay_process(folder: Path, sink: Sink, **settings: object) -> AsyncIt
             with suppress(ProcessLookupError):
                 process.terminate()
             await relay.ended()
+        elif process.returncode == -signal.SIGKILL and not settings.get("STORE__URL"):
+            await asyncio.to_thread(_end_store, Path(str(given["STATE_DIR"])) / "store")
