@@ -8,8 +8,9 @@ import aiohttp
 
 from app.store.redis import RedisStore
 from tests.support import circles
-from tests.support.services import Services, becomes, running_services
+from tests.support.services import Services, becomes, port, running_services
 from tests.support.sink import Sink
+from tests.support.upstream import connected
 from tests.support.valkeys import Name, cluster, valkey
 
 ALL = ("web", "worker", "relay", "inbox")
@@ -110,3 +111,38 @@ async def test_a_name_that_moves_is_followed_by_clicks_and_mail(tmp_path: Path) 
 
     assert told == 200
     assert await asyncio.to_thread(lambda: "after@mail.example" in sink.mailboxes)
+
+
+async def test_with_one_primary_dead_the_mail_of_the_others_recipients_goes_on(tmp_path: Path) -> None:
+    """Catalogue N23: of one message, those whose states can be read get theirs, and the upstream's next try brings the rest."""
+    everybody = [f"person-{number}@mail.example" for number in range(12)]
+    async with AsyncExitStack() as stack:
+        sink = await stack.enter_async_context(Sink())
+        nodes = await stack.enter_async_context(cluster(tmp_path))
+        downstream = f"smtp://127.0.0.1:{sink.port}?tls=none"
+        services = await stack.enter_async_context(running_services(tmp_path, "relay", STORE__URL=nodes.url, RELAY__DOWNSTREAM=downstream))
+        assert await becomes(lambda: promoted(services, "before@mail.example"))
+        await nodes.nodes[1].kill()
+        first = await sent(services, everybody)
+        served = set(sink.mailboxes) - {"before@mail.example"}
+        await nodes.nodes[1].start()
+
+        assert await becomes(lambda: accepted(services, everybody))
+
+    assert first.startswith("451")
+    assert 0 < len(served) < len(everybody)
+    assert sorted(sink.mailboxes) == sorted([*everybody, "before@mail.example"])
+
+
+async def sent(services: Services, recipients: list[str]) -> str:
+    async with connected(port(services.settings.relay.listen)) as upstream:
+        await upstream.begin(sender="news@acme.example", recipients=tuple(recipients))
+        await upstream.send(
+            b"From: news@acme.example\r\nTo: all@mail.example\r\nSubject: Spring\r\nMessage-ID: <1@acme.example>\r\n"
+            b"X-Signoff-Campaign: spring-24\r\n\r\nHello\r\n.\r\n"
+        )
+        return await upstream.reply()
+
+
+async def accepted(services: Services, recipients: list[str]) -> bool:
+    return (await sent(services, recipients)).startswith("250")
