@@ -73,6 +73,13 @@ class OnStoreDown(StrEnum):
     ACCEPT = "accept"
 
 
+class StrayPlaceholder(StrEnum):
+    """What happens to a mail that is not promotional and holds a placeholder, which nobody fills in."""
+
+    REJECT = "reject"
+    WARN = "warn"
+
+
 class UnknownGroup(StrEnum):
     """What happens to a mail for a group that the brand has not: to accept it is to log and count a warning."""
 
@@ -144,6 +151,7 @@ class Brand:
     existing_signature: ExistingSignature = ExistingSignature.KEEP
     on_store_down: OnStoreDown = OnStoreDown.TEMPFAIL
     unknown_group: UnknownGroup = UnknownGroup.ACCEPT
+    stray_placeholder: StrayPlaceholder = StrayPlaceholder.REJECT
     promotional: Promotional = Promotional.MARKED
     list_id: str = ""  # A-label, lower case; empty: no List-Id is added
     feedback_id: str = ""  # the SenderId of Feedback-ID fields; empty: none is added

@@ -67,6 +67,7 @@ class LogEvent(StrEnum):
     OPT_OUT_OVERRIDDEN = "opt_out_overridden"
     STATES_UNKNOWN = "states_unknown"
     GROUP_UNKNOWN = "group_unknown"
+    PLACEHOLDER_STRAY = "placeholder_stray"
     FIELDS_REPEATED = "fields_repeated"
     UPSTREAM_SIGNATURE_BROKEN = "upstream_signature_broken"
     COPY_REFUSED = "copy_refused"

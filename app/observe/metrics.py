@@ -22,6 +22,9 @@ BACKGROUND_TASKS_ENDED = Counter(
 MESSAGES = Counter("signoff_messages", "Messages through the relay by class and outcome", ["class", "outcome"])
 RECIPIENTS_SUPPRESSED = Counter("signoff_recipients_suppressed", "Copies not relayed, by reason", ["reason"])
 OPT_OUTS_OVERRIDDEN = Counter("signoff_opt_outs_overridden", "Copies relayed to who has opted out, on the sender's word", ["reason"])
+STRAY_PLACEHOLDERS = Counter(
+    "signoff_stray_placeholders", "Mails with a placeholder that nobody fills in, by what the brand wants", ["result"]
+)
 UNKNOWN_GROUPS = Counter("signoff_unknown_groups", "Names of groups that the brand has not, in promotional mail")
 STAMP_SECONDS = Histogram(
     "signoff_stamp_seconds",

@@ -21,6 +21,7 @@ from app.core.model import (
     OnSuppressed,
     PreferenceCentre,
     Promotional,
+    StrayPlaceholder,
     UnknownGroup,
 )
 from app.core.self_managed import mailbox, url_template
@@ -83,6 +84,7 @@ class BrandSettings(BaseModel):
     existing_signature: ExistingSignature = ExistingSignature.KEEP
     on_store_down: OnStoreDown = OnStoreDown.TEMPFAIL
     unknown_group: UnknownGroup = UnknownGroup.ACCEPT
+    stray_placeholder: StrayPlaceholder = StrayPlaceholder.REJECT
     promotional: Promotional = Promotional.MARKED
     list_id: str = ""
     feedback_id: Annotated[str, Field(pattern=r"^([A-Za-z0-9_-]{5,15})?$")] = ""
@@ -176,6 +178,7 @@ class BrandSettings(BaseModel):
             existing_signature=self.existing_signature,
             on_store_down=self.on_store_down,
             unknown_group=self.unknown_group,
+            stray_placeholder=self.stray_placeholder,
             promotional=self.promotional,
             list_id=self.list_id,
             feedback_id=self.feedback_id,

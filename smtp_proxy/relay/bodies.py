@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from app.core.mail.macros_plan import BodyPlan, plan_body
+from app.core.mail.macros_plan import BodyPlan, plan_body, stray_placeholder
 from app.core.mail.message import Message
 from app.core.model import Brand, BrandNumber, Campaign, Recipient
 from app.core.page_links import PageLinkMaker, PageLinks
@@ -103,7 +103,13 @@ class Bodies:
         if plan is None:
             return await shared(message)
         has_groups = await self.has_groups(brand.number)
-        return OwnBodies(plan=plan, pages=self.pages.for_message(brand, campaign, at_ms=at_ms, has_groups=has_groups))
+        pages = self.pages.for_message(brand, campaign, at_ms=at_ms, has_groups=has_groups)
+        pages.check(plan.placeholders)
+        return OwnBodies(plan=plan, pages=pages)
+
+    async def stray(self, message: Message) -> str | None:
+        """Return the placeholder that a reader would see in a message that is not filled in, None when there is none."""
+        return await _beside(message.body, lambda: stray_placeholder(message))
 
 
 async def _beside(body: Buffer, work: Callable[[], T]) -> T:

@@ -55,6 +55,7 @@ class Pipeline:
             return await self._relay_unchanged(envelope, message, brand)
         marking = classify(message, brand.promotional, null_sender=not envelope.sender)
         if marking.class_ is MailClass.TRANSACTIONAL:
+            await self._stamping.check_stray(envelope, message, brand)
             return await self._relay_unchanged(envelope, message, brand)
         return await self._relay_promotional(envelope, message, brand, marking)
 

@@ -4,15 +4,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from app.core.errors import MalformedMessage, SignerUnavailable
+from app.core.errors import MalformedMessage, PlaceholderUnusable, SignerUnavailable
 from app.core.links import LinkMaker
 from app.core.mail import stamp
+from app.core.mail.automatic import is_automatic
 from app.core.mail.classify import Marking
 from app.core.mail.list_fields import list_fields
 from app.core.mail.message import Message
 from app.core.mail.once import repeated
 from app.core.mail.stamp import Base, Handling
-from app.core.model import Brand, BrandId, Campaign, ExistingSignature, Management
+from app.core.model import Brand, BrandId, Campaign, ExistingSignature, Management, StrayPlaceholder
 from app.observe import metrics
 from app.observe.log import LogEvent, Logger
 from app.observe.metrics import labelled
@@ -48,6 +49,19 @@ class Stamping:
         if not self.policy.pass_repeated:
             raise MalformedMessage(f"more than one field of: {', '.join(names)}")
         self.log.warning(LogEvent.FIELDS_REPEATED, id=envelope.id, fields=list(names))
+
+    async def check_stray(self, envelope: Envelope, message: Message, brand: Brand) -> None:
+        """Refuse or report a placeholder in a mail that is not promotional: its reader would see it as it is.
+
+        Raises PlaceholderUnusable. A bounce or an automatic reply may quote one.
+        """
+        stray = await self.bodies.stray(message)
+        if stray is None or is_automatic(message, null_sender=not envelope.sender):
+            return
+        labelled(metrics.STRAY_PLACEHOLDERS, brand.stray_placeholder).inc()
+        if brand.stray_placeholder is StrayPlaceholder.REJECT:
+            raise PlaceholderUnusable(f"{stray} is filled in in promotional mail alone, and nothing marks this mail so")
+        self.log.warning(LogEvent.PLACEHOLDER_STRAY, id=envelope.id, brand=brand.id, placeholder=stray)
 
     async def stamped(self, envelope: Envelope, message: Message, brand: Brand, marking: Marking, campaign: Campaign) -> CopyMaker:
         """Return the maker of stamped and signed copies; `campaign` has its groups by their ids.

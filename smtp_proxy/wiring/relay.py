@@ -87,7 +87,10 @@ async def _serve(*, load: Callable[[], Settings], settings: Settings, stop: Call
                 selector=Selector(identify=codec.digest, audience=audience, log=log),
                 stamping=Stamping(
                     links=LinkMaker(codec=codec, public_url=settings.public_url, inbox_domain=settings.inbox.domain),
-                    bodies=Bodies(pages=PageLinkMaker(codec=codec, public_url=settings.public_url), has_groups=audience.has_groups),
+                    bodies=Bodies(
+                        pages=PageLinkMaker(codec=codec, public_url=settings.public_url, inbox_domain=settings.inbox.domain),
+                        has_groups=audience.has_groups,
+                    ),
                     signers=_signers(settings),
                     policy=policy,
                     clock=web_side.now_ms,

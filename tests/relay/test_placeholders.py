@@ -15,7 +15,17 @@ from app.core.mail.macros import Placeholder
 from app.core.mail.macros_plan import BodyPlan, plan_body
 from app.core.mail.macros_text import Pieces, Urls
 from app.core.mail.message import parse
-from app.core.model import Campaign, ExistingSignature, GroupId, Management, Purpose, Recipient, RecipientDigest, SubscriptionGroup
+from app.core.model import (
+    Campaign,
+    ExistingSignature,
+    GroupId,
+    Management,
+    Purpose,
+    Recipient,
+    RecipientDigest,
+    StrayPlaceholder,
+    SubscriptionGroup,
+)
 from app.core.page_links import PageLinkMaker
 from smtp_proxy.relay.bodies import OWN_BODIES_BYTES, OwnBodies
 from smtp_proxy.relay.policy import Policy
@@ -128,10 +138,10 @@ async def test_without_a_key_the_bare_policy_replaces_too() -> None:
     assert URL.search(relay.sink.received[0].content)
 
 
-async def test_a_transactional_mail_keeps_its_bytes() -> None:
-    """Catalogue H9, H10."""
+async def test_a_transactional_mail_keeps_its_bytes_where_the_brand_wants_a_warning() -> None:
+    """Catalogue H9, H10, N6."""
     reset = mail(b"reset: *|UNSUBSCRIBE|* {{amazonSESUnsubscribeUrl}}\r\n").replace(b"X-Signoff-Campaign: spring-24\r\n", b"")
-    async with relaying() as relay:
+    async with relaying(replace(ACME, stray_placeholder=StrayPlaceholder.WARN)) as relay:
         reply = await relay.relayed(reset)
 
     assert reply.startswith("250 ")
@@ -152,7 +162,7 @@ async def test_a_placeholder_that_cannot_be_replaced_is_refused_and_nobody_gets_
     async with relaying() as relay:
         reply = await relay.relayed(mail(body + b"\r\n", fields), "a@example.net", "b@example.net")
 
-    assert reply.startswith("554 5.6.0 A placeholder in the body cannot be replaced")
+    assert reply.startswith("554 5.6.0 A placeholder cannot be filled in (docs/placeholders.md): ")
     assert relay.sink.received == []
 
 

@@ -2,6 +2,8 @@
 
 import email
 import email.policy
+import html
+from collections.abc import Mapping
 from email.message import EmailMessage
 
 from app.core.mail.macros import SPELLINGS, Placeholder
@@ -9,7 +11,18 @@ from app.core.mail.macros_plan import plan_body
 from app.core.mail.message import parse
 
 URLS = {kind: f"https://pages.example.com/{kind.replace('_', '-')}?e={'Tok-3n_' * 16}&x=1" for kind in Placeholder}
-MEANINGS = {spelling.before + spelling.core + spelling.after: spelling.placeholder for spelling in SPELLINGS}
+WRITTEN = {spelling.written: spelling for spelling in sorted(SPELLINGS, key=lambda one: -len(one.written))}
+MEANINGS = {written: spelling.placeholder for written, spelling in WRITTEN.items()}
+
+
+def replacement(written: str, kind: str, urls: Mapping[Placeholder, str]) -> str:
+    """Return what stands for a placeholder in the text of a part of this kind."""
+    spelling = WRITTEN[written]
+    url = html.escape(urls[spelling.placeholder]) if kind == "text/html" else urls[spelling.placeholder]
+    words = "..." if spelling.labelled else spelling.link
+    return f'<a href="{url}">{words}</a>' if kind == "text/html" and words else url
+
+
 HEAD = b"From: news@acme.example\r\n"
 
 

@@ -140,7 +140,10 @@ def pipeline_on(
         selector=Selector(identify=codec.digest, audience=audience, log=log),
         stamping=Stamping(
             links=LinkMaker(codec=codec, public_url="https://unsubscribe.example.com", inbox_domain=inbox_domain),
-            bodies=Bodies(pages=PageLinkMaker(codec=codec, public_url="https://unsubscribe.example.com"), has_groups=audience.has_groups),
+            bodies=Bodies(
+                pages=PageLinkMaker(codec=codec, public_url="https://unsubscribe.example.com", inbox_domain=inbox_domain),
+                has_groups=audience.has_groups,
+            ),
             signers={brand.id: Signer(own, profile=profile) for brand in brands},
             policy=policy,
             clock=clock,

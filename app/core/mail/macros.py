@@ -1,7 +1,8 @@
 """The placeholders that a sender writes into a text: how they look, and where they stand.
 
-Ours are CleverTap's (seeds 000 and 001); those of other senders work too, so that moving here means changing a host name. Each stands for
-a page of one recipient, never for the one-click URL (catalogue T4).
+Ours are CleverTap's; those of other senders work too, so that moving here means changing a host name. Each stands for a page of one
+recipient, never for the one-click URL (catalogue T4), or for the address to which that recipient writes to leave. There is no other table:
+the relay fills in what this one lists, and `signoff check` finds what is left of it.
 
 1. In plain text a placeholder stands as it is written. In HTML it may have gone through an editor: its marks as character references
    (`*&#124;UNSUBSCRIBE&#124;*`, `&lt;%…%&gt;`), or percent-encoded in a link (`*%7CUNSUBSCRIBE%7C*`); never both in one placeholder.
@@ -29,13 +30,15 @@ class Placeholder(StrEnum):
     GROUP_UNSUBSCRIBE = "group_unsubscribe"
     GLOBAL_UNSUBSCRIBE = "global_unsubscribe"
     MANAGE_PREFERENCES = "manage_preferences"
+    UNSUBSCRIBE_EMAIL = "unsubscribe_email"
 
 
 @dataclass(frozen=True, slots=True)
 class Spelling:
     """One way to write a placeholder: marks, core, marks. A space among the marks stands for any white space, or none.
 
-    `word` is a part of the core that several may share.
+    `word` is a part of the core that several may share. `link`: where the sender's system makes a link, its words, in the text of an HTML
+    part; in an attribute and in plain text it is the URL. `labelled`: the sender writes the words, behind the core.
     """
 
     before: str
@@ -43,31 +46,50 @@ class Spelling:
     after: str
     word: str
     placeholder: Placeholder
+    link: str = ""
+    labelled: bool = False
+
+    @property
+    def written(self) -> str:
+        """Return the placeholder as documentation writes it."""
+        label = ' label="..."' if self.labelled else ""
+        return f"{self.before}{self.core}{label}{self.after}"
 
 
 class Hit(NamedTuple):
-    """One placeholder in a text, by its offsets."""
+    """One placeholder in a text, by its offsets; `written` names it to people, `link` holds the words of its link as octets of the text."""
 
     start: int
     end: int
     placeholder: Placeholder
+    written: str = ""
+    link: bytes = b""
+    is_labelled: bool = False
 
 
 SPELLINGS = (
     Spelling("*|", "UNSUBSCRIBE", "|*", "UNSUBSCRIBE", Placeholder.UNSUBSCRIBE),
     Spelling("*|", "CT_GROUP_UNSUBSCRIBE", "|*", "UNSUBSCRIBE", Placeholder.GROUP_UNSUBSCRIBE),
-    Spelling("*|", "CT_MANAGE_PREFERENCES", "|*", "CT_MANAGE_PREFERENCES", Placeholder.MANAGE_PREFERENCES),
-    # Amazon SES
-    Spelling("{{", "amazonSESUnsubscribeUrl", "}}", "amazonSESUnsubscribeUrl", Placeholder.UNSUBSCRIBE),
-    # SendGrid
-    Spelling("<%", "asm_group_unsubscribe_raw_url", "%>", "unsubscribe_", Placeholder.GROUP_UNSUBSCRIBE),
-    Spelling("<%", "asm_global_unsubscribe_raw_url", "%>", "unsubscribe_", Placeholder.GLOBAL_UNSUBSCRIBE),
-    Spelling("<%", "asm_preferences_raw_url", "%>", "asm_preferences_raw_url", Placeholder.MANAGE_PREFERENCES),
-    # Mailgun: from all mail of the domain, and from that with this tag
+    Spelling("*|", "CT_MANAGE_PREFERENCES", "|*", "_PREFERENCES", Placeholder.MANAGE_PREFERENCES),
+    # Amazon SES, whose templates may also write three braces
+    Spelling("{{ ", "amazonSESUnsubscribeUrl", " }}", "amazonSESUnsubscribeUrl", Placeholder.UNSUBSCRIBE),
+    Spelling("{{{ ", "amazonSESUnsubscribeUrl", " }}}", "amazonSESUnsubscribeUrl", Placeholder.UNSUBSCRIBE),
+    # SendGrid: `raw` is a URL, the others are links
+    Spelling("<% ", "asm_group_unsubscribe_raw_url", " %>", "unsubscribe_", Placeholder.GROUP_UNSUBSCRIBE),
+    Spelling("<% ", "asm_group_unsubscribe_url", " %>", "unsubscribe_", Placeholder.GROUP_UNSUBSCRIBE, link="Unsubscribe"),
+    Spelling("<% ", "asm_global_unsubscribe_raw_url", " %>", "unsubscribe_", Placeholder.GLOBAL_UNSUBSCRIBE),
+    Spelling("<% ", "asm_global_unsubscribe_url", " %>", "unsubscribe_", Placeholder.GLOBAL_UNSUBSCRIBE, link="Unsubscribe from all"),
+    Spelling("<% ", "asm_preferences_raw_url", " %>", "asm_preferences_", Placeholder.MANAGE_PREFERENCES),
+    Spelling("<% ", "asm_preferences_url", " %>", "asm_preferences_", Placeholder.MANAGE_PREFERENCES, link="Manage preferences"),
+    # Mailgun: from all mail of the domain, from that with this tag, from this mailing list; and an address to write to
     Spelling("%", "unsubscribe_url", "%", "unsubscribe_", Placeholder.GLOBAL_UNSUBSCRIBE),
     Spelling("%", "tag_unsubscribe_url", "%", "unsubscribe_", Placeholder.GROUP_UNSUBSCRIBE),
+    Spelling("%", "mailing_list_unsubscribe_url", "%", "unsubscribe_", Placeholder.GROUP_UNSUBSCRIBE),
+    Spelling("%", "unsubscribe_email", "%", "unsubscribe_", Placeholder.UNSUBSCRIBE_EMAIL),
     # Postmark: from this message stream
-    Spelling("{{{ ", "pm:unsubscribe", " }}}", "pm:unsubscribe", Placeholder.UNSUBSCRIBE),
+    Spelling("{{{ ", "pm:unsubscribe", " }}}", "pm:unsubscribe", Placeholder.UNSUBSCRIBE, link="Unsubscribe"),
+    Spelling("{{{ ", "pm:unsubscribe", " }}}", "pm:unsubscribe", Placeholder.UNSUBSCRIBE, labelled=True),
+    Spelling("{{{ ", "pm:unsubscribe_url", " }}}", "pm:unsubscribe", Placeholder.UNSUBSCRIBE),
 )
 _WORDS = tuple(dict.fromkeys(spelling.word for spelling in SPELLINGS))
 
@@ -82,6 +104,9 @@ _NAMED = {  # character references of HTML
     " ": ("nbsp",),
 }
 _MAX_WHITE = 32
+_MAX_LABEL = 200
+_QUOTES = ('"', "'")
+_QUOTES_IN_HTML = (*_QUOTES, "&quot;", "&#34;", "&#39;", "&apos;", "&ldquo;", "&rdquo;", "%22")
 
 # How a character may look: alternatives, each a sequence of sets of characters, so that `%7C` in either case is ("%", "7", "cC").
 _Look = tuple[str, ...]
@@ -104,7 +129,7 @@ def find_all(text: bytes, codec: str, words: frozenset[str], *, html: bool) -> l
             candidates += 1
             if candidates > MOST_CANDIDATES:
                 raise PlaceholderUnusable("a text with too many half placeholders")
-            hits += shape.around(text, found.start(), spelling.placeholder)
+            hits += shape.around(text, found.start(), spelling, codec)
     return _apart(sorted(hits))
 
 
@@ -132,13 +157,14 @@ class _Shape:
     reach: int  # no marks before a core are longer
     styles: Sequence[tuple[re.Pattern[bytes], re.Pattern[bytes]]]
 
-    def around(self, text: bytes, at: int, placeholder: Placeholder) -> list[Hit]:
+    def around(self, text: bytes, at: int, spelling: Spelling, codec: str) -> list[Hit]:
         """Return the placeholder whose core begins at this offset, if it is one."""
         for before, after in self.styles:
             tail = after.match(text, at + self.core_octets)
             head = before.search(text, max(0, at - self.reach), at) if tail else None
             if head and tail:
-                return [Hit(head.start(), tail.end(), placeholder)]
+                link = tail["label"] if spelling.labelled else spelling.link.encode(codec)
+                return [Hit(head.start(), tail.end(), spelling.placeholder, spelling.written, link, spelling.labelled)]
         return []
 
 
@@ -146,13 +172,27 @@ class _Shape:
 def _shape(spelling: Spelling, codec: str, html: bool) -> _Shape:
     core = spelling.core.encode(codec)
     ways: tuple[Callable[[str], list[_Look]], ...] = (_percent_encoded, _referenced) if html else (_literal,)
-    styles = [(_marks(spelling.before, way, codec), _marks(spelling.after, way, codec)) for way in ways]
+    label = _label(codec, html) if spelling.labelled else b""
+    styles = [(_marks(spelling.before, way, codec), label + _marks(spelling.after, way, codec)) for way in ways]
+    ends = [
+        _marks(" ", way, codec) + "label".encode(codec) if spelling.labelled else after
+        for way, (_, after) in zip(ways, styles, strict=True)
+    ]
     return _Shape(
-        candidate=re.compile(re.escape(core) + b"(?=%s)" % b"|".join(after for _, after in styles)),
+        candidate=re.compile(re.escape(core) + b"(?=%s)" % b"|".join(ends)),
         core_octets=len(core),
         reach=max(_widest(spelling.before, way) for way in ways) * len("*".encode(codec)),
         styles=[(re.compile(b"(?:%s)\\Z" % before), re.compile(after)) for before, after in styles],
     )
+
+
+def _label(codec: str, html: bool) -> bytes:
+    """Return the pattern of `label="…"`, whose words are the group `label`."""
+    white = b"(?:%s){0,%d}+" % (b"|".join(_one_of(char, codec) for char in " \t\r\n"), _MAX_WHITE)
+    quotes = b"(?:%s)" % b"|".join(re.escape(quote.encode(codec)) for quote in (_QUOTES_IN_HTML if html else _QUOTES))
+    any_char = b"(?s:%s)" % (b"." * len(" ".encode(codec)))
+    word, equals = "label".encode(codec), _one_of("=", codec)
+    return white + word + white + equals + white + quotes + b"(?P<label>%s{0,%d}?)" % (any_char, _MAX_LABEL) + quotes
 
 
 def _marks(marks: str, way: Callable[[str], list[_Look]], codec: str) -> bytes:

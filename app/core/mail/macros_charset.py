@@ -121,7 +121,9 @@ def _confirmed(text: bytes, hits: list[Hit], codec: str, decoder_name: str) -> l
     at, confirmed = 0, []
     for hit in hits:
         decoder.decode(text[at : hit.start])
-        if decoder.decode(text[hit.start : hit.end]).endswith(text[hit.start : hit.end].decode(codec)):
+        octets = text[hit.start : hit.end]
+        marks = octets[: octets.index(hit.link)] if hit.is_labelled else octets  # the words between the marks may be of any alphabet
+        if decoder.decode(octets).partition(marks.decode(codec))[1]:
             confirmed.append(hit)
         at = hit.end
     return confirmed
@@ -134,5 +136,5 @@ def _refuse_if_readable(text: bytes, name: str, *, html: bool) -> None:
         readings.append(text.decode(name, "replace").encode("ascii", "replace"))
     for reading in readings:
         words = likely(reading, ASCII)
-        if words and find_all(reading, ASCII, words, html=html):
-            raise PlaceholderUnusable("a placeholder in a text of a charset that cannot be written")
+        if words and (hits := find_all(reading, ASCII, words, html=html)):
+            raise PlaceholderUnusable(f"{hits[0].written} stands in a text of a charset that cannot be written")

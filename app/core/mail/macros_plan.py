@@ -10,15 +10,17 @@
 
 import binascii
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.core.errors import PlaceholderUnusable
 from app.core.mail import base64_code, quoted_printable
-from app.core.mail.macros import Hit, Placeholder
+from app.core.mail.inbound_text import subject_readings
+from app.core.mail.macros import Hit, Placeholder, likely
 from app.core.mail.macros_charset import ASCII, find_in_charset
+from app.core.mail.macros_context import in_context
 from app.core.mail.macros_text import Base64Text, IdentityText, QuotedText, Text, Urls, cut
-from app.core.mail.message import Message
+from app.core.mail.message import Field, Message
 from app.core.mail.mime import IDENTITY_ENCODINGS, TextPart, text_parts
 from app.core.mail.theirs import DKIM_SIGNATURE
 
@@ -28,6 +30,7 @@ MAX_LINE_OCTETS = 998  # RFC 5322 2.1.1, without the CRLF
 _MOST_OCTETS_A_CHARACTER = 13  # UTF-32 in quoted-printable, with soft breaks
 _BASE64_LINE_CHARS = 76
 _SHORTEST_BASE64_LINE = 20  # nobody's format is shorter, and a large text would become a million lines
+_VISIBLE = frozenset((b"subject", b"from", b"to", b"reply-to"))
 _PGP_INLINE = re.compile(rb"-----BEGIN PGP (?:SIGNED )?MESSAGE-----")  # RFC 9580 6.2 and 7
 _BODY_LENGTH = re.compile(rb"(?:^|;)\s*l\s*=")
 
@@ -63,6 +66,7 @@ def plan_body(message: Message, *, url_chars: int) -> BodyPlan | None:
 
     `url_chars` is the length of the longest URL, as HTML. Raises PlaceholderUnusable.
     """
+    refuse_in_fields(message.fields)
     if _is_partly_signed(message):
         return None
     found = text_parts(message)
@@ -75,7 +79,48 @@ def plan_body(message: Message, *, url_chars: int) -> BodyPlan | None:
     count = sum(len(text.pieces.placeholders) for _, _, text in texts)
     if count > MAX_PLACEHOLDERS:
         raise PlaceholderUnusable(f"more than {MAX_PLACEHOLDERS} placeholders")
-    return BodyPlan(body=message.body, texts=tuple(texts), most_octets=_most_octets(len(message.body), count * url_chars))
+    return BodyPlan(
+        body=message.body,
+        texts=tuple(texts),
+        most_octets=_most_octets(len(message.body), sum(text.pieces.longest_of_all(url_chars) for *_, text in texts)),
+    )
+
+
+def refuse_in_fields(fields: Iterable[Field]) -> None:
+    """Raise PlaceholderUnusable for a placeholder in a field that readers see: only bodies are filled in."""
+    visible = [field for field in fields if field[0] in _VISIBLE]
+    joined = b"".join([raw for _, raw in visible])
+    if not likely(joined, ASCII) and b"=?" not in joined:  # nearly all mail
+        return
+    for field in visible:
+        for reading in subject_readings(field.value.decode("utf-8", "replace")):
+            if hits := find_in_charset(reading.encode(), ASCII, html=False)[1]:
+                raise PlaceholderUnusable(
+                    f"{hits[0].written} stands in the {field.name.decode('ascii').title()} field; only bodies are filled in"
+                )
+
+
+def stray_placeholder(message: Message) -> str | None:
+    """Return how a placeholder is written that a reader of this message would see as it is, None when there is none."""
+    found = text_parts(message)
+    for part in found.parts:
+        try:
+            hits = find_in_charset(_decoded(part, bytes(message.body[part.start : part.end])), part.charset, html=part.html)[1]
+        except PlaceholderUnusable as exc:
+            return str(exc)
+        if hits:
+            return hits[0].written
+    try:
+        refuse_in_fields(message.fields)
+    except PlaceholderUnusable as exc:
+        return str(exc)
+    return None
+
+
+def _decoded(part: TextPart, encoded: bytes) -> bytes:
+    if part.encoding == "base64":
+        return base64_code.decode_leniently(encoded.strip(b" \t\r\n"))
+    return quoted_printable.decode(encoded) if part.encoding == "quoted-printable" else encoded
 
 
 def _most_octets(body_octets: int, chars: int) -> int:
@@ -91,8 +136,8 @@ def _is_partly_signed(message: Message) -> bool:
 def _refuse_visible(octets: bytes) -> None:
     """Raise PlaceholderUnusable when a placeholder can be seen in what no reader is sure to understand."""
     for reading in (octets, quoted_printable.decode(octets)):
-        if find_in_charset(reading, ASCII, html=True)[1]:
-            raise PlaceholderUnusable("a placeholder where the MIME structure is broken")
+        if hits := find_in_charset(reading, ASCII, html=True)[1]:
+            raise PlaceholderUnusable(f"{hits[0].written} stands where the MIME structure is broken")
 
 
 def _text_of(part: TextPart, encoded: memoryview, url_chars: int) -> Text | None:
@@ -108,7 +153,7 @@ def _identity(part: TextPart, encoded: memoryview, url_chars: int) -> Text | Non
         return None
     text = IdentityText(pieces=cut(encoded, hits, codec=codec, html=part.html))
     if text.longest_line(url_chars) > MAX_LINE_OCTETS:
-        raise PlaceholderUnusable(f"a placeholder in a line of 7bit or 8bit that would exceed {MAX_LINE_OCTETS} octets")
+        raise PlaceholderUnusable(f"{hits[0].written} stands in a line of 7bit or 8bit that would exceed {MAX_LINE_OCTETS} octets")
     return text
 
 
@@ -118,7 +163,7 @@ def _base64(part: TextPart, view: memoryview) -> Text | None:
     try:
         decoded = base64_code.decode(code)
     except binascii.Error:
-        _refuse_hits(part, base64_code.decode_leniently(code), "a placeholder in broken base64")
+        _refuse_hits(part, base64_code.decode_leniently(code), "in broken base64")
         return None
     codec, hits = _hits(part, decoded)
     if not hits:
@@ -141,28 +186,32 @@ def _quoted(part: TextPart, view: memoryview) -> Text | None:
     if not hits:
         return None
     places = quoted_printable.places(encoded, [(hit.start, hit.end) for hit in hits])
-    placed = [Hit(start, end, hit.placeholder) for hit, (start, end) in zip(hits, places or (), strict=False)]
+    placed = [hit._replace(start=start, end=end) for hit, (start, end) in zip(hits, places or (), strict=False)]
     if [quoted_printable.decode(encoded[hit.start : hit.end]) for hit in placed] != [decoded[hit.start : hit.end] for hit in hits]:
-        raise PlaceholderUnusable("a placeholder in broken quoted-printable")
+        raise PlaceholderUnusable(f"{hits[0].written} stands in broken quoted-printable")
     return QuotedText(pieces=cut(view, placed, codec=codec, html=part.html))
 
 
 def _unknown(part: TextPart, encoded: memoryview) -> Text | None:
-    _refuse_hits(part, bytes(encoded), "a placeholder in an unknown transfer encoding")
+    _refuse_hits(part, bytes(encoded), "in an unknown transfer encoding")
     return None
 
 
 _READERS: Mapping[str, Callable[[TextPart, memoryview], Text | None]] = {"base64": _base64, "quoted-printable": _quoted}
 
 
-def _refuse_hits(part: TextPart, decoded: bytes, why: str) -> None:
-    if _hits(part, decoded)[1]:
-        raise PlaceholderUnusable(why)
+def _refuse_hits(part: TextPart, decoded: bytes, where: str) -> None:
+    if hits := _hits(part, decoded)[1]:
+        raise PlaceholderUnusable(f"{hits[0].written} stands {where}")
 
 
 def _hits(part: TextPart, decoded: bytes) -> tuple[str, Sequence[Hit]]:
     codec, hits = find_in_charset(decoded, part.charset, html=part.html)
-    return codec, () if hits and any(_begins_line(decoded, found) for found in _PGP_INLINE.finditer(decoded)) else hits
+    if not hits or any(_begins_line(decoded, found) for found in _PGP_INLINE.finditer(decoded)):
+        return codec, ()
+    if len(hits) > MAX_PLACEHOLDERS:
+        raise PlaceholderUnusable(f"more than {MAX_PLACEHOLDERS} placeholders")
+    return codec, in_context(decoded, hits, codec=codec, html=part.html)
 
 
 def _begins_line(text: bytes, found: re.Match[bytes]) -> bool:

@@ -25,11 +25,26 @@ class Pieces:
     placeholders: Sequence[Placeholder]
     html: bool
     codec: str
+    links: Sequence[bytes] = ()  # the words of each placeholder's link, in the text's charset; empty: a URL. None at all: URLs alone
 
     def written(self, urls: Urls) -> list[bytes]:
-        """Return the URL for each placeholder in turn."""
+        """Return what stands for each placeholder in turn: the URL, or a link to it."""
         octets = {kind: self.octets(urls[kind]) for kind in set(self.placeholders)}
-        return [octets[kind] for kind in self.placeholders]
+        found = [octets[kind] for kind in self.placeholders]
+        return [self._link(url, words) if words else url for url, words in zip(found, self.links, strict=True)] if self.links else found
+
+    def _link(self, url: bytes, words: bytes) -> bytes:
+        start, middle, end = (mark.encode(self.codec) for mark in ('<a href="', '">', "</a>"))
+        return start + url + middle + words + end
+
+    def longest_of_all(self, url_chars: int) -> int:
+        """Return how many characters stand for all placeholders at most, with URLs of that many characters."""
+        return len(self.placeholders) * url_chars + sum(len(self._link(b"", words)) for words in self.links if words)
+
+    def longest(self, url_chars: int) -> int:
+        """Return how many octets stand for a placeholder at most, with URLs of that many characters."""
+        url = len(self.octets("u" * url_chars))
+        return url + max((len(self._link(b"", words)) for words in self.links if words), default=0)
 
     def octets(self, url: str) -> bytes:
         """Return one URL as the text's kind and charset have it."""
@@ -69,7 +84,7 @@ class IdentityText:
 
     def longest_line(self, url_chars: int) -> int:
         """Return the octets of the longest line that a URL is written into, with URLs of that many characters."""
-        url = len(self.pieces.octets("u" * url_chars))
+        url = self.pieces.longest(url_chars)
         longest, line = 0, _column(self.pieces.constant[0], 0)
         for piece in self.pieces.constant[1:]:
             line += url
@@ -127,6 +142,7 @@ def cut(octets: memoryview, hits: Sequence[Hit], *, codec: str, html: bool) -> P
         placeholders=tuple([hit.placeholder for hit in hits]),
         html=html,
         codec=codec,
+        links=tuple([hit.link for hit in hits]) if any(hit.link for hit in hits) else (),
     )
 
 
