@@ -10,6 +10,10 @@ class Brands:
     """All brands, by sender domain, number and id. No two share a domain or a number; the settings see to that."""
 
     def __init__(self, brands: Iterable[Brand]) -> None:
+        self.adopt(brands)
+
+    def adopt(self, brands: Iterable[Brand]) -> None:
+        """Know these brands from now on, instead of those before."""
         self._by_id = {brand.id: brand for brand in brands}
         self._by_number = {brand.number: brand for brand in self._by_id.values()}
         self._by_domain = {domain: brand for brand in self._by_id.values() for domain in brand.sender_domains}

@@ -53,10 +53,14 @@ class RedisStore:
         self._wire = connect(url, connections=2 * max_in_flight + 2, timeout=timeout)
         self._replicated = durability is Durability.REPLICATED
         self._buckets = buckets
-        self._addresses_of = addresses_of  # brands whose records keep the sealed address
+        self.keep_addresses_of(addresses_of)
         self._writable_only = writable_only
         self._writes = Batcher(self._write, max_batch=max_batch, max_in_flight=max_in_flight, max_pending=max_pending)
         self._reads = Batcher(self._read, max_batch=max_batch, max_in_flight=max_in_flight, max_pending=max_pending)
+
+    def keep_addresses_of(self, brands: frozenset[BrandNumber]) -> None:
+        """Keep, from now on, the sealed addresses in the records of these brands alone."""
+        self._addresses_of = brands
 
     @property
     def wire(self) -> Wire:

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from app.core.brands import Brands
 from app.core.errors import NotFound, SpoolUnavailable, StoreUnavailable
-from app.core.model import BrandNumber, Management, Source, Statement
+from app.core.model import Brand, BrandNumber, Management, Source, Statement
 from app.core.webhook import PROMISED_MS
 from app.usecases.delivery_ports import Deliveries, WorkQueue
 from app.usecases.ports import Spool
@@ -75,7 +75,6 @@ class Backlog:
         self._deliveries = deliveries
         self._spool = spool
         self._brands = brands
-        self._self_managed = [brand for brand in brands if brand.management is Management.SELF_MANAGED]
         self._clock = clock
         self._witness = witness
         self._alarm_ms = alarm_ms
@@ -104,7 +103,7 @@ class Backlog:
                 lag += await self._work.lag(some)
                 dead += await self._deliveries.dead_count(some)
                 unknown += await self._work.aside_count(some)
-            returns = await self._work.returns([brand.number for brand in self._self_managed])
+            returns = await self._work.returns([brand.number for brand in self._self_managed()])
         except StoreUnavailable:
             pass  # the process that lost it has said so; the ages of the spool matter now
         measure = self._measure([*spooled, *unread, *undelivered], undelivered, returns, lag=lag, dead=dead, unknown=unknown)
@@ -154,8 +153,11 @@ class Backlog:
             lag=lag,
             dead=dead,
             unknown=unknown,
-            unreturned_ms={brand.id: now - returns.get(brand.number, -math.inf) for brand in self._self_managed},
+            unreturned_ms={brand.id: now - returns.get(brand.number, -math.inf) for brand in self._self_managed()},
         )
+
+    def _self_managed(self) -> list[Brand]:
+        return [brand for brand in self._brands if brand.management is Management.SELF_MANAGED]
 
     def _name(self, number: BrandNumber) -> str:
         try:

@@ -42,6 +42,8 @@ from app.web.throttle import Clients, Network, Throttle
 
 BAD_TOKENS_PER_MINUTE = 600  # a token cannot be guessed; this only bounds what guessing costs us
 
+Application = ASGIApp
+
 _FORMS = frozenset((PREFERENCES_PATH, UNSUBSCRIBE_PATH))  # where browsers post to; elsewhere a POST comes from a machine
 _PLAIN = {404: "Not found.", 405: "Method not allowed.", 408: "Too slow.", 500: "Something went wrong on our side."}
 
@@ -56,7 +58,7 @@ def public(  # noqa: PLR0913 - the composition root names each part
     security_contact: str,
     trusted_proxies: Iterable[Network] = (),
     bad_tokens_per_minute: int = BAD_TOKENS_PER_MINUTE,
-) -> ASGIApp:
+) -> Application:
     """Return the application of the public listeners. `security_contact` is a mailto: or https: URL (RFC 9116 2.5.3)."""
     throttle = Throttle(limit=bad_tokens_per_minute, window_ms=60_000, clock=clock)
     gate = Gate(one_click=one_click, save=preferences.save, shipments=shipments, throttle=throttle, clients=Clients(trusted_proxies))
@@ -88,7 +90,7 @@ def admin(
     brands: Brands | None = None,
     api: Sequence[Route] = (),
     operator: Sequence[Route] = (),
-) -> ASGIApp:
+) -> Application:
     """Return the application of the admin listener. `checks` are the places that can make a click durable, by name.
 
     `metrics` are those of this process, unless a supervisor tells those of its workers. With `brands` there is a preview of their pages.
@@ -103,6 +105,17 @@ def admin(
         *operator,
     ]
     return _Rim(routes, None)
+
+
+class Replaceable:
+    """An application in whose place another can be put while it serves; requests under way end with the one that they began with."""
+
+    def __init__(self, app: Application) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer by the application of this moment."""
+        await self.app(scope, receive, send)
 
 
 class _Rim:

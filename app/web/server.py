@@ -81,6 +81,11 @@ class Listener:
             return f"unix:{name}"
         return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
 
+    def show(self, certificate: Path, private_key: Path | None) -> None:
+        """Show this certificate to whoever connects from now on. Raises Misconfigured."""
+        if self._tls is not None:
+            _load_chain(self._tls, certificate, private_key)
+
     async def open(self) -> None:
         """Accept connections from now on."""
         self._server = await asyncio.start_server(
@@ -212,8 +217,12 @@ def _tls(settings: ServerSettings) -> ssl.SSLContext:
     context.set_alpn_protocols(["h2", "http/1.1"])
     if settings.certificate_file is None:
         raise Misconfigured([f"{settings.tls_listen}: TLS needs a certificate file"])
-    try:
-        context.load_cert_chain(settings.certificate_file, settings.key_file)
-    except OSError as exc:
-        raise Misconfigured([f"{settings.certificate_file}: cannot be used as a certificate: {exc}"]) from exc
+    _load_chain(context, settings.certificate_file, settings.key_file)
     return context
+
+
+def _load_chain(context: ssl.SSLContext, certificate: Path, private_key: Path | None) -> None:
+    try:
+        context.load_cert_chain(certificate, private_key)
+    except OSError as exc:
+        raise Misconfigured([f"{certificate}: cannot be used as a certificate: {exc}"]) from exc

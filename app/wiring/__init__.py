@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypeVar
 
@@ -11,6 +11,7 @@ from app.core.brands import Brands
 from app.core.errors import Misconfigured, SpoolUnavailable, StoreUnavailable
 from app.core.keyring import Keyring
 from app.core.links import token_room
+from app.core.model import Brand, BrandNumber
 from app.core.token import MAX_TOKEN_CHARS, TokenCodec
 from app.observe import service_manager
 from app.observe.background import Part, kept_running
@@ -50,13 +51,6 @@ def successor(running: Keyring, settings: Settings) -> Keyring:
     return keyring
 
 
-@asynccontextmanager
-async def renewing(keyring: Keyring, settings: Settings, log: Logger) -> AsyncIterator[None]:
-    """Let a process that shares this one keyring read its file again at each SIGHUP, for as long as the context is open."""
-    async with reading_again(hangups(), lambda: (successor(keyring, settings), ()), keyring.adopt, log):
-        yield
-
-
 def brands(settings: Settings) -> Brands:
     """Return the brands as the rules know them."""
     return Brands(settings.brand_records())
@@ -87,14 +81,18 @@ async def opened_store(settings: Settings, log: Logger, *, patience: float = 0.3
 
 
 def _redis_store(settings: Settings, patience: float, *, writable_only: bool = False) -> RedisStore:
-    keeping = frozenset(brand.number for brand in settings.brand_records() if brand.store_addresses)
     return RedisStore(
         _store_url(settings),
         durability=Durability(settings.store.durability),
         timeout=patience,
-        addresses_of=keeping,
+        addresses_of=keeping(settings.brand_records()),
         writable_only=writable_only,
     )
+
+
+def keeping(brands: Iterable[Brand]) -> frozenset[BrandNumber]:
+    """Return the numbers of the brands whose records keep the sealed addresses."""
+    return frozenset(brand.number for brand in brands if brand.store_addresses)
 
 
 def _store_url(settings: Settings) -> str:

@@ -6,6 +6,7 @@ spool of its own and in the store.
 
 import asyncio
 
+from app.core.brands import Brands
 from app.core.keyring import Keyring
 from app.core.links import LinkMaker
 from app.core.operator_session import Sessions
@@ -33,10 +34,11 @@ from app.wiring import (
     asked_to_stop,
     brands,
     durability_checks,
+    hangups,
+    keeping,
     now_ms,
     opened_spool,
     opened_store,
-    renewing,
     replaying,
     started,
     stopped,
@@ -44,6 +46,7 @@ from app.wiring import (
 )
 from app.wiring.administration import admin_services
 from app.wiring.backlog import watching_backlog
+from app.wiring.reload import Records, following
 
 
 def serve_admin(settings: Settings) -> None:
@@ -55,33 +58,46 @@ def serve_admin(settings: Settings) -> None:
 async def _serve_admin(settings: Settings) -> None:
     log = logs.logger("admin")
     asked = asyncio.create_task(stopped())  # listens at once, so a stop during the start is orderly too
+    hung_up = hangups()
     keyring = keyring_file.load(settings.keyring_file)
-    codec = token_codec(settings, keyring)
+    known = brands(settings)
     witness = LoggingWitness(log)
     async with (
-        renewing(keyring, settings, log),
         opened_store(settings, log, patience=PATIENCE) as store,
         opened_spool(settings, log) as spool,
         replaying(store, spool, witness, log),
-        watching_backlog(settings, store, spool, log) as backlog,
+        watching_backlog(known, store, spool, log) as backlog,
     ):
         unsubscribe = Unsubscribe(store, spool, now_ms, witness=witness)
-        services = admin_services(settings, store, unsubscribe, codec, log)
-        limit = CallLimit(RedisCallCounter(store.wire), now_ms, per_minute=settings.web.api_calls_per_minute)
-        known = brands(settings)
-        admin = application.admin(
-            checks=durability_checks(settings, store, spool),
-            brands=known,
-            api=api_routes(services, Entry(brands=known, api_keys=services.api_keys, limit=limit)),
-            operator=operator_routes(_operator_parts(settings, store, services, backlog, keyring, codec, limit, log)),
-        )
+        checks = durability_checks(settings, store, spool)
+
+        def private(settings: Settings) -> application.Application:
+            codec = token_codec(settings, keyring)
+            services = admin_services(settings, store, unsubscribe, codec, log)
+            limit = CallLimit(RedisCallCounter(store.wire), now_ms, per_minute=settings.web.api_calls_per_minute)
+            return application.admin(
+                checks=checks,
+                brands=known,
+                api=api_routes(services, Entry(brands=known, api_keys=services.api_keys, limit=limit)),
+                operator=operator_routes(_operator_parts(settings, known, store, services, backlog, keyring, codec, limit, log)),
+            )
+
+        admin = application.Replaceable(private(settings))
+
+        def adopt(anew: Settings, records: Records) -> None:
+            known.adopt(records)
+            store.keep_addresses_of(keeping(records))
+            admin.app = private(anew)
+
         listeners = {"admin": Listener(admin, settings.web.admin_listen, limits=ADMIN_LIMITS)}
-        await serve(listeners, stop=lambda: asked_to_stop(asked, log), bound=lambda addresses: started(log, addresses))
+        async with following(settings, keyring, hangups=hung_up, adopt=adopt, fixed=("web.admin_listen",), log=log):
+            await serve(listeners, stop=lambda: asked_to_stop(asked, log), bound=lambda addresses: started(log, addresses))
         log.info(LogEvent.PROCESS_STOPPED)
 
 
 def _operator_parts(  # noqa: PLR0913, PLR0917 - the parts of the process that the page shows
     settings: Settings,
+    known: Brands,
     store: RedisStore,
     services: Administration,
     backlog: Backlog,
@@ -97,7 +113,7 @@ def _operator_parts(  # noqa: PLR0913, PLR0917 - the parts of the process that t
         limit=limit,
         links=LinkMaker(codec=codec, public_url=settings.public_url, inbox_domain=settings.inbox.domain),
         codec=codec,
-        brands=brands(settings),
+        brands=known,
         clock=now_ms,
         log=log,
     )

@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from app import wiring
+from app.core.brands import Brands
 from app.observe.background import Part, kept_running
 from app.observe.backlog import LoggingBacklogWitness
 from app.observe.log import Logger
-from app.settings.model import Settings
 from app.store.deliveries import RedisDeliveries
 from app.store.redis import RedisStore
 from app.store.work import RedisWork
@@ -16,13 +16,13 @@ from app.usecases.ports import Spool
 
 
 @asynccontextmanager
-async def watching_backlog(settings: Settings, store: RedisStore, spool: Spool | None, log: Logger) -> AsyncIterator[Backlog]:
+async def watching_backlog(brands: Brands, store: RedisStore, spool: Spool | None, log: Logger) -> AsyncIterator[Backlog]:
     """Watch how long requests wait for as long as the context is open; `spool` is this process's own, if it has one."""
     backlog = Backlog(
         work=RedisWork(store.wire),
         deliveries=RedisDeliveries(store.wire),
         spool=spool,
-        brands=wiring.brands(settings),
+        brands=brands,
         clock=wiring.now_ms,
         witness=LoggingBacklogWitness(log),
     )

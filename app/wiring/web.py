@@ -4,9 +4,11 @@ import asyncio
 import ipaddress
 import secrets
 
+from app.core.brands import Brands
+from app.core.keyring import Keyring
 from app.core.page_token import PageTokens
 from app.observe import log as logs
-from app.observe.log import LogEvent
+from app.observe.log import LogEvent, Logger
 from app.observe.witness import LoggingWitness
 from app.settings import keyring_file
 from app.settings.model import Settings
@@ -25,11 +27,12 @@ from app.wiring import (
     asked_to_stop,
     brands,
     durability_checks,
+    hangups,
     homes,
+    keeping,
     now_ms,
     opened_spool,
     opened_store,
-    renewing,
     replaying,
     started,
     stopped,
@@ -37,6 +40,9 @@ from app.wiring import (
 )
 from app.wiring.backlog import watching_backlog
 from app.wiring.health import health_listener
+from app.wiring.reload import Records, following
+
+_FIXED = ("web.listen", "web.tls_listen", "web.health_listen")
 
 
 def serve_web(settings: Settings) -> None:
@@ -48,33 +54,48 @@ def serve_web(settings: Settings) -> None:
 async def _serve_web(settings: Settings) -> None:
     log = logs.logger("web")
     asked = asyncio.create_task(stopped())  # listens at once: who is stopped while it starts still ends in order
+    hung_up = hangups()
     keyring = keyring_file.load(settings.keyring_file)
-    codec = token_codec(settings, keyring)
+    known = brands(settings)
     witness = LoggingWitness(log)
     async with (
-        renewing(keyring, settings, log),
         opened_store(settings, log) as store,
         opened_spool(settings, log) as spool,
         replaying(store, spool, witness, log),
-        watching_backlog(settings, store, spool, log),
+        watching_backlog(known, store, spool, log),
     ):
         unsubscribe = Unsubscribe(store, spool, now_ms, witness=witness)
-        home = homes(settings, log)
-        one_click = OneClick(codec=codec, unsubscribe=unsubscribe, clock=now_ms, new_id=_new_id, seal=codec.seal_address, home=home)
-        save = SavePreferences(unsubscribe=unsubscribe, clock=now_ms, new_id=_new_id, seal=codec.seal_address, home=home)
-        public = application.public(
-            one_click=one_click,
-            preferences=_preference_parts(settings, store, save, PageTokens(keyring)),
-            shipments=TakeShipment(keyring=keyring, data_centre=settings.data_centre, unsubscribe=unsubscribe),
-            brands=brands(settings),
-            clock=now_ms,
-            security_contact=settings.web.security_contact,
-            trusted_proxies=tuple(ipaddress.ip_network(network) for network in settings.web.trusted_proxies),
-        )
+        public = application.Replaceable(_public(settings, keyring, known, store, unsubscribe, log))
         listeners = public_listeners(public, _server_settings(settings))
         listeners["health"] = health_listener(settings.web.health_listen, durability_checks(settings, store, spool))
-        await serve(listeners, stop=lambda: asked_to_stop(asked, log), bound=lambda addresses: started(log, addresses))
+
+        def adopt(anew: Settings, records: Records) -> None:
+            known.adopt(records)
+            store.keep_addresses_of(keeping(records))
+            if anew.web.tls_cert_file and "public_tls" in listeners:
+                listeners["public_tls"].show(anew.web.tls_cert_file, anew.web.tls_key_file)
+            public.app = _public(anew, keyring, known, store, unsubscribe, log)
+
+        async with following(settings, keyring, hangups=hung_up, adopt=adopt, fixed=_FIXED, log=log):
+            await serve(listeners, stop=lambda: asked_to_stop(asked, log), bound=lambda addresses: started(log, addresses))
         log.info(LogEvent.PROCESS_STOPPED)
+
+
+def _public(  # noqa: PLR0913, PLR0917 - what a configuration is made an application with
+    settings: Settings, keyring: Keyring, known: Brands, store: RedisStore, unsubscribe: Unsubscribe, log: Logger
+) -> application.Application:
+    codec = token_codec(settings, keyring)
+    home = homes(settings, log)
+    save = SavePreferences(unsubscribe=unsubscribe, clock=now_ms, new_id=_new_id, seal=codec.seal_address, home=home)
+    return application.public(
+        one_click=OneClick(codec=codec, unsubscribe=unsubscribe, clock=now_ms, new_id=_new_id, seal=codec.seal_address, home=home),
+        preferences=_preference_parts(settings, store, save, PageTokens(keyring)),
+        shipments=TakeShipment(keyring=keyring, data_centre=settings.data_centre, unsubscribe=unsubscribe),
+        brands=known,
+        clock=now_ms,
+        security_contact=settings.web.security_contact,
+        trusted_proxies=tuple(ipaddress.ip_network(network) for network in settings.web.trusted_proxies),
+    )
 
 
 def _preference_parts(settings: Settings, store: RedisStore, save: SavePreferences, page_tokens: PageTokens) -> PreferenceParts:

@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from app import wiring
+from app.core.brands import Brands
 from app.core.errors import SignerUnavailable, StoreUnavailable
 from app.core.keyring import Keyring
-from app.core.model import Management
+from app.core.model import BrandNumber, Management
 from app.core.shipment import home_of
 from app.core.webhook import Answer, Delivery, Endpoint, EndpointKey
 from app.observe import log as logs
@@ -29,6 +30,7 @@ from app.usecases.group_cache import CachedGroups
 from app.web.server import run
 from app.wiring.backlog import watching_backlog
 from app.wiring.health import health
+from app.wiring.reload import Records, following
 from app.worker.courier import Courier
 from app.worker.history import Trimmer
 from app.worker.lane import Send
@@ -38,6 +40,7 @@ from app.worker.witness import DeliveryWitness
 from app.worker.worker import Pace, Worker
 
 STORE_SECONDS = 5.0  # nobody waits for the worker, so it may wait for the store
+_FIXED = ("worker.health_listen", "worker.claim_seconds", "worker.history_days")
 GRACE_SECONDS = 20.0  # longer than a request to an endpoint may take
 
 
@@ -49,22 +52,43 @@ def serve_worker(settings: Settings) -> None:
 
 async def _serve_worker(settings: Settings) -> None:
     log = logs.logger("worker")
-    endpoints = {endpoint.key: endpoint for endpoint in (*settings.endpoints(), *settings.homes())}
+    endpoints = _endpoints(settings)
     keyring = keyring_file.load(settings.keyring_file)
     stop = asyncio.create_task(wiring.stopped())
+    hung_up = wiring.hangups()
+    known = wiring.brands(settings)
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(wiring.renewing(keyring, settings, log))
         store = await stack.enter_async_context(wiring.opened_store(settings, log, patience=STORE_SECONDS))
         client = await stack.enter_async_context(WebhookClient())
         await stack.enter_async_context(health(settings.worker.health_listen, {"store": store.ping}))
-        await stack.enter_async_context(watching_backlog(settings, store, None, log))
-        parts = await stack.enter_async_context(_working(settings, store, client, keyring, endpoints, log))
+        await stack.enter_async_context(watching_backlog(known, store, None, log))
+        courier, worker, parts = await stack.enter_async_context(_working(settings, known, store, client, keyring, log))
+
+        def adopt(anew: Settings, records: Records) -> None:
+            known.adopt(records)
+            store.keep_addresses_of(wiring.keeping(records))
+            courier.adopt(_endpoints(anew))
+            worker.adopt(_endpoints(anew), brands=_numbers(known), self_managed=_self_managed(known))
+
+        await stack.enter_async_context(following(settings, keyring, hangups=hung_up, adopt=adopt, fixed=_FIXED, log=log))
         log.info(LogEvent.PROCESS_STARTED, health=settings.worker.health_listen, endpoints=len(endpoints))
         service_manager.tell_ready()
         await _until(stop, parts, log)
         service_manager.tell_stopping()
         log.info(LogEvent.PROCESS_STOPPING)
     log.info(LogEvent.PROCESS_STOPPED)
+
+
+def _endpoints(settings: Settings) -> dict[EndpointKey, Endpoint]:
+    return {endpoint.key: endpoint for endpoint in (*settings.endpoints(), *settings.homes())}
+
+
+def _numbers(brands: Brands) -> list[BrandNumber]:
+    return [brand.number for brand in brands]
+
+
+def _self_managed(brands: Brands) -> list[BrandNumber]:
+    return [brand.number for brand in brands if brand.management is Management.SELF_MANAGED]
 
 
 async def _until(stop: asyncio.Task[None], parts: Sequence[asyncio.Task[None]], log: Logger) -> None:
@@ -84,13 +108,14 @@ async def _until(stop: asyncio.Task[None], parts: Sequence[asyncio.Task[None]], 
 @asynccontextmanager
 async def _working(  # noqa: PLR0913, PLR0917 - the parts of the process
     settings: Settings,
+    known: Brands,
     store: RedisStore,
     client: WebhookClient,
     keyring: Keyring,
-    endpoints: dict[EndpointKey, Endpoint],
     log: Logger,
-) -> AsyncIterator[Sequence[asyncio.Task[None]]]:
-    """Work for as long as the context is open; what is yielded runs until then."""
+) -> AsyncIterator[tuple[Courier, Worker, Sequence[asyncio.Task[None]]]]:
+    """Work for as long as the context is open; the tasks that are yielded run until then."""
+    endpoints = _endpoints(settings)
     work, deliveries = RedisWork(store.wire), RedisDeliveries(store.wire)
     witness = DeliveryWitness(log)
     counting = Counting(RedisTallies(store.wire))
@@ -112,16 +137,16 @@ async def _working(  # noqa: PLR0913, PLR0917 - the parts of the process
         courier=courier,
         endpoints=endpoints,
         tally=counting.count,
-        brands=[brand.number for brand in wiring.brands(settings)],
-        self_managed=[brand.number for brand in wiring.brands(settings) if brand.management is Management.SELF_MANAGED],
+        brands=_numbers(known),
+        self_managed=_self_managed(known),
         clock=wiring.now_ms,
         witness=witness,
         pace=Pace(claim_ms=1000 * settings.worker.claim_seconds),
     )
-    trimmer = Trimmer(work=work, brands=wiring.brands(settings), days=settings.worker.history_days, clock=wiring.now_ms, witness=witness)
+    trimmer = Trimmer(work=work, brands=known, days=settings.worker.history_days, clock=wiring.now_ms, witness=witness)
     writing, *turning = (asyncio.create_task(part.run()) for part in (courier, worker, trimmer, counting))
     try:
-        yield (writing, *turning)
+        yield courier, worker, (writing, *turning)
     finally:
         for task in turning:
             await cancelled(task)

@@ -74,6 +74,13 @@ class Courier:
         self._postponed: list[tuple[Delivery, int]] = []
         self._news = asyncio.Event()
 
+    def adopt(self, endpoints: Mapping[EndpointKey, Endpoint]) -> None:
+        """Deliver to these endpoints from now on. What an endpoint's lane holds goes out as its settings now say."""
+        self._endpoints = dict(endpoints)
+        for key, lane in self._lanes.items():
+            if key in endpoints:
+                lane.adopt(endpoints[key])
+
     def room(self, endpoint: EndpointKey) -> int:
         """Return how many deliveries to this endpoint may be handed over now."""
         if endpoint in self._off or endpoint not in self._endpoints:

@@ -54,6 +54,10 @@ class Lane:
         self._under_way: set[RecipientDigest] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
+    def adopt(self, endpoint: Endpoint) -> None:
+        """Send by these settings of the same endpoint from the next request on."""
+        self._endpoint = endpoint
+
     @property
     def room(self) -> int:
         """Return how many deliveries may be added now."""

@@ -69,9 +69,7 @@ class Worker:
         self._deliveries = deliveries
         self._crew = crew
         self._courier = courier
-        self._by_brand = _by_brand(endpoints.values())
-        self._known = frozenset(brands) | self._by_brand.keys() | frozenset(self_managed)
-        self._self_managed = frozenset(self_managed)
+        self.adopt(endpoints, brands=brands, self_managed=self_managed)
         self._tally = tally
         self._clock = clock
         self._witness = witness
@@ -79,6 +77,14 @@ class Worker:
         self._alive: Sequence[str] = ()
         self._next_sign = self._next_due = self._next_aside = 0
         self.partitions: Sequence[int] = ()
+
+    def adopt(
+        self, endpoints: Mapping[EndpointKey, Endpoint], *, brands: Collection[BrandNumber], self_managed: Collection[BrandNumber]
+    ) -> None:
+        """Raise events for these endpoints and brands from now on."""
+        self._by_brand = _by_brand(endpoints.values())
+        self._known = frozenset(brands) | self._by_brand.keys() | frozenset(self_managed)
+        self._self_managed = frozenset(self_managed)
 
     async def run(self) -> None:
         """Turn until cancelled; an outage of the store is waited out."""

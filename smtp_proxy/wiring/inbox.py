@@ -57,16 +57,18 @@ async def _serve_inbox(settings: Settings) -> None:
     throttle = Throttle(limit=_MISSES_PER_MINUTE, window_ms=60_000, clock=web_side.now_ms)
     stop = asyncio.create_task(web_side.stopped())  # listens at once: who is stopped while it starts still stops its store
     hangups = web_side.hangups()
+    known = web_side.brands(settings)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(web_side.opened_store(settings, log))
         spool = await stack.enter_async_context(web_side.opened_spool(settings, log))
         await stack.enter_async_context(web_side.replaying(store, spool, witness, log))
-        await stack.enter_async_context(watching_backlog(settings, store, spool, log))
+        await stack.enter_async_context(watching_backlog(known, store, spool, log))
         unsubscribe = Unsubscribe(store, spool, web_side.now_ms, witness=witness)
 
         def read_again() -> tuple[Terms, Sequence[str]]:
             """Return the terms of the configuration as it is now, and what of it needs a restart. Raises Misconfigured."""
             anew = validated(inbox=True)
+            known.adopt(anew.brand_records())
             return _terms(anew, unsubscribe, throttle, log), _needing_restart(settings, anew)
 
         await stack.enter_async_context(health(inbox.health_listen, web_side.durability_checks(settings, store, spool)))

@@ -128,10 +128,10 @@ class Services:
         given = {**chosen, "RELAY__DOWNSTREAM": f"smtp://{chosen['MAILBOX__LISTEN']}", "LOG_FORMAT": "json", **settings}
         clean = {name: value for name, value in os.environ.items() if not name.startswith("SIGNOFF_")}
         self.environment = clean | {"PYTHONPATH": str(ROOT)} | {f"SIGNOFF_{name}": str(value) for name, value in given.items()}
-        self.settings = self._load()
+        self.settings = self.load()
         self.by_name: dict[str, Service] = {}
 
-    def _load(self) -> Settings:
+    def load(self) -> Settings:
         """Read the settings as the processes will, which also makes what a first run makes."""
         before, here = dict(os.environ), Path.cwd()
         os.environ.clear()

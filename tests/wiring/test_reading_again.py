@@ -16,7 +16,8 @@ from app.observe.log import logger
 from app.settings import keyring_file
 from app.settings.keyring_file import dump, new_key, new_pepper, write_secret
 from app.settings.model import Settings
-from app.wiring import renewing, successor, token_codec
+from app.wiring import hangups, successor, token_codec
+from app.wiring.reload import following
 
 PEPPER = new_pepper()
 FIRST, SECOND = new_key(1, not_before_ms=0), new_key(2, not_before_ms=0)
@@ -47,7 +48,11 @@ async def test_everybody_who_holds_the_keyring_mints_with_a_new_key_and_a_revoke
         return codec.minter(brand=brand, purpose=Purpose.ONE_CLICK, at_ms=NOW_MS).mint(address="ann@example.net", digest=digest)
 
     old = token()
-    async with renewing(keyring, settings, logger("test")):
+
+    def ignore(*_: object) -> None:
+        """Take over nothing but the keys."""
+
+    async with following(settings, keyring, hangups=hangups(), adopt=ignore, log=logger("test"), load=lambda: settings):
         write(tmp_path, replace(FIRST, status=KeyStatus.ACTIVE), SECOND)
         await hangup(lambda: keyring.minting_key(NOW_MS).id == 2)
         new, still = codec.open(token(), purpose=Purpose.ONE_CLICK), codec.open(old, purpose=Purpose.ONE_CLICK)
