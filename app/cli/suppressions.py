@@ -2,37 +2,38 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from app import wiring
-from app.cli.output import Exit, show
+from app.cli.lists import owner_of, progress_of, register
+from app.cli.output import show
 from app.cli.times import read_moment
 from app.core.audit import AuditAction
+from app.core.events import sources_called
 from app.core.group_words import GroupWords
-from app.core.lists.formats import ListFormat
 from app.core.lists.rows import csv_header, csv_row, json_row
-from app.core.model import Brand, BrandId, Source
+from app.core.model import Source
 from app.core.segments import Left, Segment
 from app.observe.log import logger
 from app.settings.load import load
 from app.settings.model import Settings
-from app.usecases.import_list import ImportReport, ImportTerms
 from app.wiring.administration import opened_services
 
 commands = typer.Typer(help="List, export and import those who have left.", no_args_is_help=True)
+register(commands)
 
 _PIECE = 65_536
 _PROBLEMS_SHOWN = 20
 _Brand = Annotated[str, typer.Option(help="the brand's id")]
 _Group = Annotated[str, typer.Option(help="only who has left this: `all`, a group's id or name")]
-_Source = Annotated[str, typer.Option(help="only by this way, such as list_unsubscribe, mailto, api or import")]
+_Source = Annotated[
+    str,
+    typer.Option(help="only by this way: list_unsubscribe, mailto, api, import …; 'List Unsubscribe' is one-click, mail-to and callback"),
+]
 _Since = Annotated[str, typer.Option(help="only what holds since then or later: so long ago (90s, 15m, 2h, 7d), or 2026-11-22T08:00:00Z")]
 _Until = Annotated[str, typer.Option(help="only what holds since before then")]
 _Json = Annotated[bool, typer.Option("--json")]
@@ -54,7 +55,7 @@ def list_suppressions(  # noqa: PLR0913, PLR0917 - the options of a command
     async def listed() -> list[dict[str, object]]:
         rows: list[dict[str, object]] = []
         async with opened_services(settings, logger("cli")) as services:
-            owner = _brand(settings, brand)
+            owner = owner_of(settings, brand)
             words = await services.words(owner)
             left, cursor, seen = _left(words, group, said), "", 0
             while seen < limit:
@@ -70,7 +71,7 @@ def list_suppressions(  # noqa: PLR0913, PLR0917 - the options of a command
 
 @commands.command("export")
 def export(  # noqa: PLR0913, PLR0917 - the options of a command
-    path: Annotated[Path | None, typer.Argument(help="the file to write; stdout unless given")] = None,
+    path: Annotated[Path | None, typer.Argument(help="the file to write; stdout unless given, and for -")] = None,
     brand: _Brand = "acme",
     group: _Group = "",
     source: _Source = "",
@@ -80,7 +81,7 @@ def export(  # noqa: PLR0913, PLR0917 - the options of a command
 ) -> None:
     """Write everybody who has left to a file. A file is there only once it is whole."""
     settings, said = load(), _said(source, since, until)
-    if path is None:
+    if path is None or str(path) == "-":
         asyncio.run(_export(settings, brand, group, said, sys.stdout.buffer, ndjson=as_ndjson))
         return
     part = path.with_name(f".{path.name}.part")
@@ -95,89 +96,33 @@ def export(  # noqa: PLR0913, PLR0917 - the options of a command
     Console(stderr=True).print(f"{count} rows in {path}")
 
 
-@commands.command("import")
-def import_list(  # noqa: PLR0913, PLR0917 - the options of a command
-    path: Annotated[Path, typer.Argument(help="the file; - for stdin")],
-    brand: _Brand = "acme",
-    format: Annotated[ListFormat | None, typer.Option(help="whose export it is; recognised by its columns unless given")] = None,
-    group: Annotated[list[str] | None, typer.Option(help="what they left, where a line does not say; all mail unless given")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="read and report, save nothing")] = False,
-    as_json: _Json = False,
-) -> None:
-    """Import a list of people who left elsewhere. It never resubscribes anybody, and may be repeated. 1 when lines were refused."""
-    settings = load()
-    with _opened(path) as (file, size), _progress("importing", size) as progress:
-        report = asyncio.run(_import(settings, brand, file, progress, format=format, groups=group or [], dry_run=dry_run))
-    row = {"read": report.read, "accepted": report.accepted, "undated": report.undated, "refused": report.refused, "dry run": dry_run}
-    if as_json:
-        show([row | {"problems": [{"line": line, "reason": reason} for line, reason in report.problems]}], as_json=True)
-    else:
-        show([row], as_json=False)
-        for line, reason in report.problems[:_PROBLEMS_SHOWN]:
-            print(f"line {line}: {reason}", file=sys.stderr)
-        if report.refused > _PROBLEMS_SHOWN:
-            print(f"and {report.refused - _PROBLEMS_SHOWN} more; --json lists them", file=sys.stderr)
-    raise typer.Exit(Exit.FINDING if report.refused else Exit.GOOD)
-
-
-async def _import(  # noqa: PLR0913 - the options of the command
-    settings: Settings,
-    brand: str,
-    file: IO[bytes],
-    progress: Progress,
-    *,
-    format: ListFormat | None,
-    groups: list[str],
-    dry_run: bool,
-) -> ImportReport:
-    task = progress.task_ids[0]
-
-    async def pieces() -> AsyncIterator[bytes]:
-        while piece := file.read(_PIECE):
-            yield piece
-            progress.advance(task, len(piece))
-
-    async with opened_services(settings, logger("cli")) as services:
-        owner = _brand(settings, brand)
-        words = await services.words(owner)
-        terms = ImportTerms(words=words, format=format, groups=words.scope(groups), dry_run=dry_run)
-        report = await services.import_list(owner, pieces(), terms)
-        if not dry_run:
-            counts = {"read": str(report.read), "accepted": str(report.accepted), "refused": str(report.refused)}
-            await services.auditing.note(owner, "cli", AuditAction.SUPPRESSIONS_IMPORTED, "", **counts)
-    return report
-
-
 async def _export(  # noqa: PLR0913 - the options of the command
     settings: Settings, brand: str, group: str, said: Segment, file: IO[bytes], *, ndjson: bool
 ) -> int:
     count = 0
     write = json_row if ndjson else csv_row
     async with opened_services(settings, logger("cli")) as services:
-        owner = _brand(settings, brand)
+        owner = owner_of(settings, brand)
         words = await services.words(owner)
-        with _progress("exporting", 0, unit="rows") as progress:
+        with progress_of("exporting", 0, unit="rows") as progress:
             if not ndjson:
                 file.write(csv_header())
             async for rows in services.suppressions.rows(owner, _left(words, group, said), words):
                 file.write(b"".join([write(row) for row in rows]))
                 progress.advance(progress.task_ids[0], len(rows))
                 count += len(rows)
+        await services.auditing.note(owner, "cli", AuditAction.SUPPRESSIONS_EXPORTED, "", rows=str(count))
     file.flush()
     return count
 
 
-def _brand(settings: Settings, brand: str) -> Brand:
-    return wiring.brands(settings).by_id(BrandId(brand))
-
-
 def _said(source: str, since: str, until: str) -> Segment:
-    labels = {one.label: one for one in Source}
-    if source and source not in labels:
-        raise typer.BadParameter(f"one of {', '.join(labels)}", param_hint="--source")
+    sources = sources_called(source) if source else frozenset()
+    if source and not sources:
+        raise typer.BadParameter(f"one of {', '.join(one.label for one in Source)}, List Unsubscribe", param_hint="--source")
     now_ms = wiring.now_ms()
     return Segment(
-        source=labels.get(source),
+        sources=sources,
         since_ms=read_moment(since, now_ms, option="--since") if since else None,
         until_ms=read_moment(until, now_ms, option="--until") if until else None,
     )
@@ -185,31 +130,3 @@ def _said(source: str, since: str, until: str) -> Segment:
 
 def _left(words: GroupWords, group: str, said: Segment) -> Left:
     return Left(group=words.key(group) if group else None, said=said)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[IO[bytes], int]]:
-    """Open the file to import and tell its size, 0 when nobody knows."""
-    if str(path) == "-":
-        yield sys.stdin.buffer, 0
-        return
-    try:
-        file = path.open("rb")
-    except OSError as exc:
-        raise typer.BadParameter(str(exc), param_hint="PATH") from exc
-    with file:
-        yield file, path.stat().st_size
-
-
-@contextmanager
-def _progress(what: str, size: int, *, unit: str = "") -> Iterator[Progress]:
-    """Show how far a long command is, on stderr and only to people; with a size a bar of bytes, else a count."""
-    columns = (
-        (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeElapsedColumn())
-        if size
-        else (SpinnerColumn(), TextColumn(f"{{task.description}} {{task.completed:,.0f}} {unit or 'bytes'}"), TimeElapsedColumn())
-    )
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        progress.add_task(what, total=size or None)
-        yield progress

@@ -45,8 +45,16 @@ SOURCE_NAMES: Mapping[Source, str] = {
     Source.API: "API",
     Source.IMPORT: "Import",
     Source.COMPLAINT: "Spam Complaint",
+    Source.IMPORT_UNDONE: "Import Undone",
 }
 _SAVED_PREFERENCE = frozenset((Source.GROUP_PAGE, Source.PREFERENCE_CENTRE, Source.LANDING_PAGE))
+
+
+def sources_called(word: str) -> frozenset[Source]:
+    """Return the ways that a word means: one by its label, such as `mailto`, or all that events call so, such as `List Unsubscribe`."""
+    called = word.casefold()
+    by_label = frozenset(source for source in Source if source.label == called)
+    return by_label or frozenset(source for source, name in SOURCE_NAMES.items() if name.casefold() == called)
 
 
 class EventScope(StrEnum):

@@ -52,6 +52,7 @@ class Source(IntEnum):
     API = 7
     IMPORT = 8
     COMPLAINT = 9
+    IMPORT_UNDONE = 10
 
     @property
     def label(self) -> str:

@@ -2,7 +2,7 @@
 
 1. Who is subscribed to every included group and to no excluded one belongs to it. `EVERYTHING` stands for All: who has not left all mail.
 2. With neither, All is included. So `exclude` All alone gives those who have left everything.
-3. `source` and time ask for one statement that made a state of the recipient: about all mail or one of the named groups, any when none is
+3. `sources` and time ask for one statement that made a state of the recipient: about all mail or one of the named groups, any when none is
    named. Both must be true of the same statement.
 """
 
@@ -20,7 +20,7 @@ class Segment:
 
     include: tuple[GroupKey, ...] = ()
     exclude: tuple[GroupKey, ...] = ()
-    source: Source | None = None
+    sources: frozenset[Source] = frozenset()  # any when there is none
     since_ms: int | None = None
     until_ms: int | None = None
 
@@ -31,7 +31,7 @@ class Segment:
             return False
         if any(_subscribed(preferences, group) for group in self.exclude):
             return False
-        if self.source is None and self.since_ms is None and self.until_ms is None:
+        if not self.sources and self.since_ms is None and self.until_ms is None:
             return True
         return any(self.said(one) for one in self._states(preferences))
 
@@ -44,7 +44,7 @@ class Segment:
         """Tell whether the statement behind a state came this way and in this time; never of a state that nobody stated."""
         return (
             state.source is not None
-            and (self.source is None or state.source is self.source)
+            and (not self.sources or state.source in self.sources)
             and (self.since_ms is None or state.since_ms >= self.since_ms)
             and (self.until_ms is None or state.since_ms < self.until_ms)
         )

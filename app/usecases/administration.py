@@ -14,6 +14,7 @@ from app.usecases.import_list import ImportList
 from app.usecases.ports import AuditTrail
 from app.usecases.recipients import Recipients
 from app.usecases.suppressions import Suppressions
+from app.usecases.undo_import import Imports
 from app.usecases.webhooks import Webhooks
 
 
@@ -26,6 +27,7 @@ class Administration:
     suppressions: Suppressions
     check: CheckAudience
     import_list: ImportList
+    imports: Imports
     feed: Feed
     erase: Erase
     webhooks: Webhooks

@@ -27,6 +27,7 @@ from app.usecases.import_list import ImportList
 from app.usecases.one_click import Unsubscriber
 from app.usecases.recipients import Recipients
 from app.usecases.suppressions import Suppressions
+from app.usecases.undo_import import Imports
 from app.usecases.unsubscribe import Unsubscribe
 from app.usecases.webhooks import Webhooks
 from app.wiring import now_ms, opened_store, token_codec
@@ -43,14 +44,16 @@ def admin_services(settings: Settings, store: RedisStore, unsubscribe: Unsubscri
     wire = store.wire
     replicated = Durability(settings.store.durability) is Durability.REPLICATED
     audit = RedisAudit(wire, replicated=replicated)
+    journal = RedisJournal(wire)
     roster = RedisRoster(wire, replicated=replicated)
     return Administration(
         groups=Groups(RedisGroups(wire, replicated=replicated), now_ms),
         recipients=Recipients(store=store, unsubscribe=unsubscribe, codec=codec, clock=now_ms, new_id=_new_id),
         suppressions=Suppressions(roster=roster, codec=codec),
         check=CheckAudience(store=store, codec=codec),
-        import_list=ImportList(unsubscribe=unsubscribe, codec=codec, clock=now_ms, new_id=_new_id),
-        feed=Feed(journal=RedisJournal(wire), codec=codec),
+        import_list=ImportList(unsubscribe=unsubscribe, store=store, codec=codec, clock=now_ms, new_id=_new_id),
+        imports=Imports(trail=audit, journal=journal, store=store, unsubscribe=unsubscribe, clock=now_ms, new_id=_new_id),
+        feed=Feed(journal=journal, codec=codec),
         erase=Erase(roster=roster, pending=RedisPending(wire, replicated=replicated), clock=now_ms),
         webhooks=Webhooks(deliveries=RedisDeliveries(wire), endpoints=settings.endpoints(), clock=now_ms),
         api_keys=ApiKeys(

@@ -93,6 +93,7 @@ class Pipeline:
         if wanted:
             maker = await self._stamping.stamped(envelope, message, brand, marking, selection.campaign)
             outcomes |= await self._dispatch.send(envelope, wanted, maker, recheck=selection.recheck, when_cancelled=page.note)
+            await selection.note_overrides()
         mail = Mail(envelope=envelope, message=message, page=page, brand=brand, class_=MailClass.PROMOTIONAL, campaign=selection.campaign)
         return await self._conclusion.answer(mail, outcomes)
 

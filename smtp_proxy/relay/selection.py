@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from app.core.audit import AuditAction
 from app.core.errors import AddressInvalid, MarkingInvalid, StoreUnavailable
 from app.core.group_names import NO_NAMES, GroupNames
 from app.core.groups import group_key
@@ -33,6 +34,7 @@ from app.observe import metrics
 from app.observe.log import LogEvent, Logger
 from app.observe.metrics import labelled
 from app.usecases.audience import Audience
+from app.usecases.auditing import Auditing
 from smtp_proxy import replies
 from smtp_proxy.replies import Deferred, Outcome, Refused, Suppressed
 from smtp_proxy.session.submission import Envelope
@@ -50,6 +52,7 @@ class Selector:
     identify: Identify
     audience: Audience
     log: Logger
+    auditing: Auditing | None = None
 
     async def of(self, envelope: Envelope, brand: Brand, marking: Marking) -> "Selection":
         """Return the selection of one message: its groups resolved, nobody's state read."""
@@ -168,6 +171,13 @@ class Selection:
             return {recipient.address: Deferred(reply=replies.for_error(exc)) for recipient in recipients}
         unread = {recipient.address: self.unread[recipient.address] for recipient in recipients if recipient not in states}
         return unread | self.unwanted(states)
+
+    async def note_overrides(self) -> None:
+        """Write into the brand's audit how many copies went to who has opted out, on the sender's word."""
+        if self._overridden and self._selector.auditing:
+            campaign, copies = self.campaign.id, str(len(self._overridden))
+            detail = {"campaign": campaign, "copies": copies}
+            await self._selector.auditing.note(self._brand, "relay", AuditAction.OPT_OUTS_OVERRIDDEN, self._envelope.id, **detail)
 
     def _suppressed(self, recipient: Recipient, reason: SuppressionReason) -> Outcome:
         labelled(metrics.RECIPIENTS_SUPPRESSED, reason).inc()

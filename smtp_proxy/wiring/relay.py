@@ -21,8 +21,10 @@ from app.settings.dkim_files import LoadedKey, load_keys
 from app.settings.model import Settings
 from app.settings.relay import RelaySettings
 from app.settings.types import split_address
+from app.store.administration import RedisAudit
 from app.store.groups import RedisGroups
 from app.usecases.audience import STATES_SECONDS, Audience
+from app.usecases.auditing import Auditing
 from app.usecases.group_cache import CachedGroups
 from app.web.server import run
 from app.wiring.certificates import trusting
@@ -72,6 +74,7 @@ async def _serve(*, load: Callable[[], Settings], settings: Settings, stop: Call
         store = await stack.enter_async_context(web_side.opened_store(settings, log, patience=STATES_SECONDS, writable_only=True))
         downstream = await stack.enter_async_context(_downstream(relay))
         await stack.enter_async_context(_probed(downstream, log))
+        auditing = Auditing(RedisAudit(store.wire), web_side.now_ms, log)
         audience = Audience(store, CachedGroups(RedisGroups(store.wire), web_side.now_ms))
         books = transactions.books(store, settings)
         tally = await stack.enter_async_context(transactions.counting_copies(store, log))
@@ -84,7 +87,7 @@ async def _serve(*, load: Callable[[], Settings], settings: Settings, stop: Call
             codec, policy = web_side.token_codec(settings), _policy(settings.relay)
             pipeline = Pipeline(
                 brands=web_side.brands(settings),
-                selector=Selector(identify=codec.digest, audience=audience, log=log),
+                selector=Selector(identify=codec.digest, audience=audience, log=log, auditing=auditing),
                 stamping=Stamping(
                     links=LinkMaker(codec=codec, public_url=settings.public_url, inbox_domain=settings.inbox.domain),
                     bodies=Bodies(

@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -44,6 +45,13 @@ def rows(*arguments: str, stdin: bytes | None = None, status: int = 0) -> list[d
     result = signoff(*arguments, "--json", stdin=stdin)
     assert status == result.exit_code, result.output
     found: list[dict[str, object]] = json.loads(result.stdout)
+    return found
+
+
+def facts(*arguments: str, stdin: bytes | None = None, status: int = 0) -> dict[str, Any]:
+    result = signoff(*arguments, "--json", stdin=stdin)
+    assert status == result.exit_code, result.output
+    found: dict[str, Any] = json.loads(result.stdout)
     return found
 
 
@@ -101,30 +109,30 @@ def test_a_list_goes_in_and_comes_out_as_it_was(tmp_path: Path) -> None:
     source = tmp_path / "in.csv"
     source.write_text("Email,Created\n" + "".join(f"{one},1577854800\n" for one in people) + "broken\n")
 
-    dry = rows("suppressions", "import", str(source), "--dry-run", status=1)
+    dry = facts("suppressions", "import", str(source), "--dry-run", status=1)
     untouched = rows("suppressions", "list", "--source", "import")
-    report = rows("suppressions", "import", str(source), status=1)
+    report = facts("suppressions", "import", str(source), status=1)
     exported = signoff("suppressions", "export", str(tmp_path / "out.csv"), "--source", "import")
-    again = rows("suppressions", "import", str(tmp_path / "out.csv"))
+    again = facts("suppressions", "import", str(tmp_path / "out.csv"))
 
     listed = list(csv.DictReader(io.StringIO((tmp_path / "out.csv").read_text())))
     assert [] == untouched
-    assert (1501, 1500, 1) == (report[0]["read"], report[0]["accepted"], report[0]["refused"])
-    assert {**dry[0], "dry_run": False} == report[0]
-    assert [{"line": 1502, "reason": "an address has an @"}] == report[0]["problems"]
+    assert (1501, 1500, 1) == (report["read"], report["accepted"]["all"], report["refused_count"])
+    assert {**dry, "dry_run": False, "id": report["id"]} == report
+    assert [{"line": 1502, "reason": "an address has an @"}] == report["refused"]
     assert 0 == exported.exit_code and "1500 rows" in exported.stderr
     assert set(people) == {row["address"].removeprefix("'") for row in listed}
     assert {"2020-01-01T05:00:00.000Z"} == {row["since"] for row in listed}
-    assert (1500, 0) == (again[0]["accepted"], again[0]["refused"])
+    assert (1500, []) == (again["accepted"]["all"], again["refused"])
     assert 7 == len(rows("suppressions", "list", "--source", "import", "--limit", "7"))
 
 
 def test_a_list_may_come_from_stdin_and_go_to_stdout() -> None:
-    report = rows("suppressions", "import", "-", "--group", "all", stdin=b'{"email":"stdin@x.com"}\n')
+    report = facts("suppressions", "import", "-", "--group", "all", stdin=b'{"email":"stdin@x.com"}\n')
 
     lines = [json.loads(line) for line in signoff("suppressions", "export", "--ndjson").stdout.splitlines()]
 
-    assert 1 == report[0]["accepted"]
+    assert 1 == report["accepted"]["all"]
     assert "stdin@x.com" in {line.get("address") for line in lines}
 
 
@@ -210,3 +218,46 @@ def test_the_keyring_of_the_settings_is_listed_and_rotated(tmp_path: Path, monke
 
     assert [1, 2] == [row["id"] for row in rows("keys", "list")]
     assert [1] == [row["id"] for row in rows("keys", "list", "var/keys/keyring.toml")]
+
+
+def test_an_import_is_previewed_made_and_taken_back_as_a_person_reads_it(tmp_path: Path) -> None:
+    """Catalogue N1, N2: who has spoken since keeps what they said."""
+    signoff("groups", "create", "Newsletter")
+    source = tmp_path / "list.csv"
+    source.write_text(
+        "email,status,group\nu1@undo.example,unsubscribed,Newsletter\nu2@undo.example,unsubscribed,\nu3@undo.example,active,\n"
+        "u4@undo.example,vip,\nu5@undo.example,unsubscribed,Nowhere\nu6@undo.example,unsubscribed,\n"
+    )
+
+    preview = signoff("suppressions", "import", str(source), "--dry-run")
+    made = signoff("suppressions", "import", str(source))
+    import_id = made.stdout.strip().rpartition(" ")[2].strip("`")
+    signoff("recipient", "unsubscribe", "u6@undo.example")
+    listed = rows("suppressions", "imports")
+    undone = facts("suppressions", "undo", import_id)
+    again = facts("suppressions", "undo", import_id)
+    left = {
+        row["address"]: row["source"] for row in rows("suppressions", "list", "--limit", "100000") if "@undo.example" in str(row["address"])
+    }
+
+    assert preview.exit_code == made.exit_code == 1
+    assert "6 lines read, 3 accepted\n  2 would leave all mail\n  1 would leave Newsletter\n1 subscribed, skipped\n" in preview.stdout
+    assert "line 2: u1@undo.example would leave Newsletter" in preview.stdout
+    assert 'line 5: the status "vip" says neither that they have left nor that they are subscribed' in preview.stderr
+    assert 'line 6: the brand has no subscription group "Nowhere"' in preview.stderr
+    assert listed[0]["id"] == import_id
+    assert (3, 2, 1) == (undone["changed"], undone["put_back"], undone["kept"])
+    assert (3, 0, 3) == (again["changed"], again["put_back"], again["kept"])
+    assert {"u6@undo.example": "api"} == left
+
+
+def test_an_import_that_was_never_made_cannot_be_undone() -> None:
+    """Catalogue N2."""
+    assert NotFound is failure("suppressions", "undo", "0123456789abcdef")
+
+
+def test_an_export_to_a_dash_goes_to_stdout(tmp_path: Path) -> None:
+    result = signoff("suppressions", "export", "-")
+
+    assert result.stdout.startswith("recipient,address,")
+    assert not Path("-").exists()

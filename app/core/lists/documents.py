@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 HEAD_CHARS = 4_096  # so much decides whether a file is such a document
+MAX_DEPTH = 6  # of objects within an element that are looked into
 MAX_LINE_CHARS = 65_536  # of a line, or of one element
 
 _STRING = r'"(?:[^"\\\n]|\\.)*"'
@@ -44,7 +45,16 @@ def record_of(value: object, line: int) -> Record:
         return Record(line, cells=(value.strip(),))
     if not isinstance(value, dict):
         return Record(line, problem="not a JSON object")
-    return Record(line, members={name: "" if one is None else str(one) for name, one in value.items()})
+    return Record(line, members=dict(_flattened(value, "", MAX_DEPTH)))
+
+
+def _flattened(value: Mapping[str, object], prefix: str, depth: int) -> Iterator[tuple[str, str]]:
+    """Yield the members of an object as text, those of objects within it by their path; a list stays JSON."""
+    for name, one in value.items():
+        if isinstance(one, dict) and depth:
+            yield from _flattened(one, f"{prefix}{name}.", depth - 1)
+        else:
+            yield prefix + name, "" if one is None else one if isinstance(one, str) else json.dumps(one, ensure_ascii=False)
 
 
 def object_record(text: str, line: int) -> Record:

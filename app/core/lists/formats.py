@@ -1,18 +1,20 @@
-"""Whose file it is: which column holds the address and which the time, in the exports of SendGrid, Mailgun, Postmark, SES, and our own.
+"""The exports that are known: one row of `FORMATS` a kind of file. To add a vendor is to add a row.
 
-Without a named format the first line decides: known column names, or an address in one of its cells, which then is the column. Under a
-header of other names, as in `E-Mail-Adresse;Datum`, the first line with an address decides. A column `group` says what was left.
+A row says only what differs from the words that all of them share (`app.core.lists.status`, `app.core.lists.reader`):
+
+* by which columns a file is recognised, and which others it may have;
+* in which columns the address stands, and times of leaving. A creation date is one only where the row says so: in a list of suppressions
+  an entry is created when somebody leaves, in a list of contacts when they come;
+* which further words of a status mean that somebody has left or is subscribed;
+* which columns say what was left, and which only look as if they said something.
+
+Names of columns are without case, spaces and punctuation: `Opted out on` is `optedouton`.
 """
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from enum import StrEnum
-from typing import NamedTuple
-
-from app.core.lists.documents import Record
+from types import MappingProxyType
 
 
 class ListFormat(StrEnum):
@@ -22,146 +24,190 @@ class ListFormat(StrEnum):
     MAILGUN = "mailgun"
     POSTMARK = "postmark"
     SES = "ses"
+    MAILCHIMP = "mailchimp"
+    BREVO = "brevo"
+    KLAVIYO = "klaviyo"
+    KEILA = "keila"
+    LISTMONK = "listmonk"
+    MAILTRAIN = "mailtrain"
+    HUBSPOT = "hubspot"
+    ACTIVECAMPAIGN = "activecampaign"
     PLAIN = "plain"
     SIGNOFF = "signoff"
 
 
-class Entry(NamedTuple):
-    """One line of a list. `at_ms` is None when the line gives no time; `undated` tells that it gives one nobody can read."""
-
-    line: int
-    address: str = ""
-    digest: str = ""  # in hex, in our own exports of a brand that stores no addresses
-    group: str = ""
-    at_ms: int | None = None
-    undated: bool = False
-    problem: str = ""
+ADDRESSES = ("email", "emailaddress", "mail", "address", "recipient", "subscriber", "subscriberemail", "contactemail", "emailadresse")
+_LEAVING = ("unsubscribe", "unsubscribed", "unsub", "optout", "optedout", "suppressed", "suppression", "blocklisted", "blacklisted", "left")
+LEAVING_TIMES = (
+    *(f"{what}{when}" for what in _LEAVING for when in ("at", "on", "date", "time", "timestamp")),
+    *("datesuppressed", "dateunsubscribed", "unsubscribeddateutc", "cleantime", "bouncedat", "complainedat"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Columns:
-    address: tuple[str, ...]
-    at: tuple[str, ...] = ()
-    digest: str = ""
-    group: str = "group"
+class Format:
+    """What is said in one kind of file, beside the words that all share."""
+
+    marks: frozenset[str]  # columns that a file has, all of them
+    only: frozenset[str] = frozenset()  # columns that it may have beside them; empty: any
+    address: tuple[str, ...] = ADDRESSES
+    digest: str = ""  # the column of a recipient's digest, in our own exports
+    times: tuple[str, ...] = ()  # of leaving, before those that say so by their names
+    epoch_only: bool = False  # the vendor writes its times as seconds since 1970: any other is somebody's own column
+    status: tuple[str, ...] = ()  # columns of a status, beside those that are called so
+    left: frozenset[str] = frozenset()  # further words that mean that somebody has left
+    subscribed: frozenset[str] = frozenset()
+    scope: tuple[tuple[str, ...], ...] = ()  # columns that say what was left, each by alternatives, beside those that are called so
+    topics: tuple[str, ...] = ()  # columns of a list of groups, each with a status of its own
+    silent: frozenset[str] = frozenset()  # columns that look as if they said something
+    contacts: bool = False  # lists people whether they have left or not: without a word that they have, a line is refused
 
 
-# Names without case, spaces and underscores.
-_FORMATS = {
-    ListFormat.SENDGRID: _Columns(address=("email",), at=("created", "createdat")),
-    ListFormat.MAILGUN: _Columns(address=("address", "recipient"), at=("createdat",)),
-    ListFormat.POSTMARK: _Columns(address=("emailaddress", "email", "recipient"), at=("createdat", "date", "bouncedat")),
-    ListFormat.SES: _Columns(address=("emailaddress",), at=("lastupdatetime", "lastupdatedtimestamp")),
-    ListFormat.SIGNOFF: _Columns(address=("address",), at=("since",), digest="recipient"),
-    ListFormat.PLAIN: _Columns(
-        address=("email", "emailaddress", "e-mail", "mail", "address", "recipient", "subscriber"),
-        at=("unsubscribedat", "unsubscribed", "createdat", "created", "date", "timestamp", "lastupdatetime", "optouttime", "unsubtime"),
-    ),
-}
-_ESCAPED = re.compile(r"^'(?=[=+\-@\t\r'])")
-_EPOCH = re.compile(r"\d{9,13}(?:\.\d+)?")
-_MILLISECONDS_FROM = 100_000_000_000  # an epoch this large cannot be seconds: it would be the year 5138
+def _set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
 
 
-class ListReader:
-    """Turns records into entries. The first record may be a header; a JSON object names its own columns."""
+FORMATS: Mapping[ListFormat, tuple[Format, ...]] = MappingProxyType(
+    {
+        ListFormat.SIGNOFF: (
+            Format(
+                marks=_set("recipient group since"), address=("address",), digest="recipient", times=("since",), silent=_set("source last")
+            ),
+        ),
+        ListFormat.SENDGRID: (
+            Format(
+                marks=_set("email groupid"),
+                only=_set("groupname createdat created id isdefault name"),
+                scope=(("groupid", "groupname"),),
+                times=("createdat", "created"),
+                silent=_set("groupid groupname"),
+            ),
+            Format(
+                marks=_set("email created"),
+                only=_set("reason status ip"),
+                times=("created",),
+                epoch_only=True,
+                silent=_set("status reason"),
+            ),
+        ),
+        ListFormat.MAILGUN: (
+            Format(marks=_set("address createdat"), only=_set("tags code error id messagehash count reason"), times=("createdat",)),
+        ),
+        ListFormat.POSTMARK: (
+            Format(
+                marks=_set("emailaddress suppressionreason"),
+                times=("createdat",),
+                status=("suppressionreason",),
+                left=_set("hardbounce spamcomplaint manualsuppression"),
+                silent=_set("origin"),
+            ),
+            Format(marks=_set("emailaddress origin"), times=("createdat",), silent=_set("origin")),
+        ),
+        ListFormat.SES: (
+            Format(
+                marks=_set("emailaddress topicpreferences"),
+                topics=("topicpreferences",),
+                times=("lastupdatedtimestamp",),
+                silent=_set("topicpreferences topicdefaultpreferences"),
+                contacts=True,
+            ),
+            Format(
+                marks=_set("emailaddress unsubscribeall"),
+                times=("lastupdatedtimestamp",),
+                silent=_set("topicdefaultpreferences"),
+                contacts=True,
+            ),
+            Format(marks=_set("emailaddress lastupdatetime"), times=("lastupdatetime",), status=("reason",), left=_set("bounce complaint")),
+        ),
+        ListFormat.MAILCHIMP: (
+            Format(
+                marks=_set("emailaddress status lastchanged"),
+                times=("lastchanged",),
+                left=_set("cleaned archived"),
+                silent=_set("tags listid consentstoonetoonemessaging smssubscriptionstatus unsubscribereason"),
+                contacts=True,
+            ),
+            Format(
+                marks=_set("emailaddress leid euid"),
+                times=("unsubtime", "cleantime"),
+                silent=_set("tags unsubreason unsubreasonother unsubcampaigntitle unsubcampaignid cleancampaigntitle cleancampaignid"),
+                contacts=True,
+            ),
+        ),
+        ListFormat.BREVO: (
+            Format(
+                marks=_set("email emailblacklisted"),
+                topics=("listunsubscribed",),
+                silent=_set("smsblacklisted whatsappblacklisted listids listunsubscribed tags"),
+                contacts=True,
+            ),
+        ),
+        ListFormat.KLAVIYO: (
+            Format(marks=_set("email datesuppressed"), times=("datesuppressed",), silent=_set("suppressionreason")),
+            Format(
+                marks=_set("attributesemail attributessubscriptionsemailmarketingconsent"),
+                address=("attributesemail",),
+                status=("attributessubscriptionsemailmarketingconsent",),
+                times=("attributessubscriptionsemailmarketingconsenttimestamp",),
+                silent=_set(
+                    "attributessubscriptionsemailmarketingsuppression attributessubscriptionsemailmarketinglistsuppressions "
+                    "attributessubscriptionsemailmarketingdoubleoptin attributessubscriptionsemailmarketingcanreceiveemailmarketing"
+                ),
+                contacts=True,
+            ),
+        ),
+        ListFormat.KEILA: (
+            Format(marks=_set("email firstname lastname status data"), left=_set("unreachable"), silent=_set("data"), contacts=True),
+        ),
+        ListFormat.LISTMONK: (
+            Format(
+                marks=_set("uuid email status attributes"),
+                left=_set("blocklisted disabled"),
+                silent=_set("attributes lists"),
+                topics=("lists",),
+                contacts=True,
+            ),
+            Format(
+                marks=_set("uuid email status attribs"),
+                left=_set("blocklisted disabled"),
+                silent=_set("attribs lists"),
+                topics=("lists",),
+                contacts=True,
+            ),
+        ),
+        ListFormat.MAILTRAIN: (
+            Format(
+                marks=_set("cid email status"), left=_set("2 3 4"), subscribed=_set("1"), silent=_set("optinip optincountry"), contacts=True
+            ),
+            Format(marks=_set("hashemail email status"), left=_set("2 3 4"), subscribed=_set("1"), contacts=True),
+        ),
+        ListFormat.HUBSPOT: (
+            Format(marks=_set("recordid email"), silent=_set("leadstatus hsleadstatus lifecyclestage tags"), contacts=True),
+            Format(marks=_set("email unsubscribedfromallemail"), silent=_set("leadstatus hsleadstatus lifecyclestage"), contacts=True),
+        ),
+        ListFormat.ACTIVECAMPAIGN: (
+            Format(
+                marks=_set("email status udate"),
+                times=("udate",),
+                left=_set("2 3"),
+                subscribed=_set("1"),
+                silent=_set("tags sdate"),
+                contacts=True,
+            ),
+            Format(marks=_set("email status tags accountname"), left=_set("2 3"), subscribed=_set("1"), silent=_set("tags"), contacts=True),
+        ),
+        ListFormat.PLAIN: (Format(marks=frozenset()),),
+    }
+)
 
-    def __init__(self, format: ListFormat | None = None) -> None:
-        self._format = format
-        self._header: Sequence[str] | None = None
-        self._address_at = 0
-        self._nameless = False  # a header that does not tell which column holds the addresses
-        self._ours = False  # a table that we wrote, whose cells are marked for spreadsheets
 
-    def read(self, record: Record) -> Entry | None:
-        """Return the entry of a record, with a problem when it is none; None for the header."""
-        if record.problem:
-            return Entry(record.line, problem=record.problem)
-        if record.members is not None:
-            return self._entry(record.line, {_plain(name): value for name, value in record.members.items()})
-        if self._header is None:
-            return self._first(record)
-        if not self._header:
-            return self._bare(record)
-        cells = [_ESCAPED.sub("", cell) for cell in record.cells] if self._ours else record.cells
-        if self._nameless:
-            self._name_column(cells)
-        return self._entry(record.line, dict(zip(self._header, cells, strict=False)))
-
-    def _first(self, record: Record) -> Entry | None:
-        names = [_plain(cell) for cell in record.cells]
-        columns = self._columns(set(names))
-        if columns is not None and not any("@" in cell for cell in record.cells):
-            self._header = names
-            self._ours = columns is _FORMATS[ListFormat.SIGNOFF]
-            return None
-        addresses = [at for at, cell in enumerate(record.cells) if "@" in cell]
-        if not addresses and len(record.cells) > 1:
-            self._header, self._nameless = names, True
-            return None
-        self._header = ()
-        self._address_at = addresses[0] if addresses else 0
-        return self._bare(record)
-
-    def _name_column(self, cells: Sequence[str]) -> None:
-        """Give the first column with an address in it the name that it should have had, under a header that names none."""
-        at = next((at for at, cell in enumerate(cells) if "@" in cell), None)
-        if self._header and at is not None and at < len(self._header):
-            self._header = [*self._header[:at], _FORMATS[self._format or ListFormat.PLAIN].address[0], *self._header[at + 1 :]]
-            self._nameless = False
-
-    def _bare(self, record: Record) -> Entry:
-        if len(record.cells) <= self._address_at or not record.cells[self._address_at]:
-            return Entry(record.line, problem="no address")
-        return Entry(record.line, address=record.cells[self._address_at])
-
-    def _columns(self, names: set[str]) -> _Columns | None:
-        if self._format is not None:
-            columns = _FORMATS[self._format]
-            return columns if columns.digest in names or not names.isdisjoint(columns.address) else None
-        if {"recipient", "group", "since"} <= names:
-            return _FORMATS[ListFormat.SIGNOFF]
-        return next((columns for columns in _FORMATS.values() if not names.isdisjoint(columns.address)), None)
-
-    def _entry(self, line: int, cells: dict[str, str]) -> Entry:
-        columns = self._columns(set(cells))
-        if columns is None:
-            return Entry(line, problem="no column of addresses")
-        # each format's own column of times first; where the file has another one, better that than none
-        times = (*columns.at, *_FORMATS[ListFormat.PLAIN].at)
-        address = next((cells[name] for name in columns.address if cells.get(name)), "")
-        digest = cells.get(columns.digest, "") if columns.digest else ""
-        if not (address or digest):
-            return Entry(line, problem="no address")
-        said = next((cells[name] for name in times if cells.get(name)), "")
-        at_ms = read_time(said) if said else None
-        return Entry(
-            line,
-            address=address,
-            digest="" if address else digest,
-            group=cells.get(columns.group, ""),
-            at_ms=at_ms,
-            undated=bool(said) and at_ms is None,
-        )
-
-
-def read_time(text: str) -> int | None:
-    """Return UTC milliseconds of an epoch (seconds or milliseconds), ISO 8601, or the date of a mail; None for anything else.
-
-    A time without a zone is UTC.
-    """
-    if _EPOCH.fullmatch(text):
-        number = float(text)
-        return int(number if number >= _MILLISECONDS_FROM else number * 1000)
-    text = text.removesuffix(" UTC")
-    for parse in (datetime.fromisoformat, parsedate_to_datetime):
-        try:
-            moment = parse(text)
-            return max(0, int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000))
-        except (ValueError, IndexError, OverflowError):
-            continue
-    return None
-
-
-def _plain(name: str) -> str:
-    return name.casefold().replace(" ", "").replace("_", "").strip("\"'")
+def recognised(columns: frozenset[str], wanted: ListFormat | None) -> Format | None:
+    """Return the row by which a file of these columns is read: of the wanted kind, else the first that fits; None without addresses."""
+    rows = FORMATS[wanted] if wanted else [row for rows in FORMATS.values() for row in rows]
+    for row in rows:
+        if row.marks <= columns and (not row.only or columns <= row.marks | row.only):
+            return row if row.digest in columns or not columns.isdisjoint(row.address) else None
+    if wanted is None:
+        return None
+    lenient = rows[-1]  # the caller knows whose file it is: a part of its columns will do
+    return lenient if lenient.digest in columns or not columns.isdisjoint(lenient.address) else None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from app.core.api_key import KeyScope
 from app.core.audit import AuditAction
+from app.core.events import sources_called
 from app.core.group_words import GroupWords
 from app.core.lists.rows import Row, csv_header, csv_row, json_row
 from app.core.model import Source
@@ -17,9 +18,9 @@ from app.usecases.import_list import ImportTerms
 from app.web.admin.call import OF_BRAND, AnyOperation, Call, NoBody, NoQuery, Operation, Sendable
 from app.web.admin.models import Check, ImportQuery, SegmentQuery, SuppressionQuery, milliseconds
 from app.web.admin.reading import BYTES
-from app.web.admin.showing import import_view, recipient_view, row_view
+from app.web.admin.showing import import_view, imported_view, recipient_view, row_view
 from app.web.admin.streams import StreamAnswer
-from app.web.admin.views import CheckView, ImportView, SegmentPage, SuppressedView, SuppressionPage, shown
+from app.web.admin.views import CheckView, ImportList, ImportView, SegmentPage, SuppressedView, SuppressionPage, UndoView, shown
 from app.web.answers import Answer
 
 NDJSON, CSV = "application/x-ndjson", "text/csv"
@@ -71,9 +72,10 @@ class ListEndpoints:
                 method="POST",
                 path=f"{OF_BRAND}/suppressions",
                 summary="Import a list of people who left elsewhere",
-                description="Exports of SendGrid, Mailgun, Postmark, SES and our own, any CSV with a column of addresses, a JSON object "
-                "a line, and a JSON list of addresses or objects; recognised by their columns. A column `group` says what was left. "
-                "An import never resubscribes anybody, and may be repeated.",
+                description="Exports of SendGrid, Mailgun, Postmark, SES, Mailchimp, Brevo, Klaviyo, Keila, listmonk, Mailtrain, HubSpot, "
+                "ActiveCampaign and our own, any CSV with a column of addresses, a JSON object a line, and a JSON list of addresses or "
+                "objects; recognised by their columns. Only lines that say that somebody has left act, and only on what they say was left. "
+                "An import never resubscribes anybody, may be repeated, and can be undone by its id.",
                 endpoint=self.import_list,
                 query=ImportQuery,
                 body=NoBody,
@@ -81,6 +83,29 @@ class ListEndpoints:
                 answers={200: ImportView},
                 body_media=_TAKEN,
                 body_bytes=_IMPORT_BYTES,
+            ),
+            Operation(
+                id="listImports",
+                method="GET",
+                path=f"{OF_BRAND}/imports",
+                summary="The lists that were imported, newest first",
+                endpoint=self.imports,
+                query=NoQuery,
+                body=NoBody,
+                scope=KeyScope.READ,
+                answers={200: ImportList},
+            ),
+            Operation(
+                id="undoImport",
+                method="POST",
+                path=f"{OF_BRAND}/imports/{{import_id}}/undo",
+                summary="Put back what an import changed, where nobody has spoken since",
+                description="Whoever has left or come back since then keeps what they said. May be repeated.",
+                endpoint=self.undo,
+                query=NoQuery,
+                body=NoBody,
+                scope=KeyScope.WRITE,
+                answers={200: UndoView},
             ),
             Operation(
                 id="checkAudience",
@@ -114,10 +139,11 @@ class ListEndpoints:
         words = await self._services.words(call.brand)
         left = Left(
             group=None if query.group is None else words.key(query.group),
-            said=Segment(source=_source(query.source), since_ms=milliseconds(query.since), until_ms=milliseconds(query.until)),
+            said=Segment(sources=_sources(query.source), since_ms=milliseconds(query.since), until_ms=milliseconds(query.until)),
         )
         form = query.format or _accepted(call.fields.get("accept", ""))
         if form in _FILES:
+            await self._services.auditing.note(call.brand, call.key.id, AuditAction.SUPPRESSIONS_EXPORTED, "", form=form)
             return await self._export(call, left, words, _FILES[form])
         rows, following = await self._services.suppressions.page(call.brand, left, words, cursor=query.cursor, limit=query.limit)
         return shown(200, SuppressionPage(suppressions=[row_view(row) for row in rows], next=following or None))
@@ -135,9 +161,20 @@ class ListEndpoints:
         report = await self._services.import_list(call.brand, call.pieces(), terms)
         if not query.dry_run:
             UNSUBSCRIBES.labels(Source.IMPORT.label, "saved").inc(report.accepted)
-            counts = {"read": str(report.read), "accepted": str(report.accepted), "refused": str(report.refused)}
-            await self._services.auditing.note(call.brand, call.key.id, AuditAction.SUPPRESSIONS_IMPORTED, "", **counts)
+            await self._services.auditing.note(call.brand, call.key.id, AuditAction.SUPPRESSIONS_IMPORTED, report.id, **report.counts())
         return shown(200, import_view(report, dry_run=query.dry_run))
+
+    async def imports(self, call: Call, _query: NoQuery, _body: NoBody) -> Answer:
+        """Give the imports of the brand."""
+        return shown(200, ImportList(imports=[imported_view(one) for one in await self._services.imports.all(call.brand)]))
+
+    async def undo(self, call: Call, _query: NoQuery, _body: NoBody) -> Answer:
+        """Undo one import."""
+        import_id = call.path["import_id"]
+        report = await self._services.imports.undo(call.brand, import_id)
+        counts = {"changed": str(report.changed), "put_back": str(report.put_back), "kept": str(report.kept)}
+        await self._services.auditing.note(call.brand, call.key.id, AuditAction.IMPORT_UNDONE, import_id, **counts)
+        return shown(200, UndoView(id=import_id, changed=report.changed, put_back=report.put_back, kept=report.kept))
 
     async def check(self, call: Call, _query: NoQuery, body: Check) -> Answer:
         """Tell who of an audience may get a campaign."""
@@ -159,7 +196,7 @@ class ListEndpoints:
         segment = Segment(
             include=words.keys(query.include),
             exclude=words.keys(query.exclude),
-            source=_source(query.source),
+            sources=_sources(query.source),
             since_ms=milliseconds(query.since),
             until_ms=milliseconds(query.until),
         )
@@ -208,5 +245,5 @@ def _quality(parameters: str) -> float:
     return min(1.0, float(found[1])) if found else 1.0
 
 
-def _source(label: str | None) -> Source | None:
-    return None if label is None else Source[label.upper()]
+def _sources(word: str | None) -> frozenset[Source]:
+    return sources_called(word) if word else frozenset()

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from app.core.api_key import KeyScope
 from app.core.cursors import MAX_CURSOR_CHARS
+from app.core.events import sources_called
 from app.core.groups import MAX_DESCRIPTION_CHARS, MAX_NAME_CHARS
 from app.core.lists.formats import ListFormat
 from app.core.model import Source
@@ -19,11 +20,11 @@ MAX_CONSENT_CHARS = 1_000
 MAX_GROUPS = 100
 _RFC_3339 = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)(Z|[ +-]\d\d:\d\d)?)?", re.ASCII | re.IGNORECASE)
 _EPOCH = re.compile(r"\d{10}(?:\d{3})?", re.ASCII)
-SOURCES = tuple(source.label for source in Source)
+SOURCES = (*(source.label for source in Source), "List Unsubscribe")  # the last as events call it: one-click, mail-to, callback
 
 
 def _source(text: str) -> str:
-    if text not in SOURCES:
+    if not sources_called(text):
         raise ValueError(f"must be one of {', '.join(SOURCES)}")
     return text
 

@@ -18,6 +18,10 @@ _PARAMETERS: Mapping[str, Json] = {
     "address": {"description": "the recipient's address, percent-encoded", "schema": {"type": "string", "format": "email"}},
     "group": {"description": "the group's id, or its name", "schema": {"type": "string", "minLength": 1, "maxLength": 100}},
     "key": {"description": "the key's id", "schema": {"type": "string", "pattern": "^[0-9a-f]{16}$"}},
+    "import_id": {
+        "description": "the id of the import, as its answer and the list of imports have it",
+        "schema": {"type": "string", "pattern": "^[0-9a-f]{16}$"},
+    },
 }
 _PROBLEMS = {
     400: "The request cannot be read.",

@@ -9,16 +9,20 @@ from app.core.lists.rows import Row, moment
 from app.core.model import Brand, Preferences, RecipientDigest, Subscription, SubscriptionGroup
 from app.core.webhook import Endpoint
 from app.usecases.import_list import ImportReport
+from app.usecases.undo_import import Imported
 from app.web.admin.views import (
+    AcceptedView,
     AuditView,
     BrandView,
     GroupView,
+    ImportedView,
     ImportView,
     KeyView,
     ProblemLine,
     RecipientView,
     SubscriptionView,
     SuppressionView,
+    TakenView,
 )
 
 
@@ -89,12 +93,26 @@ def shown_url(endpoint: Endpoint) -> str:
 def import_view(report: ImportReport, *, dry_run: bool) -> ImportView:
     """Return what became of a list as the API shows it."""
     return ImportView(
+        id=report.id or None,
         dry_run=dry_run,
         read=report.read,
-        accepted=report.accepted,
+        accepted=AcceptedView(all=report.all_mail, groups=dict(report.groups)),
+        skipped_subscribed=report.skipped_subscribed,
         undated=report.undated,
-        refused=report.refused,
-        problems=[ProblemLine(line=line, reason=reason) for line, reason in report.problems],
+        overruled=report.overruled,
+        refused=[ProblemLine(line=line, reason=reason) for line, reason in report.problems],
+        refused_count=report.refused,
+        first=[
+            TakenView(line=one.line, recipient=one.recipient, groups=list(one.groups), at=moment(one.at_ms or 0) or None)
+            for one in report.first
+        ],
+    )
+
+
+def imported_view(one: Imported) -> ImportedView:
+    """Return an import as the API shows it."""
+    return ImportedView(
+        id=one.id, at=moment(one.at_ms), by=one.actor, counts=one.counts, undone=moment(one.undone_ms) if one.undone_ms else None
     )
 
 

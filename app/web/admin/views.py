@@ -101,15 +101,60 @@ class ProblemLine(View):
     reason: str
 
 
+class AcceptedView(View):
+    """How many lines leave what."""
+
+    all: Annotated[int, Field(description="lines that leave all mail")]
+    groups: Annotated[dict[str, int], Field(description="lines that leave a group, by its name")]
+
+
+class TakenView(View):
+    """An accepted line."""
+
+    line: int
+    recipient: Annotated[str, Field(description="the address, or the digest in a list without addresses")]
+    groups: Annotated[list[str], Field(description="what is left: names of groups, or `all`")]
+    at: Annotated[Time | None, Field(description="the time of leaving, where the line gives one")] = None
+
+
 class ImportView(View):
     """What became of a list."""
 
+    id: Annotated[str | None, Field(description="by which the import can be undone; a dry run has none")] = None
     dry_run: bool
     read: int
-    accepted: int
-    undated: Annotated[int, Field(description="accepted, with a time that could not be read: taken as now")]
-    refused: int
-    problems: Annotated[list[ProblemLine], Field(description="the first thousand")]
+    accepted: AcceptedView
+    skipped_subscribed: Annotated[int, Field(description="lines that say that the person is subscribed")]
+    undated: Annotated[int, Field(description="accepted without a time of leaving: taken as now")]
+    overruled: Annotated[int, Field(description="accepted, though the recipient has said something newer, which holds")]
+    refused: Annotated[list[ProblemLine], Field(description="the first thousand")]
+    refused_count: int
+    first: Annotated[list[TakenView], Field(description="the first accepted lines")]
+
+
+class ImportedView(View):
+    """An import that was made."""
+
+    id: str
+    at: Time
+    by: Annotated[str, Field(description="the API key's id, or `cli`")]
+    counts: dict[str, str]
+    undone: Time | None = None
+
+
+class ImportList(View):
+    """The imports of a brand, newest first."""
+
+    imports: list[ImportedView]
+
+
+class UndoView(View):
+    """What became of an undoing, in recipients."""
+
+    id: str
+    changed: Annotated[int, Field(description="whom the import had changed")]
+    put_back: int
+    kept: Annotated[int, Field(description="who has said something since, or was put back before")]
 
 
 class Saved(View):

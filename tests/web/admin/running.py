@@ -35,6 +35,7 @@ from app.usecases.import_list import ImportList
 from app.usecases.ports import Spool
 from app.usecases.recipients import Recipients
 from app.usecases.suppressions import Suppressions
+from app.usecases.undo_import import Imports
 from app.usecases.unsubscribe import Unsubscribe
 from app.usecases.webhooks import Webhooks
 from app.web import application
@@ -159,14 +160,16 @@ def plugged(*, spool: Spool | None = None) -> Api:
         return next(numbers).to_bytes(16)
 
     unsubscribe = Unsubscribe(store, spool, clock)
+    journal = MemoryJournal(store)
     endpoint = Endpoint(key=endpoint_key(ACME, HOOK, Format.STANDARD), brand=ACME, brand_id=BrandId("acme"), brand_name="Acme", url=HOOK)
     services = Administration(
         groups=Groups(MemoryGroups(), clock),
         recipients=Recipients(store=store, unsubscribe=unsubscribe, codec=codec, clock=clock, new_id=new_id),
         suppressions=Suppressions(roster=MemoryRoster(store), codec=codec),
         check=CheckAudience(store=store, codec=codec),
-        import_list=ImportList(unsubscribe=unsubscribe, codec=codec, clock=clock, new_id=new_id),
-        feed=Feed(journal=MemoryJournal(store), codec=codec),
+        import_list=ImportList(unsubscribe=unsubscribe, store=store, codec=codec, clock=clock, new_id=new_id),
+        imports=Imports(trail=audit, journal=journal, store=store, unsubscribe=unsubscribe, clock=clock, new_id=new_id),
+        feed=Feed(journal=journal, codec=codec),
         erase=Erase(roster=MemoryRoster(store), pending=MemoryPending(store, deliveries), clock=clock),
         webhooks=Webhooks(deliveries=deliveries, endpoints=[endpoint], clock=clock),
         api_keys=ApiKeys(PluggedKeys(store), clock, lambda size: next(numbers).to_bytes(size), file_key=FILE_KEY),

@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from app.core.errors import StoreUnavailable
-from app.core.model import Source
+from app.core.model import Source, Statement
 from app.usecases import suppressions
-from tests.web.admin.running import Api
+from tests.web.admin.running import ACME, Api
 
 LIST = "/v1/brands/acme/suppressions"
 CSV = {"Content-Type": "text/csv"}
@@ -121,7 +121,7 @@ async def test_a_brand_that_stores_no_addresses_exports_digests_and_takes_them_b
 
     assert "application/x-ndjson" == exported.fields["content-type"]
     assert "address" not in row and "bob" not in exported.body.decode()
-    assert (1, 1, 0) == (again.json["read"], again.json["accepted"], again.json["refused"])
+    assert (1, 1, []) == (again.json["read"], again.json["accepted"]["all"], again.json["refused"])
 
 
 async def test_an_export_that_the_store_breaks_off_is_no_whole_list(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,7 +149,9 @@ async def test_an_import_is_an_unsubscribe_at_the_time_of_the_line_with_its_own_
 
     ann, bob = await api.state("ann@x.com"), await api.state("bob@x.com")
     ((_, left),) = ann.groups.items()
-    assert {"dry_run": False, "read": 4, "accepted": 4, "undated": 1, "refused": 0, "problems": []} == report
+    assert {"all": 0, "groups": {"news": 4}} == report["accepted"]
+    assert (False, 4, 2, 0, []) == (report["dry_run"], report["read"], report["undated"], report["skipped_subscribed"], report["refused"])
+    assert {"line": 2, "recipient": "ann@x.com", "groups": ["news"], "at": "2020-01-01T05:00:00.000Z"} == report["first"][0]
     assert (True, False, 1_577_854_800_000, Source.IMPORT) == (ann.everything.subscribed, left.subscribed, left.since_ms, left.source)
     assert [api.now_ms] == [one.since_ms for one in bob.groups.values()]
 
@@ -179,7 +181,7 @@ async def test_an_import_never_brings_anybody_back_nor_undoes_a_newer_consent(ap
 async def test_a_list_is_taken_by_what_is_in_it_whatever_it_is_called(api: Api, media: str, content: bytes) -> None:
     report = await api.ask("POST", f"{LIST}?format=csv", data=content, fields={"Content-Type": media})
 
-    assert (200, 1, 0) == (report.status, report.json["accepted"], report.json["refused"])
+    assert (200, 1, []) == (report.status, report.json["accepted"]["all"], report.json["refused"])
     assert not (await api.state("ann@x.com")).everything.subscribed
 
 
@@ -204,7 +206,7 @@ async def test_a_page_of_our_own_comes_back_as_it_was(api: Api) -> None:
 
     report = await api.ask("POST", LIST, data=page.body, fields={"Content-Type": "application/json"})
 
-    assert (2, 0) == (report.json["accepted"], report.json["refused"])
+    assert ({"all": 0, "groups": {"news": 1, "offers": 1}}, []) == (report.json["accepted"], report.json["refused"])
     assert page.json == (await api.get(LIST)).json
 
 
@@ -219,15 +221,15 @@ async def test_broken_lines_are_told_by_number_and_cost_only_themselves(api: Api
 
     report = (await api.ask("POST", LIST, data=content, fields=CSV)).json
 
-    assert (5, 2, 3) == (report["read"], report["accepted"], report["refused"])
-    assert [3, 4, 5] == [problem["line"] for problem in report["problems"]]
+    assert (5, 2, 3) == (report["read"], report["accepted"]["all"], report["refused_count"])
+    assert [3, 4, 5] == [problem["line"] for problem in report["refused"]]
     assert not (await api.state("bob@x.com")).everything.subscribed
 
 
 async def test_a_dry_run_reports_and_saves_nothing(api: Api) -> None:
     report = (await api.ask("POST", f"{LIST}?dry_run=true&format=mailgun", data="address\nann@x.com\nbad\n", fields=CSV)).json
 
-    assert (True, 1, 1) == (report["dry_run"], report["accepted"], report["refused"])
+    assert (True, None, 1, 1) == (report["dry_run"], report.get("id"), report["accepted"]["all"], report["refused_count"])
     assert (await api.state("ann@x.com")).everything.subscribed
     assert [] == (await api.get("/v1/brands/acme/audit")).json["audit"]
 
@@ -296,3 +298,75 @@ async def test_segments_include_and_exclude_groups_with_all_as_the_default(api: 
     assert set() == await members("exclude=news&source=mailto")
     assert {"left", "no-news", "neither"} == await members("exclude=news&source=api&since=2026-01-01T00:00:00Z")
     assert set() == await members("exclude=news&until=2026-01-01T00:00:00Z")
+
+
+async def test_an_import_is_undone_but_for_who_has_spoken_since(api: Api) -> None:
+    """Catalogue N2: import, a click, undo; the one who clicked stays out, and so does who had left before."""
+    await with_groups(api)
+    await leave(api, "before@x.com")
+    api.now_ms += 1_000
+    content = "email,group\nall@x.com,\nnews@x.com,news\nclicked@x.com,\nbefore@x.com,\n"
+    made = (await api.ask("POST", LIST, data=content, fields=CSV)).json
+    api.now_ms += 1_000
+    await leave(api, "clicked@x.com")
+
+    listed = (await api.get("/v1/brands/acme/imports")).json["imports"]
+    first = (await api.post(f"/v1/brands/acme/imports/{made['id']}/undo")).json
+    second = (await api.post(f"/v1/brands/acme/imports/{made['id']}/undo")).json
+    away = await api.post("/v1/brands/acme/imports/0123456789abcdef/undo")
+    audit = [entry["action"] for entry in (await api.get("/v1/brands/acme/audit?limit=100")).json["audit"]]
+
+    states = {name: await api.state(f"{name}@x.com") for name in ("all", "news", "clicked", "before")}
+    assert {"id": made["id"], "changed": 3, "put_back": 2, "kept": 1} == first
+    assert (0, 3, 404) == (second["put_back"], second["kept"], away.status)
+    assert (True, False, False) == tuple(states[name].everything.subscribed for name in ("all", "clicked", "before"))
+    assert [True] == [one.subscribed for one in states["news"].groups.values()]
+    assert Source.IMPORT_UNDONE is states["all"].everything.source
+    assert made["id"] == listed[0]["id"]
+    assert "undone" not in listed[0]
+    assert [action for action in audit if action.startswith(("supp", "import"))] == [
+        "suppressions_imported",
+        "import_undone",
+        "import_undone",
+    ]
+
+
+async def test_lines_that_something_newer_overrules_are_counted_apart_also_before_they_are_saved(api: Api) -> None:
+    """Catalogue N33, Q6."""
+    await leave(api, "joe@x.com")
+    api.now_ms += 1
+    await api.post("/v1/brands/acme/recipients/joe@x.com/resubscribe", {"consent": "yes", "sequence": 1})
+    content = "email,unsubscribed_at\njoe@x.com,2020-01-01\nann@x.com,2020-01-01\n"
+
+    dry = (await api.ask("POST", f"{LIST}?dry_run=true", data=content, fields=CSV)).json
+    real = (await api.ask("POST", LIST, data=content, fields=CSV)).json
+
+    assert (1, 1) == (dry["overruled"], real["overruled"])
+    assert (True, False) == tuple([(await api.state(f"{name}@x.com")).everything.subscribed for name in ("joe", "ann")])
+
+
+async def test_everybody_who_left_by_list_unsubscribe_is_one_query(api: Api) -> None:
+    """The three ways that events call so: one-click, mail-to, callback."""
+    for name, source in (("a", Source.LIST_UNSUBSCRIBE), ("b", Source.MAILTO), ("c", Source.CALLBACK), ("d", Source.API)):
+        await api.store.apply(
+            Statement(
+                id=name.encode() * 16,
+                brand=ACME,
+                digest=api.codec.digest(f"{name}@x.com", brand=ACME),
+                groups=(),
+                subscribed=False,
+                source=source,
+                at_ms=api.now_ms,
+            )
+        )
+
+    found = (await api.get("/v1/brands/acme/segments?exclude=all&source=List%20Unsubscribe")).json["recipients"]
+
+    assert {api.codec.digest(f"{name}@x.com", brand=ACME).hex() for name in "abc"} == {one["recipient"] for one in found}
+
+
+async def test_an_export_stands_in_the_audit(api: Api) -> None:
+    """Catalogue Q8."""
+    await api.get(f"{LIST}?format=csv")
+
+    assert ["suppressions_exported"] == [entry["action"] for entry in (await api.get("/v1/brands/acme/audit")).json["audit"]]

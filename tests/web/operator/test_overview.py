@@ -116,10 +116,10 @@ def test_bars_stand_on_each_other_and_on_the_ground() -> None:
     assert HEIGHT == column.bars[0].y + column.bars[0].height
 
 
-def test_every_source_but_the_import_is_in_exactly_one_series() -> None:
+def test_every_source_but_the_import_and_its_undoing_is_in_exactly_one_series() -> None:
     drawn = [source for series in SERIES for source in series.sources]
 
-    assert sorted({*Source} - {Source.IMPORT}) == sorted(drawn)
+    assert sorted({*Source} - {Source.IMPORT, Source.IMPORT_UNDONE}) == sorted(drawn)
 
 
 @pytest.mark.parametrize(("most", "top"), [(0, 2), (1, 2), (2, 2), (3, 4), (7, 10), (11, 20), (61, 100), (401, 600), (9_999, 10_000)])

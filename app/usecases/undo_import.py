@@ -1,0 +1,133 @@
+"""Puts back what an import changed, where nobody has spoken since.
+
+The history tells what changed: each statement of an import has an id that begins with the import's. What is put back is read first and
+written under the condition that it is still so, in the one script that every change passes: a click at the same moment wins.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app.core.audit import AuditAction, AuditEntry
+from app.core.cursors import positions_at
+from app.core.errors import Conflict, NotFound
+from app.core.groups import EVERYTHING
+from app.core.model import Brand, GroupKey, HistoryEntry, Preferences, Source, Statement, Subscription
+from app.usecases.import_list import IMPORT_ID_BYTES
+from app.usecases.one_click import Unsubscriber
+from app.usecases.ports import AuditTrail, Clock, Journal, Store
+
+_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """One import that was made: when and by whom, what was counted, and whether it was undone."""
+
+    id: str
+    at_ms: int
+    actor: str
+    counts: dict[str, str]
+    undone_ms: int | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class UndoReport:
+    """What became of an undoing, in recipients."""
+
+    changed: int = 0  # whom the import had changed
+    put_back: int = 0
+    kept: int = 0  # who has spoken since, or was put back before
+
+
+class Imports:
+    """The imports of a brand, as the audit has them, and their undoing."""
+
+    def __init__(  # noqa: PLR0913 - what an undoing reads and writes
+        self,
+        *,
+        trail: AuditTrail,
+        journal: Journal,
+        store: Store,
+        unsubscribe: Unsubscriber,
+        clock: Clock,
+        new_id: Callable[[], bytes],
+    ) -> None:
+        self._trail = trail
+        self._journal = journal
+        self._store = store
+        self._unsubscribe = unsubscribe
+        self._clock = clock
+        self._new_id = new_id
+
+    async def all(self, brand: Brand) -> list[Imported]:
+        """Return the imports of a brand, newest first. Raises StoreUnavailable."""
+        made: dict[str, AuditEntry] = {}
+        undone: dict[str, int] = {}
+        after = ""
+        while entries := await self._trail.entries(brand.number, after=after, limit=_PAGE):
+            after = entries[-1].entry_id
+            for entry in entries:
+                if entry.action is AuditAction.SUPPRESSIONS_IMPORTED and entry.target:
+                    made[entry.target] = entry
+                elif entry.action is AuditAction.IMPORT_UNDONE:
+                    undone[entry.target] = entry.at_ms
+        return [
+            Imported(id=name, at_ms=one.at_ms, actor=one.actor, counts=dict(one.detail), undone_ms=undone.get(name))
+            for name, one in reversed(made.items())
+        ]
+
+    async def undo(self, brand: Brand, import_id: str, *, progress: Callable[[UndoReport], None] = lambda _: None) -> UndoReport:
+        """Put back what an import changed. May be repeated. Raises NotFound for an import that the brand has not, and StoreUnavailable."""
+        found = next((one for one in await self.all(brand) if one.id == import_id), None)
+        if found is None:
+            raise NotFound("the brand has no such import")
+        stem, report = bytes.fromhex(import_id)[:IMPORT_ID_BYTES], UndoReport()
+        positions = list(positions_at(0))
+        while entries := await self._journal.entries(brand.number, after=positions, limit=_PAGE):
+            for entry in entries:
+                positions[entry.statement.digest[0]] = _position(entry)
+            await self._put_back(brand, [entry for entry in entries if entry.statement.id.startswith(stem)], report)
+            progress(report)
+        return report
+
+    async def _put_back(self, brand: Brand, entries: list[HistoryEntry], report: UndoReport) -> None:
+        if not entries:
+            return
+        states = await self._store.preferences(brand.number, [entry.statement.digest for entry in entries])
+        results = await asyncio.gather(*(self._one(entry, state) for entry, state in zip(entries, states, strict=True)))
+        report.changed += len(entries)
+        report.put_back += sum(results)
+        report.kept += len(entries) - sum(results)
+
+    async def _one(self, entry: HistoryEntry, state: Preferences) -> bool:
+        """Put one recipient's states back, those that are still as the import left them, and say whether there were any."""
+        mine = tuple(key for key in entry.changed if _is_as_left(_state_of(state, key), entry.statement))
+        if not mine:
+            return False
+        statement = entry.statement._replace(
+            id=self._new_id(),
+            groups=() if mine == (EVERYTHING,) else mine,
+            subscribed=True,
+            source=Source.IMPORT_UNDONE,
+            at_ms=max(self._clock(), entry.statement.at_ms + 1),
+            expected_sequence=state.sequence,
+        )
+        try:
+            await self._unsubscribe(statement)
+        except Conflict:  # somebody has spoken in this very moment
+            return False
+        return True
+
+
+def _state_of(state: Preferences, key: GroupKey) -> Subscription:
+    return state.everything if key == EVERYTHING else state.groups.get(key, Subscription())
+
+
+def _is_as_left(state: Subscription, statement: Statement) -> bool:
+    return not state.subscribed and state.source is Source.IMPORT and state.last_ms == statement.at_ms
+
+
+def _position(entry: HistoryEntry) -> tuple[int, int]:
+    at_ms, _, count = entry.entry_id.partition("-")
+    return int(at_ms), int(count)
