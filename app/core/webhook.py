@@ -19,7 +19,7 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import NewType
 
-from app.core.errors import InvalidInput
+from app.core.errors import RuleViolation
 from app.core.events import EventName, EventScope
 from app.core.model import Brand, BrandId, BrandNumber, GroupKey, RecipientDigest, Source, Statement
 
@@ -162,10 +162,10 @@ class DeadLetter:
 
 
 def place_of(cursor: str) -> tuple[int, str]:
-    """Return partition and entry of a dead letter's cursor. Raises InvalidInput for what is none."""
+    """Return partition and entry of a dead letter's cursor. Raises RuleViolation for what is none."""
     found = _CURSOR.fullmatch(cursor)
     if found is None or int(found[1]) > _LAST_PARTITION or max(map(int, found[2].split("-"))) > _LAST_ENTRY:
-        raise InvalidInput("this is no cursor of a dead letter")
+        raise RuleViolation("the cursor is none that this list has given")
     return int(found[1]), found[2]
 
 

@@ -29,7 +29,7 @@ from app.web.endpoints.health import Check, Live, Metrics, Ready
 from app.web.endpoints.one_click import OneClickEndpoint, accept_language
 from app.web.endpoints.preferences import PreferencesEndpoint
 from app.web.endpoints.preview import preview_routes
-from app.web.endpoints.site import BrandLogo, Robots, SecurityTxt, Static
+from app.web.endpoints.site import Answering, BrandLogo, Robots, SecurityTxt, Static
 from app.web.endpoints.web_sdk import EventEndpoint, PageEndpoint, RecorderEndpoint
 from app.web.endpoints.web_sdk_acts import LandingPage
 from app.web.errors import problem, problem_of_status
@@ -67,6 +67,7 @@ def public(  # noqa: PLR0913 - the composition root names each part
     click = OneClickEndpoint(gate=gate, pages=pages)
     desk = Desk(gate=gate, parts=preferences, frame=frame, pages=pages, clock=clock)
     routes = [
+        Route("/", Answering(), methods=["GET", "OPTIONS"]),
         Route("/u", click, methods=["GET", "POST"]),
         Route("/u/{token:path}", click, methods=["GET", "POST"]),
         Route("/v1/emailunsubscribe", CallbackEndpoint(gate=gate), methods=["GET", "POST"]),
@@ -165,6 +166,8 @@ class _Rim:
 
 
 def _canonical(path: str) -> str:
+    if path == "*":
+        return "/"  # RFC 9112 3.2.4: OPTIONS of the server as a whole
     scheme, absolute, rest = path.partition("://")
     if absolute and scheme.lower() in {"http", "https"}:  # RFC 9112 3.2.2: a server must take the absolute form
         path = rest.partition("/")[2]

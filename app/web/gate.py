@@ -3,6 +3,7 @@
 A token that does not open is expected here, so it is a value, not an exception.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -127,12 +128,18 @@ class Gate:
 def token_text(scope: Mapping[str, Any], parameter: str = PARAMETER) -> str:  # Any: as above
     """Return the token's text from `?qmoe=` or, when there is none, from the path `/u/TOKEN`; empty when there is neither.
 
-    Forgives an escaped ampersand or equals sign around the parameter, which mail software is known to make (catalogue T11).
+    Forgives escaped ampersands and equals signs around the parameter, which mail software is known to make (catalogue T11).
     """
     query: str = scope["query_string"].decode("latin-1")
+    if "&" in query:
+        query = _EQUALS.sub("=", _AMPERSANDS.sub("&", query))
     token = _value(query, parameter) or _value(unquote(query), parameter)
     path: str = scope["path"]
     return token or (path[len(_PATH_PREFIX) :] if path.startswith(_PATH_PREFIX) else "")
+
+
+_AMPERSANDS = re.compile(r"&(?:amp;)+")
+_EQUALS = re.compile(r"&(?:#x0*3d|#0*61|equals);", re.IGNORECASE)
 
 
 def _value(query: str, parameter: str) -> str:

@@ -6,11 +6,14 @@ Hypercorn and its parsers accept more than a public port should. What is refused
    then the two see different requests (catalogue L5, vector V6).
 2. Content-Length together with Transfer-Encoding is refused (RFC 9112 6.1), and so is Transfer-Encoding in HTTP/1.0 (V1).
 3. No CONNECT, no Upgrade, no HTTP/2 by prior knowledge on a clear port: nothing here switches protocols (V5, V6).
-4. A head is at most `h11_max_incomplete_size` bytes, also when it arrives in one piece.
-5. An HTTP/2 connection serves `keep_alive_max_requests` requests and survives `MAX_RESETS` streams that were reset or refused; one more
+4. A CRLF before a request line is no part of a request (RFC 9112 2.2): some clients send one behind a body. Whatever else stands behind
+   a complete request never replaces its answer. Behind the last request of a connection it is dropped (RFC 9112 9.6). Behind another
+   one, where it cannot be a request, the answer says `Connection: close`, and what cannot be read is not answered.
+5. A head is at most `h11_max_incomplete_size` bytes, also when it arrives in one piece.
+6. An HTTP/2 connection serves `keep_alive_max_requests` requests and survives `MAX_RESETS` streams that were reset or refused; one more
    ends it (CVE-2023-44487, L12). Priority frames are dropped: RFC 9113 5.3.2 retired them, and Hypercorn's tree of them is bounded only
    by an exception. Data for a stream that is already answered is acknowledged and dropped; Hypercorn would end the connection.
-6. A stream that is answered before its request has ended is reset with NO_ERROR, which asks the client to stop sending and to keep the
+7. A stream that is answered before its request has ended is reset with NO_ERROR, which asks the client to stop sending and to keep the
    answer (RFC 9113 8.1).
 
 `h11._receivebuffer` is private to h11: the tests over raw sockets notice when a new h11 changes it.
@@ -18,6 +21,7 @@ Hypercorn and its parsers accept more than a public port should. What is refused
 
 import contextlib
 import functools
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -38,6 +42,7 @@ from hypercorn.typing import H11SendableEvent
 MAX_RESETS = 100
 
 _HTTP_1 = (b"1.1", b"1.0")
+_REQUEST = re.compile(rb"[A-Z]{1,20}+(?: |\Z)")  # how a request begins whose client sends the next one at once
 
 
 class StrictBuffer(ReceiveBuffer):
@@ -46,6 +51,25 @@ class StrictBuffer(ReceiveBuffer):
     def __init__(self, limit: int) -> None:
         super().__init__()
         self._limit = limit
+
+    def drop_blank_lines(self) -> bool:
+        """Drop the CRLFs at the beginning, and say whether what is left may begin a request; a lone CR does not yet."""
+        data = self._data
+        while data[:2] == b"\r\n":
+            self._extract(2)
+        return data != b"\r"
+
+    def drop(self) -> None:
+        """Drop everything."""
+        self._extract(len(self._data))
+
+    def is_surplus(self) -> bool:
+        """Say whether there is something that is neither a request nor the beginning of one."""
+        data = self._data
+        at = 0
+        while data[at : at + 2] == b"\r\n":
+            at += 2
+        return at < len(data) and data[at:] != b"\r" and not _REQUEST.match(data, at)
 
     def maybe_extract_lines(self) -> list[bytearray] | None:
         """Return the lines up to the first blank one, without their CRLF, or None while there is no blank line yet."""
@@ -69,10 +93,16 @@ class StrictConnection(h11.Connection):
 
     def __init__(self, *, max_head_bytes: int) -> None:
         super().__init__(h11.SERVER, max_incomplete_event_size=max_head_bytes)
-        self._receive_buffer = StrictBuffer(max_head_bytes)
+        self.received = self._receive_buffer = StrictBuffer(max_head_bytes)
 
     def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         """Return the next event as h11 does. Raises RemoteProtocolError also for what the module's rules 2 and 3 refuse."""
+        if self._receive_buffer:
+            state = self.their_state
+            if state is h11.MUST_CLOSE:
+                self.received.drop()
+            elif state is h11.IDLE and not self.received.drop_blank_lines():
+                return h11.NEED_DATA
         event = super().next_event()
         if isinstance(event, h11.Request):
             fault = _fault(event)
@@ -104,10 +134,11 @@ class GuardedH11(H11Protocol):
     """Hypercorn's HTTP/1 side over a StrictConnection; a response leaves in one write."""
 
     _held = b""  # the head of the response, until the first piece of its body
+    _glued = False  # what is read now had come before the last answer left
 
     async def initiate(self) -> None:
         """Put the strict parser in the place of the forgiving one."""
-        self.connection = StrictConnection(max_head_bytes=self.config.h11_max_incomplete_size)
+        self.connection = self._strict = StrictConnection(max_head_bytes=self.config.h11_max_incomplete_size)
 
     async def stream_send(self, event: Event) -> None:
         """Send one event of the application's answer, as Hypercorn does, with a head that says whether the connection stays open."""
@@ -116,10 +147,19 @@ class GuardedH11(H11Protocol):
         else:
             await super().stream_send(event)
 
+    async def _maybe_recycle(self) -> None:
+        self._glued = bool(self._strict.received)
+        await super()._maybe_recycle()
+
+    async def _send_error_response(self, status_code: int) -> None:
+        if not self._glued:  # else the client would take it for the answer to a request that has got its own
+            await super()._send_error_response(status_code)
+
     async def _check_protocol(self, event: h11.Request) -> None:
         """Do nothing: a request that asks for another protocol has not come this far."""
 
     async def _create_stream(self, request: h11.Request) -> None:
+        self._glued = False
         # Hypercorn's own looks for WebSockets, and walks h11's fields one Python call at a time to do so
         self.stream = HTTPStream(
             self.app,
@@ -148,7 +188,9 @@ class GuardedH11(H11Protocol):
         yield from headers
         yield from self.config.response_headers("h11")
         last = self.keep_alive_requests >= self.config.keep_alive_max_requests or self.context.terminated.is_set()
-        if last or self.connection.their_state is h11.SEND_BODY:  # what is left of an unread body must not pass for a request
+        received = self._strict.received
+        # What is left of an unread body, or stands behind a body, must not pass for a request.
+        if last or self.connection.their_state is h11.SEND_BODY or (received and received.is_surplus()):
             yield b"connection", b"close"
 
     async def _send_h11_event(self, event: H11SendableEvent) -> None:

@@ -70,7 +70,7 @@ async def test_the_small_files_are_there(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/static/page.html", "/static/../pages/base.html", "/static/%2e%2e/errors.py", "/static/__init__.py", "/"]
+    "path", ["/static/page.html", "/static/../pages/base.html", "/static/%2e%2e/errors.py", "/static/__init__.py", "/index.html"]
 )
 async def test_what_is_not_there_is_not_found(site: Site, path: str) -> None:
     plain = await site.ask("GET", path)

@@ -40,6 +40,12 @@ def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def _present(value: object) -> object:
+    if value is None:
+        raise ValueError("must be a number where it is there")
+    return value
+
+
 def _moment(value: object) -> object:
     """Return a moment of RFC 3339, or of what people write for it: a date, a time without a zone (UTC), an epoch.
 
@@ -63,6 +69,11 @@ GroupWord = Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARS, descri
 Words = Annotated[tuple[GroupWord, ...], Field(max_length=MAX_GROUPS)]
 QueryWord = Annotated[str, Field(min_length=1, max_length=300, description="`all`, a group's id or name, or several with commas")]
 QueryWords = Annotated[tuple[QueryWord, ...], Field(max_length=MAX_GROUPS)]
+Sequence = Annotated[  # may be left out, and is a number where it is there
+    Annotated[int, BeforeValidator(_whole), Field(ge=0, lt=2**32)] | None,
+    BeforeValidator(_present),
+    WithJsonSchema({"type": "integer", "minimum": 0, "exclusiveMaximum": 2**32}),
+]
 Cursor = Annotated[str, Field(max_length=MAX_CURSOR_CHARS, pattern=r"^[A-Za-z0-9_:-]*$", description="`next` of the page before")]
 Limit = Annotated[int, Field(ge=1, le=MAX_PAGE)]
 Time = Annotated[str, Field(description="UTC, RFC 3339 with milliseconds")]
@@ -103,7 +114,7 @@ class Resubscribe(Model):
     consent: Annotated[
         str, Field(min_length=1, max_length=MAX_CONSENT_CHARS, description="how and when the recipient consented; kept in the audit")
     ]
-    sequence: Annotated[int, BeforeValidator(_whole), Field(ge=0, lt=2**32)] | None = None
+    sequence: Sequence = None
     groups: Words = ()
 
 

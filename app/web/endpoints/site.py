@@ -16,6 +16,15 @@ _MEDIA_TYPES = {".svg": "image/svg+xml", ".css": "text/css; charset=utf-8", ".js
 _PICTURE = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox"
 
 
+class Answering:
+    """Answers `/` and `OPTIONS *`, which a balancer asks to see whether the server is there: 200, nothing more."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Say that somebody answers."""
+        allow = {"Allow": "GET, HEAD, OPTIONS"} if scope["method"] == "OPTIONS" else {}
+        await text(200, "", **allow)(scope, receive, send)
+
+
 class Robots:
     """Answers `/robots.txt`: nothing here is for a search engine."""
 

@@ -84,7 +84,7 @@ async def test_a_form_that_chooses_nothing_or_what_is_no_letter_sends_nothing(si
 
     replies = [await site.submit(DELIVERIES), await site.submit(DELIVERIES, letter="x"), await site.get(f"{DELIVERIES}?after=x")]
 
-    assert [400, 400, 400] == [reply.status for reply in replies]
+    assert [400, 422, 422] == [reply.status for reply in replies]
     assert 1 == await left(site)
 
 
