@@ -19,6 +19,10 @@ MAX_LOCAL_OCTETS = 64  # RFC 5321 4.5.3.1.1
 
 _WORD = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u00a0-\ud7ff\ue000-\U0010ffff-]+"
 _LOCAL_PART = re.compile(rf'{_WORD}(?:\.{_WORD})*|"(?:[ !#-\[\]-~\u00a0-\ud7ff]|\\[ -~])+"')
+_DOT_STRING = re.compile(rf"{_WORD}(?:\.{_WORD})*")
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_TO_ESCAPE = re.compile(r"[\"\\]")
+_QUOTES = 2
 _LITERAL = re.compile(r"\[[A-Za-z0-9.:-]{2,64}\]")  # RFC 5321 4.1.3
 _HOST_NAME = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
@@ -28,9 +32,20 @@ def identity(address: str) -> str:
     local, at, domain = address.rpartition("@")
     if not (local and at and domain):
         raise AddressInvalid("an address needs a local part and a domain")
+    if local.startswith('"'):
+        local = _least_quoted(local)
+        address = f"{local}@{domain}"
     if address.isascii():
         return address.lower()
     return f"{_nfc(_nfc(local).casefold())}@{ascii_domain(domain)}"
+
+
+def _least_quoted(local: str) -> str:
+    """Return a quoted local part as RFC 5321 4.1.2 wants it: without quotes and escapes that it does not need."""
+    if len(local) < _QUOTES or not local.endswith('"'):
+        return local
+    plain = _ESCAPE.sub(r"\1", local[1:-1])
+    return plain if _DOT_STRING.fullmatch(plain) else '"' + _TO_ESCAPE.sub(r"\\\g<0>", plain) + '"'
 
 
 def ascii_domain(domain: str) -> str:

@@ -25,6 +25,7 @@ OPT_OUTS_OVERRIDDEN = Counter("signoff_opt_outs_overridden", "Copies relayed to 
 STRAY_PLACEHOLDERS = Counter(
     "signoff_stray_placeholders", "Mails with a placeholder that nobody fills in, by what the brand wants", ["result"]
 )
+SMTP_REFUSALS = Counter("signoff_smtp_refusals", "Replies of 4xx and 5xx to clients of relay and inbox", ["code"])
 UNKNOWN_GROUPS = Counter("signoff_unknown_groups", "Names of groups that the brand has not, in promotional mail")
 STAMP_SECONDS = Histogram(
     "signoff_stamp_seconds",

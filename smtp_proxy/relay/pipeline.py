@@ -5,12 +5,12 @@ the hash of a few header fields and one signature. The relay holds no mail: what
 """
 
 from app.core.brands import Brands
-from app.core.errors import RuleViolation
+from app.core.errors import MalformedMessage, RuleViolation
 from app.core.links import check_attributes
 from app.core.mail import controls
 from app.core.mail.classify import Marking, classify
-from app.core.mail.message import Message, from_domains, parse, sender_field
-from app.core.model import Brand, BrandId, MailClass, OnStoreDown, Recipient, RecipientDigest
+from app.core.mail.message import Message, from_domains, parse, parse_loosely, sender_field
+from app.core.model import Brand, MailClass, OnStoreDown, Recipient, RecipientDigest
 from smtp_proxy.downstream.transaction import Buffer
 from smtp_proxy.relay.conclusion import Conclusion, Mail
 from smtp_proxy.relay.dispatch import Dispatch
@@ -47,9 +47,12 @@ class Pipeline:
 
     async def relay(self, envelope: Envelope, content: Buffer) -> Answer:
         """Relay one message and return what the upstream is told; raises what `replies.for_error` has a row for."""
-        message = parse(content)
+        try:
+            message = parse(content)
+        except MalformedMessage as exc:
+            return await self._relay_odd(envelope, content, exc)
         check_loop(message.fields, hostname=self._policy.hostname, max_received=self._policy.max_received)
-        brand = self._brand_of(message, envelope.client.account)
+        brand = self._brand_of(message, envelope)
         if brand is None:
             controls.read(message)  # also here a field that nobody understands is refused
             return await self._relay_unchanged(envelope, message, brand)
@@ -59,14 +62,32 @@ class Pipeline:
             return await self._relay_unchanged(envelope, message, brand)
         return await self._relay_promotional(envelope, message, brand, marking)
 
-    def _brand_of(self, message: Message, account: BrandId | None) -> Brand | None:
+    async def _relay_odd(self, envelope: Envelope, content: Buffer, fault: MalformedMessage) -> Answer:
+        """Relay a message whose head cannot be signed for sure, where it passes unchanged; raise its fault where it would be stamped."""
+        message = parse_loosely(content)
+        check_loop(message.fields, hostname=self._policy.hostname, max_received=self._policy.max_received)
+        brand = self._brand_of(message, envelope)
+        if brand is None:
+            controls.read(message)
+        elif classify(message, brand.promotional, null_sender=not envelope.sender).class_ is MailClass.PROMOTIONAL:
+            raise fault
+        return await self._relay_unchanged(envelope, message, brand)
+
+    def _brand_of(self, message: Message, envelope: Envelope) -> Brand | None:
+        """Return whose mail it is; None for mail of nobody here that passes all the same: a bounce of the server in front (RFC 5321 4.5.5),
+        and what the operator lets pass.
+        """
+        account = envelope.client.account
+        passes = not envelope.sender or (self._policy.pass_foreign_from and account is None)
         try:
             brand = self._brands.of_sender(from_domains(sender_field(message).value))
-        except RuleViolation:
-            if self._policy.pass_foreign_from and account is None:
+        except (RuleViolation, MalformedMessage):
+            if passes:
                 return None
             raise
         if account is not None and account != brand.id:
+            if not envelope.sender:
+                return None
             raise RuleViolation("the From address is of another brand than the authenticated account")
         return brand
 

@@ -19,12 +19,14 @@ from typing import Any, TypeVar, cast
 
 from aiosmtpd.smtp import SMTP
 
+from app.observe.metrics import SMTP_REFUSALS
 from smtp_proxy.replies import SHUTTING_DOWN, TOO_SLOW, Reply, wire
 from smtp_proxy.session.lines import Lines
 
 T = TypeVar("T")
 Waiting = Generator[asyncio.Future[Any] | None, None, T]  # Any: a Future is invariant, and the driver never looks at its result
 
+_FIRST_REFUSAL = 400  # RFC 5321 4.2.1: 4yz and 5yz
 _RECEIVE = 65_536  # asyncio's own 256 KiB are mapped and unmapped by the allocator for each read
 _HIGH_WATER = 65_536  # what a client may send ahead while its mail is handed on
 _LINGER_SECONDS = 2.0
@@ -85,6 +87,8 @@ class Conversation(SMTP):
 
     def say(self, reply: Reply) -> None:
         """Put a reply in line; it leaves when the dialogue waits next."""
+        if reply.code >= _FIRST_REFUSAL:
+            SMTP_REFUSALS.labels(str(reply.code)).inc()
         self._unsent.append(wire(reply))
 
     def say_raw(self, lines: bytes) -> None:

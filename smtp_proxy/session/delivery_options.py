@@ -1,7 +1,10 @@
 """What the upstream asks about delivery reports: RET and ENVID on MAIL, NOTIFY and ORCPT on RCPT (RFC 3461 4).
 
 A value is kept as it was written, case included, and handed to a downstream that offers DSN (catalogue S12, S17). What it means matters
-here only where we report a refusal ourselves. One that decodes to anything but printable ASCII is malformed: it is to stand in a report.
+here only where we report a refusal ourselves.
+
+RFC 3461 4: xtext stands for any octets, and senders of internationalised mail use it so. No recipient is lost for an ORCPT: it passes on as
+it came, and one that is none at all is dropped. An ENVID must decode to printable ASCII (RFC 3461 4.4).
 """
 
 import re
@@ -69,7 +72,7 @@ def read_recipient_options(given: dict[bytes, bytes | None], *, smtputf8: bool) 
     if notify is None or orcpt is None or (notify and not _NOTIFY.fullmatch(notify)):
         return None
     if orcpt and not _is_original(orcpt, smtputf8=smtputf8):
-        return None
+        orcpt = ""
     return RecipientOptions(notify=notify, orcpt=orcpt)
 
 
@@ -78,8 +81,7 @@ def _is_original(text: str, *, smtputf8: bool) -> bool:
         return False
     if smtputf8 and not text.isascii():
         return _ORCPT_UTF8.fullmatch(text) is not None
-    found = _ORCPT.fullmatch(text)
-    return found is not None and _is_printable(found["address"])
+    return _ORCPT.fullmatch(text) is not None
 
 
 def _value(given: dict[bytes, bytes | None], keyword: bytes) -> str | None:

@@ -37,6 +37,10 @@ _LITERAL = r"\[[0-9A-Za-z:.]+\]"
 _PATH = rf" *<(?:@{_DOMAIN}(?:,@{_DOMAIN})*:)?(?P<address>(?P<local>{_LOCAL})@(?P<domain>{_DOMAIN}|{_LITERAL}))?>(?P<parameters> .*)?"
 _FROM = re.compile(rf"FROM:{_PATH}".encode(), re.IGNORECASE)
 _TO = re.compile(rf"TO:{_PATH}".encode(), re.IGNORECASE)
+# Without its brackets, as old devices send it; there is no other reading.
+_BARE = rf" *(?P<address>(?P<local>{_LOCAL})@(?P<domain>{_DOMAIN}|{_LITERAL}))(?P<parameters> .*)?"
+_BARE_FROM = re.compile(rf"FROM:{_BARE}".encode(), re.IGNORECASE)
+_BARE_TO = re.compile(rf"TO:{_BARE}".encode(), re.IGNORECASE)
 _POSTMASTER = re.compile(rb"TO: *<postmaster>(?: .*)?", re.IGNORECASE)
 _MAX_LABEL = 63
 _UNSAFE_CATEGORIES = frozenset({"Cc", "Cs", "Cn", "Zl", "Zp"})  # controls, also those above ASCII, and line separators
@@ -130,7 +134,7 @@ class Submission:
 
 def read_mail(argument: bytes, *, extended: bool, smtputf8: bool, dsn: bool = False) -> Submission | Reply:
     """Read what follows `MAIL `, or return the refusal. `extended`: the client said EHLO; `smtputf8`, `dsn`: the extension was offered."""
-    found = _FROM.fullmatch(argument)
+    found = _FROM.fullmatch(argument) or _BARE_FROM.fullmatch(argument)
     if found is None:
         return replies.SENDER_MALFORMED
     parameters = _parameters(found["parameters"])
@@ -150,7 +154,7 @@ def read_mail(argument: bytes, *, extended: bool, smtputf8: bool, dsn: bool = Fa
 
 def read_rcpt(argument: bytes, *, smtputf8: bool, dsn: bool = False) -> tuple[str, RecipientOptions] | Reply:
     """Read what follows `RCPT `, or return the refusal. `smtputf8`: MAIL had the parameter; `dsn`: the extension was offered."""
-    found = _TO.fullmatch(argument)
+    found = _TO.fullmatch(argument) or _BARE_TO.fullmatch(argument)
     if found is None:
         return replies.RECIPIENT_WITHOUT_DOMAIN if _POSTMASTER.fullmatch(argument) else replies.RECIPIENT_MALFORMED
     options = _read_recipient_parameters(found["parameters"], smtputf8=smtputf8, dsn=dsn)

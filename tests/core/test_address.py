@@ -23,6 +23,17 @@ def test_spellings_of_one_recipient_have_one_identity(one: str, other: str) -> N
     assert identity(one) == identity(other)
 
 
+@pytest.mark.parametrize(
+    "spelling",
+    ['"ann"@example.com', '"a\\nn"@example.com', '"ANN"@example.com', "ann@EXAMPLE.com", '"\\a\\n\\n"@Example.com'],
+)
+def test_needless_quotes_and_escapes_make_nobody_another(spelling: str) -> None:
+    """Catalogue N32: RFC 5321 4.1.2."""
+    assert identity(spelling) == "ann@example.com"
+    assert identity('"a \\b"@x.example') == identity('"a b"@x.example') != identity("ab@x.example")
+    assert identity('"a\\"b"@x.example') == '"a\\"b"@x.example'
+
+
 @pytest.mark.parametrize(("one", "other"), [("a+x@ex.com", "a@ex.com"), ("a.b@ex.com", "ab@ex.com"), ("a@ex.com", "a@sub.ex.com")])
 def test_plus_tags_and_dots_tell_people_apart(one: str, other: str) -> None:
     """Catalogue T7."""

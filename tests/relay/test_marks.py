@@ -13,6 +13,7 @@ from app.core.model import Management, UnknownGroup
 from smtp_proxy.relay.policy import Policy
 from tests.support.relay import ACME, PROMOTIONAL, relaying, url_of, without_trace
 
+REFUSALS = "signoff_smtp_refusals_total"
 PLAIN = PROMOTIONAL.replace(b"X-Signoff-Campaign: spring-24\r\n", b"")
 OWN = replace(
     ACME,
@@ -86,6 +87,40 @@ async def test_a_foreign_mail_with_an_unknown_mark_is_refused_too() -> None:
 
     assert refused.startswith("550 5.7.1 ")
     assert passed.startswith("250 ")
+
+
+@pytest.mark.parametrize("author", [b"MAILER-DAEMON@front.internal", b"MAILER-DAEMON (Mail Delivery System)", b"postmaster@shop.example"])
+async def test_a_bounce_of_the_server_in_front_passes_unsigned(author: bytes) -> None:
+    """Catalogue N8: RFC 5321 4.5.5."""
+    mail = PLAIN.replace(b"Acme <news@acme.example>", author)
+    async with relaying() as relay:
+        told = [await relay.relayed(mail, sender=""), await relay.relayed(mail, sender="bounce@acme.example")]
+
+    assert told[0].startswith("250 ")
+    assert without_trace(relay.sink.received[0].content) == mail
+    if b"shop" not in author:
+        assert told[1].startswith(("550 ", "554 "))
+
+
+@pytest.mark.parametrize("old", [b"From: Acme <news@acme.example>\r\n", b"Subject:"])
+async def test_foreign_mail_of_any_shape_passes_where_the_operator_lets_it(old: bytes) -> None:
+    """Catalogue N9."""
+    mail = PLAIN.replace(b"news@acme.example", b"news@other.example") if old == b"Subject:" else PLAIN
+    mail = mail.replace(old, b"Subject :" if old == b"Subject:" else b"")
+    async with relaying(policy=Policy(hostname="relay.example", pass_foreign_from=True)) as relay:
+        told = await relay.relayed(mail)
+
+    assert told.startswith("250 ")
+    assert without_trace(relay.sink.received[0].content) == mail
+
+
+async def test_what_is_refused_is_counted_by_its_code() -> None:
+    """Seen from outside: docs/observability.md."""
+    before = REGISTRY.get_sample_value(REFUSALS, {"code": "550"}) or 0.0
+    async with relaying() as relay:
+        await relay.relayed(b"X-Signoff-Campain: a\r\n" + PLAIN)
+
+    assert REGISTRY.get_sample_value(REFUSALS, {"code": "550"}) == before + 1
 
 
 REPORT = b"MIME-Version: 1.0\r\nContent-Type: %s; boundary=z\r\n"

@@ -91,7 +91,7 @@ async def test_the_greeting_tells_a_name_and_nothing_else() -> None:
         ("FROB", "500 5.5.1"),
         ("", "500 5.5.1"),
         ("MAIL", "501 5.1.7"),
-        ("MAIL FROM:a@b", "501 5.1.7"),
+        ("MAIL FROM:a@b>", "501 5.1.7"),
         ("MAIL FROM:<a@b> RET=HDRS", "555 5.5.4"),
         ("MAIL FROM:<a@b> REQUIRETLS", "555 5.5.4"),
         ("MAIL FROM:<a@b> AUTH=<>", "250 2.1.0"),

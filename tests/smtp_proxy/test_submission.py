@@ -29,6 +29,8 @@ def sender_of(argument: str, *, smtputf8: bool = True) -> str | Reply:
         (f"<{'l' * 64}@x.example>", f"{'l' * 64}@x.example"),
         (f"<a@{'d' * 63}.example>", f"a@{'d' * 63}.example"),
         (" <a@b>", "a@b"),
+        ("a@b", "a@b"),
+        (" a@b SIZE=12", "a@b"),
     ],
 )
 def test_an_address_is_kept_as_it_was_written(path: str, address: str) -> None:
@@ -40,7 +42,6 @@ def test_an_address_is_kept_as_it_was_written(path: str, address: str) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "a@b",
         "<a@b",
         "a@b>",
         "<a>",

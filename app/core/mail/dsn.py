@@ -118,7 +118,8 @@ def _status_of(recipient: FailedRecipient) -> list[str]:
 def _original(orcpt: str) -> str:
     kind, _, address = orcpt.partition(";")
     if kind.lower() != "utf-8":
-        return f"{kind}; {decoded_xtext(address)}"
+        plain = decoded_xtext(address)
+        return f"{kind}; {plain if plain.isascii() and plain.isprintable() else address}"
     return f"{kind}; {address if address.isascii() else _utf8_xtext(address)}"
 
 

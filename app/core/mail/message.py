@@ -21,12 +21,14 @@ __all__ = ["Field", "Headed", "Message", "from_domains", "parse", "sender_field"
 
 MAX_HEAD_BYTES = 500 * 1024
 MAX_FIELDS = 5000
-MAX_FIELD_BYTES = 32 * 1024
+MAX_FIELD_BYTES = 102_400  # as Postfix takes it (header_size_limit)
 
 _PROBE_BYTES = 16 * 1024  # most heads end within; only others cost a second, longer copy
 _EMPTY_LINE = b"\r\n"
 # RFC 5322 3.6.8: a name is printable ASCII without the colon. `[^\r]` instead of a set of two halves the time: see _refuse_strays.
 _FIELD = re.compile(rb"(?m)^(([!-9;-~]++):[^\r]*+\r\n(?:[ \t][^\r]*+\r\n)*+)")
+_LINE = re.compile(rb"[^\n]*+\n(?:[ \t][^\n]*+\n)*+|[^\n]++\Z")
+_STRAY = re.compile(rb"[\r\n\0]")
 
 
 class Field(NamedTuple):
@@ -73,6 +75,33 @@ def parse(data: bytes | bytearray | memoryview) -> Message:
     if len(head) > MAX_HEAD_BYTES:
         raise MessageTooLarge(f"the header block is longer than {MAX_HEAD_BYTES} octets")
     return Message(fields=_fields(head), head=head, separator=separator, body=view[len(head) + len(separator) :])
+
+
+def parse_loosely(data: bytes | bytearray | memoryview) -> Message:
+    """Cut a message that will not be changed: a line of the head that is no field stands there under no name.
+
+    Raises MalformedMessage for bare line ends and NULs in the head and for a field that would be ours but for its spelling, MessageTooLarge
+    as `parse` does.
+    """
+    view = memoryview(data)
+    head, separator = _head(view)
+    if len(head) > MAX_HEAD_BYTES:
+        raise MessageTooLarge(f"the header block is longer than {MAX_HEAD_BYTES} octets")
+    if _STRAY.search(head.replace(b"\r\n", b"")):
+        raise MalformedMessage("a bare line end or a NUL in the header block")
+    fields = tuple(_loose_field(line) for line in _LINE.findall(head))
+    if len(fields) > MAX_FIELDS:
+        raise MessageTooLarge(f"more than {MAX_FIELDS} header fields")
+    return Message(fields=fields, head=head, separator=separator, body=view[len(head) + len(separator) :])
+
+
+def _loose_field(line: bytes) -> Field:
+    found = _FIELD.fullmatch(line)
+    if found:
+        return Field(found[2].lower(), line)
+    if line.lstrip(b" \t").lower().startswith(b"x-signoff"):
+        raise MalformedMessage("an X-Signoff field with white space around its name")
+    return Field(b"", line)
 
 
 def sender_field(message: Headed) -> Field:

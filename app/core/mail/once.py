@@ -21,11 +21,15 @@ ONCE = frozenset(
         b"content-transfer-encoding",
     )
 )
+_HARMLESS = frozenset((b"mime-version", b"content-type", b"content-transfer-encoding"))  # twice the same: every reader reads the same
 
 
 def repeated(fields: Iterable[Field]) -> tuple[str, ...]:
     """Return the names, in lower case and order, of those fields that stand more than once and may not."""
-    names = [field[0] for field in fields if field[0] in ONCE]
+    found = [field for field in fields if field[0] in ONCE]
+    names = [field[0] for field in found]
     if len(names) == len(set(names)):
         return ()
-    return tuple(sorted({name.decode("ascii") for name in names if names.count(name) > 1}))
+    several = {name for name in names if names.count(name) > 1}
+    harmless = {name for name in several & _HARMLESS if len({raw for other, raw in found if other == name}) == 1}
+    return tuple(sorted(name.decode("ascii") for name in several - harmless))

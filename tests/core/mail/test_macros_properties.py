@@ -12,7 +12,7 @@ from tests.support.placeholders import MEANINGS, filled, texts
 
 _CHARSETS = ["utf-8", "iso-8859-1", "windows-1252", "utf-16", "iso-2022-jp"]
 _WORDS = st.sampled_from(
-    [*MEANINGS, "hello", "é", "=", "=3D", " ", "\t", ".", "--", "&amp;", "*|", "%", "{{{", "<p>", "UNSUBSCRIBE", "\n", "From "]
+    [*MEANINGS, "hello", "é", "=.", "=3D", " ", "\t", ".", "--", "&amp;", "*|", "%", "{{{", "<p>", "UNSUBSCRIBE", "\n", "From "]
 )
 _TEXTS = st.lists(_WORDS, max_size=25)
 

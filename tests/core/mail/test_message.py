@@ -106,14 +106,14 @@ def test_a_malformed_head_is_refused(head: bytes) -> None:
 @pytest.mark.parametrize(
     "head",
     [
-        b"X-Big: " + b"x" * (40 * 1024) + b"\r\n",
+        b"X-Big: " + b"x" * 110_000 + b"\r\n",
         b"X-Big: " + b"x" * (MAX_FIELD_BYTES - 8) + b"\r\n",
         b"X-Folded:" + b"\r\n x" * (MAX_FIELD_BYTES // 4) + b"\r\n",
         b"A: b\r\n" * (MAX_FIELDS + 1),
         (b"A: " + b"b" * 1000 + b"\r\n") * (MAX_HEAD_BYTES // 1000),
         b"x" * (MAX_HEAD_BYTES + 1),
     ],
-    ids=["40 KB field", "one octet over", "folded field", "too many fields", "too large", "endless line"],
+    ids=["110 KB field", "one octet over", "folded field", "too many fields", "too large", "endless line"],
 )
 def test_a_head_beyond_the_caps_is_too_large(head: bytes) -> None:
     """Catalogue H16."""
