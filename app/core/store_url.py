@@ -9,12 +9,13 @@ Parameters follow `?`, by redis-py's own names. User and password are those of t
 `sentinel_password`. User, password and values are percent-encoded where they hold special characters (RFC 3986 2.1).
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from enum import StrEnum
 from types import MappingProxyType
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote
 
 
 class StoreKind(StrEnum):
@@ -51,6 +52,7 @@ SCHEMES: Mapping[str, tuple[StoreKind, bool]] = MappingProxyType({
 })  # fmt: skip
 FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL)
 _PORT, _SENTINEL_PORT, _MOST_PORT = 6379, 26379, 65_535
 _CERT_REQS = frozenset({"required", "optional", "none"})
 _VERSIONS = {"TLSv1.2": 0x0303, "TLSv1.3": 0x0304}
@@ -66,10 +68,7 @@ _OURS = frozenset({
 
 def parse_store_url(text: str) -> StoreAddress:
     """Return what an address says. ValueError tells what is wrong, and what to write; never user or password."""
-    try:
-        url = urlsplit(text)
-    except ValueError as exc:
-        raise ValueError(f"this is no URL: {exc}") from exc
+    url = _split(text)
     if url.scheme not in SCHEMES:
         raise ValueError(f"the scheme must be one of {', '.join(sorted(SCHEMES))}")
     if url.fragment or "#" in text:
@@ -130,6 +129,14 @@ def _value(name: str, value: str) -> str | int | bool:
     return value
 
 
+def _split(text: str) -> SplitResult:
+    # By RFC 3986 App. B: newer Pythons' urlsplit refuses several hosts of which one stands in brackets.
+    found = _URL.fullmatch(text)
+    if found is None:
+        raise ValueError(f"this is no URL: the scheme must be one of {', '.join(sorted(SCHEMES))}, then :// and a host")
+    return SplitResult(found[1].lower(), *(part or "" for part in found.groups()[1:]))
+
+
 def _account(url: SplitResult) -> dict[str, str]:
     user, _, password = url.netloc.rpartition("@")[0].partition(":")
     given = {"username": unquote(user), "password": unquote(password)}
@@ -147,11 +154,12 @@ def _hosts(url: SplitResult, kind: StoreKind) -> tuple[tuple[str, int], ...]:
 def _host(text: str, usual: int) -> tuple[str, int]:
     host, port = text, ""
     if text.startswith("["):
-        host, _, port = text[1:].partition("]")
+        host, closed, port = text[1:].partition("]")
+        host = host if closed else ""
         port = port.removeprefix(":")
     elif ":" in text:
         host, _, port = text.rpartition(":")
-    if not host or (":" in host and not text.startswith("[")):
+    if not host or not host.isprintable() or " " in host or (":" in host and not text.startswith("[")):
         raise ValueError("write each host as HOST:PORT, or [ADDRESS]:PORT for IPv6")
     if port and not (port.isascii() and port.isdecimal() and 0 < int(port) <= _MOST_PORT):
         raise ValueError(f"the port of {host} must be a number from 1 to {_MOST_PORT}")

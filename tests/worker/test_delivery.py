@@ -229,6 +229,7 @@ async def test_every_way_has_its_event_and_an_endpoint_hears_only_what_it_asked_
         ("group_page", "Email Resubscribed", "Group Unsubscribe"),
         ("api", "Email Unsubscribed", "API"),
         ("import", "Email Unsubscribed", "Import"),
+        ("import_undone", "Email Unsubscribed", "Import Undone"),
         ("complaint", "Email Unsubscribed", "Spam Complaint"),
     } == told
     (channel,) = [facts for facts in map(data, every.book) if facts["way"] == "group_page" and not facts["subscribed"]]
