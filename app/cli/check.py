@@ -63,8 +63,11 @@ def _each(what: str, act: Callable[[T], Coroutine[object, object, R]], things: S
 async def _judge(name: str, octets: bytes, shared: Sequence[Finding], lookup: Lookup) -> Judged:
     if len(octets) > MAX_BYTES:
         return Judged(name=name, uris=(), findings=(Finding("too-large", f"more than {MAX_BYTES // 1024 // 1024} MiB"),))
-    findings = (*shared, *lint.judge(octets, await verify(octets, lookup)))
-    return Judged(name=name, uris=tuple(one_click_uris(entity(octets))), findings=findings)
+    try:
+        findings = (*shared, *lint.judge(octets, await verify(octets, lookup)))
+        return Judged(name=name, uris=tuple(one_click_uris(entity(octets))), findings=findings)
+    except Exception as exc:  # a rim: the other mails get their report
+        return Judged(name=name, uris=(), findings=(Finding("not-judged", f"{type(exc).__name__}: {exc}"),))
 
 
 def _mails(paths: Sequence[str]) -> list[tuple[str, bytes, Sequence[Finding]]]:

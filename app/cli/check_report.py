@@ -10,8 +10,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from app.core.mail.lint.rules import RULES, Finding, Severity
+from app.core.visible import visible
 
 _NO_PROMISE = "Whether a mailbox shows its unsubscribe button is the provider's choice: reputation and volume decide that, not this check."
+_MOST_CHARS = 500
 _COLOURS = {Severity.PROBLEM: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 _LEVELS = {Severity.PROBLEM: "error", Severity.WARNING: "warning", Severity.NOTE: "note"}
 
@@ -44,8 +46,14 @@ class Judged:
 
 
 def show(judged: Sequence[Judged], form: Format) -> None:
-    """Print the report on stdout."""
+    """Print the report on stdout; what strangers wrote is made visible."""
+    judged = [_shown(mail) for mail in judged]
     {Format.TABLE: _table, Format.JSON: _json, Format.SARIF: _sarif, Format.JUNIT: _junit}[form](judged)
+
+
+def _shown(mail: Judged) -> Judged:
+    findings = tuple(replace(finding, what=visible(finding.what, most=_MOST_CHARS)) for finding in mail.findings)
+    return replace(mail, name=visible(mail.name, most=_MOST_CHARS), findings=findings)
 
 
 def _table(judged: Sequence[Judged]) -> None:

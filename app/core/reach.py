@@ -8,11 +8,15 @@ with everything else that is not plainly public, whatever comes to be invented.
 import re
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
+from app.core.address import ascii_domain
+from app.core.errors import AddressInvalid
 from app.core.webhook import Reach
 
 _NOT_PUBLIC_4 = tuple(IPv4Network(text) for text in ("100.64.0.0/10", "192.0.0.0/24", "192.88.99.0/24", "198.18.0.0/15"))
 _UNICAST_6 = IPv6Network("2000::/3")
 _NOT_PUBLIC_6 = tuple(IPv6Network(text) for text in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"))
+# Names that no public DNS answers for (RFC 6761, 6762, 7686, 8375, ICANN's `internal`). `example` stays: documentation writes it.
+_NOT_PUBLIC_NAMES = (".localhost", ".local", ".localdomain", ".internal", ".invalid", ".test", ".onion", ".home.arpa", ".lan", ".arpa")
 _NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 
 
@@ -32,6 +36,22 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
     if isinstance(address, IPv4Address):
         return address.is_global and not address.is_multicast and not any(address in network for network in _NOT_PUBLIC_4)
     return address.scope_id is None and address in _UNICAST_6 and not any(address in network for network in _NOT_PUBLIC_6)
+
+
+def is_public_host(host: str) -> bool:
+    """Tell whether a host of a URL or an address can be on the public internet: a name with a dot, or a plainly public IP address."""
+    host = host.removeprefix("[").removeprefix("IPv6:").removesuffix("]").rstrip(".")
+    if is_disguised(host):
+        return False
+    try:
+        return is_public(ip_address(host))
+    except ValueError:
+        pass
+    try:
+        name = ascii_domain(host)
+    except AddressInvalid:
+        return False
+    return "." in name and not name.endswith(_NOT_PUBLIC_NAMES)
 
 
 def is_disguised(host: str) -> bool:

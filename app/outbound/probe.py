@@ -66,7 +66,14 @@ class _Place:
 
 
 async def probe(url: str, *, allow_private: bool = False, ca_file: Path | None = None, seconds: float = SECONDS) -> Sequence[Finding]:
-    """POST to a one-click URL in every known way and return what would keep a provider's request from working."""
+    """POST to a one-click URL in every known way and return what would keep a provider's request from working. Never raises."""
+    try:
+        return await _probed(url, allow_private=allow_private, ca_file=ca_file, seconds=seconds)
+    except Exception as exc:  # a rim: whatever a stranger's server answers is a finding, and the other mails get their report
+        return [Finding("probe-failed", f"the answer cannot be understood: {type(exc).__name__}: {exc}")]
+
+
+async def _probed(url: str, *, allow_private: bool, ca_file: Path | None, seconds: float) -> Sequence[Finding]:
     try:
         async with asyncio.timeout(seconds):
             place = await _place(url, allow_private=allow_private)
@@ -93,6 +100,8 @@ async def _place(url: str, *, allow_private: bool) -> _Place:
     parts = urllib.parse.urlsplit(url)
     if parts.scheme.lower() != "https" or not parts.hostname:
         raise ValueError("it is no https URL")
+    if not url.isascii():
+        raise ValueError("it holds characters beyond ASCII, which must be percent-encoded (RFC 3986 2.1)")
     port = parts.port or 443
     reach = Reach.PRIVATE if allow_private else Reach.PUBLIC
     addresses = await system_lookup(parts.hostname, port)

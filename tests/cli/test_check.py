@@ -15,6 +15,8 @@ from tests.support.dkim_keys import RSA_PEM, signed_copy
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples" / "check"
 RUNNER = CliRunner()
+HEAD = b"From: Acme <news@acme.example>\r\nTo: ann@example.net\r\nSubject: Spring\r\n"
+REST = b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n\r\nHello\r\n"
 MAIL = (SAMPLES / "good.eml").read_bytes().replace(b"\n", b"\r\n")
 
 
@@ -149,3 +151,30 @@ def test_the_url_of_somebody_else_is_not_probed_without_being_told(
 
     (message,) = json.loads(done.stdout)["messages"]
     assert [finding["code"] for finding in message["findings"]] == ["probe-not-asked"]
+
+
+def test_one_mail_whose_probe_goes_wrong_hides_the_report_of_no_other(tmp_path: Path) -> None:
+    """Catalogue N37."""
+    link = b"<https://127.0.0.1:9/u?qmoe=x>"
+    (tmp_path / "a.eml").write_bytes(HEAD + b"List-Unsubscribe: <https://127.0.0.1:9/\xc3\xbc>\r\n" + REST)
+    (tmp_path / "b.eml").write_bytes(HEAD + b"List-Unsubscribe: " + link + b"\r\n" + REST)
+
+    done = RUNNER.invoke(commands, ["check", str(tmp_path), "--no-dns", "--probe", "--yes", "--allow-private", "--json"])
+
+    told = [{finding["code"] for finding in message["findings"]} for message in json.loads(done.stdout)["messages"]]
+    assert done.exit_code == 1
+    assert ["probe-failed" in codes for codes in told] == [True, True]
+
+
+@pytest.mark.parametrize("form", ["table", "json", "sarif", "junit"])
+def test_nothing_of_a_mail_reaches_the_terminal_as_it_is(tmp_path: Path, form: str) -> None:
+    """Catalogue N37: control characters of a strange signature, a file's name."""
+    signature = b"DKIM-Signature: v=1; a=rsa-sha256; d=\x1b]0;owned\x07\x1b[31m.example; s=\x9b1\x00; h=from; bh=AAAA; b=AAAA\r\n"
+    (tmp_path / "a\x1b[2J.eml").write_bytes(signature + HEAD + REST)
+
+    done = RUNNER.invoke(commands, ["check", str(tmp_path), "--no-dns", "--format", form])
+
+    assert done.exit_code == 1
+    assert all(char.isprintable() or char == "\n" for char in done.output)
+    if form == "junit":
+        ET.fromstring(done.stdout)

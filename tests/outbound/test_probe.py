@@ -124,3 +124,41 @@ async def test_a_server_that_never_answers_is_given_up(authority: Authority) -> 
 
     server.close()
     assert {finding.code for finding in findings} == {"probe-failed", "probe-http2"}
+
+
+async def test_a_url_beyond_ascii_is_a_finding(authority: Authority) -> None:
+    """Catalogue N37."""
+    (only,) = await probe("https://127.0.0.1:9/ü?qmoe=é", allow_private=True, ca_file=authority.ca_file)
+
+    assert only.code == "probe-failed"
+    assert "percent-encoded" in only.what
+
+
+@pytest.mark.parametrize("status", [b"abcd", b"\xff", b"99999999999999999999", b""])
+async def test_an_answer_that_nobody_understands_is_a_finding(authority: Authority, tmp_path: Path, status: bytes) -> None:
+    """Catalogue N37: over HTTP/2 too, where no library looks at the status."""
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    ca.issue_cert("127.0.0.1").configure_cert(context)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    # RFC 9113 4.1, 6.2: SETTINGS, then HEADERS of stream 1 with one literal field of a never indexed name.
+    block = b"\x08" + bytes([len(status)]) + status  # RFC 7541 6.2.2 with the name of entry 8, :status
+    answer = b"\0\0\0\x04\0\0\0\0\0" + len(block).to_bytes(3, "big") + b"\x01\x05\0\0\0\x01" + block
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        begun = await reader.read(65536)
+        writer.write(answer if begun.startswith(b"PRI") else OK.replace(b"200", status or b"x"))
+        await writer.drain()
+        await asyncio.sleep(0.2)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    try:
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/u?qmoe=x"
+        found_ = await probe(url, allow_private=True, ca_file=tmp_path / "ca.pem", seconds=2)
+    finally:
+        server.close()
+
+    assert {finding.code for finding in found_} <= {"probe-failed", "probe-status", "probe-http2"}
+    assert "probe-failed" in {finding.code for finding in found_}

@@ -112,6 +112,18 @@ def test_no_signature_is_a_problem() -> None:
     assert [finding.code for finding in lint.judge(mail(), ())] == ["dkim-missing"]
 
 
+@pytest.mark.parametrize("swap", [False, True])
+def test_a_signature_that_covers_and_one_that_is_aligned_need_not_be_the_same(swap: bool) -> None:
+    """Catalogue N15: RFC 8058 4 asks for any valid covering one, DMARC for any aligned one, in either order."""
+    brand, esp = report(signed=("from", "to")), report(domain="esp.example")
+    both = (esp, brand) if swap else (brand, esp)
+
+    assert codes(mail(), *both) == []
+    assert "dkim-not-covering" in codes(mail(), brand, report(domain="esp.example", valid=False, reason="body hash"))
+    assert "dkim-not-covering" in codes(mail(), brand, report(domain="esp.example", key_bits=512))
+    assert "dkim-not-aligned" in codes(mail(), esp, report(signed=("from",), valid=False, reason="body hash"))
+
+
 def test_one_good_signature_among_others_is_enough() -> None:
     foreign = report(domain="esp.example", valid=False, reason="changed on the way")
 

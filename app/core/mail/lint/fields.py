@@ -1,7 +1,6 @@
 """The two fields of the unsubscribe link: RFC 8058 3.1, RFC 2369, catalogue H1 to H8 and T2."""
 
 import base64
-import ipaddress
 import re
 import urllib.parse
 from collections.abc import Iterator, Sequence
@@ -9,11 +8,13 @@ from collections.abc import Iterator, Sequence
 from app.core.mail.inbound_parts import Entity
 from app.core.mail.lint.rules import Finding
 from app.core.mail.message import Field
+from app.core.reach import is_public_host
 
 ONE_CLICK = "List-Unsubscribe=One-Click"
 _LIST = re.compile(r"\s*<[^<>]*>\s*(?:,\s*<[^<>]*>\s*)*")
 _URI = re.compile(r"<([^<>]*)>")
 _ADDRESS = re.compile(r"[^\s<>,;:\"]+@[^\s<>,;:\"]+")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}(?=:)")
 _CUTTING = frozenset(",;\"'")
 _MAX_LINE, _GOOD_URI = 998, 250
 
@@ -60,7 +61,7 @@ def _uris(uris: Sequence[str], *, has_field: bool) -> Iterator[Finding]:
     if has_field and not https:
         yield Finding("lu-no-https", "List-Unsubscribe has no https URI")
     elif uris and https and uris[0] != https[0]:
-        yield Finding("lu-https-not-first", f"the first URI is a {urllib.parse.urlsplit(uris[0]).scheme or 'bare'} one")
+        yield Finding("lu-https-not-first", f"the first URI is a {_scheme(uris[0])} one")
     if len(https) > 1:
         yield Finding("lu-several-https", f"{len(https)} https URIs")
     mailto = sum(uri.lower().startswith("mailto:") for uri in uris)
@@ -75,15 +76,16 @@ def _uris(uris: Sequence[str], *, has_field: bool) -> Iterator[Finding]:
             yield Finding("lu-host-not-public", "the URL leads to no public host name")
 
 
+def _scheme(uri: str) -> str:
+    found = _SCHEME.match(uri)
+    return found[0].lower() if found else "bare"
+
+
 def _is_public(uri: str) -> bool:
     try:
-        host = (urllib.parse.urlsplit(uri).hostname or "").rstrip(".")
+        return is_public_host(urllib.parse.urlsplit(uri).hostname or "")
     except ValueError:
         return False
-    try:
-        return ipaddress.ip_address(host).is_global
-    except ValueError:
-        return "." in host and not host.endswith((".localhost", ".local", ".internal"))
 
 
 def _privacy(uris: Sequence[str], mail: Entity) -> Iterator[Finding]:

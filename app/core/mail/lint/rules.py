@@ -36,6 +36,9 @@ P, W, N = Severity.PROBLEM, Severity.WARNING, Severity.NOTE
 RULES: Mapping[str, Rule] = MappingProxyType(
     {
         "not-a-mail": Rule(P, "Only a raw message can be judged (RFC 5322).", "Give the raw source, such as a saved .eml file."),
+        "not-judged": Rule(
+            P, "A mail that cannot be judged is not known to meet the rules.", "Report it to the makers of Signoff, with the mail."
+        ),
         "too-large": Rule(P, "More was given than any provider takes as one message.", "Give the messages one by one."),
         # --- List-Unsubscribe
         "lu-missing": Rule(P, "Gmail and Yahoo ask bulk senders for it (RFC 2369 3.2).", "Send through the relay, marked as promotional."),
@@ -72,7 +75,9 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "dkim-testing": Rule(W, "t=y asks receivers not to rely on it (RFC 6376 3.6.1).", "Remove t=y from the record."),
         # --- the rest of the message
         "body-no-link": Rule(P, "Gmail and Yahoo want a visible link in the body too (seed 004).", "Put a link to leave into the text."),
+        "body-host-not-public": Rule(P, "Readers are elsewhere: the link in the body leads nowhere for them.", "Use a public host name."),
         "placeholder-left": Rule(P, "Readers see the template's text in place of a link.", "Send through the software that replaces it."),
+        "text-not-read": Rule(N, "A reader sees no text of this length; Gmail cuts it at 102 KB.", "Shorten the text."),
         "field-repeated": Rule(P, "It may stand once (RFC 5322 3.6); Gmail refuses such mail.", "Leave one."),
         "field-missing": Rule(P, "It is required (RFC 5322 3.6).", "Add it before signing."),
         "message-id-missing": Rule(W, "Every message should have one (RFC 5322 3.6.4).", "Add it before signing."),

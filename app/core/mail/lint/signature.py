@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from app.core.errors import MalformedMessage
 from app.core.mail.dkim_record import MIN_RSA_BITS
 from app.core.mail.inbound_parts import Entity
-from app.core.mail.lint.rules import Finding
+from app.core.mail.lint.rules import Finding, Severity
 from app.core.mail.sender import from_domains
 
+_MET_BY_ANY = frozenset(("dkim-not-covering", "dkim-not-aligned"))
 BOTH = ("list-unsubscribe", "list-unsubscribe-post")
 # Registries that sell names one level below: with a two-letter country behind, the organisation's name has three labels. A short rule in
 # the place of the public suffix list, which changes by the week; it errs on the side of the most common suffixes.
@@ -32,12 +33,22 @@ class SignatureReport:
 
 
 def judge(mail: Entity, signatures: Sequence[SignatureReport]) -> Iterator[Finding]:
-    """Yield what is wrong with the best signature: a receiver is content with one."""
+    """Yield what is wrong with the best signature, but for what another valid one makes good.
+
+    A receiver is content with one that covers both fields (RFC 8058 4) and one of the From domain (RFC 9989); they need not be the same.
+    """
     if not signatures:
         yield Finding("dkim-missing", "there is no DKIM signature")
         return
     best = min(signatures, key=lambda signature: (_ranks(mail, signature), signatures.index(signature)))
-    yield from _judge_one(mail, best)
+    met = {code for code in _MET_BY_ANY for other in signatures if other.valid and code not in _problems(mail, other)}
+    yield from (finding for finding in _judge_one(mail, best) if finding.code not in met)
+
+
+def _problems(mail: Entity, signature: SignatureReport) -> frozenset[str]:
+    """Return what keeps a signature from counting; its own hash and key count too."""
+    found = {finding.code for finding in _judge_one(mail, signature) if finding.severity is Severity.PROBLEM}
+    return frozenset(_MET_BY_ANY if found - _MET_BY_ANY else found)
 
 
 def _ranks(mail: Entity, signature: SignatureReport) -> tuple[int, int]:
