@@ -48,6 +48,7 @@ LABELS: Mapping[tuple[str, str], set[str]] = {
     ("signoff_recipients_suppressed_total", "reason"): set(SuppressionReason),
     ("signoff_opt_outs_overridden_total", "reason"): set(SuppressionReason),
     ("signoff_dkim_total", "result"): {"signed", "no_key"},
+    ("signoff_smtp_refusals_total", "code"): {str(code) for code in range(400, 600)},  # RFC 5321 4.2.1
     ("signoff_reports_total", "result"): {"sent", "withheld", "deferred", "refused"},
     ("signoff_copies_unknown_total", "result"): {"seen", "resend", "drop"},
     ("signoff_inbox_mails_total", "mailbox"): set(Role),
