@@ -161,6 +161,7 @@ def test_alignment_looks_at_what_an_organisation_registered(domain: str, expecte
         (mail(head=HEAD + "".join(f"X-{n}: a\r\n" for n in range(5100))), "head-too-large"),
         (mail(head=HEAD + "X-Long: " + "a\r\n " * 9000 + "\r\n"), "field-too-long"),
         (mail(head=HEAD.replace("Subject: Spring", "Subject: " + "a" * 1000)), "field-too-long"),
+        (mail(body=BODY + "a" * 999 + "\r\n"), "line-too-long"),
         (mail(head=HEAD + "List-Id: news\r\n"), "list-id-malformed"),
         (mail(head=HEAD + "Feedback-ID: a:b:c:d\r\n"), "feedback-id-malformed"),
     ],

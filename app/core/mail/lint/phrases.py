@@ -2,6 +2,9 @@
 
 The first text of a row holds those that name a way out, the second those that only look like one. Adding a language is adding a row, and a
 row of examples in `tests/core/mail/test_lint_languages.py`.
+
+Source: the translations of `email.unsub`, `public.unsubTitle` and `public.managePrefs` in listmonk's folder `i18n`, made by speakers, and
+what mailing services print below their mails.
 """
 
 PHRASES: dict[str, tuple[str, str]] = {

@@ -78,6 +78,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "body-host-not-public": Rule(P, "Readers are elsewhere: the link in the body leads nowhere for them.", "Use a public host name."),
         "placeholder-left": Rule(P, "Readers see the template's text in place of a link.", "Send through the software that replaces it."),
         "text-not-read": Rule(N, "A reader sees no text of this length; Gmail cuts it at 102 KB.", "Shorten the text."),
+        "line-too-long": Rule(P, "A relay may break it, and with it the signature (RFC 5322 2.1.1).", "Encode the part, or wrap the line."),
         "field-repeated": Rule(P, "It may stand once (RFC 5322 3.6); Gmail refuses such mail.", "Leave one."),
         "field-missing": Rule(P, "It is required (RFC 5322 3.6).", "Add it before signing."),
         "message-id-missing": Rule(W, "Every message should have one (RFC 5322 3.6.4).", "Add it before signing."),

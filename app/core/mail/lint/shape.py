@@ -9,6 +9,7 @@ from app.core.mail.lint.rules import Finding
 
 _ONCE = (b"from", b"sender", b"reply-to", b"to", b"cc", b"subject", b"date", b"message-id", b"in-reply-to", b"references")
 _MAX_HEAD, _MAX_FIELDS, _MAX_FIELD = 500 * 1024, 5000, 32 * 1024
+_MAX_LINE = 998  # RFC 5322 2.1.1
 _LONGEST = {b"message-id": 500, b"subject": 998}
 _LIST_ID = re.compile(r"[^<>]*<[^<>\s]+\.[^<>\s]+>")
 _FEEDBACK_ID = re.compile(r"(?:[^:\s]*:){0,3}[^:\s]{5,15}")
@@ -16,7 +17,7 @@ _PROBE = _MAX_HEAD + 4
 
 
 def judge(mail: Entity, octets: bytes) -> Iterator[Finding]:
-    """Yield what is wrong with the header block as a whole."""
+    """Yield what is wrong with the header block as a whole, and with the lines below it."""
     counts = Counter(field.name for field in mail.fields)
     for name in _ONCE:
         if counts[name] > 1:
@@ -27,6 +28,9 @@ def judge(mail: Entity, octets: bytes) -> Iterator[Finding]:
     if not counts[b"message-id"]:
         yield Finding("message-id-missing", "there is no Message-ID field")
     yield from _sizes(mail, octets)
+    longest = max(map(len, octets[octets.find(b"\r\n\r\n") + 1 :].split(b"\r\n")))
+    if longest > _MAX_LINE:
+        yield Finding("line-too-long", f"a line of the body has {longest} octets")
     if counts[b"list-id"] and not _LIST_ID.fullmatch(mail.value(b"list-id")):
         yield Finding("list-id-malformed", "List-Id is no name in angle brackets")
     if counts[b"feedback-id"] and not _FEEDBACK_ID.fullmatch(mail.value(b"feedback-id")):
