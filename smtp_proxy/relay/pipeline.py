@@ -63,14 +63,20 @@ class Pipeline:
         return await self._relay_promotional(envelope, message, brand, marking)
 
     async def _relay_odd(self, envelope: Envelope, content: Buffer, fault: MalformedMessage) -> Answer:
-        """Relay a message whose head cannot be signed for sure, where it passes unchanged; raise its fault where it would be stamped."""
+        """Relay a message whose head cannot be signed for sure, where it passes unchanged; raise its fault where it would be stamped.
+
+        Mail of a brand has nothing but fields all the same: behind any other line a receiver may see another From (catalogue D5).
+        """
         message = parse_loosely(content)
         check_loop(message.fields, hostname=self._policy.hostname, max_received=self._policy.max_received)
         brand = self._brand_of(message, envelope)
         if brand is None:
             controls.read(message)
-        elif classify(message, brand.promotional, null_sender=not envelope.sender).class_ is MailClass.PROMOTIONAL:
-            raise fault
+        else:
+            marking = classify(message, brand.promotional, null_sender=not envelope.sender)
+            if marking.class_ is MailClass.PROMOTIONAL or not all(field.name for field in message.fields):
+                raise fault
+            await self._stamping.check_stray(envelope, message, brand)
         return await self._relay_unchanged(envelope, message, brand)
 
     def _brand_of(self, message: Message, envelope: Envelope) -> Brand | None:

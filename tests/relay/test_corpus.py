@@ -25,8 +25,7 @@ REFUSED = {
 }
 # Refused only where they would be stamped: their heads cannot be signed for sure, and whose they are can be read all the same.
 ODD_HEADS = {
-    "field": "colon_after_blank control_in_name latin1_in_name no_colon only_colon",
-    "first": "blanks_first fold_first mbox_mark quoted_mbox_mark",
+    "field": "colon_after_blank",
 }
 NAMES_REFUSED, NAMES_OF_ODD_HEADS = (
     {f"{family}/{name}" for family, names in table.items() for name in names.split()} for table in (REFUSED, ODD_HEADS)

@@ -123,6 +123,40 @@ async def test_what_is_refused_is_counted_by_its_code() -> None:
     assert REGISTRY.get_sample_value(REFUSALS, {"code": "550"}) == before + 1
 
 
+ODD = PLAIN.replace(b"Subject:", b"Subject :")
+BANK = b"ceo@bank.example\r\n"
+
+
+@pytest.mark.parametrize(
+    ("mail", "reply"),
+    [
+        (b"From : " + BANK + PLAIN, "554 5.6.0 "),
+        (b"from\t: " + BANK + PLAIN, "554 5.6.0 "),
+        (b"From \r\n : " + BANK + PLAIN, "554 5.6.0 "),
+        (PLAIN.replace(b"Subject:", b"FROM : " + BANK + b"Subject:"), "554 5.6.0 "),
+        (PLAIN.replace(b"From: Acme <news@acme.example>", b"From : " + BANK[:-2]), "550 5.7.1 "),
+        (b"From\x0b: " + BANK + PLAIN, "554 5.6.0 "),
+        (b"From\xa0: " + BANK + PLAIN, "554 5.6.0 "),
+        (b"From ceo@bank.example\r\n" + PLAIN, "554 5.6.0 "),
+        (b" From: " + BANK + PLAIN, "554 5.6.0 "),
+        (b"Precedence : bulk\r\n" + PLAIN, "554 5.6.0 "),
+        (b'X-SMTPAPI : {"to": ["bob@x.example"]}\r\n' + PLAIN, "55"),
+        (b"X-Signoff-Campaign : x\r\n" + PLAIN, "554 5.6.0 "),
+        (b"X-Long: " + b"x" * 110_000 + b"\r\n" + ODD, "552 5.3.4 "),
+        (b"Received : from a\r\n" * 60 + PLAIN, "554 5.4.6 "),
+        (ODD.replace(b"\r\n\r\n", b"\r\n\r\n*|UNSUBSCRIBE|*\r\n", 1), "554 5.6.0 "),
+        (ODD, "250 "),
+    ],
+)
+async def test_an_odd_head_hides_no_field_from_us_that_a_receiver_may_see(mail: bytes, reply: str) -> None:
+    """Catalogue D5, N3, N9: whose mail it is, what class it has and what stands in it are read in the obsolete spelling too."""
+    async with relaying() as relay:
+        told = await relay.relayed(mail)
+
+    assert told.startswith(reply)
+    assert len(relay.sink.received) == (reply == "250 ")
+
+
 REPORT = b"MIME-Version: 1.0\r\nContent-Type: %s; boundary=z\r\n"
 BODY = b"\r\n--z\r\n\r\nfailed\r\n--z\r\nContent-Type: message/delivery-status\r\n\r\nStatus: 5.1.1\r\n\r\n--z--\r\n"
 MARKS = b"Precedence: bulk\r\nFeedback-ID: a:b:c:acmenews\r\nList-Id: <news.acme.example>\r\n"

@@ -28,6 +28,7 @@ _EMPTY_LINE = b"\r\n"
 # RFC 5322 3.6.8: a name is printable ASCII without the colon. `[^\r]` instead of a set of two halves the time: see _refuse_strays.
 _FIELD = re.compile(rb"(?m)^(([!-9;-~]++):[^\r]*+\r\n(?:[ \t][^\r]*+\r\n)*+)")
 _LINE = re.compile(rb"[^\n]*+\n(?:[ \t][^\n]*+\n)*+|[^\n]++\Z")
+_OBSOLETE_FIELD = re.compile(rb"([!-9;-~]++)[ \t]++(?:\r\n[ \t]++)*+:")
 _STRAY = re.compile(rb"[\r\n\0]")
 
 
@@ -43,7 +44,7 @@ class Field(NamedTuple):
     @property
     def value(self) -> bytes:
         """Return what follows the colon, unfolded (RFC 5322 2.2.3), white space kept."""
-        return self.raw[len(self.name) + 1 :].replace(b"\r\n", b"")
+        return self.raw.partition(b":")[2].replace(b"\r\n", b"")
 
 
 class Headed(Protocol):
@@ -78,7 +79,10 @@ def parse(data: bytes | bytearray | memoryview) -> Message:
 
 
 def parse_loosely(data: bytes | bytearray | memoryview) -> Message:
-    """Cut a message that will not be changed: a line of the head that is no field stands there under no name.
+    """Cut a message that will not be changed.
+
+    A field with white space before its colon (RFC 5322 4.5) has its name, for receivers read it so: whoever looks for a From finds each.
+    A line that is no field at all has the name b"", and nobody can say what a receiver takes it for.
 
     Raises MalformedMessage for bare line ends and NULs in the head and for a field that would be ours but for its spelling, MessageTooLarge
     as `parse` does.
@@ -92,6 +96,8 @@ def parse_loosely(data: bytes | bytearray | memoryview) -> Message:
     fields = tuple(_loose_field(line) for line in _LINE.findall(head))
     if len(fields) > MAX_FIELDS:
         raise MessageTooLarge(f"more than {MAX_FIELDS} header fields")
+    if any(len(field.raw) > MAX_FIELD_BYTES for field in fields):
+        raise MessageTooLarge(f"a header field is longer than {MAX_FIELD_BYTES} octets")
     return Message(fields=fields, head=head, separator=separator, body=view[len(head) + len(separator) :])
 
 
@@ -99,6 +105,9 @@ def _loose_field(line: bytes) -> Field:
     found = _FIELD.fullmatch(line)
     if found:
         return Field(found[2].lower(), line)
+    obsolete = _OBSOLETE_FIELD.match(line)
+    if obsolete and not line.lower().startswith(b"x-signoff"):
+        return Field(obsolete[1].lower(), line)
     if line.lstrip(b" \t").lower().startswith(b"x-signoff"):
         raise MalformedMessage("an X-Signoff field with white space around its name")
     return Field(b"", line)

@@ -33,7 +33,7 @@ _ADDRESS = r"[wq](?:\.[wq])*+@(w(?:\.w)*+)"
 _MAILBOX = re.compile(rf"s*+(?:[wqs.]*+<s*+{_ADDRESS}s*+>|{_ADDRESS})s*+")
 # What opens or hides something (quotes, comments, brackets of an address) leaves more than one reading.
 _UNQUOTED = re.compile(r"""(?P<name>[^<>"\\()\x00-\x08\x0a-\x1f\x7f]*+)(?P<address><[^<>"\\()\s]+@[^<>"\\()\s]+>)[ \t]*+""")
-_AFTER_AT = re.compile(r"@([^\s,;:@\[\]]*)")
+_AFTER_AT = re.compile(r"@([^ \t,;:@\[\]]*)")
 _GROUP_NAME = re.compile(r"s*+[wq][wqs.]*+")
 
 

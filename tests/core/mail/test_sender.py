@@ -52,6 +52,8 @@ def test_a_display_name_in_a_legacy_encoding_does_no_harm() -> None:
         "Undisclosed:;",
         "ceo@bank.example <x@acme.example>",
         "ceo@bank.example [News] <news@acme.example>",
+        "n@acme.example\u00a0.bank.example [x] <n@acme.example>",
+        "n@acme.example\u3000@bank.example [x] <n@acme.example>",
         "Acme: News; daily @home <news@acme.example>",
         "Acme [News] <news@acme.example> (ceo@bank.example)",
         "<x@acme.example> ceo@bank.example",
