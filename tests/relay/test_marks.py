@@ -141,6 +141,7 @@ BANK = b"ceo@bank.example\r\n"
         (b" From: " + BANK + PLAIN, "554 5.6.0 "),
         (b"Precedence : bulk\r\n" + PLAIN, "554 5.6.0 "),
         (b'X-SMTPAPI : {"to": ["bob@x.example"]}\r\n' + PLAIN, "55"),
+        (b"Auto-Submitted : no\r\nPrecedence: bulk\r\n" + PLAIN, "554 5.6.0 "),
         (b"X-Signoff-Campaign : x\r\n" + PLAIN, "554 5.6.0 "),
         (b"X-Long: " + b"x" * 110_000 + b"\r\n" + ODD, "552 5.3.4 "),
         (b"Received : from a\r\n" * 60 + PLAIN, "554 5.4.6 "),

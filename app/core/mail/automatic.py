@@ -28,9 +28,9 @@ def is_automatic(message: Message, *, null_sender: bool) -> bool:
 def _says_so(field: tuple[bytes, bytes]) -> bool:
     name, raw = field
     if name == _AUTO_SUBMITTED:
-        keyword = _KEYWORD.match(_COMMENT.sub(b"", raw[len(name) + 1 :]).strip().lower())  # RFC 3834 5: parameters may follow
+        keyword = _KEYWORD.match(_COMMENT.sub(b"", raw.partition(b":")[2]).strip().lower())  # RFC 3834 5: parameters may follow
         return keyword is not None and keyword[0] == b"auto-replied"
-    return name == _ADMINISTRIVIA and raw[len(name) + 1 :].strip().lower() not in _NO
+    return name == _ADMINISTRIVIA and raw.partition(b":")[2].strip().lower() not in _NO
 
 
 def _is_report_or_reply(message: Message) -> bool:
