@@ -2,6 +2,9 @@
 
 The history tells what changed: each statement of an import has an id that begins with the import's. What is put back is read first and
 written under the condition that it is still so, in the one script that every change passes: a click at the same moment wins.
+
+What puts it back says so for the millisecond after the import's own statement, not for now: a click that was acknowledged since and still
+lies in a spool alone comes later than that, and wins whenever it arrives.
 """
 
 import asyncio
@@ -15,7 +18,7 @@ from app.core.groups import EVERYTHING
 from app.core.model import Brand, GroupKey, HistoryEntry, Preferences, Source, Statement, Subscription
 from app.usecases.import_list import IMPORT_ID_BYTES
 from app.usecases.one_click import Unsubscriber
-from app.usecases.ports import AuditTrail, Clock, Journal, Store
+from app.usecases.ports import AuditTrail, Journal, Store
 
 _PAGE = 500
 
@@ -43,21 +46,19 @@ class UndoReport:
 class Imports:
     """The imports of a brand, as the audit has them, and their undoing."""
 
-    def __init__(  # noqa: PLR0913 - what an undoing reads and writes
+    def __init__(
         self,
         *,
         trail: AuditTrail,
         journal: Journal,
         store: Store,
         unsubscribe: Unsubscriber,
-        clock: Clock,
         new_id: Callable[[], bytes],
     ) -> None:
         self._trail = trail
         self._journal = journal
         self._store = store
         self._unsubscribe = unsubscribe
-        self._clock = clock
         self._new_id = new_id
 
     async def all(self, brand: Brand) -> list[Imported]:
@@ -110,7 +111,7 @@ class Imports:
             groups=() if mine == (EVERYTHING,) else mine,
             subscribed=True,
             source=Source.IMPORT_UNDONE,
-            at_ms=max(self._clock(), entry.statement.at_ms + 1),
+            at_ms=entry.statement.at_ms + 1,
             expected_sequence=state.sequence,
         )
         try:
@@ -125,7 +126,8 @@ def _state_of(state: Preferences, key: GroupKey) -> Subscription:
 
 
 def _is_as_left(state: Subscription, statement: Statement) -> bool:
-    return not state.subscribed and state.source is Source.IMPORT and state.last_ms == statement.at_ms
+    is_imports = not state.subscribed and state.source is Source.IMPORT
+    return is_imports and state.since_ms == state.last_ms == statement.at_ms  # an older `since`: they left by themselves, and it came late
 
 
 def _position(entry: HistoryEntry) -> tuple[int, int]:

@@ -52,7 +52,7 @@ def admin_services(settings: Settings, store: RedisStore, unsubscribe: Unsubscri
         suppressions=Suppressions(roster=roster, codec=codec),
         check=CheckAudience(store=store, codec=codec),
         import_list=ImportList(unsubscribe=unsubscribe, store=store, codec=codec, clock=now_ms, new_id=_new_id),
-        imports=Imports(trail=audit, journal=journal, store=store, unsubscribe=unsubscribe, clock=now_ms, new_id=_new_id),
+        imports=Imports(trail=audit, journal=journal, store=store, unsubscribe=unsubscribe, new_id=_new_id),
         feed=Feed(journal=journal, codec=codec),
         erase=Erase(roster=roster, pending=RedisPending(wire, replicated=replicated), clock=now_ms),
         webhooks=Webhooks(deliveries=RedisDeliveries(wire), endpoints=settings.endpoints(), clock=now_ms),

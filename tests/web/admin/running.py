@@ -168,7 +168,7 @@ def plugged(*, spool: Spool | None = None) -> Api:
         suppressions=Suppressions(roster=MemoryRoster(store), codec=codec),
         check=CheckAudience(store=store, codec=codec),
         import_list=ImportList(unsubscribe=unsubscribe, store=store, codec=codec, clock=clock, new_id=new_id),
-        imports=Imports(trail=audit, journal=journal, store=store, unsubscribe=unsubscribe, clock=clock, new_id=new_id),
+        imports=Imports(trail=audit, journal=journal, store=store, unsubscribe=unsubscribe, new_id=new_id),
         feed=Feed(journal=journal, codec=codec),
         erase=Erase(roster=MemoryRoster(store), pending=MemoryPending(store, deliveries), clock=clock),
         webhooks=Webhooks(deliveries=deliveries, endpoints=[endpoint], clock=clock),
