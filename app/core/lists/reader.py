@@ -14,7 +14,7 @@ from app.core.errors import RuleViolation
 from app.core.groups import ALL
 from app.core.lists.documents import Record
 from app.core.lists.formats import LEAVING_TIMES, Format, ListFormat, recognised
-from app.core.lists.status import Verdict, questions_by_group, read_word, verdict_of
+from app.core.lists.status import Verdict, is_answer, questions_by_group, read_word, verdict_of
 from app.core.lists.times import EPOCH, read_time
 
 Alternatives = tuple[str, ...]  # words for one group: the first that the brand knows is meant
@@ -42,7 +42,10 @@ _SCOPE = (
     ("topic", "topics", "topicname"),
     ("list", "lists", "listname", "listid", "listids"),
     ("stream", "messagestream"),
-    ("audience", "audiencename", "segment", "subscriptiontype", "newsletter", "mailinglist"),
+    ("audience", "audiences", "audiencename", "segment", "segments", "subscriptiontype", "subscriptiontypes"),
+    ("newsletter", "newsletters", "mailinglist", "mailinglists", "category", "categories", "unsubscribedfrom"),
+    ("subscriptiongroup", "subscriptiongroups", "suppressiongroup", "unsubscribegroup", "asmgroup"),
+    ("preference", "preferences", "emailpreference", "emailpreferences"),
 )
 _NAMES_OF_GROUP = ("topicname", "name", "title", "id")
 _STATUS_OF_GROUP = ("subscriptionstatus", "status", "state")
@@ -103,7 +106,15 @@ class ListReader:
         """Read a line of a table without a header: an address, and perhaps a word of a status in another cell."""
         if len(record.cells) <= self._address_at or not record.cells[self._address_at]:
             return Entry(record.line, problem="no address")
-        words = {read_word(cell, _SINGLE) for at, cell in enumerate(record.cells) if at != self._address_at}
+        others = [cell for at, cell in enumerate(record.cells) if at != self._address_at]
+        words = {read_word(cell, _SINGLE) for cell in others}
+        answer = next((cell for cell in others if is_answer(cell)), None)
+        if answer is not None and words == {None}:
+            return Entry(
+                record.line,
+                address=record.cells[self._address_at],
+                problem=f'"{answer}" in a table without a header: what it answers is not known',
+            )
         return Entry(record.line, address=record.cells[self._address_at], subscribed=Verdict.SUBSCRIBED in words)
 
     def _entry(self, line: int, cells: Mapping[str, str]) -> Entry:

@@ -5,6 +5,7 @@
    answer is no. Where it holds a time, that is the answer yes.
 3. A column that is called like either and that nobody knows is read all the same, and refused where its value cannot be.
 4. Two columns that contradict each other are refused.
+5. Where nothing else in a line says whether they have left, yes or no in a column that nobody knows is refused: `Receives mail: yes`.
 """
 
 import re
@@ -60,6 +61,7 @@ LEFT_WORDS = frozenset(
 )
 SUBSCRIBED_WORDS = frozenset(["subscribed", "subscribe", "active", "enabled", "confirmed", "optedin", "optin", "in", "granted", "allowed"])
 _YES, _NO = frozenset(["true", "1", "yes", "y", "t", "on"]), frozenset(("false", "0", "no", "n", "f", "off", ""))
+_ANSWERS = frozenset(("true", "false", "yes", "no", "y", "n", "t", "f", "on", "off"))  # a number may be a count
 _STATUS = frozenset(
     [
         "status",
@@ -78,6 +80,10 @@ _STATUS = frozenset(
         "optinstatus",
         "unsubscribestatus",
         "subscription",
+        "statut",
+        "estado",
+        "estatus",
+        "stato",
     ]
 )
 _LEFT_IF_YES = frozenset(
@@ -114,6 +120,12 @@ _LEFT_IF_YES = frozenset(
         "donotmail",
         "noemail",
         "emailsuppressed",
+        "blocked",
+        "isblocked",
+        "bounced",
+        "isbounced",
+        "complained",
+        "removed",
     ]
 )
 _LEFT_IF_NO = frozenset(
@@ -136,10 +148,10 @@ _LEFT_IF_NO = frozenset(
 _SUBSCRIBED_IF_YES = frozenset(["active", "isactive", "enabled", "isenabled", "confirmed", "isconfirmed"])
 _LOOKS = re.compile(r"unsub|opt(?:ed)?out|opt(?:ed)?in|subscri(?:bed|ption)|consent|suppress|blacklist|blocklist|status")
 _LEAVES_IF_YES = re.compile(r"unsub|opt(?:ed)?out|suppress|blacklist|blocklist")
-_OF_ANOTHER_CHANNEL = re.compile(r"(?:sms|phone|push|whatsapp|mobile|web|wa)")
+_OF_ANOTHER_CHANNEL = re.compile(r"(?:sms|phone|push|whatsapp|mobile|web|wa(?!nt))")
 _SAYS_NOTHING = re.compile(
     r"(?:id|ids|uid|uuid|key|at|on|date|time|timestamp|ip|url|link|source|reason|other|by|campaign|title|count|rate|type|name|code|number|"
-    r"token|hash|method|country|page|form|history|method|text|comment|note|notes)\Z"
+    r"groups?|lists?|topics?|from|token|hash|method|country|page|form|history|method|text|comment|note|notes)\Z"
 )
 
 
@@ -161,7 +173,22 @@ def verdict_of(cells: Mapping[str, str], row: Format) -> Verdict | None:
         return Verdict.LEFT if any(times) else Verdict.SUBSCRIBED
     if row.contacts:
         raise RuleViolation("the file lists contacts, and nothing in this line says whether they have left")
+    if not row.marks:
+        _refuse_answers(cells, row)
     return None
+
+
+def is_answer(value: str) -> bool:
+    """Say whether a cell answers a question, which only the name of its column can ask."""
+    return word(value) in _ANSWERS
+
+
+def _refuse_answers(cells: Mapping[str, str], row: Format) -> None:
+    for column, value in cells.items():
+        if column in row.address or ":" in column or _SAYS_NOTHING.search(column) or _OF_ANOTHER_CHANNEL.match(column):
+            continue
+        if is_answer(value) or (read_word(value, row) is Verdict.SUBSCRIBED):
+            raise RuleViolation(f'the column {visible(column, most=40)} holds "{visible(value, most=40)}", and what it asks is not known')
 
 
 def word(value: str) -> str:
