@@ -14,14 +14,16 @@ from app.web.answers import Answer, answer
 
 _CSP = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 _STYLE = """
-:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
+:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; background: Canvas; color: CanvasText }
 body { max-width: 60rem; margin: 0 auto; padding: 1rem }
 code, pre { font-family: ui-monospace, monospace; font-size: .9em }
+code, td { overflow-wrap: anywhere }
 pre { overflow-x: auto; padding: .75rem; border: 1px solid; border-radius: .25rem }
 section { border-top: 1px solid; margin-top: 1.5rem }
 table { border-collapse: collapse; width: 100% }
 th, td { text-align: left; vertical-align: top; padding: .25rem .75rem .25rem 0 }
 .method { font-weight: bold }
+@media (max-width: 40rem) { tr, td { display: block } tr { padding: .5rem 0 } td { padding: 0 } }
 """
 
 
@@ -55,10 +57,10 @@ def page(operations: Sequence[AnyOperation], described: Json) -> str:
     models = "".join(_schema(name, schema) for name, schema in schemas.items())
     info = _table(described, "info")
     return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(str(info['title']))}</title><style>{_STYLE}</style>"
-        f"<h1>{escape(str(info['title']))} {escape(str(info['version']))}</h1><p>{_marked(str(info['description']))}"
-        f'<p>For programs: <a href="/openapi.json">openapi.json</a>.<ul>{index}</ul><main>{sections}<h2>Bodies</h2>{models}</main></html>'
+        f"<main><h1>{escape(str(info['title']))} {escape(str(info['version']))}</h1><p>{_marked(str(info['description']))}"
+        f'<p>For programs: <a href="/openapi.json">openapi.json</a>.<ul>{index}</ul>{sections}<h2>Bodies</h2>{models}</main></html>'
     )
 
 
@@ -82,7 +84,7 @@ def _section(operation: AnyOperation, described: Json) -> str:
 
 def _schema(name: str, schema: object) -> str:
     text = escape(json.dumps(schema, indent=1, ensure_ascii=False))
-    return f'<section id="schema-{escape(name)}"><h3>{escape(name)}</h3><pre>{text}</pre></section>'
+    return f'<section id="schema-{escape(name)}"><h3>{escape(name)}</h3><pre tabindex="0">{text}</pre></section>'
 
 
 def _parameter(one: Json) -> str:
