@@ -16,7 +16,7 @@ from tests.support.passages import passages
 pytestmark = pytest.mark.interop
 
 _FROM = re.compile(rb"(?im)^From:[^\n]*\n(?:[ \t][^\n]*\n)*")
-AUTOMATIC = {"msg_05", "msg_16", "msg_43"}  # delivery reports
+AUTOMATIC = {"msg_05", "msg_16"}  # delivery reports; msg_43 is one too, but begins with a mailbox's "From " line and is refused for it
 
 
 def mails_of_ours() -> dict[str, bytes]:
