@@ -19,11 +19,17 @@ from smtp_proxy import replies
 from smtp_proxy.replies import Reply
 from smtp_proxy.session.limits import Limits
 from smtp_proxy.session.listener import Server
-from smtp_proxy.session.submission import Envelope
+from smtp_proxy.session.submission import Envelope, Offers
 from smtp_proxy.session.terms import Terms
 
 _GRACE_SECONDS = 5.0
 _MIB = 1024 * 1024
+
+
+def _offers() -> Offers:
+    return Offers(smtputf8=True)
+
+
 _LIMITS = Limits(max_message_bytes=1100 * _MIB, max_in_flight_bytes=2200 * _MIB)  # whatever the relay may be set to take, and its fields
 _LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
@@ -66,7 +72,7 @@ def mailbox_server(folder: Path, *, log: Logger, hostname: str = "localhost") ->
         await asyncio.to_thread(maildir.file_all, sender=envelope.sender, recipients=envelope.recipients, content=content)
         return Reply(250, replies.ACCEPTED.enhanced, f"Filed as {envelope.id}")
 
-    return Server(Terms(hostname=hostname, handler=file, limits=_LIMITS, trusted_networks=_LOOPBACK, smtputf8=lambda: True, log=log))
+    return Server(Terms(hostname=hostname, handler=file, limits=_LIMITS, trusted_networks=_LOOPBACK, offers=_offers, log=log))
 
 
 async def serve(listen: str, folder: Path, *, log: Logger) -> None:

@@ -19,7 +19,8 @@ SPOOL_DAMAGED_FILES = Gauge(
 BACKGROUND_TASKS_ENDED = Counter(
     "signoff_background_tasks_ended", "Tasks of a process's whole life that ended by an error and were started again", ["task"]
 )
-MESSAGES = Counter("signoff_messages", "Messages through the relay by class and outcome", ["class", "outcome"])
+MESSAGES = Counter("signoff_messages", "Messages through the relay by class and by what their sender was told", ["class", "outcome"])
+COPIES = Counter("signoff_copies", "Copies of messages, one a recipient, by class and outcome", ["class", "outcome"])
 RECIPIENTS_SUPPRESSED = Counter("signoff_recipients_suppressed", "Copies not relayed, by reason", ["reason"])
 OPT_OUTS_OVERRIDDEN = Counter("signoff_opt_outs_overridden", "Copies relayed to who has opted out, on the sender's word", ["reason"])
 STRAY_PLACEHOLDERS = Counter(
@@ -35,8 +36,11 @@ STAMP_SECONDS = Histogram(
 COPIES_UNKNOWN = Counter(
     "signoff_copies_unknown", "Copies of which nobody knows whether the downstream took them: seen, and what became of them", ["result"]
 )
+DOWNSTREAM_LOGINS = Counter(
+    "signoff_downstream_logins", "Logins at the downstream by result; put_off: not tried, because one was refused lately", ["result"]
+)
 REPORTS = Counter("signoff_reports", "Delivery status notifications by result", ["result"])
-DKIM = Counter("signoff_dkim", "Signatures by result", ["result"])
+DKIM = Counter("signoff_dkim", "Signatures made; no_key: messages that no key of the brand fits", ["result"])
 INBOX_MAILS = Counter("signoff_inbox_mails", "Mails to the inbox by mailbox and outcome", ["mailbox", "outcome"])
 INBOX_UNFILED = Counter("signoff_inbox_unfiled", "Mails for people that found the inbox's folder full")
 

@@ -229,7 +229,7 @@ def _commands(transaction: Transaction, capabilities: Capabilities) -> tuple[byt
     parameters = ""
     if capabilities.size is not None:
         parameters += f" SIZE={transaction.size}"
-    if transaction.body_8bit and capabilities.eightbit:
+    if capabilities.eightbit and (transaction.body_8bit or transaction.holds_8bit()):  # also what the upstream did not declare
         parameters += " BODY=8BITMIME"
     if transaction.needs_smtputf8:
         parameters += " SMTPUTF8"

@@ -1,7 +1,8 @@
 """How a session with the downstream begins: connect, greeting, EHLO, STARTTLS, EHLO again, AUTH (RFC 5321, RFC 3207, RFC 4954).
 
 Nothing that was heard before TLS counts after it, and bytes that arrive between the STARTTLS reply and the handshake end the session
-(catalogue S3, C4). Every failure becomes a 451, because the mail is not at fault (App. C: connect, STARTTLS, AUTH).
+(catalogue S3, C4). Every failure becomes a 451, because the mail is not at fault (App. C: connect, STARTTLS, AUTH). Its text, and that of
+the log, holds what the downstream said. After a refused login none is tried for a while: see `logins`.
 """
 
 import asyncio
@@ -14,7 +15,8 @@ from app.observe.log import LogEvent, logger
 from smtp_proxy.downstream.capabilities import Capabilities
 from smtp_proxy.downstream.connection import Connection, Ending, Timeouts
 from smtp_proxy.downstream.dialogue import NO_ANSWER
-from smtp_proxy.downstream.peer_reply import PeerReply
+from smtp_proxy.downstream.logins import Logins, PutOff
+from smtp_proxy.downstream.peer_reply import PeerReply, as_reply
 from smtp_proxy.replies import Reply
 
 READY_FOR_TLS = 220
@@ -38,6 +40,13 @@ class NotOpened(Exception):
 class _TlsFailed(NotOpened):
     def __init__(self, detail: str) -> None:
         super().__init__(NO_TLS, "starttls", detail)
+
+
+class _LoginPutOff(NotOpened):
+    """Not logged: the refusal that began the pause was."""
+
+    def __init__(self, put_off: PutOff) -> None:
+        super().__init__(Reply(451, "4.7.0", f"Downstream declined our login, which is tried again later: {put_off}"), "auth", str(put_off))
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -79,6 +88,7 @@ class SessionOpener:
         self._timeouts = timeouts
         verb = "LHLO" if target.scheme is Scheme.LMTP else "EHLO"
         self._hello = f"{verb} {hostname}\r\n".encode("ascii")
+        self._logins = Logins()
         if target.tls is Tls.REQUIRE:
             self._tls = verifying or ssl.create_default_context()
         else:
@@ -89,12 +99,16 @@ class SessionOpener:
     async def open(self, limit: float) -> Session:
         """Return a ready session before the loop's clock reaches `limit`; raise NotOpened. Logs a failure."""
         try:
+            if self._target.credentials is not None:
+                self._logins.check()
             try:
                 return await self._open(limit, self._target.tls)
             except _TlsFailed:
                 if self._target.tls is not Tls.MAY:
                     raise
                 return await self._open(limit, Tls.NONE)
+        except PutOff as put_off:
+            raise _LoginPutOff(put_off) from put_off
         except NotOpened as failure:
             _report(failure)
             raise
@@ -133,21 +147,27 @@ class SessionOpener:
         _agreed(await greeting.answer, "greeting")
         capabilities = await self._hear_offers(connection)
         if self._target.scheme is not Scheme.SMTPS and tls is not Tls.NONE:
-            if capabilities.starttls and await self._start_tls(connection):
+            if not capabilities.starttls:
+                declined = "STARTTLS is not offered"
+            else:
+                declined = await self._start_tls(connection)
+            if not declined:
                 capabilities = await self._hear_offers(connection)
             elif tls is Tls.REQUIRE:
-                raise _TlsFailed("STARTTLS is not offered")
+                raise _TlsFailed(declined)
         if self._target.credentials is not None:
-            await self._authenticate(connection, self._target.credentials, capabilities.auth)
+            async with self._logins.turn():
+                await self._authenticate(connection, self._target.credentials, capabilities.auth)
         return Session(connection=connection, capabilities=capabilities)
 
     async def _hear_offers(self, connection: Connection) -> Capabilities:
         return Capabilities.parse(_agreed(await self._ask(connection, self._hello), "hello"))
 
-    async def _start_tls(self, connection: Connection) -> bool:
+    async def _start_tls(self, connection: Connection) -> str:
+        """Go on over TLS; return what was said when the peer declined, else nothing."""
         reply = await self._ask(connection, b"STARTTLS\r\n")
         if reply is not None and reply.code != READY_FOR_TLS:
-            return False
+            return _said(reply)
         if not connection.usable:  # closed, or catalogue S3: somebody slipped clear text in behind the reply
             raise _TlsFailed("no clean reply to STARTTLS")
         loop = asyncio.get_running_loop()
@@ -159,7 +179,7 @@ class SessionOpener:
         if transport is None:
             raise _TlsFailed("lost during the handshake")
         connection.replace_transport(transport)
-        return True
+        return ""
 
     async def _authenticate(self, connection: Connection, credentials: Credentials, offered: frozenset[str]) -> None:
         user, password = credentials.user.encode(), credentials.password.encode()
@@ -172,8 +192,12 @@ class SessionOpener:
         for number, step in enumerate(steps, start=1):
             reply = await self._ask(connection, step + b"\r\n")
             expected = AUTHENTICATED if number == len(steps) else CONTINUE_LOGIN
-            if reply is None or reply.code != expected:
+            if reply is None:
                 raise NotOpened(NOT_AUTHENTICATED, "auth", _said(reply))
+            if reply.code != expected:
+                self._logins.refused(_said(reply))
+                raise NotOpened(_declining("4.7.0", "our login", reply), "auth", _said(reply))
+        self._logins.accepted()
 
     async def _ask(self, connection: Connection, command: bytes) -> PeerReply | None:
         question = _Question(asyncio.get_running_loop(), connection)
@@ -184,13 +208,19 @@ class SessionOpener:
 
 
 def _agreed(reply: PeerReply | None, stage: str) -> PeerReply:
-    if reply is None or not reply.positive:
+    if reply is None:
         raise NotOpened(NO_ANSWER, stage, _said(reply))
+    if not reply.positive:
+        raise NotOpened(_declining("4.4.1", "a session", reply), stage, _said(reply))
     return reply
 
 
+def _declining(enhanced: str, what: str, reply: PeerReply) -> Reply:
+    return Reply(451, enhanced, f"Downstream declined {what}: {as_reply(reply)}")
+
+
 def _said(reply: PeerReply | None) -> str:
-    return "no reply" if reply is None else f"answered {reply.code}"
+    return "no reply" if reply is None else f"answered {as_reply(reply)}"
 
 
 def _report(failure: NotOpened) -> None:

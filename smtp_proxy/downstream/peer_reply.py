@@ -92,7 +92,7 @@ def accepted(peer: PeerReply) -> Reply:
 def declined(peer: PeerReply) -> Deferred | Refused:
     """Return the outcome of a 4yz or 5yz. 421 ends the peer's session, not the upstream's, so it becomes 451 (App. C)."""
     if peer.code in _AUTHENTICATION_CODES:
-        return Deferred(reply=Reply(451, "4.7.0", "Downstream authentication failed"))
+        return Deferred(reply=Reply(451, "4.7.0", f"Downstream declined: {as_reply(peer)}"))
     reply = as_reply(peer)
     if peer.code == 421:  # noqa: PLR2004
         return Deferred(reply=Reply(451, reply.enhanced, reply.text))

@@ -16,7 +16,7 @@ from typing import Self
 
 from app.core.downstream import Target
 from app.core.errors import DownstreamUnavailable
-from smtp_proxy.downstream.capabilities import Capabilities
+from smtp_proxy.downstream.capabilities import UNSEEN, Capabilities
 from smtp_proxy.downstream.connection import NEVER, Timeouts
 from smtp_proxy.downstream.dialogue import Dialogue, SendOutcome
 from smtp_proxy.downstream.opening import NotOpened, Session, SessionOpener
@@ -26,6 +26,7 @@ from smtp_proxy.replies import Deferred, Delivered, Outcome, Reply
 BUSY = Reply(451, "4.3.2", "Too many mails on their way to downstream")
 STOPPING = Reply(451, "4.3.2", "Relay is stopping")
 CLOSE_SECONDS = 2.0
+LOOK_AGAIN_SECONDS = 30.0
 
 Veto = Callable[[], Awaitable[Outcome | None]]
 
@@ -53,13 +54,20 @@ class Downstream:
         self._max_waiting = waiting
         self._idle: list[Session] = []
         self._open: set[Session] = set()
-        self._capabilities = Capabilities()
+        self._capabilities = UNSEEN
+        self._tried_at = -NEVER
         self._closed = False
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the downstream offered when a session was last opened; nothing before the first one."""
+        """What the downstream offered when a session was last opened; before the first one all that depends on it."""
         return self._capabilities
+
+    def may_have_changed(self) -> bool:
+        """Say whether to look again what the downstream offers: it was never seen, or no session is open and none was for a while."""
+        if self._capabilities is UNSEEN:
+            return True
+        return not self._open and asyncio.get_running_loop().time() - self._tried_at >= LOOK_AGAIN_SECONDS
 
     async def probe(self) -> None:
         """Open a session, learn the capabilities and keep it idle; raise DownstreamUnavailable."""
@@ -161,6 +169,7 @@ class Downstream:
         return outcome, dialogue.stale
 
     async def _open_session(self, limit: float) -> Session:
+        self._tried_at = asyncio.get_running_loop().time()
         session = await self._opener.open(limit)
         self._capabilities = session.capabilities
         self._open.add(session)

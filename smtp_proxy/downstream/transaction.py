@@ -14,6 +14,7 @@ from smtp_proxy.replies import Refused, Reply
 SLICE = 65536  # octets handed to the transport at once; with its high-water mark the bound of what a slow peer makes us hold
 MAX_ADDRESS_OCTETS = 254
 _UNSAFE_IN_ADDRESS = re.compile(r"[\x00-\x20\x7f-\x9f<>]")
+_QUOTED = re.compile(r'"(?:[^"\\\x00-\x1f\x7f-\x9f]|\\[ -~])*"@[^\x00-\x20\x7f-\x9f<>@"]+')  # in quotes these are harmless (RFC 5321 4.1.2)
 
 Buffer = bytes | bytearray | memoryview
 
@@ -25,13 +26,10 @@ class WireBody:
     view: memoryview
     dotted: bool  # some line starts with a dot
     ends_line: bool  # the last octets are CRLF, or there are none
+    ascii: bool  # no octet is above 127
 
     def __len__(self) -> int:
         return len(self.view)
-
-    def is_ascii(self) -> bool:
-        """Say whether no octet is above 127."""
-        return all(bytes(self.view[start : start + SLICE]).isascii() for start in range(0, len(self.view), SLICE))
 
     def slices(self) -> Iterator[Buffer]:
         """Yield the dot-stuffed octets in order, in pieces of about `SLICE`."""
@@ -77,8 +75,8 @@ class Transaction:
         return self.smtputf8 or not (self.sender.isascii() and self.recipient.isascii())
 
     def holds_8bit(self) -> bool:
-        """Say whether there really is an octet above 127: many upstreams declare 8BITMIME for whatever they send."""
-        return not (self.head.isascii() and self.body.is_ascii())
+        """Say whether there is an octet above 127: many upstreams declare 8BITMIME for whatever they send, others never do."""
+        return not (self.body.ascii and self.head.isascii())
 
     def content(self) -> Iterator[Buffer]:
         """Yield everything that follows the 354: stuffed head, stuffed body, and the dot that ends it."""
@@ -91,7 +89,7 @@ class Transaction:
 def wire_body(body: Buffer) -> WireBody:
     """Return the wire form of a body: call it once a message and give it to all copies."""
     view = memoryview(body)
-    return WireBody(view, _has_dotted_line(view), not view or bytes(view[-2:]) == b"\r\n")
+    return WireBody(view, _has_dotted_line(view), not view or bytes(view[-2:]) == b"\r\n", _is_ascii(view))
 
 
 def unsendable(transaction: Transaction) -> Refused | None:
@@ -104,7 +102,7 @@ def unsendable(transaction: Transaction) -> Refused | None:
 
 
 def _is_safe(address: str) -> bool:
-    if not address or _UNSAFE_IN_ADDRESS.search(address):
+    if not address or (_UNSAFE_IN_ADDRESS.search(address) and not _QUOTED.fullmatch(address)):
         return False
     try:
         return len(address.encode()) <= MAX_ADDRESS_OCTETS
@@ -115,6 +113,10 @@ def _is_safe(address: str) -> bool:
 def _stuff(lines: bytes) -> bytes:
     stuffed = lines.replace(b"\r\n.", b"\r\n..") if b"\r\n." in lines else lines
     return b"." + stuffed if stuffed.startswith(b".") else stuffed
+
+
+def _is_ascii(view: memoryview) -> bool:
+    return all(bytes(view[start : start + SLICE]).isascii() for start in range(0, len(view), SLICE))
 
 
 def _has_dotted_line(view: memoryview) -> bool:

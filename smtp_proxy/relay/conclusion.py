@@ -59,6 +59,7 @@ class Conclusion:
         for recipient, outcome in outcomes.items():
             if recipient not in mail.page.known:
                 self._note(mail, recipient, outcome)
+        labelled(metrics.MESSAGES, mail.class_, _told(outcomes)).inc()
         answer = await (self._each(mail, outcomes) if mail.envelope.each else self._combined(mail, outcomes))
         self._log.info(
             LogEvent.MESSAGE_RELAYED,
@@ -97,7 +98,7 @@ class Conclusion:
         return reply
 
     def _note(self, mail: Mail, recipient: str, outcome: Outcome) -> None:
-        labelled(metrics.MESSAGES, mail.class_, _LABELS[type(outcome)]).inc()
+        labelled(metrics.COPIES, mail.class_, _LABELS[type(outcome)]).inc()
         if isinstance(outcome, Delivered):
             self._count(mail)
         if isinstance(outcome, Delivered | Suppressed):  # a suppression was noted where it was decided
@@ -124,6 +125,12 @@ class Conclusion:
             return self._identify(recipient, brand=brand.number if brand else NO_BRAND).hex()
         except AddressInvalid:
             return ""
+
+
+def _told(outcomes: Mapping[str, Outcome]) -> str:
+    """Return the outcome of the whole message: one copy that must be sent again says so for all, one that went out outweighs the rest."""
+    kinds = {type(outcome) for outcome in outcomes.values()}
+    return _LABELS[next(kind for kind in (Deferred, Delivered, Refused, Suppressed) if kind in kinds)]
 
 
 def _is_unknown(outcome: Outcome) -> bool:

@@ -11,6 +11,7 @@ from app.core.links import CopyLinks
 from app.core.mail.stamp import Base
 from app.core.model import Recipient
 from app.observe import metrics
+from app.observe.metrics import labelled
 from smtp_proxy.downstream.transaction import WireBody
 from smtp_proxy.relay.bodies import CopyBodies
 from smtp_proxy.relay.signing import Prepared
@@ -61,7 +62,9 @@ class CopyMaker:
             return b""
         own_hash = await self.signature.hash_body(body.view) if self.bodies.are_own else None
         pending = self.signature.pending(stamped, own_hash)
-        return pending.complete(await signing.sign(pending.digests))
+        signatures = await signing.sign(pending.digests)
+        labelled(metrics.DKIM, "signed").inc(len(signatures))
+        return pending.complete(signatures)
 
     def _stamp(self, recipient: Recipient) -> tuple[bytes, ...]:
         if self.links is None:

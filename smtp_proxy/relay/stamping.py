@@ -102,7 +102,6 @@ class Stamping:
             if has_links and not self.policy.pass_unsigned:
                 raise
             return self._base(message, brand, campaign, now_ms, replace(handling, signed=False)), None
-        labelled(metrics.DKIM, "signed").inc()
         return base, prepared
 
     def _base(self, message: Message, brand: Brand, campaign: Campaign, now_ms: int, handling: Handling) -> Base:

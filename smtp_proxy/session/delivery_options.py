@@ -4,7 +4,7 @@ A value is kept as it was written, case included, and handed to a downstream tha
 here only where we report a refusal ourselves.
 
 RFC 3461 4: xtext stands for any octets, and senders of internationalised mail use it so. No recipient is lost for an ORCPT: it passes on as
-it came, and one that is none at all is dropped. An ENVID must decode to printable ASCII (RFC 3461 4.4).
+it came, and one that is none at all (no xtext, too long, empty) is dropped. An ENVID must decode to printable ASCII (RFC 3461 4.4).
 """
 
 import re
@@ -68,10 +68,10 @@ def read_mail_options(given: dict[bytes, bytes | None]) -> MailOptions | None:
 
 def read_recipient_options(given: dict[bytes, bytes | None], *, smtputf8: bool) -> RecipientOptions | None:
     """Read the parameters of RCPT, keywords in capitals; None: one is malformed."""
-    notify, orcpt = _value(given, b"NOTIFY"), _value(given, b"ORCPT")
-    if notify is None or orcpt is None or (notify and not _NOTIFY.fullmatch(notify)):
+    notify, orcpt = _value(given, b"NOTIFY"), _value(given, b"ORCPT") or ""
+    if notify is None or (notify and not _NOTIFY.fullmatch(notify)):
         return None
-    if orcpt and not _is_original(orcpt, smtputf8=smtputf8):
+    if not _is_original(orcpt, smtputf8=smtputf8):
         orcpt = ""
     return RecipientOptions(notify=notify, orcpt=orcpt)
 

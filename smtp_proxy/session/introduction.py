@@ -1,7 +1,8 @@
 """Who the client is: EHLO, STARTTLS and AUTH, and what follows from them for the right to relay.
 
-Serves RFC 5321 4.1.1.1, RFC 3207 and RFC 4954, catalogue S3, S4, S5, S13, S14, S18, S21, C8. Offered while the downstream offers it:
-SMTPUTF8, DSN (S9, S12). Not offered, because not done: CHUNKING, REQUIRETLS, MT-PRIORITY, DELIVERBY, FUTURERELEASE (S14, S15, S22).
+Serves RFC 5321 4.1.1.1, RFC 3207 and RFC 4954, catalogue S3, S4, S5, S13, S14, S18, S21, C8. Offered while the downstream offers it, or was
+not seen yet: 8BITMIME, SMTPUTF8, DSN (S9, S12). Not offered, because not done: CHUNKING, REQUIRETLS, MT-PRIORITY, DELIVERBY, FUTURERELEASE
+(S14, S15, S22).
 """
 
 import re
@@ -17,7 +18,7 @@ from smtp_proxy.replies import Reply
 from smtp_proxy.session.authentication import MECHANISMS, AuthRefused, Login
 from smtp_proxy.session.conversation import Conversation, Farewell, Waiting
 from smtp_proxy.session.proxy_protocol import Source
-from smtp_proxy.session.submission import Client, Submission
+from smtp_proxy.session.submission import Client, Offers, Submission
 from smtp_proxy.session.terms import Authenticator, Shared, plain_ip
 
 _HOST = re.compile(rb"[A-Za-z0-9_\[][A-Za-z0-9._:\]-]{0,254}")
@@ -40,6 +41,7 @@ class Introduction(Conversation):
         self._forwarded: dict[bytes, bytes] = {}
         self._helo = ""
         self._extended = False
+        self._offers = Offers()  # what this client was told: it is held to that, whatever is learnt of the downstream meanwhile
         self._account: BrandId | None = None
         self._submission: Submission | None = None
         self._bad_logins = 0
@@ -123,13 +125,15 @@ class Introduction(Conversation):
         return None
 
     def _extensions(self) -> Iterable[str]:
+        self._offers = self._terms.offers()
         yield f"SIZE {self._terms.limits.max_message_bytes}"
-        yield "8BITMIME"
+        if self._offers.eightbit:
+            yield "8BITMIME"
         yield "PIPELINING"
         yield "ENHANCEDSTATUSCODES"
-        if self._terms.smtputf8():
+        if self._offers.smtputf8:
             yield "SMTPUTF8"
-        if self._terms.dsn():
+        if self._offers.dsn:
             yield "DSN"
         if self._terms.tls is not None and not self.over_tls:
             yield "STARTTLS"

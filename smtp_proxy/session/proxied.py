@@ -35,6 +35,7 @@ class Proxied(Introduction):
             self._peer_name = attributes[b"NAME"] or ""
         self._helo = attributes.get(b"HELO") or ""
         self._extended = attributes.get(b"PROTO") == "ESMTP"
+        self._offers = self._terms.offers()
         self.greet()
         return None
 

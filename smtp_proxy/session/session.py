@@ -86,7 +86,7 @@ class Session(Proxied):
         if self._submission is not None:
             return replies.MAIL_AGAIN
         terms = self._terms
-        submission = read_mail(argument, extended=self._extended, smtputf8=terms.smtputf8(), dsn=terms.dsn())
+        submission = read_mail(argument, extended=self._extended, offers=self._offers)
         if isinstance(submission, Reply):
             return submission
         if submission.size > terms.limits.max_message_bytes:
@@ -102,7 +102,7 @@ class Session(Proxied):
             return replies.RELAY_DENIED
         if self._submission is None:
             return replies.MAIL_FIRST
-        found = read_rcpt(argument, smtputf8=self._submission.smtputf8, dsn=self._terms.dsn())
+        found = read_rcpt(argument, smtputf8=self._submission.smtputf8, dsn=self._offers.dsn)
         if found is replies.RECIPIENT_WITHOUT_DOMAIN and self._terms.postmaster:
             found = self._terms.postmaster, NOTHING_ASKED
         if isinstance(found, Reply):

@@ -59,6 +59,15 @@ class Client:
     name: str = ""  # as a proxy has told it (XCLIENT); empty: not known, we look no name up
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offers:
+    """The extensions that a session offers only because the downstream has them."""
+
+    eightbit: bool = True
+    smtputf8: bool = False
+    dsn: bool = False
+
+
 _FOR_NOBODY: Mapping[str, RecipientOptions] = MappingProxyType({})
 
 
@@ -132,8 +141,8 @@ class Submission:
         return [by_recipient[recipient] for recipient in self._accepted]
 
 
-def read_mail(argument: bytes, *, extended: bool, smtputf8: bool, dsn: bool = False) -> Submission | Reply:
-    """Read what follows `MAIL `, or return the refusal. `extended`: the client said EHLO; `smtputf8`, `dsn`: the extension was offered."""
+def read_mail(argument: bytes, *, extended: bool, offers: Offers) -> Submission | Reply:
+    """Read what follows `MAIL `, or return the refusal. `extended`: the client said EHLO, and was offered `offers`."""
     found = _FROM.fullmatch(argument) or _BARE_FROM.fullmatch(argument)
     if found is None:
         return replies.SENDER_MALFORMED
@@ -142,7 +151,7 @@ def read_mail(argument: bytes, *, extended: bool, smtputf8: bool, dsn: bool = Fa
         return parameters
     if parameters and not extended:
         return replies.PARAMETER_UNSUPPORTED
-    submission = _read_parameters(parameters, smtputf8=smtputf8, dsn=dsn)
+    submission = _read_parameters(parameters, offers)
     if isinstance(submission, Reply):
         return submission
     sender = _address(found, smtputf8=submission.smtputf8, malformed=replies.SENDER_MALFORMED)
@@ -221,9 +230,9 @@ def _parameters(text: bytes | None) -> dict[bytes, bytes | None] | Reply:
     return parameters
 
 
-def _read_parameters(parameters: dict[bytes, bytes | None], *, smtputf8: bool, dsn: bool) -> Submission | Reply:
+def _read_parameters(parameters: dict[bytes, bytes | None], offers: Offers) -> Submission | Reply:
     submission = Submission(sender="")
-    if dsn and not parameters.keys().isdisjoint(MAIL_KEYWORDS):
+    if offers.dsn and not parameters.keys().isdisjoint(MAIL_KEYWORDS):
         options = read_mail_options(parameters)
         if options is None:
             return replies.PARAMETER_MALFORMED
@@ -232,17 +241,19 @@ def _read_parameters(parameters: dict[bytes, bytes | None], *, smtputf8: bool, d
         match keyword:
             case b"SIZE" if value is not None and _SIZE.fullmatch(value):
                 submission.size = int(value)
+            case b"BODY" if not offers.eightbit:
+                return replies.PARAMETER_UNSUPPORTED
             case b"BODY" if value is not None and value.upper() in (b"7BIT", b"8BITMIME"):
                 submission.body_8bit = value.upper() == b"8BITMIME"
-            case b"SMTPUTF8" if smtputf8 and value is None:
+            case b"SMTPUTF8" if offers.smtputf8 and value is None:
                 submission.smtputf8 = True
             case b"AUTH" if value == b"<>" or (value is not None and _MAILBOX.fullmatch(value)):
                 pass  # whom the upstream vouches for changes nothing here, and must not stop the mail (catalogue S12)
-            case b"RET" | b"ENVID" if dsn:
+            case b"RET" | b"ENVID" if offers.dsn:
                 pass  # read above
             case b"SIZE" | b"BODY" | b"AUTH":
                 return replies.PARAMETER_MALFORMED
-            case b"SMTPUTF8" if smtputf8:
+            case b"SMTPUTF8" if offers.smtputf8:
                 return replies.PARAMETER_MALFORMED
             case _:
                 return replies.PARAMETER_UNSUPPORTED

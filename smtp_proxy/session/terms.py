@@ -16,7 +16,7 @@ from smtp_proxy.session.content import ContentRules, LineEndings, LongLines
 from smtp_proxy.session.conversation import Conversation
 from smtp_proxy.session.limits import Connections, Limits
 from smtp_proxy.session.memory import MemoryBudget
-from smtp_proxy.session.submission import Envelope
+from smtp_proxy.session.submission import Envelope, Offers
 
 Handler = Callable[[Envelope, bytearray], Awaitable[Answer]]
 Authenticator = Callable[[str, bytes], Awaitable[BrandId | None]]
@@ -27,10 +27,6 @@ def transaction_ids() -> Callable[[], str]:
     """Return a source of ids: unlike those of any other process, and short."""
     prefix, numbers = secrets.token_hex(5), count(1)
     return lambda: f"{prefix}{next(numbers):x}"
-
-
-def _not_offered() -> bool:
-    return False
 
 
 def plain_ip(peer: str) -> str:
@@ -55,8 +51,7 @@ class Terms:
     tls: ssl.SSLContext | None = None  # offers STARTTLS, and serves the listeners that are TLS from the first octet
     proxy_networks: tuple[IPv4Network | IPv6Network, ...] = ()  # load balancers, which must send a PROXY header (catalogue S21)
     xclient_networks: tuple[IPv4Network | IPv6Network, ...] = ()  # proxies that may use XCLIENT and XFORWARD (catalogue S20)
-    smtputf8: Callable[[], bool] = _not_offered  # whether the downstream has it now
-    dsn: Callable[[], bool] = _not_offered  # likewise
+    offers: Callable[[], Offers] = Offers  # what the downstream has now, as far as it is known
     lmtp: bool = False  # LHLO instead of EHLO, and one reply a recipient (RFC 2033)
     line_endings: LineEndings = "reject"
     long_lines: LongLines = "accept"

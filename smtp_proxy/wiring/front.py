@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Iterable
+from functools import partial
 from ipaddress import IPv4Network, IPv6Network
 
 from app.core.model import BrandId
@@ -11,6 +12,7 @@ from app.wiring.certificates import server_context
 from smtp_proxy.downstream.pool import Downstream
 from smtp_proxy.session.credentials import Account, Credentials
 from smtp_proxy.session.limits import Limits
+from smtp_proxy.session.submission import Offers
 from smtp_proxy.session.terms import Handler, Terms
 
 
@@ -37,13 +39,17 @@ def terms(settings: Settings, handler: Handler, downstream: Downstream, log: Log
         xclient_networks=_networks(relay.xclient_networks),
         authenticator=Credentials(accounts) if accounts else None,
         tls=server_context(relay.tls_cert_file, relay.tls_key_file, key="relay.tls_cert_file") if relay.tls_cert_file else None,
-        smtputf8=lambda: downstream.capabilities.smtputf8,
-        dsn=lambda: downstream.capabilities.dsn,
+        offers=partial(_offers, downstream),
         line_endings=relay.line_endings,
         long_lines=relay.long_lines,
         one_recipient=relay.recipients == "one",
         log=log,
     )
+
+
+def _offers(downstream: Downstream) -> Offers:
+    known = downstream.capabilities
+    return Offers(eightbit=known.eightbit, smtputf8=known.smtputf8, dsn=known.dsn)
 
 
 def _networks(texts: Iterable[str]) -> tuple[IPv4Network | IPv6Network, ...]:

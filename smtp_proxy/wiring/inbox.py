@@ -29,6 +29,7 @@ from smtp_proxy.inbox.door import Door
 from smtp_proxy.inbox.intake import Intake
 from smtp_proxy.session.limits import Limits
 from smtp_proxy.session.listener import Server
+from smtp_proxy.session.submission import Offers
 from smtp_proxy.session.terms import Terms
 from smtp_proxy.wiring import health
 
@@ -114,7 +115,7 @@ def _terms(settings: Settings, unsubscribe: Unsubscribe, throttle: Throttle, log
         strangers=True,
         proxy_networks=tuple(ipaddress.ip_network(network) for network in inbox.proxy_networks),
         tls=server_context(inbox.tls_cert_file, inbox.tls_key_file, key="inbox.tls_cert_file") if inbox.tls_cert_file else None,
-        smtputf8=lambda: True,
+        offers=lambda: Offers(smtputf8=True),
         line_endings="normalise",  # nothing is handed on from here, so nobody can be misled by a stray CR or LF
         recipient_policy=Door(mailto=mailto, may_miss=lambda peer: throttle.allows(network_of(peer)), log=log),
         postmaster=f"postmaster@{inbox.domain}",

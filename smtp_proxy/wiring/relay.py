@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 
 from app import wiring as web_side
 from app.core.downstream import Target
@@ -14,7 +14,7 @@ from app.core.model import BrandId
 from app.core.page_links import PageLinkMaker
 from app.observe import log as logs
 from app.observe import service_manager
-from app.observe.background import Part, cancelled, keep_running
+from app.observe.background import Part, kept_running
 from app.observe.log import LogEvent, Logger
 from app.settings import keyring_file
 from app.settings.dkim_files import LoadedKey, load_keys
@@ -134,6 +134,8 @@ async def _serve(*, load: Callable[[], Settings], settings: Settings, stop: Call
             lmtp_listen=f"{lmtp_host}:{lmtp_port}",
             downstream=relay.downstream,
         )
+        if "." not in relay.hostname and not settings.development:
+            log.warning(LogEvent.CONFIGURATION_WARNING, problem=f"relay.hostname: {relay.hostname} has no dot: set the full host name")
         service_manager.tell_ready()
         await stopping
         service_manager.tell_stopping()
@@ -178,18 +180,19 @@ async def _downstream(relay: RelaySettings) -> AsyncIterator[Downstream]:
 
 @asynccontextmanager
 async def _probed(downstream: Downstream, log: Logger) -> AsyncIterator[None]:
-    """Learn what the downstream offers. One that is away does not keep the relay from starting: it is asked again until it answers."""
-    first = keep_running(Part.PROBE, lambda: _probe(downstream), log)
-    await asyncio.wait({first}, timeout=_PROBE_SECONDS)
-    try:
+    """Know what the downstream offers. One that is away does not keep the relay from starting: it is asked again until it answers."""
+    looked = asyncio.Event()
+    async with kept_running(Part.PROBE, lambda: _keep_probing(downstream, looked), log):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PROBE_SECONDS):
+                await looked.wait()
         yield
-    finally:
-        await cancelled(first)
 
 
-async def _probe(downstream: Downstream) -> None:
+async def _keep_probing(downstream: Downstream, looked: asyncio.Event) -> None:
     while True:
-        try:
-            return await downstream.probe()
-        except DownstreamUnavailable:  # logged where it happened
-            await asyncio.sleep(_PROBE_SECONDS)
+        if downstream.may_have_changed():
+            with suppress(DownstreamUnavailable):  # logged where it happened
+                await downstream.probe()
+        looked.set()
+        await asyncio.sleep(_PROBE_SECONDS)

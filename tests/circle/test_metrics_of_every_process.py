@@ -31,6 +31,7 @@ OWNERS: Mapping[str, set[str]] = {  # of each name that other programs rely on
     "signoff_spool_rows": {"web", "admin", "inbox"},
     "signoff_stream_lag": {"worker"},
     "signoff_messages_total": {"relay"},
+    "signoff_copies_total": {"relay"},
     "signoff_recipients_suppressed_total": {"relay"},
     "signoff_stamp_seconds_count": {"relay"},
     "signoff_dkim_total": {"relay"},
@@ -43,6 +44,9 @@ LABELS: Mapping[tuple[str, str], set[str]] = {
     ("signoff_unsubscribes_total", "result"): set(Result),
     ("signoff_ack_total", "copies"): {"1", "2"},
     ("signoff_token_errors_total", "reason"): ERROR_CODES,
+    ("signoff_copies_total", "class"): set(MailClass),
+    ("signoff_copies_total", "outcome"): {kind.__name__.lower() for kind in (Delivered, Suppressed, Deferred, Refused)},
+    ("signoff_downstream_logins_total", "result"): {"accepted", "refused", "put_off"},
     ("signoff_messages_total", "class"): set(MailClass),
     ("signoff_messages_total", "outcome"): {kind.__name__.lower() for kind in (Delivered, Suppressed, Deferred, Refused)},
     ("signoff_recipients_suppressed_total", "reason"): set(SuppressionReason),
@@ -126,7 +130,7 @@ def test_the_alerts_ask_for_names_that_some_process_exports(run: FullRun) -> Non
 
 def test_the_workers_of_the_relay_are_one_sum(run: FullRun) -> None:
     """Catalogue E19: who took a mail is nobody's affair; ann's password, and the promotional copies of ann, bob, cat, dora, gil and ivy."""
-    of = "signoff_messages_total"
+    of = "signoff_copies_total"
 
     assert value(run, "relay", of, **{"class": "promotional", "outcome": "delivered"}) == 6
     assert value(run, "relay", of, **{"class": "transactional", "outcome": "delivered"}) == 1

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from smtp_proxy.session.submission import Offers
 from tests.support.exim import exim, log_of
 from tests.support.guides import block
 from tests.support.ports import free_port
@@ -17,6 +18,11 @@ from tests.support.sixty import assert_each_has_a_signed_copy, submit
 from tests.support.upstream import Recorder, eventually, listening
 
 pytestmark = pytest.mark.interop
+
+
+def _with_smtputf8() -> Offers:
+    return Offers(smtputf8=True)
+
 
 GUIDE = "exim.md"
 
@@ -60,7 +66,10 @@ async def test_sixty_recipients_through_exim_relay_exim_get_sixty_signed_copies(
     """Catalogue H11, S9, X4: all at once, and none left to the queue runner, which does not run here."""
     inject, reinject = free_port(), free_port()
     last_hop = Recorder()
-    async with listening(last_hop) as (_, last_port), relaying(downstream_port=reinject, smtputf8=lambda: True, lmtp=lmtp) as relay:
+    async with (
+        listening(last_hop) as (_, last_port),
+        relaying(downstream_port=reinject, offers=_with_smtputf8, lmtp=lmtp) as relay,
+    ):
         lines = transport(title, kind, written, relay.port)
         with exim(folder, main=main_lines(inject, reinject), routers=router(reinject), transports=lines, last_port=last_port):
             assert await eventually(lambda: answers(inject) and answers(reinject)), log_of(folder)
@@ -74,7 +83,7 @@ async def test_the_eleventh_mail_over_one_connection_goes_on_at_once_too(folder:
     """Catalogue X5: the relay keeps its connection to the way back, and by default Exim puts mail from the eleventh on aside."""
     inject, reinject = free_port(), free_port()
     last_hop = Recorder()
-    async with listening(last_hop) as (_, last_port), relaying(downstream_port=reinject, smtputf8=lambda: True) as relay:
+    async with listening(last_hop) as (_, last_port), relaying(downstream_port=reinject, offers=_with_smtputf8) as relay:
         lines = transport("Smarthost", "exim-transports", "2525", relay.port)
         with exim(folder, main=main_lines(inject, reinject), routers=router(reinject), transports=lines, last_port=last_port):
             assert await eventually(lambda: answers(inject) and answers(reinject)), log_of(folder)

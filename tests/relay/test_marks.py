@@ -142,7 +142,7 @@ BANK = b"ceo@bank.example\r\n"
         (b"Precedence : bulk\r\n" + PLAIN, "554 5.6.0 "),
         (b'X-SMTPAPI : {"to": ["bob@x.example"]}\r\n' + PLAIN, "55"),
         (b"Auto-Submitted : no\r\nPrecedence: bulk\r\n" + PLAIN, "554 5.6.0 "),
-        (b"X-Signoff-Campaign : x\r\n" + PLAIN, "554 5.6.0 "),
+        (b"X-Signoff-Campaign : x\r\n" + PLAIN, "550 5.7.1 A field that marks the message is refused: X-Signoff-Campaign has "),
         (b"X-Long: " + b"x" * 110_000 + b"\r\n" + ODD, "552 5.3.4 "),
         (b"Received : from a\r\n" * 60 + PLAIN, "554 5.4.6 "),
         (ODD.replace(b"\r\n\r\n", b"\r\n\r\n*|UNSUBSCRIBE|*\r\n", 1), "554 5.6.0 "),

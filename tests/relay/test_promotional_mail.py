@@ -10,6 +10,7 @@ import pytest
 from app.core.groups import group_key
 from app.core.model import GroupId, Management, OnSuppressed
 from smtp_proxy.relay.policy import Policy
+from smtp_proxy.session.submission import Offers
 from tests.support.corpus import NAMED
 from tests.support.dkim_keys import dns
 from tests.support.relay import ACME, PROMOTIONAL, relaying, url_of, without_trace
@@ -193,7 +194,7 @@ async def test_a_brand_that_manages_nothing_keeps_the_links_that_came() -> None:
 
 async def test_an_international_recipient_is_relayed_and_known() -> None:
     """Catalogue T9, C3."""
-    async with relaying(smtputf8=lambda: True) as relay:
+    async with relaying(offers=lambda: Offers(smtputf8=True)) as relay:
         reply = await relay.relayed(PROMOTIONAL, "用户@例え.jp", parameters=" SMTPUTF8 BODY=8BITMIME")
 
     assert reply.startswith("250 ")

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from app.core.model import OnSuppressed
 from app.store.ledger_memory import MemoryLedger
+from smtp_proxy.session.submission import Offers
 from tests.support.relay import ACME, NOW_MS, PROMOTIONAL, relaying
 from tests.support.sink import PLAIN_EXTENSIONS, Drop, Received, Say, Silence, Sink
 from tests.support.upstream import connected
@@ -163,7 +164,7 @@ async def test_dropped_because_they_have_left_is_no_refusal() -> None:
 
 async def _relayed_with(notify: str, sink: Sink) -> str:
     """Relay to ann, who is refused and for whom `notify` is asked, and to bob; return the reply."""
-    async with relaying(sink=sink, dsn=lambda: True) as relay:
+    async with relaying(sink=sink, offers=lambda: Offers(dsn=True)) as relay:
         sink.on("RCPT", GONE, recipient=ANN)
         async with connected(relay.port) as upstream:
             await upstream.say(f"MAIL FROM:<{SENDER}> ENVID=aB+2Bc RET=HDRS")

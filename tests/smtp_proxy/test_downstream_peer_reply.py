@@ -72,7 +72,7 @@ def test_the_enhanced_code_and_the_text_are_kept(peer: PeerReply, expected: Repl
         (421, Deferred(reply=Reply(451, "4.0.0", "x"))),
         (450, Deferred(reply=Reply(450, "4.0.0", "x"))),
         (550, Refused(reply=Reply(550, "5.0.0", "x"))),
-        (535, Deferred(reply=Reply(451, "4.7.0", "Downstream authentication failed"))),
+        (535, Deferred(reply=Reply(451, "4.7.0", "Downstream declined: 535 5.0.0 x"))),
     ],
 )
 def test_a_refusal_becomes_an_outcome(code: int, expected: Deferred | Refused) -> None:

@@ -226,7 +226,7 @@ async def test_a_probe_learns_what_is_offered_and_its_session_is_used() -> None:
         await downstream.send(A_COPY)
 
         after = downstream.capabilities
-        assert (None, False, False, False) == (before.size, before.pipelining, before.eightbit, before.smtputf8)
+        assert (None, False, True, True, True) == (before.size, before.pipelining, before.eightbit, before.smtputf8, before.dsn)
         assert (5_000_000, True, False, True) == (after.size, after.pipelining, after.eightbit, after.smtputf8)
         assert 1 == len(sink.clients)
 

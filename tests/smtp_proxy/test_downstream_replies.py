@@ -216,7 +216,7 @@ async def test_a_demand_for_authentication_is_our_affair(code: bytes) -> None:
     """Catalogue X6: the upstream must not bounce mail because our own credentials are wrong."""
     outcome = await _outcome(PIPELINED, "MAIL", Say(code + b" 5.7.0 authenticate first\r\n"))
 
-    assert Deferred(reply=Reply(451, "4.7.0", "Downstream authentication failed")) == outcome
+    assert Deferred(reply=Reply(451, "4.7.0", f"Downstream declined: {code.decode()} 5.7.0 authenticate first")) == outcome
 
 
 @pytest.mark.parametrize(

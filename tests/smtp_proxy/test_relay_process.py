@@ -10,7 +10,7 @@ from app.settings.first_run import new_dkim_key
 from smtp_proxy.relay.signing import SigningKey
 from tests.support.relay import PROMOTIONAL
 from tests.support.relay_process import relay_process
-from tests.support.sink import Silence, Sink
+from tests.support.sink import Say, Silence, Sink
 from tests.support.upstream import connected
 
 END = b".\r\n"
@@ -168,3 +168,35 @@ async def recipients(port: int) -> list[str]:
     async with connected(port) as upstream:
         await upstream.say("MAIL FROM:<bounce@acme.example>")
         return [(await upstream.say(f"RCPT TO:<{name}@example.net>"))[:3] for name in "abc"]
+
+
+async def offered(port: int) -> set[str]:
+    async with connected(port, hello="") as upstream:
+        return {line[4:].partition(" ")[0].strip() for line in (await upstream.say("EHLO client.example")).splitlines()}
+
+
+async def test_a_downstream_that_was_not_seen_yet_costs_no_mail_that_needs_its_extensions(tmp_path: Path) -> None:
+    """RFC 6531, RFC 6152, RFC 3461: what is not known is offered, and the mail waits at its sender's."""
+    async with Sink() as sink, relay_process(tmp_path, sink) as relay:
+        sink.always("CONNECT", Say(b"421 4.3.2 not yet, sorry\r\n", close=True))
+        port = await relay.port()
+        before = await offered(port)
+        async with connected(port) as upstream:
+            sender = await upstream.say("MAIL FROM:<bounce@acme.example> BODY=8BITMIME SMTPUTF8 RET=HDRS")
+            recipient = await upstream.say("RCPT TO:<jörg@example.net> NOTIFY=NEVER")
+            await upstream.say("DATA")
+            await upstream.send(PROMOTIONAL + END)
+            answer = await upstream.reply()
+        failure = relay.logged("downstream_failed")[-1]
+        sink.always("CONNECT", Say(b"220 sink.example\r\n"))
+        seen = await relay.becomes(lambda: b"EHLO" in {line[:4] for line in sink.commands})
+        after = await offered(port)
+        while "DSN" in after:
+            after = await offered(port)
+
+    assert {"8BITMIME", "SMTPUTF8", "DSN"} <= before
+    assert [sender[:3], recipient[:3]] == ["250", "250"]
+    assert answer == "451 4.4.1 Downstream declined a session: 421 4.3.2 not yet, sorry"
+    assert failure["detail"] == "answered 421 4.3.2 not yet, sorry"
+    assert seen
+    assert {"8BITMIME", "SMTPUTF8"} <= after  # the sink has both, and no DSN

@@ -10,7 +10,7 @@ from app.core import errors
 from smtp_proxy import replies
 from smtp_proxy.replies import Reply
 from smtp_proxy.session.limits import Limits
-from smtp_proxy.session.submission import Client, Envelope
+from smtp_proxy.session.submission import Client, Envelope, Offers
 from tests.support.upstream import Recorder, connected, listening
 
 BODY = b"Subject: x\r\n\r\nhello\r\n"
@@ -36,7 +36,7 @@ async def test_a_mail_arrives_as_it_was_sent() -> None:
 
 async def test_what_is_offered_is_what_is_done() -> None:
     """Catalogue S7, S9, S13, S14, S15, S18."""
-    async with listening(Recorder(), smtputf8=lambda: True) as (_, port), connected(port, hello="") as upstream:
+    async with listening(Recorder(), offers=lambda: Offers(smtputf8=True)) as (_, port), connected(port, hello="") as upstream:
         answer = await upstream.say("EHLO client.example")
 
     assert answer.splitlines() == [
@@ -47,6 +47,20 @@ async def test_what_is_offered_is_what_is_done() -> None:
         "250-ENHANCEDSTATUSCODES",
         "250 SMTPUTF8",
     ]
+
+
+async def test_a_client_is_held_to_what_it_was_told_whatever_is_learnt_meanwhile() -> None:
+    """Catalogue S9: what was offered at EHLO is taken at MAIL and RCPT; what was not is refused."""
+    told = Offers(eightbit=True, smtputf8=True, dsn=True)
+    async with listening(Recorder(), offers=lambda: told) as (_, port), connected(port) as upstream:
+        told = Offers(eightbit=False)
+        sender = await upstream.say("MAIL FROM:<a@acme.example> BODY=8BITMIME SMTPUTF8 RET=HDRS")
+        recipient = await upstream.say("RCPT TO:<j\u00f6rg@x.example> NOTIFY=NEVER")
+        again = await upstream.say("EHLO client.example")
+        refused = await upstream.say("MAIL FROM:<a@acme.example> BODY=8BITMIME")
+
+    assert [sender[:3], recipient[:3], refused[:3]] == ["250", "250", "555"]
+    assert "8BITMIME" not in again
 
 
 async def test_smtputf8_is_offered_only_while_the_downstream_has_it() -> None:
@@ -330,7 +344,7 @@ async def test_smtplib_sends_a_mail() -> None:
 async def test_an_address_outside_ascii_travels_with_smtputf8() -> None:
     handler = Recorder()
 
-    async with listening(handler, smtputf8=lambda: True) as (_, port), connected(port) as upstream:
+    async with listening(handler, offers=lambda: Offers(smtputf8=True)) as (_, port), connected(port) as upstream:
         await upstream.begin(recipients=("用户@例え.jp",), parameters=" SMTPUTF8")
         await upstream.send(BODY + END)
         await upstream.reply()

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from smtp_proxy import replies
 from smtp_proxy.replies import Reply
 from smtp_proxy.session.delivery_options import NOTHING_ASKED, RecipientOptions
-from smtp_proxy.session.submission import Submission, read_mail, read_rcpt
+from smtp_proxy.session.submission import Offers, Submission, read_mail, read_rcpt
 
 
 def sender_of(argument: str, *, smtputf8: bool = True) -> str | Reply:
-    found = read_mail(argument.encode(), extended=True, smtputf8=smtputf8)
+    found = read_mail(argument.encode(), extended=True, offers=Offers(smtputf8=smtputf8))
     return found if isinstance(found, Reply) else found.sender
 
 
@@ -158,7 +158,7 @@ def test_a_parameter_that_is_not_offered_given_twice_or_not_understood_is_refuse
 
 def test_the_parameters_that_are_offered_are_read() -> None:
     """Catalogue S9, S12."""
-    found = read_mail(b"FROM:<a@b>  size=12 Body=8bitMIME smtputf8 AUTH=<>", extended=True, smtputf8=True)
+    found = read_mail(b"FROM:<a@b>  size=12 Body=8bitMIME smtputf8 AUTH=<>", extended=True, offers=Offers(smtputf8=True))
 
     assert isinstance(found, Submission)
     assert (12, True, True) == (found.size, found.body_8bit, found.smtputf8)
@@ -169,7 +169,7 @@ def test_smtputf8_is_refused_where_it_was_not_offered() -> None:
 
 
 def test_a_client_that_said_helo_has_no_parameters() -> None:
-    assert replies.PARAMETER_UNSUPPORTED == read_mail(b"FROM:<a@b> SIZE=1", extended=False, smtputf8=False)
+    assert replies.PARAMETER_UNSUPPORTED == read_mail(b"FROM:<a@b> SIZE=1", extended=False, offers=Offers())
 
 
 @pytest.mark.parametrize("parameter", ["NOTIFY=NEVER", "ORCPT=rfc822;a@b", "X"])

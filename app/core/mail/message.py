@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from app.core.errors import MalformedMessage, MessageTooLarge
+from app.core.errors import MalformedMessage, MarkingInvalid, MessageTooLarge
 from app.core.mail.sender import from_domains
+from app.core.visible import plain
 
 __all__ = ["Field", "Headed", "Message", "from_domains", "parse", "sender_field"]
 
@@ -84,8 +85,8 @@ def parse_loosely(data: bytes | bytearray | memoryview) -> Message:
     A field with white space before its colon (RFC 5322 4.5) has its name, for receivers read it so: whoever looks for a From finds each.
     A line that is no field at all has the name b"", and nobody can say what a receiver takes it for.
 
-    Raises MalformedMessage for bare line ends and NULs in the head and for a field that would be ours but for its spelling, MessageTooLarge
-    as `parse` does.
+    Raises MalformedMessage for bare line ends and NULs in the head, MarkingInvalid for a field that would be ours but for its spelling,
+    MessageTooLarge as `parse` does.
     """
     view = memoryview(data)
     head, separator = _head(view)
@@ -109,7 +110,8 @@ def _loose_field(line: bytes) -> Field:
     if obsolete and not line.lower().startswith(b"x-signoff"):
         return Field(obsolete[1].lower(), line)
     if line.lstrip(b" \t").lower().startswith(b"x-signoff"):
-        raise MalformedMessage("an X-Signoff field with white space around its name")
+        name = plain(line.partition(b":")[0].strip().decode("ascii", "replace"))
+        raise MarkingInvalid(f"{name} has white space in or around its name")
     return Field(b"", line)
 
 

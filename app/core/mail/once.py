@@ -31,5 +31,5 @@ def repeated(fields: Iterable[Field]) -> tuple[str, ...]:
     if len(names) == len(set(names)):
         return ()
     several = {name for name in names if names.count(name) > 1}
-    harmless = {name for name in several & _HARMLESS if len({raw for other, raw in found if other == name}) == 1}
+    harmless = {name for name in several & _HARMLESS if len({field.value.strip() for field in found if field.name == name}) == 1}
     return tuple(sorted(name.decode("ascii") for name in several - harmless))
