@@ -1,7 +1,8 @@
-"""One JSON document that holds a list, as the services' interfaces give theirs: an array, or the array within an object.
+"""One JSON document, as the services' interfaces give theirs: an array, the array within an object, or objects over several lines.
 
-`["a@x.com"]`, `[{"email":…}]`, `{"Suppressions":[{"EmailAddress":…}]}` and the like. Its elements are read one by one as they come, so the
-memory is that of one. What is no JSON ends the reading, since nobody knows where the next element begins; that is said, and at which line.
+`["a@x.com"]`, `[{"email":…}]`, `{"Suppressions":[{"EmailAddress":…}]}`, `{"data":{"results":[…]}}`, and the answer about one person, with
+whatever lists stand in it. Elements are read one by one as they come, so the memory is that of one. What is no JSON ends the reading, since
+nobody knows where the next element begins; that is said, and at which line.
 """
 
 import json
@@ -15,7 +16,11 @@ MAX_LINE_CHARS = 65_536  # of a line, or of one element
 
 _STRING = r'"(?:[^"\\\n]|\\.)*"'
 _SCALAR = rf"(?:{_STRING}|[-+.0-9eE]+|true|false|null)"
-_OPENING = re.compile(rf'\s*(?:\[\s*(?=["{{\]])|\{{\s*(?:{_STRING}\s*:\s*{_SCALAR}\s*,\s*)*{_STRING}\s*:\s*\[\s*(?=\{{|"[^"\n]*@))')
+_OPENING = re.compile(rf'\s*(?:\[\s*(?=["{{\]])|(?:\{{\s*(?:{_STRING}\s*:\s*{_SCALAR}\s*,\s*)*({_STRING})\s*:\s*)+\[\s*(?=\{{|"[^"\n]*@))')
+_QUOTED = re.compile(_STRING)
+_ADDRESS = re.compile(r'"[^"\s]+@[^"\s]+"')
+_OF_ONE_PERSON = frozenset(('"TopicPreferences"', '"TopicDefaultPreferences"', '"subscriptionStatuses"'))  # lists of what one has left
+_GOES_ON = ("{", "[", ",")  # the end of a line of an object that is written over several
 _BETWEEN = re.compile(r"[\s,]*")
 _DECODER = json.JSONDecoder()
 
@@ -29,14 +34,23 @@ class Record(NamedTuple):
     problem: str = ""
 
 
-def list_opening(head: str) -> int:
-    """Return how many characters open the list of a document that begins so; 0 when it is none, but a table or an object a line."""
-    first = head.lstrip().partition("\n")[0]
-    alone = _decoded(first)
-    if isinstance(alone, dict) and any(isinstance(value, str) and "@" in value for value in alone.values()):
-        return 0  # one recipient, whatever lists stand beside the address
+class Opening(NamedTuple):
+    """How a document begins: so many characters open its list; `alone`: no list, but objects one after another."""
+
+    characters: int
+    alone: bool = False
+
+
+def opening_of(head: str) -> Opening | None:
+    """Return how the document that begins so is opened; None when it is none, but a table or an object a line."""
+    first = head.lstrip().partition("\n")[0].rstrip()
+    whole = _decoded(first)
+    if isinstance(whole, dict) and any(isinstance(value, str) and "@" in value for value in whole.values()):
+        return None  # one recipient, whatever lists stand beside the address
     found = _OPENING.match(head)
-    return found.end() if found else 0
+    if found and not (found[1] in _OF_ONE_PERSON or _ADDRESS.search(found[0])):
+        return Opening(found.end())
+    return Opening(0, alone=True) if first.startswith("{") and first.endswith(_GOES_ON) else None
 
 
 def record_of(value: object, line: int) -> Record:
@@ -45,6 +59,8 @@ def record_of(value: object, line: int) -> Record:
         return Record(line, cells=(value.strip(),))
     if not isinstance(value, dict):
         return Record(line, problem="not a JSON object")
+    while len(value) == 1 and isinstance(inner := next(iter(value.values())), dict):
+        value = inner  # `{"SuppressedDestination": {…}}`
     return Record(line, members=dict(_flattened(value, "", MAX_DEPTH)))
 
 
@@ -64,10 +80,11 @@ def object_record(text: str, line: int) -> Record:
 
 
 class DocumentReader:
-    """Takes what follows the opening of a list, in pieces of any size."""
+    """Takes what follows the opening of a document, in pieces of any size."""
 
-    def __init__(self, opening: str) -> None:
-        self._within = "{" in opening  # an object, whose other members say nothing
+    def __init__(self, opening: str, *, alone: bool) -> None:
+        self._alone = alone
+        self._before = '{"":' * _QUOTED.sub("", opening).count("{") + "["  # the other members of what the list stands in say nothing
         self._line = opening.count("\n") + 1
         self._text = ""
         self._closed = False
@@ -88,8 +105,10 @@ class DocumentReader:
         at = 0
         while not (self._closed or self._over):
             at = self._skipped(at)
-            if self._text[at : at + 1] == "]":
+            if self._text[at : at + 1] == "]" and not self._alone:
                 self._closed = True
+                break
+            if self._alone and at == len(self._text):
                 break
             value, end = self._element(at)
             complete = at < end and (final or end < len(self._text))  # a number may go on in the next piece
@@ -120,7 +139,7 @@ class DocumentReader:
 
     def _ends_well(self) -> bool:
         """Tell whether what follows the elements closes the list and what it stands in, and nothing else."""
-        return _decoded(f'{{"":[{self._text}' if self._within else f"[{self._text}") is not None
+        return _decoded(f"{self._before}{self._text}") is not None
 
 
 def _decoded(text: str) -> object:

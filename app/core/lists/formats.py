@@ -59,6 +59,9 @@ class Format:
     subscribed: frozenset[str] = frozenset()
     scope: tuple[tuple[str, ...], ...] = ()  # columns that say what was left, each by alternatives, beside those that are called so
     topics: tuple[str, ...] = ()  # columns of a list of groups, each with a status of its own
+    within: tuple[str, ...] = ()  # objects of somebody's own data: what their members are called says nothing
+    placed: frozenset[str] = frozenset()  # columns that must say what was left where they stand at all
+    suppressions: tuple[str, ...] = ()  # columns of a list of reasons not to write to somebody: one is enough, whatever the status says
     silent: frozenset[str] = frozenset()  # columns that look as if they said something
     contacts: bool = False  # lists people whether they have left or not: without a word that they have, a line is refused
 
@@ -91,7 +94,12 @@ FORMATS: Mapping[ListFormat, tuple[Format, ...]] = MappingProxyType(
             ),
         ),
         ListFormat.MAILGUN: (
-            Format(marks=_set("address createdat"), only=_set("tags code error id messagehash count reason"), times=("createdat",)),
+            Format(
+                marks=_set("address createdat"),
+                only=_set("tags code error id messagehash count reason"),
+                times=("createdat",),
+                placed=_set("tags"),
+            ),
         ),
         ListFormat.POSTMARK: (
             Format(
@@ -149,6 +157,7 @@ FORMATS: Mapping[ListFormat, tuple[Format, ...]] = MappingProxyType(
                 address=("attributesemail",),
                 status=("attributessubscriptionsemailmarketingconsent",),
                 times=("attributessubscriptionsemailmarketingconsenttimestamp",),
+                suppressions=("attributessubscriptionsemailmarketingsuppression",),
                 silent=_set(
                     "attributessubscriptionsemailmarketingsuppression attributessubscriptionsemailmarketinglistsuppressions "
                     "attributessubscriptionsemailmarketingdoubleoptin attributessubscriptionsemailmarketingcanreceiveemailmarketing"
@@ -168,10 +177,11 @@ FORMATS: Mapping[ListFormat, tuple[Format, ...]] = MappingProxyType(
                 contacts=True,
             ),
             Format(
-                marks=_set("uuid email status attribs"),
+                marks=_set("uuid email status lists"),
                 left=_set("blocklisted disabled"),
-                silent=_set("attribs lists"),
+                silent=_set("lists"),
                 topics=("lists",),
+                within=("attribs",),
                 contacts=True,
             ),
         ),
@@ -183,6 +193,13 @@ FORMATS: Mapping[ListFormat, tuple[Format, ...]] = MappingProxyType(
         ),
         ListFormat.HUBSPOT: (
             Format(marks=_set("recordid email"), silent=_set("leadstatus hsleadstatus lifecyclestage tags"), contacts=True),
+            Format(
+                marks=_set("recipient subscriptionstatuses"),
+                topics=("subscriptionstatuses",),
+                left=_set("notsubscribed"),
+                silent=_set("subscriptionstatuses"),
+                contacts=True,
+            ),
             Format(marks=_set("email unsubscribedfromallemail"), silent=_set("leadstatus hsleadstatus lifecyclestage"), contacts=True),
         ),
         ListFormat.ACTIVECAMPAIGN: (

@@ -49,8 +49,10 @@ _SCOPE = (
 )
 _NAMES_OF_GROUP = ("topicname", "name", "title", "id")
 _STATUS_OF_GROUP = ("subscriptionstatus", "status", "state")
+_STATUS_IS_OPEN = frozenset(("", "unconfirmed", "not_specified"))  # nobody has decided yet
 _EVERYTHING = frozenset(("*", ALL, "any", "everything", "global"))
 _ESCAPED = re.compile(r"^'(?=[=+\-@\t\r'])")
+_PYTHON_LIST = re.compile(r"\[(?:'[^']*'(?:, ?'[^']*')*)?\]")
 _ADDRESS = re.compile(r"[^@\s<>,;\"]+@[^@\s<>,;\"]+")
 _SINGLE = Format(marks=frozenset())
 
@@ -125,6 +127,8 @@ class ListReader:
         digest = cells.get(row.digest, "") if row.digest else ""
         if not (address or digest):
             return Entry(line, problem="no address")
+        if row.within:
+            cells = {name: value for name, value in cells.items() if not name.startswith(row.within)}
         try:
             groups, subscribed = self._said(cells, row)
         except RuleViolation as exc:
@@ -151,7 +155,11 @@ class ListReader:
             verdict = Verdict.SUBSCRIBED
         if verdict is not Verdict.LEFT and (some or listed):
             return some, not some
-        return tuple(_scope(cells, row)), verdict is Verdict.SUBSCRIBED
+        scope = tuple(_scope(cells, row))
+        unplaced = next((name for name in row.placed if name in cells and not scope), None)
+        if unplaced and verdict is not Verdict.SUBSCRIBED:
+            raise RuleViolation(f"the column {unplaced} is empty, so the line does not say what was left")
+        return scope, verdict is Verdict.SUBSCRIBED
 
     def _group_in(self, group: str) -> str:
         """Return a group as the header spells it behind its colon."""
@@ -215,7 +223,7 @@ def _topics(text: str, row: Format) -> Iterator[tuple[Alternatives, Verdict]]:
         names = tuple(str(members[name]) for name in _NAMES_OF_GROUP if members.get(name) not in (None, ""))
         said = next((str(members[name]) for name in _STATUS_OF_GROUP if members.get(name)), "")
         verdict = read_word(said, row)
-        if not names or (verdict is None and said not in ("unconfirmed", "")):
+        if not names or (verdict is None and said.casefold() not in _STATUS_IS_OPEN):
             raise RuleViolation(f"a topic whose status nobody knows: {json.dumps(said)[:60]}")
         if verdict:
             yield names, verdict
@@ -224,6 +232,8 @@ def _topics(text: str, row: Format) -> Iterator[tuple[Alternatives, Verdict]]:
 def _decoded(text: str) -> object:
     if not text.startswith("["):
         return None
+    if _PYTHON_LIST.fullmatch(text):
+        text = text.replace('"', "").replace("'", '"')
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

@@ -16,7 +16,7 @@ import re
 from collections import deque
 from collections.abc import Iterator
 
-from app.core.lists.documents import HEAD_CHARS, MAX_LINE_CHARS, DocumentReader, Record, list_opening, object_record
+from app.core.lists.documents import HEAD_CHARS, MAX_LINE_CHARS, DocumentReader, Record, object_record, opening_of
 
 MAX_RECORD_LINES = 20
 
@@ -77,11 +77,12 @@ class RecordReader:
             yield from self._lines(text, final=final)
 
     def _decided(self, text: str) -> str:
-        """Decide by its beginning whether the file is a document with a list, and return what is still to be read."""
-        opening = list_opening(text[:HEAD_CHARS])
-        if opening:
-            self._document = DocumentReader(text[:opening])
-        return text[opening:]
+        """Decide by its beginning whether the file is a document, and return what is still to be read."""
+        opening = opening_of(text[:HEAD_CHARS])
+        if opening is None:
+            return text
+        self._document = DocumentReader(text[: opening.characters], alone=opening.alone)
+        return text[opening.characters :]
 
     def _lines(self, text: str, *, final: bool) -> Iterator[Record]:
         *lines, self._text = (self._text + text).split("\n")

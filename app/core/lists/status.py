@@ -157,6 +157,8 @@ _SAYS_NOTHING = re.compile(
 
 def verdict_of(cells: Mapping[str, str], row: Format) -> Verdict | None:
     """Return what the columns of a line say; None when none of them says anything. Raises RuleViolation, naming the column."""
+    if any(cells.get(column, "[]") not in ("", "[]") for column in row.suppressions):
+        return Verdict.LEFT
     found: dict[Verdict, str] = {}
     for column, value in cells.items():
         if column in row.silent:
