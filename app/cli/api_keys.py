@@ -7,6 +7,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from app import wiring
+from app.cli.brands import THE_ONLY_ONE, chosen
 from app.cli.output import moment, show
 from app.core.api_key import INSTALLATION, ApiKey, KeyScope
 from app.core.audit import AuditAction
@@ -19,14 +20,16 @@ from app.wiring.administration import opened_services
 commands = typer.Typer(help="Make, list and revoke keys of the admin API.", no_args_is_help=True)
 
 T = TypeVar("T")
-_Brand = Annotated[str, typer.Option(help="the brand's id, or * for a key that is good for every brand")]
+_Brand = Annotated[
+    str, typer.Option(help="the brand's id, or * for a key that is good for every brand; may be left out where there is one brand")
+]
 _Json = Annotated[bool, typer.Option("--json")]
 
 
 @commands.command()
 def create(
     name: Annotated[str, typer.Argument(help="what it is for, such as the program that will hold it")],
-    brand: _Brand = "acme",
+    brand: _Brand = THE_ONLY_ONE,
     scope: Annotated[list[KeyScope] | None, typer.Option(help="what it may do; read unless given")] = None,
     as_json: _Json = False,
 ) -> None:
@@ -43,14 +46,14 @@ def create(
 
 
 @commands.command("list")
-def list_keys(brand: _Brand = "acme", as_json: _Json = False) -> None:
+def list_keys(brand: _Brand = THE_ONLY_ONE, as_json: _Json = False) -> None:
     """List the keys of a brand, or with * those of the installation; without their secrets, which nobody has."""
     show([_row(key) for key in _with(brand, lambda services, owner: services.api_keys.list(owner))], as_json=as_json)
 
 
 @commands.command()
 def revoke(
-    key_id: Annotated[str, typer.Argument(help="the key's id, as `list` shows it")], brand: _Brand = "acme", as_json: _Json = False
+    key_id: Annotated[str, typer.Argument(help="the key's id, as `list` shows it")], brand: _Brand = THE_ONLY_ONE, as_json: _Json = False
 ) -> None:
     """End a key at once and for good."""
 
@@ -64,7 +67,7 @@ def revoke(
 
 def _with(brand: str, act: Callable[[Administration, BrandId], Awaitable[T]]) -> T:
     settings = load()
-    owner = INSTALLATION if brand == INSTALLATION else wiring.brands(settings).by_id(BrandId(brand)).id
+    owner = INSTALLATION if brand == INSTALLATION else chosen(settings, brand).id
 
     async def run() -> T:
         async with opened_services(settings, logger("cli")) as services:

@@ -7,10 +7,11 @@ from typing import Annotated, TypeVar
 import typer
 
 from app import wiring
+from app.cli.brands import chosen
 from app.cli.output import moment, show
 from app.core.audit import AuditAction
 from app.core.events import event_name
-from app.core.model import Brand, BrandId, BrandNumber
+from app.core.model import BrandNumber
 from app.core.webhook import DeadLetter
 from app.observe.log import logger
 from app.settings.load import load
@@ -37,7 +38,7 @@ def list_letters(
 ) -> None:
     """List dead letters with the reason of each."""
     settings = load()
-    number = _owner(settings, brand).number if brand else None
+    number = chosen(settings, brand).number if brand else None
     letters = _with(settings, lambda services: services.webhooks.dead_letters(number, after=after, limit=limit))
     names = {record.number: record.id for record in settings.brand_records()}
     show([_row(letter, names.get(letter.delivery.statement.brand, "?")) for letter in letters], as_json=as_json)
@@ -71,7 +72,7 @@ def _done(brand: str, action: AuditAction, counted: str, act: Callable[[Webhooks
 
     async def run(services: Administration) -> int:
         count = 0
-        for owner in [_owner(settings, brand)] if brand else wiring.brands(settings):
+        for owner in [chosen(settings, brand)] if brand else wiring.brands(settings):
             done = await act(services.webhooks, owner.number)
             count += done
             if done:
@@ -80,10 +81,6 @@ def _done(brand: str, action: AuditAction, counted: str, act: Callable[[Webhooks
         return count if brand else count + await act(services.webhooks, None)
 
     return _with(settings, run)
-
-
-def _owner(settings: Settings, brand: str) -> Brand:
-    return wiring.brands(settings).by_id(BrandId(brand))
 
 
 def _with(settings: Settings, act: Callable[[Administration], Awaitable[T]]) -> T:

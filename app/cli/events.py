@@ -7,13 +7,14 @@ from typing import Annotated
 import typer
 
 from app import wiring
+from app.cli.brands import chosen
 from app.cli.output import moment
 from app.cli.times import read_moment
 from app.core.events import Event, facts
 from app.core.group_words import GroupWords
 from app.core.groups import EVERYTHING
 from app.core.identifiers import identifier_of
-from app.core.model import Brand, BrandId, HistoryEntry
+from app.core.model import Brand, HistoryEntry
 from app.observe.log import logger
 from app.settings.load import load
 from app.settings.model import Settings
@@ -42,9 +43,9 @@ def tail(
 
 async def _tail(settings: Settings, brand: str, begin_ms: int, *, follow: bool, as_json: bool) -> None:
     brands = wiring.brands(settings)
-    chosen = [brands.by_id(BrandId(brand))] if brand else list(brands)
+    shown = [chosen(settings, brand)] if brand else list(brands)
     async with opened_journal(settings, logger("cli")) as (journal, groups):
-        async for one, entry in changes(journal, chosen, begin_ms, follow=follow):
+        async for one, entry in changes(journal, shown, begin_ms, follow=follow):
             typer.echo(_line(one, entry, GroupWords(await groups.groups(one.number)), as_json=as_json))
 
 

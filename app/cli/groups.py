@@ -6,11 +6,11 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from app import wiring
+from app.cli.brands import THE_ONLY_ONE, BrandOption, chosen
 from app.cli.output import moment, show
 from app.core.audit import AuditAction
 from app.core.groups import group_key
-from app.core.model import Brand, BrandId, BrandNumber, GroupId, SubscriptionGroup
+from app.core.model import Brand, BrandNumber, GroupId, SubscriptionGroup
 from app.observe.log import logger
 from app.settings.load import load
 from app.usecases.administration import Administration
@@ -20,13 +20,12 @@ from app.wiring.administration import opened_services
 commands = typer.Typer(help="List, create, edit, archive and restore subscription groups.", no_args_is_help=True)
 
 T = TypeVar("T")
-_Brand = Annotated[str, typer.Option(help="the brand's id")]
 _Json = Annotated[bool, typer.Option("--json")]
 _Id = Annotated[str, typer.Argument(help="the group's id or name, as `list` shows them")]
 
 
 @commands.command("list")
-def list_groups(brand: _Brand = "acme", as_json: _Json = False) -> None:
+def list_groups(brand: BrandOption = THE_ONLY_ONE, as_json: _Json = False) -> None:
     """List a brand's groups, archived ones too, in the order in which they were created."""
     groups = _with(brand, lambda services, owner: services.groups.list(owner.number))
     show([_row(group) for group in groups], as_json=as_json)
@@ -37,7 +36,7 @@ def create(
     name: Annotated[str, typer.Argument(help="what readers see; unique in the brand")],
     description: Annotated[str, typer.Option(help="a sentence below the name")] = "",
     id_: Annotated[str, typer.Option("--id", help="what mails name the group by; made from the name unless given")] = "",
-    brand: _Brand = "acme",
+    brand: BrandOption = THE_ONLY_ONE,
     as_json: _Json = False,
 ) -> None:
     """Create a group; a brand may have 50 active ones."""
@@ -53,7 +52,7 @@ def edit(
     group: _Id,
     name: Annotated[str | None, typer.Option(help="the new name")] = None,
     description: Annotated[str | None, typer.Option(help="the new description; may be empty")] = None,
-    brand: _Brand = "acme",
+    brand: BrandOption = THE_ONLY_ONE,
     as_json: _Json = False,
 ) -> None:
     """Change a group's name or description; its id stays, so mails already sent go on meaning it."""
@@ -67,14 +66,14 @@ def edit(
 
 
 @commands.command()
-def archive(group: _Id, brand: _Brand = "acme", as_json: _Json = False) -> None:
+def archive(group: _Id, brand: BrandOption = THE_ONLY_ONE, as_json: _Json = False) -> None:
     """Offer a group to nobody any more; what recipients said about it is kept and goes on being obeyed."""
     archived = _changed(brand, AuditAction.GROUP_ARCHIVED, lambda groups, number: groups.archive(number, GroupId(group)))
     _show(archived, as_json=as_json)
 
 
 @commands.command()
-def restore(group: _Id, brand: _Brand = "acme", as_json: _Json = False) -> None:
+def restore(group: _Id, brand: BrandOption = THE_ONLY_ONE, as_json: _Json = False) -> None:
     """Make an archived group active again."""
     restored = _changed(brand, AuditAction.GROUP_RESTORED, lambda groups, number: groups.restore(number, GroupId(group)))
     _show(restored, as_json=as_json)
@@ -94,7 +93,7 @@ def _changed(brand: str, action: AuditAction, act: Callable[[Groups, BrandNumber
 def _with(brand: str, act: Callable[[Administration, Brand], Awaitable[T]]) -> T:
     async def run() -> T:
         settings = load()
-        owner = wiring.brands(settings).by_id(BrandId(brand))
+        owner = chosen(settings, brand)
         async with opened_services(settings, logger("cli")) as services:
             return await act(services, owner)
 

@@ -12,12 +12,11 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from app import wiring
+from app.cli.brands import THE_ONLY_ONE, BrandOption, chosen
 from app.cli.output import Exit, show
 from app.core.audit import AuditAction
 from app.core.lists.formats import ListFormat
 from app.core.lists.rows import moment
-from app.core.model import Brand, BrandId
 from app.core.visible import visible
 from app.observe.log import logger
 from app.settings.load import load
@@ -28,7 +27,6 @@ from app.wiring.administration import opened_services
 
 _PIECE = 65_536
 _PROBLEMS_SHOWN = 20
-_Brand = Annotated[str, typer.Option(help="the brand's id")]
 _Json = Annotated[bool, typer.Option("--json")]
 
 
@@ -41,7 +39,7 @@ def register(commands: typer.Typer) -> None:
 
 def import_list(  # noqa: PLR0913, PLR0917 - the options of a command
     path: Annotated[Path, typer.Argument(help="the file; - for stdin")],
-    brand: _Brand = "acme",
+    brand: BrandOption = THE_ONLY_ONE,
     format: Annotated[ListFormat | None, typer.Option(help="whose export it is; recognised by its columns unless given")] = None,
     group: Annotated[list[str] | None, typer.Option(help="what they left, where a line does not say; all mail unless given")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="read and report, save nothing")] = False,
@@ -103,13 +101,13 @@ def import_facts(report: ImportReport, *, dry_run: bool) -> dict[str, object]:
     }
 
 
-def list_imports(brand: _Brand = "acme", as_json: _Json = False) -> None:
+def list_imports(brand: BrandOption = THE_ONLY_ONE, as_json: _Json = False) -> None:
     """List the imports that were made, newest first, with the ids by which they can be undone."""
     settings = load()
 
     async def listed() -> list[dict[str, object]]:
         async with opened_services(settings, logger("cli")) as services:
-            found = await services.imports.all(owner_of(settings, brand))
+            found = await services.imports.all(chosen(settings, brand))
         return [
             {"id": one.id, "at": moment(one.at_ms), "by": one.actor, **one.counts, "undone": moment(one.undone_ms or 0) or None}
             for one in found
@@ -120,7 +118,7 @@ def list_imports(brand: _Brand = "acme", as_json: _Json = False) -> None:
 
 def undo(
     import_id: Annotated[str, typer.Argument(help="the import's id, as `imports` lists it")],
-    brand: _Brand = "acme",
+    brand: BrandOption = THE_ONLY_ONE,
     as_json: _Json = False,
 ) -> None:
     """Put back what an import changed, where nobody has spoken since. May be repeated."""
@@ -128,7 +126,7 @@ def undo(
 
     async def undone(progress: Progress) -> UndoReport:
         async with opened_services(settings, logger("cli")) as services:
-            owner = owner_of(settings, brand)
+            owner = chosen(settings, brand)
             report = await services.imports.undo(
                 owner, import_id, progress=lambda so_far: progress.update(progress.task_ids[0], completed=so_far.changed)
             )
@@ -163,18 +161,13 @@ async def _import(  # noqa: PLR0913 - the options of the command
             progress.advance(task, len(piece))
 
     async with opened_services(settings, logger("cli")) as services:
-        owner = owner_of(settings, brand)
+        owner = chosen(settings, brand)
         words = await services.words(owner)
         terms = ImportTerms(words=words, format=format, groups=words.scope(groups), dry_run=dry_run)
         report = await services.import_list(owner, pieces(), terms)
         if not dry_run:
             await services.auditing.note(owner, "cli", AuditAction.SUPPRESSIONS_IMPORTED, report.id, **report.counts())
     return report
-
-
-def owner_of(settings: Settings, brand: str) -> Brand:
-    """Return the brand that a command names. Raises NotFound."""
-    return wiring.brands(settings).by_id(BrandId(brand))
 
 
 @contextmanager

@@ -6,12 +6,13 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from app import wiring
+from app.cli.brands import THE_ONLY_ONE, BrandOption, chosen
 from app.cli.output import moment, show
 from app.core.audit import AuditAction
 from app.core.events import event_name
 from app.core.group_words import GroupWords
-from app.core.model import Acknowledgement, Brand, BrandId, HistoryEntry, Preferences, Statement, Subscription
+from app.core.model import Acknowledgement, Brand, HistoryEntry, Preferences, Statement, Subscription
+from app.core.visible import is_one_line
 from app.observe.log import logger
 from app.settings.load import load
 from app.settings.model import Settings
@@ -22,7 +23,6 @@ commands = typer.Typer(help="Look at one recipient, or speak for one.", no_args_
 
 T = TypeVar("T")
 _Address = Annotated[str, typer.Argument(help="the recipient's address")]
-_Brand = Annotated[str, typer.Option(help="the brand's id")]
 _Group = Annotated[list[str] | None, typer.Option(help="a group's id or name; may be repeated; all mail unless given")]
 _Json = Annotated[bool, typer.Option("--json")]
 
@@ -32,7 +32,7 @@ _CHANGES_SHOWN = 100
 @commands.command("show")
 def show_recipient(
     address: _Address,
-    brand: _Brand = "acme",
+    brand: BrandOption = THE_ONLY_ONE,
     history: Annotated[bool, typer.Option("--history", help="list the changes instead of the state")] = False,
     as_json: _Json = False,
 ) -> None:
@@ -43,7 +43,7 @@ def show_recipient(
 
 
 @commands.command()
-def unsubscribe(address: _Address, brand: _Brand = "acme", group: _Group = None, as_json: _Json = False) -> None:
+def unsubscribe(address: _Address, brand: BrandOption = THE_ONLY_ONE, group: _Group = None, as_json: _Json = False) -> None:
     """Unsubscribe a recipient from all mail, or from groups; a second time changes nothing."""
 
     async def leave(services: Administration, owner: Brand) -> dict[str, object]:
@@ -59,13 +59,13 @@ def resubscribe(  # noqa: PLR0913, PLR0917 - the options of a command
     address: _Address,
     consent: Annotated[str, typer.Option(help="how and when the recipient consented; kept in the audit")],
     sequence: Annotated[int, typer.Option(help="the sequence that `show` told; when it has moved on, nothing is done", min=0)],
-    brand: _Brand = "acme",
+    brand: BrandOption = THE_ONLY_ONE,
     group: _Group = None,
     as_json: _Json = False,
 ) -> None:
     """Subscribe a recipient again who has consented to it."""
-    if not consent.strip():
-        raise typer.BadParameter("say how and when the recipient consented", param_hint="--consent")
+    if not (consent.strip() and is_one_line(consent)):
+        raise typer.BadParameter("say how and when the recipient consented, in one line", param_hint="--consent")
 
     async def join(services: Administration, owner: Brand) -> dict[str, object]:
         scope = (await services.words(owner)).scope(group) if group else ()
@@ -79,7 +79,7 @@ def resubscribe(  # noqa: PLR0913, PLR0917 - the options of a command
 @commands.command()
 def erase(
     address: _Address,
-    brand: _Brand = "acme",
+    brand: BrandOption = THE_ONLY_ONE,
     yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
     as_json: _Json = False,
 ) -> None:
@@ -118,7 +118,7 @@ def changes(settings: Settings, address: str, brand: str) -> list[dict[str, obje
 
 
 def _with(settings: Settings, brand: str, act: Callable[[Administration, Brand], Awaitable[T]]) -> T:
-    owner = wiring.brands(settings).by_id(BrandId(brand))
+    owner = chosen(settings, brand)
 
     async def run() -> T:
         async with opened_services(settings, logger("cli")) as services:

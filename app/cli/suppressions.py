@@ -9,7 +9,8 @@ import typer
 from rich.console import Console
 
 from app import wiring
-from app.cli.lists import owner_of, progress_of, register
+from app.cli.brands import THE_ONLY_ONE, BrandOption, chosen
+from app.cli.lists import progress_of, register
 from app.cli.output import show
 from app.cli.times import read_moment
 from app.core.audit import AuditAction
@@ -28,7 +29,6 @@ register(commands)
 
 _PIECE = 65_536
 _PROBLEMS_SHOWN = 20
-_Brand = Annotated[str, typer.Option(help="the brand's id")]
 _Group = Annotated[str, typer.Option(help="only who has left this: `all`, a group's id or name")]
 _Source = Annotated[
     str,
@@ -41,7 +41,7 @@ _Json = Annotated[bool, typer.Option("--json")]
 
 @commands.command("list")
 def list_suppressions(  # noqa: PLR0913, PLR0917 - the options of a command
-    brand: _Brand = "acme",
+    brand: BrandOption = THE_ONLY_ONE,
     group: _Group = "",
     source: _Source = "",
     since: _Since = "",
@@ -55,7 +55,7 @@ def list_suppressions(  # noqa: PLR0913, PLR0917 - the options of a command
     async def listed() -> list[dict[str, object]]:
         rows: list[dict[str, object]] = []
         async with opened_services(settings, logger("cli")) as services:
-            owner = owner_of(settings, brand)
+            owner = chosen(settings, brand)
             words = await services.words(owner)
             left, cursor, seen = _left(words, group, said), "", 0
             while seen < limit:
@@ -72,7 +72,7 @@ def list_suppressions(  # noqa: PLR0913, PLR0917 - the options of a command
 @commands.command("export")
 def export(  # noqa: PLR0913, PLR0917 - the options of a command
     path: Annotated[Path | None, typer.Argument(help="the file to write; stdout unless given, and for -")] = None,
-    brand: _Brand = "acme",
+    brand: BrandOption = THE_ONLY_ONE,
     group: _Group = "",
     source: _Source = "",
     since: _Since = "",
@@ -102,7 +102,7 @@ async def _export(  # noqa: PLR0913 - the options of the command
     count = 0
     write = json_row if ndjson else csv_row
     async with opened_services(settings, logger("cli")) as services:
-        owner = owner_of(settings, brand)
+        owner = chosen(settings, brand)
         words = await services.words(owner)
         with progress_of("exporting", 0, unit="rows") as progress:
             if not ndjson:

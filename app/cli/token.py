@@ -9,6 +9,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from app import wiring
+from app.cli.brands import THE_ONLY_ONE, BrandOption, chosen
 from app.cli.output import show
 from app.core import subject
 from app.core.address import checked
@@ -16,7 +17,7 @@ from app.core.errors import TokenError, TokenMalformed
 from app.core.groups import checked_id, group_key
 from app.core.links import ONE_CLICK_PATH
 from app.core.mail.inbound_text import subject_readings
-from app.core.model import BrandId, CampaignId, Claims, Purpose
+from app.core.model import CampaignId, Claims, Purpose
 from app.core.page_links import PREFERENCES_PATH
 from app.core.shipment import PATH as CALLBACK_PATH
 from app.settings.load import load
@@ -77,7 +78,7 @@ def read_subject(
 @commands.command()
 def mint(  # noqa: PLR0913, PLR0917 - the options of a command
     address: Annotated[str, typer.Argument(help="the recipient")],
-    brand: Annotated[str, typer.Option(help="the brand's id")] = "acme",
+    brand: BrandOption = THE_ONLY_ONE,
     campaign: Annotated[str, typer.Option(help="the campaign's id")] = "",
     group: Annotated[list[str] | None, typer.Option(help="a group of the campaign, by its id; may be repeated")] = None,
     purpose: Annotated[_Minted, typer.Option(help="what it is good for")] = _Minted.ONE_CLICK,
@@ -87,7 +88,7 @@ def mint(  # noqa: PLR0913, PLR0917 - the options of a command
     """Mint a working token and print it with the URL in which it works."""
     settings = load()
     codec = wiring.token_codec(settings)
-    number = wiring.brands(settings).by_id(BrandId(brand)).number
+    number = chosen(settings, brand).number
     minter = codec.minter(
         brand=number,
         purpose=Purpose[purpose.name],

@@ -1,4 +1,4 @@
-"""The session of an operator's browser: signed by us, kept by the browser, and nowhere else.
+"""The session of an operator's browser: signed by us and kept by the browser. We keep only that one was ended by signing out.
 
 1. A session is that of an API key and never outlives it: a key that is revoked, or a file that holds another, ends its sessions at once.
 2. It ends after half an hour without a page, and after twelve hours in any case: then the key is asked for again.
@@ -32,6 +32,11 @@ class Session(NamedTuple):
     key_id: str
     since_ms: int
     seen_ms: int
+
+    @property
+    def name(self) -> str:
+        """Return what the session is called: the same for all its pages."""
+        return f"{self.key_id}.{self.since_ms}"
 
     def is_over(self, now_ms: int) -> bool:
         """Tell whether the key has to be shown again."""

@@ -4,7 +4,13 @@ import unicodedata
 
 MOST_CHARS = 80
 
+_BREAKING = frozenset(("Cc", "Cs", "Zl", "Zp"))
 _HIDDEN = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))  # Unicode categories: nothing of these has a shape of its own
+
+
+def is_one_line(text: str) -> bool:
+    """Say whether a text has no control character, line end or half a character in it, which would be read as something else elsewhere."""
+    return not any(unicodedata.category(char) in _BREAKING for char in text)
 
 
 def visible(text: str, *, most: int = MOST_CHARS) -> str:

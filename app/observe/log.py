@@ -80,6 +80,7 @@ class LogEvent(StrEnum):
     AUDIT_NOT_KEPT = "audit_not_kept"
     EXPORT_BROKE_OFF = "export_broke_off"
     OPERATOR_SIGNED_IN = "operator_signed_in"
+    OPERATOR_SIGNED_OUT = "operator_signed_out"
     OPERATOR_REFUSED = "operator_refused"
 
 
@@ -108,20 +109,24 @@ def _as_json(_: object, level: str, event: MutableMapping[str, Any]) -> str:  # 
     """Render one record. One function instead of a chain of processors: a line stands on the way of each mail, and costs a third so."""
     record = {"timestamp": _now(), "level": level, **event}
     line = _encode(record)
-    return _encode(_hidden(record)) if "@" in line or "%40" in line else line
+    return _encode(_hidden(record)) if any(mark in line for mark in _MARKS) else line
 
 
 def _as_text(given: object, level: str, event: MutableMapping[str, Any]) -> str:  # Any: as above
-    return _ADDRESS.sub(_HIDDEN, str(_console(given, level, event)))
+    return _without_secrets(str(_console(given, level, event)))
 
 
 def _hidden(value: object) -> object:
-    """Return what is to be logged without addresses; not done on the line itself, where it could cut an escape in two."""
+    """Return what is to be logged without addresses and tokens; not done on the line itself, where it could cut an escape in two."""
     if isinstance(value, Mapping):
         return {name: _hidden(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
         return [_hidden(part) for part in value]
-    return value if value is None or isinstance(value, int | float) else _ADDRESS.sub(_HIDDEN, str(value))
+    return value if value is None or isinstance(value, int | float) else _without_secrets(str(value))
+
+
+def _without_secrets(text: str) -> str:
+    return _TOKEN.sub(r"\1(token)", _ADDRESS.sub(_HIDDEN, text))
 
 
 def _now() -> str:
@@ -141,6 +146,8 @@ _ADDRESS = re.compile(  # bounded parts, so that a long text costs time in propo
     re.VERBOSE,
 )
 _HIDDEN = "(address)"
+_MARKS = ("@", "%40", "://", "/u/", "qmoe")  # without any of them a line holds nothing to hide
+_TOKEN = re.compile(r"(qmoe(?:=|%3D)|/u/|[?&]e=)[A-Za-z0-9_%=~-]{16,}", re.IGNORECASE)  # in a URL of ours, which others may quote
 
 _JSON = (structlog.processors.format_exc_info, _as_json)
 # a traceback without the values of variables: among them are tokens and addresses

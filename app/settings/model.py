@@ -27,6 +27,7 @@ from app.settings.types import MIB, Domain, ExistingFile, Listed, Listen, Networ
 
 DEVELOPMENT_TLS_LISTEN = "127.0.0.1:8443"
 DEVELOPMENT_INBOX_DOMAIN = "in.acme.example"
+SecurityContact = Annotated[str, Field(pattern=r"^(?:(?:mailto:[^\s@]+@|https://)[^\s]+)?$")]
 DataCentre = Annotated[int, Field(ge=1, le=99)]
 
 
@@ -40,7 +41,7 @@ class WebSettings(Section):
     tls_cert_file: Path | None = None
     tls_key_file: Path | None = None
     trusted_proxies: Annotated[tuple[Network, ...], Listed] = ()
-    security_contact: str = "mailto:postmaster@localhost"
+    security_contact: SecurityContact = ""
     admin_key_file: ExistingFile | None = None
     api_calls_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 1_200
 

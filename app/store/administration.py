@@ -1,7 +1,7 @@
-"""What the admin API keeps for itself, on Redis or Valkey: API keys, counts of calls, and the audit.
+"""What the admin API keeps for itself, on Redis or Valkey: API keys, counts of calls, ended sessions, and the audit.
 
-The ports are `ApiKeyBook`, `CallCounter` and `AuditTrail` of `app.usecases.ports`. A key's record is JSON with a version; of its secret
-there is only the digest.
+The ports are `ApiKeyBook`, `CallCounter`, `EndedSessions` and `AuditTrail` of `app.usecases.ports`. A key's record is JSON with a version;
+of its secret there is only the digest.
 """
 
 import json
@@ -57,6 +57,24 @@ class RedisCallCounter:
             raise_for(reply)
         count, _, past = replies
         return int(count if isinstance(count, int) else 0), int(past) if isinstance(past, bytes) else 0
+
+
+class RedisEndedSessions:
+    """The port `EndedSessions`: one key a session, which goes by itself."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    async def end(self, session: str, *, kept_ms: int) -> None:
+        """Keep for so long that a session of this name has ended."""
+        (reply,) = await self._wire.run([("SET", keys.ended_session(session), "1", "PX", kept_ms)])
+        raise_for(reply)
+
+    async def has_ended(self, session: str) -> bool:
+        """Say whether a session of this name was ended, and is still kept."""
+        (reply,) = await self._wire.run([("GET", keys.ended_session(session))])
+        raise_for(reply)
+        return reply is not None
 
 
 class RedisAudit:

@@ -111,6 +111,11 @@ def tally(brand: BrandNumber, day: int) -> str:
     return f"so:tally:{brand}:{day}"
 
 
+def ended_session(session: str) -> str:
+    """Return the key that says that an operator's session has ended."""
+    return f"so:ended:{session}"
+
+
 def calls(caller: str, window: int) -> str:
     """Return the key of the count of a caller's requests in one window of time; all windows of a caller share a slot."""
     return f"so:calls:{{{caller}}}:{window}"

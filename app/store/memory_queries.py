@@ -72,6 +72,21 @@ class MemoryCallCounter:
         return self._counts[caller, window], self._counts[caller, window - 1]
 
 
+class MemoryEndedSessions:
+    """The port `EndedSessions`; it keeps every name, since it lives no longer than a test."""
+
+    def __init__(self) -> None:
+        self._ended: set[str] = set()
+
+    async def end(self, session: str, *, kept_ms: int) -> None:
+        """Keep that a session of this name has ended."""
+        self._ended.add(session)
+
+    async def has_ended(self, session: str) -> bool:
+        """Say whether a session of this name was ended."""
+        return session in self._ended
+
+
 class MemoryAudit:
     """The port `AuditTrail`."""
 

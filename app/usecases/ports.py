@@ -141,6 +141,18 @@ class CallCounter(Protocol):
         ...
 
 
+class EndedSessions(Protocol):
+    """The operators' sessions that ended before their time. Every method raises StoreUnavailable when the store cannot answer."""
+
+    async def end(self, session: str, *, kept_ms: int) -> None:
+        """Keep for so long that a session of this name has ended; idempotent."""
+        ...
+
+    async def has_ended(self, session: str) -> bool:
+        """Say whether a session of this name was ended, and is still kept."""
+        ...
+
+
 class AuditTrail(Protocol):
     """Who did what to a brand; nothing is ever removed from it. Every method raises StoreUnavailable when the store cannot answer."""
 

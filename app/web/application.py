@@ -59,7 +59,8 @@ def public(  # noqa: PLR0913 - the composition root names each part
     trusted_proxies: Iterable[Network] = (),
     bad_tokens_per_minute: int = BAD_TOKENS_PER_MINUTE,
 ) -> Application:
-    """Return the application of the public listeners. `security_contact` is a mailto: or https: URL (RFC 9116 2.5.3)."""
+    """Return the application of the public listeners. `security_contact` is a mailto: or https: URL (RFC 9116 2.5.3); empty: no
+    security.txt."""
     throttle = Throttle(limit=bad_tokens_per_minute, window_ms=60_000, clock=clock)
     gate = Gate(one_click=one_click, save=preferences.save, shipments=shipments, throttle=throttle, clients=Clients(trusted_proxies))
     frame = Frame(brands=brands, languages=Languages(), base=urlsplit(preferences.public_url).path)
@@ -78,10 +79,18 @@ def public(  # noqa: PLR0913 - the composition root names each part
         Route("/r", RecorderEndpoint()),
         Route("/brand/{brand}/logo", BrandLogo(brands), methods=["GET"]),
         Route("/robots.txt", Robots(), methods=["GET"]),
-        Route("/.well-known/security.txt", SecurityTxt(contact=security_contact, clock=clock), methods=["GET"]),
+        *(
+            [Route("/.well-known/security.txt", SecurityTxt(contact=security_contact, clock=clock), methods=["GET"])]
+            if security_contact
+            else []
+        ),
         Route("/static/{name}", Static(), methods=["GET"]),
     ]
     return _Rim(routes, pages)
+
+
+def _security_txt(contact: str, clock: Clock) -> list[Route]:
+    return [Route("/.well-known/security.txt", SecurityTxt(contact=contact, clock=clock), methods=["GET"])] if contact else []
 
 
 def admin(

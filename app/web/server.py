@@ -30,6 +30,7 @@ from app.observe.log import logger
 from app.web.connection import Connection, Limits, Phase
 
 _SWEEP_SECONDS = 0.5
+_TLS_ALONE = (b"strict-transport-security", b"max-age=31536000")  # a year; not for subdomains, which are others' business
 _TLS_CLOSE_SECONDS = 2.0  # how long a client may keep us waiting for its close_notify
 _SWITCH_SECONDS = 0.0005  # how long the loop keeps the interpreter from the spool's thread; at the usual 5 ms a commit waits for the loop
 
@@ -49,10 +50,13 @@ class ServerSettings:
 
 
 class _WireConfig(Config):
-    """Hypercorn's settings, with a Date field that is formatted once a second."""
+    """Hypercorn's settings, with a Date field that is formatted once a second, and on TLS the wish to be asked by TLS alone (RFC 6797)."""
+
+    over_tls = False
 
     def response_headers(self, protocol: str) -> list[tuple[bytes, bytes]]:
-        return [(b"date", _http_date(int(asyncio.get_running_loop().time())))]
+        date = (b"date", _http_date(int(asyncio.get_running_loop().time())))
+        return [date, _TLS_ALONE] if self.over_tls else [date]
 
 
 @functools.lru_cache(maxsize=1)
@@ -67,7 +71,7 @@ class Listener:
         self._asgi = cast("ASGIFramework", app)  # Starlette types ASGI by open dictionaries, Hypercorn by closed ones
         self._limits = limits
         self._tls = tls
-        self._config = _config(address, limits)
+        self._config = _config(address, limits, over_tls=tls is not None)
         self._sockets = _bind(self._config, address)
         self._context = WorkerContext(None)
         self._connections: dict[asyncio.Task[None], Connection] = {}
@@ -192,8 +196,9 @@ async def _sweep(listeners: Mapping[str, Listener]) -> None:
             listener.sweep(now())
 
 
-def _config(address: str, limits: Limits) -> Config:
+def _config(address: str, limits: Limits, *, over_tls: bool) -> Config:
     config = _WireConfig()
+    config.over_tls = over_tls
     config.bind = [address]
     config.errorlog = None  # what Hypercorn would log, the rims in `connection` log
     config.backlog = 1024

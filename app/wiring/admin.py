@@ -16,7 +16,7 @@ from app.observe.log import LogEvent, Logger
 from app.observe.witness import LoggingWitness
 from app.settings import keyring_file
 from app.settings.model import Settings
-from app.store.administration import RedisCallCounter
+from app.store.administration import RedisCallCounter, RedisEndedSessions
 from app.store.counters import RedisTallies
 from app.store.redis import RedisStore
 from app.usecases.administration import Administration
@@ -110,6 +110,7 @@ def _operator_parts(  # noqa: PLR0913, PLR0917 - the parts of the process that t
         services=services,
         overview=Overview(tallies=RedisTallies(store.wire), latest=lambda: backlog.latest, clock=now_ms),
         sessions=Sessions(keyring),
+        ended=RedisEndedSessions(store.wire),
         limit=limit,
         links=LinkMaker(codec=codec, public_url=settings.public_url, inbox_domain=settings.inbox.domain),
         codec=codec,

@@ -93,9 +93,15 @@ def _public(  # noqa: PLR0913, PLR0917 - what a configuration is made an applica
         shipments=TakeShipment(keyring=keyring, data_centre=settings.data_centre, unsubscribe=unsubscribe),
         brands=known,
         clock=now_ms,
-        security_contact=settings.web.security_contact,
+        security_contact=_security_contact(settings),
         trusted_proxies=tuple(ipaddress.ip_network(network) for network in settings.web.trusted_proxies),
     )
+
+
+def _security_contact(settings: Settings) -> str:
+    """Return whom security.txt names: whom the settings name, else the postmaster whom the inbox's domain must have (RFC 5321 4.5.1)."""
+    postmaster = f"mailto:postmaster@{settings.inbox.domain}" if settings.inbox.domain else ""
+    return settings.web.security_contact or postmaster
 
 
 def _preference_parts(settings: Settings, store: RedisStore, save: SavePreferences, page_tokens: PageTokens) -> PreferenceParts:

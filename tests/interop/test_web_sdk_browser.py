@@ -14,7 +14,7 @@ from tests.interop.browser import DESKTOP, SMALLEST, Tab, chromium, violations
 from tests.interop.npm import NpmPackage
 from tests.interop.web_sdk_pages import account_line, groups_page, hosted, plain_page, said, serve_sdk
 from tests.web.choosing import key, off, with_groups
-from tests.web.running import Site, running
+from tests.web.running import WITH_OWN_PAGE, Site, running
 
 pytestmark = pytest.mark.interop
 
@@ -76,7 +76,7 @@ async def brand(request: pytest.FixtureRequest, browser: Browser, certificate: P
 async def visited(browser: Browser, certificate: Path, folder: Path, sdk: NpmPackage) -> AsyncIterator[Brand]:
     script = sdk.file("clevertap.min.js")
     (folder / "clevertap.min.js").write_text(script)
-    async with running(certificate_file=certificate) as site:
+    async with running(certificate_file=certificate, brand=WITH_OWN_PAGE) as site:
         await with_groups(site, "News", "Offers", "Events")
         context = await browser.new_context(ignore_https_errors=True, viewport=SMALLEST)
         await serve_sdk(context, script)

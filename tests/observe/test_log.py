@@ -61,6 +61,27 @@ def test_a_line_is_one_record_whatever_is_hidden_in_it(monkeypatch: pytest.Monke
     logs.configure()
 
 
+TOKEN = "AQ" + "cT-_9" * 24
+QUOTING = (
+    "554 5.7.1 spam link https://unsubscribe.acme.example/u?qmoe={}",
+    "554 blocked: https://u.example/u/{}>",
+    "550 <https://u.example/v1/emailunsubscribe?x=1&QMOE%3D{}>",
+    "550 see https://u.example/preferences?e={} for details",
+)
+
+
+@pytest.mark.parametrize("saying", QUOTING)
+def test_a_reply_that_quotes_our_link_tells_no_token(written: io.StringIO, saying: str) -> None:
+    """Catalogue N19: who reads the log could act for the recipient."""
+    log = logs.logger("relay")
+
+    log.info(LogEvent.COPY_REFUSED, reply=saying.format(TOKEN), replies=[saying.format(TOKEN)])
+    log.error(LogEvent.UNEXPECTED_ERROR, exc_info=ValueError(saying.format(TOKEN)))
+
+    assert TOKEN[10:40] not in written.getvalue()
+    assert "(token)" in written.getvalue()
+
+
 def test_what_is_no_address_stays_as_it_is(written: io.StringIO) -> None:
     logs.logger("relay").info(LogEvent.COPY_REFUSED, reply="451 4.7.1 greylisted 100% of new senders")
 

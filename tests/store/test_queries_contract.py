@@ -11,13 +11,13 @@ from app.core.api_key import ApiKey, KeyScope
 from app.core.audit import AuditAction, AuditEntry
 from app.core.model import BrandId, BrandNumber, GroupKey, HistoryEntry, KnownRecipient, RecipientDigest, Source, Statement
 from app.store import keys
-from app.store.administration import RedisApiKeys, RedisAudit, RedisCallCounter
+from app.store.administration import RedisApiKeys, RedisAudit, RedisCallCounter, RedisEndedSessions
 from app.store.journal import RedisJournal, position_of
 from app.store.memory import MemoryStore
-from app.store.memory_queries import MemoryApiKeys, MemoryAudit, MemoryCallCounter, MemoryJournal, MemoryRoster
+from app.store.memory_queries import MemoryApiKeys, MemoryAudit, MemoryCallCounter, MemoryEndedSessions, MemoryJournal, MemoryRoster
 from app.store.redis import RedisStore
 from app.store.roster import RedisRoster
-from app.usecases.ports import ApiKeyBook, AuditTrail, CallCounter, Journal, Position, Roster, Store
+from app.usecases.ports import ApiKeyBook, AuditTrail, CallCounter, EndedSessions, Journal, Position, Roster, Store
 
 _brands = itertools.count(500)
 NEWLY = [(0, 0)] * keys.PARTITIONS
@@ -32,6 +32,7 @@ class Parts:
     journal: Journal
     api_keys: ApiKeyBook
     calls: CallCounter
+    ended: EndedSessions
     audit: AuditTrail
     own: BrandNumber
 
@@ -41,12 +42,30 @@ async def parts(request: pytest.FixtureRequest) -> AsyncIterator[Parts]:
     own = BrandNumber(next(_brands))
     if request.param == "memory":
         memory = MemoryStore(addresses_of=frozenset({own}))
-        yield Parts(memory, MemoryRoster(memory), MemoryJournal(memory), MemoryApiKeys(), MemoryCallCounter(), MemoryAudit(), own)
+        yield Parts(
+            memory,
+            MemoryRoster(memory),
+            MemoryJournal(memory),
+            MemoryApiKeys(),
+            MemoryCallCounter(),
+            MemoryEndedSessions(),
+            MemoryAudit(),
+            own,
+        )
         return
     store = RedisStore(request.getfixturevalue(f"{request.param}_url"), timeout=5, addresses_of=frozenset({own}))
     await store.start(development=True)
     wire = store.wire
-    yield Parts(store, RedisRoster(wire), RedisJournal(wire), RedisApiKeys(wire), RedisCallCounter(wire), RedisAudit(wire), own)
+    yield Parts(
+        store,
+        RedisRoster(wire),
+        RedisJournal(wire),
+        RedisApiKeys(wire),
+        RedisCallCounter(wire),
+        RedisEndedSessions(wire),
+        RedisAudit(wire),
+        own,
+    )
     await store.close()
 
 
@@ -218,6 +237,18 @@ async def test_a_key_is_found_by_its_id_and_listed_with_the_revoked(parts: Parts
     assert replace(key, revoked_ms=7) == await parts.api_keys.key(key.id)
     assert [7] == [one.revoked_ms for one in await parts.api_keys.keys() if one.id == key.id]
     assert await parts.api_keys.key("0" * 16) is None
+
+
+async def test_an_ended_session_stays_ended_and_no_other_does(parts: Parts) -> None:
+    session = os.urandom(8).hex()
+
+    before = await parts.ended.has_ended(session)
+    await parts.ended.end(session, kept_ms=60_000)
+    await parts.ended.end(session, kept_ms=60_000)
+
+    assert not before
+    assert await parts.ended.has_ended(session)
+    assert not await parts.ended.has_ended(f"{session}0")
 
 
 async def test_calls_are_counted_by_caller_and_window(parts: Parts) -> None:

@@ -4,14 +4,14 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from app.core.brands import Brands
 from app.core.errors import StoreUnavailable
 from app.core.groups import group_key
 from app.core.keyring import Keyring, KeyStatus, MasterKey
-from app.core.model import Brand, BrandId, BrandNumber, CampaignId, Change, GroupId, Preferences, Purpose, Statement
+from app.core.model import Brand, BrandId, BrandNumber, CampaignId, Change, GroupId, PreferenceCentre, Preferences, Purpose, Statement
 from app.core.page_token import PageTokens
 from app.core.token import TokenCodec
 from app.store.groups_memory import MemoryGroups
@@ -33,6 +33,7 @@ ACME = BrandNumber(1)
 QUICK = Limits(head_seconds=0.5, body_seconds=0.5, busy_seconds=3, idle_seconds=1)
 KEYS = tuple(MasterKey(id=number, secret=bytes([number]) * 32, status=KeyStatus.ACTIVE) for number in (1, 2))
 BRAND = Brand(id=BrandId("acme"), number=ACME, name="Acme & Söhne", sender_domains=frozenset({"acme.example"}))
+WITH_OWN_PAGE = replace(BRAND, preference_centre=PreferenceCentre.CUSTOM, custom_page_url="https://www.acme.example/preferences.html")
 PRIMARY = MasterKey(id=3, secret=b"3" * 32, status=KeyStatus.PRIMARY)
 
 

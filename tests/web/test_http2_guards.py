@@ -105,6 +105,23 @@ async def test_tls_offers_both_protocols_and_nothing_old(authority: trustme.CA, 
     assert version in {"TLSv1.2", "TLSv1.3"}
 
 
+@pytest.mark.parametrize("listener", ["public", "public_tls"])
+async def test_a_listener_with_tls_asks_to_be_asked_by_tls_alone(authority: trustme.CA, certificate: Path, listener: str) -> None:
+    """RFC 6797 7.1 and 7.2: never said without TLS."""
+    over_tls = listener == "public_tls"
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    async with running(certificate_file=certificate) as site:
+        port = int(site.addresses[listener].rpartition(":")[2])
+        tls = {"ssl": context, "server_hostname": "localhost"} if over_tls else {}
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, **tls)  # type: ignore[arg-type] # either both or neither
+        writer.write(b"GET /u HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        answer = (await reader.read()).lower()
+        writer.close()
+
+    assert over_tls == (b"strict-transport-security: max-age=31536000\r\n" in answer)
+
+
 async def test_a_click_over_http_2_unsubscribes(authority: trustme.CA, certificate: Path) -> None:
     """Catalogue E1, E14."""
     async with running(certificate_file=certificate) as site:

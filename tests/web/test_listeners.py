@@ -69,6 +69,14 @@ async def test_the_small_files_are_there(site: Site) -> None:
     assert "image/svg+xml" == icon["content-type"]
 
 
+async def test_without_a_contact_there_is_no_security_txt() -> None:
+    """RFC 9116 2.5.3: a file without anybody who reads the mail would be worse than none."""
+    with_one, without = (_applications(contact)[0] for contact in (CONTACT, ""))
+
+    assert 405 == (await posted(with_one, "/.well-known/security.txt", ""))[0]
+    assert 404 == (await posted(without, "/.well-known/security.txt", ""))[0]
+
+
 @pytest.mark.parametrize(
     "path", ["/static/page.html", "/static/../pages/base.html", "/static/%2e%2e/errors.py", "/static/__init__.py", "/index.html"]
 )
@@ -192,10 +200,12 @@ async def posted(app: ASGIApp, path: str, query: str) -> tuple[int, list[tuple[b
     return sent[0]["status"], sent[0]["headers"]
 
 
-def _applications() -> tuple[ASGIApp, ASGIApp]:
+CONTACT = "mailto:security@example.com"
+
+
+def _applications(contact: str = CONTACT) -> tuple[ASGIApp, ASGIApp]:
     site = Site(codec=codec_of(PRIMARY), store=BreakableStore())
     click, parts = one_click_of(site, lambda: bytes(16)), preferences_of(site, lambda: bytes(16))
-    contact = "mailto:security@example.com"
     public = application.public(
         one_click=click, preferences=parts, shipments=shipments_of(site), brands=Brands([]), clock=lambda: 0, security_contact=contact
     )

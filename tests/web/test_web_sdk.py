@@ -1,5 +1,6 @@
 """What a brand's own page does through CleverTap's Web SDK: it looks, leaves, comes back and chooses groups (seed 000)."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,15 @@ from app.core.page_token import LIFETIME_MS
 from app.store.spool import SqliteSpool
 from app.usecases.groups import Groups
 from tests.web.choosing import key, off, with_groups
-from tests.web.running import ACME, Site, running
+from tests.web.running import ACME, WITH_OWN_PAGE, Site, running
 from tests.web.sdk_page import SdkPage
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[Site]:
+    """Return the web process of a brand with a page of its own."""
+    async with running(brand=WITH_OWN_PAGE) as started:
+        yield started
 
 
 def page(site: Site, *, groups: tuple[str, ...] = (), page_type: str = "", test: bool = False) -> SdkPage:
@@ -272,7 +280,7 @@ async def test_a_test_link_answers_as_ever_and_saves_nothing(site: Site, sub: st
 async def test_leaving_waits_for_no_store_and_switching_on_does(tmp_path: Path) -> None:
     """Catalogue E8."""
     spool = SqliteSpool(tmp_path / "spool")
-    async with running(spool=spool) as site:
+    async with running(spool=spool, brand=WITH_OWN_PAGE) as site:
         await with_groups(site, "News", "Offers")
         await site.click(f"/u?qmoe={site.token(groups=('offers',))}")
         opened = page(site)

@@ -1,21 +1,31 @@
 """What the Web SDK's addresses do not do: change anything for who is not the brand's page, or say more than a script may."""
 
 import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from urllib.parse import quote
 
 import pytest
 
 from app.core.errors import StoreUnavailable
-from app.core.model import BrandNumber, Purpose
+from app.core.lz_string import decompress_base64
+from app.core.model import BrandNumber, PreferenceCentre, Purpose
 from app.usecases.groups import Groups
 from app.web.endpoints.web_sdk_call import MAX_DATA_CHARS
 from tests.support.lz_string import compress_base64, packed
 from tests.web.choosing import key, off, with_groups
-from tests.web.running import ACME, Reply, Site, running
+from tests.web.running import ACME, BRAND, WITH_OWN_PAGE, Reply, Site, running
 from tests.web.sdk_page import AS_SCRIPT, SdkPage, calls
 
 LOOK_FAILED, SAVE_FAILED = "wzrk_email_fetched_failed", "wzrk_email_subscription_failed"
 ACME_DATA = packed({"id": "acme", "unsubGroups": [{"name": "News", "isUnsubscribed": True}]})
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[Site]:
+    """Return the web process of a brand with a page of its own."""
+    async with running(brand=WITH_OWN_PAGE) as started:
+        yield started
 
 
 def page(site: Site) -> SdkPage:
@@ -140,7 +150,7 @@ async def test_a_query_of_very_many_parameters_is_refused(site: Site) -> None:
 
 async def test_a_bad_link_is_told_as_one_and_many_of_them_are_throttled() -> None:
     """Catalogue E9, E10: also the throttled answer is a script that the page can understand."""
-    async with running(bad_tokens_per_minute=2) as site:
+    async with running(bad_tokens_per_minute=2, brand=WITH_OWN_PAGE) as site:
         reasons = [told(await ask(site, "", token="bad")) for _ in range(3)]
         looked = await page(site).look()
 
@@ -150,11 +160,53 @@ async def test_a_bad_link_is_told_as_one_and_many_of_them_are_throttled() -> Non
     assert "bob@example.com" == looked[0]
 
 
-async def test_a_link_of_a_brand_that_has_left_shows_its_reader_and_saves_nothing(site: Site) -> None:
-    gone = SdkPage(site, site.token(purpose=Purpose.PREFERENCES, brand=BrandNumber(9)))
+async def test_a_link_of_a_brand_that_has_left_shows_nobody_and_saves_nothing(site: Site) -> None:
+    token = site.token(purpose=Purpose.PREFERENCES, brand=BrandNumber(9))
 
-    assert "bob@example.com" == (await gone.look())[0]
-    assert SAVE_FAILED == await gone.act("0")
+    looked, left = await ask(site, "", token=token), await ask(site, "&sub=0", token=token)
+
+    assert [LOOK_FAILED, SAVE_FAILED] == [told(reply)[0] for reply in (looked, left)]
+    assert "bob@example.com" not in looked.text + left.text
+
+
+@pytest.mark.parametrize("centre", [PreferenceCentre.NONE, PreferenceCentre.SYSTEM])
+async def test_a_page_that_masks_the_address_is_not_betrayed_by_another_way(centre: PreferenceCentre) -> None:
+    """Catalogue N20: only a page of the brand's own is told whom it is for."""
+    async with running(brand=replace(BRAND, preference_centre=centre)) as site:
+        acts = [f"&d={quote(ACME_DATA, safe='')}&sub={act}" for act in "012"]
+        replies = [await ask(site, rest) for rest in ("", "&fetchGroups=true", *acts)]
+        token = site.token(purpose=Purpose.PREFERENCES)
+        replies += [await site.ask("GET", f"/{path}?e={token}&r=1", fields=AS_SCRIPT) for path in ("a", "r", "preferences", "unsubscribe")]
+
+        assert {LOOK_FAILED, SAVE_FAILED} == {told(reply)[0] for reply in replies[:5]}
+        assert not [reply.text for reply in replies if "bob@example.com" in reply.text or "bob%40" in reply.text]
+        assert 0 == (await site.state()).sequence
+
+
+async def test_what_stands_in_a_bad_link_is_not_unpacked(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cheap look at the token comes before the costly one at what the page has sent."""
+    unpacked: list[str] = []
+
+    def unpack(text: str, *, most_units: int) -> str:
+        unpacked.append(text)
+        return decompress_base64(text, most_units=most_units)
+
+    monkeypatch.setattr("app.web.endpoints.web_sdk_call.decompress_base64", unpack)
+
+    await ask(site, f"&d={quote(ACME_DATA, safe='')}&sub=0", token="x" * 60)
+    untouched = list(unpacked)
+    await ask(site, f"&d={quote(ACME_DATA, safe='')}&sub=0")
+
+    assert [] == untouched
+    assert unpacked
+
+
+async def test_a_session_is_read_from_little_data_only(site: Site) -> None:
+    """`/a` asks for no link, so anybody may send it something to unpack."""
+    short, long = packed({"s": 77}), packed({"s": 77, "x": [chr(300 + number) for number in range(9_000)]})
+
+    assert "77" in (await site.ask("GET", f"/a?d={quote(short, safe='')}", fields=AS_SCRIPT)).text
+    assert "77," not in (await site.ask("GET", f"/a?d={quote(long, safe='')}", fields=AS_SCRIPT)).text
 
 
 async def test_what_a_link_rewriter_does_to_the_token_is_forgiven(site: Site) -> None:

@@ -23,6 +23,9 @@ _EPOCH = re.compile(r"\d{10}(?:\d{3})?", re.ASCII)
 SOURCES = (*(source.label for source in Source), "List Unsubscribe")  # the last as events call it: one-click, mail-to, callback
 
 
+_ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
+
+
 def _source(text: str) -> str:
     if not sources_called(text):
         raise ValueError(f"must be one of {', '.join(SOURCES)}")
@@ -112,7 +115,13 @@ class Resubscribe(Model):
     """A recipient who comes back. The state must be the one that was read: `sequence`, or the ETag in If-Match."""
 
     consent: Annotated[
-        str, Field(min_length=1, max_length=MAX_CONSENT_CHARS, description="how and when the recipient consented; kept in the audit")
+        str,
+        Field(
+            min_length=1,
+            max_length=MAX_CONSENT_CHARS,
+            pattern=_ONE_LINE,
+            description="how and when they consented, in one line; kept in the audit",
+        ),
     ]
     sequence: Sequence = None
     groups: Words = ()

@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.core.brands import Brands
 from app.core.errors import NotFound, Unavailable
-from app.core.model import Claims, Purpose
+from app.core.model import Brand, Claims, PreferenceCentre, Purpose
 from app.usecases.ports import Clock
 from app.web.answers import Answer, answer
 from app.web.desk import PARAMETER
@@ -43,6 +43,7 @@ _NOT_ENCRYPTED = answer(HTTPStatus.PAYMENT_REQUIRED, "text/plain; charset=utf-8"
 _DEVICE = re.compile(r"[A-Za-z0-9_.:@!$-]{1,128}")
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _MAX_SESSION = 2**53
+_MAX_EVENT_CHARS, _MAX_EVENT_UNITS = 2_048, 8_192  # anybody may ask `/a`: the SDK sends a few hundred
 
 
 class PageEndpoint:
@@ -64,9 +65,12 @@ class PageEndpoint:
         opened = self._gate.open(scope, purpose=Purpose.PREFERENCES, parameter=PARAMETER)
         if isinstance(opened, Refused):
             return failed(Reason.TOO_MANY if opened.throttled else Reason.LINK, looking=looking)
+        brand = self._brand_with_own_page(opened)
+        if brand is None:
+            return failed(Reason.NO_OWN_PAGE, looking=looking)
         if call.act is None:
             return failed(Reason.REQUEST, looking=False)
-        reason = None if looking else self._objection(scope, call, opened)
+        reason = None if looking else _objection(scope, call, brand)
         if reason:
             return failed(reason, looking=looking)
         try:
@@ -74,17 +78,22 @@ class PageEndpoint:
         except Unavailable:
             return failed(Reason.UNAVAILABLE, looking=looking)
 
-    def _objection(self, scope: Scope, call: Call, claims: Claims) -> Reason | None:
-        """Return why this is no request of the brand's page that may change anything."""
-        if Headers(scope=scope).get("sec-fetch-dest", "script") != "script":
-            return Reason.NOT_A_SCRIPT
-        if call.data is None:
-            return Reason.REQUEST
+    def _brand_with_own_page(self, claims: Claims) -> Brand | None:
+        """Return the link's brand when it has a page of its own; our pages mask the address, and no other way may tell it whole."""
         try:
             brand = self._brands.by_number(claims.brand)
         except NotFound:
-            return Reason.ACCOUNT
-        return None if call.data.account == brand.id else Reason.ACCOUNT
+            return None
+        return brand if brand.preference_centre is PreferenceCentre.CUSTOM else None
+
+
+def _objection(scope: Scope, call: Call, brand: Brand) -> Reason | None:
+    """Return why this is no request of the brand's page that may change anything."""
+    if Headers(scope=scope).get("sec-fetch-dest", "script") != "script":
+        return Reason.NOT_A_SCRIPT
+    if call.data is None:
+        return Reason.REQUEST
+    return None if call.data.account == brand.id else Reason.ACCOUNT
 
 
 class EventEndpoint:
@@ -115,7 +124,7 @@ class EventEndpoint:
     def _session(self, data: str) -> int:
         """Return the session that the SDK is in, or a new one, which is the time in seconds."""
         try:
-            session = unpacked(data).get("s")
+            session = unpacked(data, most_chars=_MAX_EVENT_CHARS, most_units=_MAX_EVENT_UNITS).get("s")
         except ValueError:
             session = None
         if isinstance(session, int) and not isinstance(session, bool) and 0 < session < _MAX_SESSION:

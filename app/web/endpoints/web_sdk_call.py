@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from urllib.parse import parse_qsl
 
 from app.core.lz_string import decompress_base64
@@ -39,14 +40,19 @@ class PageData:
     told: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Call:
-    """One request. `act` is None for a `sub` that nobody knows, `data` when `d` is absent or cannot be understood."""
+    """One request. `act` is None for a `sub` that nobody knows."""
 
     act: Act | None
     with_groups: bool
     of_campaign: bool
-    data: PageData | None
+    packed: str  # `d` as it came: unpacking it costs more than all else, so it waits until the link has been found good
+
+    @cached_property
+    def data(self) -> PageData | None:
+        """Return what `d` holds, None when that cannot be understood."""
+        return _data(self.packed)
 
 
 _ACTS = {None: Act.LOOK, "0": Act.LEAVE, "1": Act.COME_BACK, "2": Act.CHOOSE}
@@ -61,17 +67,17 @@ def read_call(query: bytes) -> Call:
         act=_ACTS.get(given.get("sub")),
         with_groups=given.get("fetchGroups") == "true",
         of_campaign=given.get("page_type") == "group",
-        data=_data(given.get("d", "")),
+        packed=given.get("d", ""),
     )
 
 
-def unpacked(text: str) -> Mapping[str, object]:
-    """Return the JSON object that a `d` holds. Raises ValueError."""
-    if len(text) > MAX_DATA_CHARS:
+def unpacked(text: str, *, most_chars: int = MAX_DATA_CHARS, most_units: int = MAX_DATA_UNITS) -> Mapping[str, object]:
+    """Return the JSON object that a `d` holds. Raises ValueError, also when it is longer than this, packed or not."""
+    if len(text) > most_chars:
         raise ValueError("longer than is allowed")
     try:
         # A plus sign that some link rewriter has unescaped has become a space on its way here.
-        found = json.loads(decompress_base64(text.replace(" ", "+"), most_units=MAX_DATA_UNITS))
+        found = json.loads(decompress_base64(text.replace(" ", "+"), most_units=most_units))
     except RecursionError as exc:
         raise ValueError("nested too deeply") from exc
     if not isinstance(found, dict):

@@ -23,6 +23,7 @@ class Reason(Enum):
     TOO_MANY = "Too many invalid links from your network. Try again in a minute."
     REQUEST = "The request cannot be understood."
     ACCOUNT = "The account id of this page is not the sender's brand id."
+    NO_OWN_PAGE = "The sender has no page of its own."
     NOT_A_SCRIPT = "This is done by the page's script only."
     GROUPS = "The groups cannot be understood, or one of them does not exist."
     NOT_HERE = "Only who has just unsubscribed on this page can resubscribe on it."

@@ -4,9 +4,7 @@ The cookie is HttpOnly and SameSite=Strict and names only pages of the operator.
 loopback, where this listener is by default, some browsers would not keep such a one.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from http.cookies import CookieError, SimpleCookie
 
 from starlette.types import Scope
 
@@ -18,11 +16,12 @@ from app.core.operator_session import LONGEST_MS, Session, Sessions
 from app.observe.log import LogEvent, Logger
 from app.usecases.api_keys import ApiKeys
 from app.usecases.call_limit import CallLimit
-from app.usecases.ports import Clock
+from app.usecases.ports import Clock, EndedSessions
 from app.web.answers import Answer
 from app.web.operator.frame import HOME
 
 COOKIE = "signoff_operator"
+MAX_COOKIES = 8_192  # octets of all cookies of a request; other pages of the same host may have set some
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +41,19 @@ class Guest:
 class Door:
     """Lets in, and lets out."""
 
-    def __init__(self, *, api_keys: ApiKeys, sessions: Sessions, limit: CallLimit, brands: Brands, clock: Clock, log: Logger) -> None:  # noqa: PLR0913 - the parts of a door
+    def __init__(  # noqa: PLR0913 - the parts of a door
+        self,
+        *,
+        api_keys: ApiKeys,
+        sessions: Sessions,
+        ended: EndedSessions,
+        limit: CallLimit,
+        brands: Brands,
+        clock: Clock,
+        log: Logger,
+    ) -> None:
         self._api_keys = api_keys
+        self._ended = ended
         self._sessions = sessions
         self._limit = limit
         self._brands = brands
@@ -69,9 +79,16 @@ class Door:
         except InvalidInput:
             return None
         now = self._clock()
-        if key is None or session is None or session.is_over(now):
+        if key is None or session is None or session.is_over(now) or await self._ended.has_ended(session.name):
             return None
         return self._guest(key, session._replace(seen_ms=now))
+
+    async def sign_out(self, scope: Scope) -> None:
+        """End the request's session for good, in every browser that has its cookie. Raises StoreUnavailable when that cannot be kept."""
+        guest = await self.admit(scope)
+        if guest is not None:
+            await self._ended.end(guest.session.name, kept_ms=LONGEST_MS)
+            self._log.info(LogEvent.OPERATOR_SIGNED_OUT, key=guest.key.id)
 
     def _guest(self, key: ApiKey, session: Session) -> Guest:
         seen = tuple(brand for brand in self._brands if key.covers(brand.id))
@@ -110,12 +127,12 @@ def _is_private(scope: Scope) -> bool:
 
 
 def _cookie(scope: Scope) -> str:
-    cookies: Mapping[str, str] = {}
-    try:
-        cookies = {name: morsel.value for name, morsel in SimpleCookie(_field(scope, b"cookie")).items()}
-    except CookieError:
+    """Return the value of our cookie, of which no character needs quoting; nothing of the others is read (RFC 6265 4.2.1)."""
+    cookies = _field(scope, b"cookie")
+    if len(cookies) > MAX_COOKIES:
         return ""
-    return cookies.get(COOKIE, "")
+    pairs = (pair.strip().partition("=") for pair in cookies.split(";"))
+    return next((value for name, _, value in pairs if name == COOKIE), "")
 
 
 def _field(scope: Scope, wanted: bytes) -> str:

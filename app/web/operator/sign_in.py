@@ -44,10 +44,21 @@ class SignIn:
 class SignOut:
     """Answers `/operator/sign-out`. A foreign form could do no more than that, and is refused all the same."""
 
+    def __init__(self, door: Door, frame: OperatorFrame) -> None:
+        self._door = door
+        self._frame = frame
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         form = await read_form(scope, receive, own_origin="")
         if form is Refusal.GONE:
             return
-        answer = redirect(HOME if isinstance(form, Refusal) else SIGN_IN)
-        await (answer if isinstance(form, Refusal) else without_session(answer, scope))(scope, receive, send)
+        answer = redirect(HOME) if isinstance(form, Refusal) else await self._leave(scope)
+        await answer(scope, receive, send)
+
+    async def _leave(self, scope: Scope) -> Answer:
+        try:
+            await self._door.sign_out(scope)
+        except SignoffError as exc:  # the cookie goes all the same
+            return without_session(trouble_of(self._frame, exc, None), scope)
+        return without_session(redirect(SIGN_IN), scope)

@@ -13,7 +13,7 @@ from app.observe.log import Logger
 from app.usecases.administration import Administration
 from app.usecases.call_limit import CallLimit
 from app.usecases.overview import Overview
-from app.usecases.ports import Clock
+from app.usecases.ports import Clock, EndedSessions
 from app.web.operator.deliveries import DeliveryPages
 from app.web.operator.door import Door
 from app.web.operator.frame import HOME, SIGN_IN, SIGN_OUT, OperatorFrame, redirect
@@ -32,6 +32,7 @@ class OperatorParts:
     services: Administration
     overview: Overview
     sessions: Sessions
+    ended: EndedSessions
     limit: CallLimit
     links: LinkMaker
     codec: TokenCodec
@@ -46,6 +47,7 @@ def operator_routes(parts: OperatorParts) -> list[Route]:
     door = Door(
         api_keys=parts.services.api_keys,
         sessions=parts.sessions,
+        ended=parts.ended,
         limit=parts.limit,
         brands=parts.brands,
         clock=parts.clock,
@@ -65,7 +67,7 @@ def operator_routes(parts: OperatorParts) -> list[Route]:
     return [
         Route("/", Root(), methods=["GET"]),
         Route(SIGN_IN, SignIn(door, frame), methods=["GET", "POST"]),
-        Route(SIGN_OUT, SignOut(), methods=["POST"]),
+        Route(SIGN_OUT, SignOut(door, frame), methods=["POST"]),
         *(Route(path, room, methods=room.methods) for path, room in rooms.items()),
     ]
 

@@ -51,6 +51,7 @@ async def test_a_resubscribe_needs_consent_and_the_state_that_was_seen(api: Api)
 
     bare = await api.post(f"{BOB}/resubscribe", {"consent": "called us"})
     silent = await api.post(f"{BOB}/resubscribe", {"sequence": 1})
+    odd = [await api.post(f"{BOB}/resubscribe", {"consent": f"called{char}us", "sequence": 1}) for char in "\n\r\t\x00\x1b\x7f\x85\u2028"]
     stale = await api.post(f"{BOB}/resubscribe", {"consent": "called us", "sequence": 0})
     good = await api.post(f"{BOB}/resubscribe", {"consent": "called us", "sequence": 1.0}, fields={"If-Match": '"1"'})
     both = await api.post(f"{BOB}/resubscribe", {"consent": "x", "sequence": 7}, fields={"If-Match": '"1"'})
@@ -59,6 +60,7 @@ async def test_a_resubscribe_needs_consent_and_the_state_that_was_seen(api: Api)
     assert [422, 422, 409, 200, 422] == [one.status for one in (bare, silent, stale, good, both)]
     assert "the sequence that was seen must be told" in bare.json["detail"]
     assert ["body.consent"] == [fault["place"] for fault in silent.json["errors"]]
+    assert {422} == {one.status for one in odd}
     assert (await api.state("bob@example.com")).everything.subscribed
     assert ("recipient_resubscribed", "called us", "file") == (audit[-1]["action"], audit[-1]["detail"]["consent"], audit[-1]["actor"])
     assert audit[-1]["target"] == good.json["recipient"]

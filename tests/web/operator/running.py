@@ -17,7 +17,7 @@ from app.core.links import LinkMaker
 from app.core.operator_session import Sessions
 from app.observe.log import logger
 from app.store.counters_memory import MemoryTallies
-from app.store.memory_queries import MemoryCallCounter
+from app.store.memory_queries import MemoryCallCounter, MemoryEndedSessions
 from app.usecases.backlog import Measure
 from app.usecases.call_limit import CallLimit
 from app.usecases.overview import Overview
@@ -107,6 +107,7 @@ async def running(*, per_minute: int = 100_000, spool: Spool | None = None, bran
 
     parts = OperatorParts(
         services=api.services,
+        ended=MemoryEndedSessions(),
         overview=Overview(tallies=site.tallies, latest=lambda: site.measure, clock=clock),
         sessions=Sessions(KEYRING),
         limit=CallLimit(MemoryCallCounter(), clock, per_minute=per_minute),

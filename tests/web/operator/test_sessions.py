@@ -114,6 +114,35 @@ async def test_signing_out_takes_the_cookie_away(site: Site) -> None:
     assert 303 == (await site.get(ACME_PAGE)).status
 
 
+async def test_a_cookie_kept_after_signing_out_opens_nothing(site: Site) -> None:
+    """Who had copied it is out too, in every process, and so is the session's form text; another session of the key goes on."""
+    await site.sign_in()
+    stolen = site.cookie
+    site.api.now_ms += 1000
+    await site.sign_in()
+    other = site.cookie
+    site.cookie = stolen
+
+    await site.post(f"{HOME}/sign-out", {})
+    site.cookie = stolen
+    after = await site.get(ACME_PAGE)
+    site.cookie = other
+
+    assert (303, f"{HOME}/sign-in") == (after.status, after.fields["location"])
+    assert 200 == (await site.get(ACME_PAGE)).status
+
+
+@pytest.mark.parametrize("others", ['a="' + '\\"' * 3_900 + "; ", "b=" + "\\" * 7_000 + "; ", "; " * 3_000, "signoff_operatorx=1; =; x; "])
+async def test_cookies_of_others_are_passed_over(site: Site, others: str) -> None:
+    """Only our own is read, and in one pass, whatever stands beside it."""
+    await site.sign_in()
+    ours = site.cookie
+
+    shown = await site.session.get(f"{site.base}{ACME_PAGE}", headers={"Cookie": f"{others}signoff_operator={ours}"}, allow_redirects=False)
+
+    assert 200 == shown.status
+
+
 async def test_a_brands_key_sees_its_brand_alone(site: Site) -> None:
     """Catalogue L8."""
     await site.sign_in(await site.api.new_key(KeyScope.READ))
