@@ -6,17 +6,24 @@ from typing import Annotated
 
 import typer
 
+from app.settings import keyring_file
 from app.wiring.validation import validated
 
 
 def show_config(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
     """Check the settings and show them as they are in force; every problem is reported at once, by its key."""
-    settings = validated(keys_here=True).model_dump(mode="json")  # a secret writes itself as its mask
+    in_force = validated(keys_here=True)
+    settings = in_force.model_dump(mode="json")  # a secret writes itself as its mask
+    keyring = keyring_file.load(in_force.keyring_file).identity()
     if as_json:
-        typer.echo(json.dumps(settings, ensure_ascii=False, indent=2))
+        known = {"fingerprint": keyring.pepper, "keys": dict(keyring.keys)}
+        typer.echo(json.dumps(settings | {"keyring": known}, ensure_ascii=False, indent=2))
         return
     for key, value in _flat("", settings).items():
         typer.echo(f"{key} = {_word(value)}")
+    typer.echo(f"# keyring: fingerprint of the pepper {keyring.pepper}")  # no setting: what the store remembers of the keyring
+    for key_id, value in keyring.keys.items():
+        typer.echo(f"# keyring: check value of key {key_id} {value}")
 
 
 def _flat(prefix: str, table: Mapping[str, object]) -> dict[str, object]:

@@ -62,14 +62,15 @@ def _configuration(settings: Settings) -> Iterator[Finding]:
 def _keyring(settings: Settings) -> Iterator[Finding]:
     path = settings.keyring_file
     try:
-        keyring_file.load(path).minting_key(wiring.now_ms())
+        keyring = keyring_file.load(path)
+        keyring.minting_key(wiring.now_ms())
     except SignoffError as exc:
         yield Finding("keyring", Verdict.PROBLEM, str(exc))
         return
     if path.stat().st_mode & _OPEN_TO_OTHERS:
         yield Finding("keyring", Verdict.WARNING, f"{path} can be read by every user of this machine; chmod 600")
         return
-    yield Finding("keyring", Verdict.GOOD, str(path))
+    yield Finding("keyring", Verdict.GOOD, f"{path}, fingerprint of the pepper {keyring.identity().pepper}")
 
 
 def _dkim(settings: Settings, *, dns: bool) -> Iterator[Finding]:
@@ -128,4 +129,4 @@ def _store(settings: Settings) -> Iterator[Finding]:
     else:
         yield from (Finding("store", Verdict.WARNING, warning) for warning in warnings)
         if not warnings:
-            yield Finding("store", Verdict.GOOD, "it answers, and its settings keep every promise")
+            yield Finding("store", Verdict.GOOD, "it answers, belongs to this keyring, and its settings keep every promise")

@@ -3,10 +3,12 @@
 A key is added as primary with a `not_before` in the near future, so that every process has learned it before the first token under it
 leaves; the primary before it goes on opening. Revoking a key is the only thing that ends a token (catalogue T3). Each brand's own keys are
 derived by HKDF (RFC 5869), so a token of one brand opens for no other (T5).
+
+A store remembers by which keyring it was made, as an `Identity`: values by which pepper and keys are known again, and no secret.
 """
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
@@ -18,6 +20,9 @@ from app.core.errors import SignerUnavailable, TokenKeyUnknown
 from app.core.model import BrandNumber
 
 MASTER_KEY_BYTES = 32
+FINGERPRINT_BYTES = 16
+CHECK_BYTES = 8
+NO_BRAND = BrandNumber(0)  # for what is of all brands, or of none
 
 
 class KeyStatus(StrEnum):
@@ -36,6 +41,14 @@ class MasterKey:
     secret: bytes = field(repr=False)
     status: KeyStatus
     not_before_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """By what a pepper and the keys beside it are known again. Nobody comes from these values to a secret."""
+
+    pepper: str  # the fingerprint, 32 hex digits
+    keys: Mapping[int, str]  # a check value of 16 hex digits for each key that is not revoked, by its id
 
 
 class Keyring:
@@ -74,7 +87,23 @@ class Keyring:
 
     def ledger_key(self) -> bytes:
         """Return the key that names messages and copies in the relay's ledger."""
-        return derive(self._pepper, b"signoff ledger", BrandNumber(0))  # of all brands, and of mail that is of none
+        return derive(self._pepper, b"signoff ledger", NO_BRAND)
+
+    def backup_key(self) -> bytes:
+        """Return the key that seals backups of the store, so that a changed or foreign file is known."""
+        return derive(self._pepper, b"signoff backup", NO_BRAND)
+
+    def identity(self) -> Identity:
+        """Return by what this keyring is known again. A revoked key does nothing, so its bytes may change or go."""
+        return Identity(
+            pepper=derive(self._pepper, b"signoff fingerprint", NO_BRAND, FINGERPRINT_BYTES).hex(),
+            keys={key.id: _check_value(key) for key in self._keys.values() if key.status is not KeyStatus.REVOKED},
+        )
+
+    def changed_keys(self, running: "Keyring") -> tuple[int, ...]:
+        """Return the ids under which the other keyring has other keys: links that were sent by those would not open any more."""
+        mine, theirs = self.identity().keys, running.identity().keys
+        return tuple(key_id for key_id, value in mine.items() if theirs.get(key_id, value) != value)
 
     def is_successor_of(self, running: "Keyring") -> bool:
         """Say whether a process that runs by the other keyring may go on by this one: it must find its recipients again."""
@@ -90,6 +119,10 @@ class Keyring:
         if pepper is None:
             pepper = self._peppers[brand] = derive(self._pepper, b"signoff recipient", brand)
         return pepper
+
+
+def _check_value(key: MasterKey) -> str:
+    return derive(key.secret, b"signoff key check", NO_BRAND, CHECK_BYTES).hex()
 
 
 @lru_cache(maxsize=4096)

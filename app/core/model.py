@@ -60,6 +60,14 @@ class Source(IntEnum):
         return self.name.lower()
 
 
+class Recency(IntEnum):
+    """How newly a statement was said when the store is told. The numbers are arguments of apply.lua."""
+
+    REPEATED = 0  # told before, or of a time that a list names: the order of times alone decides
+    LATE = 1  # told for the first time, after it has waited
+    NOW = 2  # said within the last minutes
+
+
 class OnSuppressed(StrEnum):
     """What the upstream hears about a recipient who has left (catalogue X17)."""
 
@@ -247,7 +255,7 @@ class Preferences:
 
     everything: Subscription = Subscription()
     groups: Mapping[GroupKey, Subscription] = field(default_factory=lambda: MappingProxyType({}))
-    sequence: int = 0  # counts the changes
+    sequence: int = 0  # counts the changes; goes on above the epoch after a restore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,6 +273,7 @@ class Change:
 
     changed: tuple[GroupKey, ...]  # core.groups.EVERYTHING stands for all mail
     sequence: int
+    against_clock: bool = False  # it won over a statement whose time lies ahead of the store's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

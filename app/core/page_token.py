@@ -9,6 +9,8 @@ The layout, before base64url, big-endian:
 
     version u8 · key u8 · form u8 · all mail on u8 · made at u40 (seconds) · sequence u32 · n u8 · n group keys u32 · n on or off u8
     then 16 bytes of MAC over it and the link's claims
+
+Version 2 has a u64 sequence, as it is after a restore of the store.
 """
 
 import base64
@@ -26,8 +28,9 @@ from app.core.model import Claims, GroupKey
 LIFETIME_MS = 24 * 60 * 60 * 1000  # catalogue Q13
 AHEAD_MS = 5 * 60 * 1000  # how far the clock of the process that made the page may be ahead of ours
 
-_VERSION = 1
-_HEAD = struct.Struct(">BBBBBIIB")
+_VERSION, _LONG = 1, 2
+_HEADS = {_VERSION: struct.Struct(">BBBBBIIB"), _LONG: struct.Struct(">BBBBBIQB")}
+_MOST_U32 = 0xFFFFFFFF
 _MAC_BYTES = 16
 _MAX_CHARS = 2048
 
@@ -66,8 +69,9 @@ class PageTokens:
         key = self._keyring.sealing_key(state.made_ms)
         seconds = state.made_ms // 1000
         groups = state.shown.groups
-        head = _HEAD.pack(
-            _VERSION, key.id, state.form, state.shown.everything, seconds >> 32, seconds & 0xFFFFFFFF, state.sequence, len(groups)
+        version = _LONG if state.sequence > _MOST_U32 else _VERSION
+        head = _HEADS[version].pack(
+            version, key.id, state.form, state.shown.everything, seconds >> 32, seconds & 0xFFFFFFFF, state.sequence, len(groups)
         )
         body = head + struct.pack(f">{len(groups)}I", *groups) + bytes(groups.values())
         return base64.urlsafe_b64encode(body + _mac(key.secret, body, claims)).rstrip(b"=").decode("ascii")
@@ -76,7 +80,8 @@ class PageTokens:
         """Return what the page showed, however old it is. Raises TokenMalformed, TokenKeyUnknown or TokenTagInvalid."""
         raw = _decoded(text)
         body, mac = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
-        if len(body) < _HEAD.size or body[0] != _VERSION:
+        head = _HEADS.get(body[0]) if body else None
+        if head is None or len(body) < head.size:
             raise TokenMalformed("not a page token")
         if not hmac.compare_digest(mac, _mac(self._keyring.opening_key(body[1]).secret, body, claims)):
             raise TokenTagInvalid("the page token does not verify")
@@ -85,9 +90,10 @@ class PageTokens:
 
 def _state(body: bytes) -> PageState:
     """Return what a body says that we have signed ourselves."""
-    _, _, form, everything, high, low, sequence, count = _HEAD.unpack_from(body)
-    keys = struct.unpack_from(f">{count}I", body, _HEAD.size)
-    on = body[_HEAD.size + 4 * count :]
+    head = _HEADS[body[0]]
+    _, _, form, everything, high, low, sequence, count = head.unpack_from(body)
+    keys = struct.unpack_from(f">{count}I", body, head.size)
+    on = body[head.size + 4 * count :]
     groups = {GroupKey(key): bool(flag) for key, flag in zip(keys, on, strict=True)}
     return PageState(
         form=Form(form), made_ms=(high << 32 | low) * 1000, sequence=sequence, shown=Shown(everything=bool(everything), groups=groups)

@@ -32,6 +32,8 @@ class LogEvent(StrEnum):
     CLICK_ACKNOWLEDGED = "click_acknowledged"
     CLICK_NOT_DURABLE = "click_not_durable"
     TOKEN_REFUSED = "token_refused"  # noqa: S105 - the name of an event
+    CLOCK_OVERRULED = "clock_overruled"
+    DELETION_REFUSED = "deletion_refused"
     SPOOL_REPLAYED = "spool_replayed"
     SPOOL_FAILED = "spool_failed"
     SPOOL_DAMAGED = "spool_damaged"

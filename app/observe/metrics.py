@@ -10,6 +10,10 @@ _OF_THE_WORST: Final = "livemax"  # of several processes behind one listener; el
 
 UNSUBSCRIBES = Counter("signoff_unsubscribes", "Unsubscribe requests by way and result", ["source", "result"])
 ACK = Counter("signoff_ack", "Acknowledged clicks by the number of durable copies at that moment", ["copies"])
+CLOCKS_OVERRULED = Counter(
+    "signoff_clocks_overruled", "Statements that took effect although their time, or the time they lost to, was of a wrong clock"
+)
+DELETIONS_REFUSED = Counter("signoff_deletions_refused", "Deletions of old history that were refused since the clocks differ by hours")
 SCANNER_GETS_IGNORED = Counter("signoff_scanner_gets_ignored", "GET and HEAD requests on one-click URLs, which change nothing")
 TOKEN_ERRORS = Counter("signoff_token_errors", "Tokens that did not open, by reason", ["reason"])
 SPOOL_ROWS = Gauge("signoff_spool_rows", "Acknowledged rows that the store has not confirmed yet", multiprocess_mode="livesum")

@@ -8,10 +8,13 @@ Record (one hash field, 22 bytes for a recipient with only the global state; wri
     version = 2 says more of the recipient, between sequence and groups (docs/adr/0021-sealed-addresses-in-the-state.md):
     u16 n (bit 15: erased once) · u48 erased_ms, when erased · n bytes sealed address
 
+    versions 3 and 4 are 1 and 2 with a u64 sequence, as it is after a restore (docs/adr/0046-sequences-go-on-after-a-restore.md)
+
 Statement (a row of the spool, an entry of the streams):
 
     u8 version = 1 · 16 id · u16 brand · 10 digest · u8 flags · u8 source · u48 at_ms · u32 key_id
-    flags: bit 0 subscribed · bit 1 an expected sequence follows as u32 · bit 2 a home data centre follows as u8
+    flags: bit 0 subscribed · bit 1 an expected sequence follows as u32 · bit 2 a home data centre follows as u8 · bit 3, beside bit 1:
+    the sequence is a u64
     u16 n, n group keys of u32 · u16 n, n bytes campaign · u16 n, n bytes sealed address
 
 Bytes that do not fit the form raise ValueError: they were written by a newer version or are damaged, and guessing could lose a statement.
@@ -37,30 +40,35 @@ from app.core.model import (
 
 RECORD_VERSION = 1
 EXTENDED_VERSION = 2
+LONG = 2  # added to a record's version when its sequence is a u64
 STATEMENT_VERSION = 1
 
 _HEADER = struct.Struct(">BI")
+_LONG_HEADER = struct.Struct(">BQ")
 _ENTRY = struct.Struct(">IBHIHI")  # a u48 is read as u16 and u32
 _STATEMENT = struct.Struct(f">B16sH{DIGEST_BYTES}sBBHII")
 _U8 = struct.Struct(">B")
 _U16 = struct.Struct(">H")
 _U32 = struct.Struct(">I")
+_U64 = struct.Struct(">Q")
 _UNSUBSCRIBED = 1
-_SUBSCRIBED, _EXPECTED, _HOME = 1, 2, 4
+_SUBSCRIBED, _EXPECTED, _HOME, _LONG_EXPECTED = 1, 2, 4, 8
+_FLAGS = _SUBSCRIBED | _EXPECTED | _HOME | _LONG_EXPECTED
+_MOST_U32 = 0xFFFFFFFF
 _SOURCES = {int(source): source for source in Source}
 _NOTHING_KNOWN = Preferences()
 _ID_BYTES = 16
 _ERASED, _ERASED_BYTES = 0x8000, 6
+_LONGEST_SHORT = bytes([EXTENDED_VERSION])
+_CONFLICT, _AGAINST_CLOCK = 1, 2  # verdicts of apply.lua
 
 
 def decode_preferences(record: bytes | None) -> Preferences:
     """Return what a stored record says; None, an absent record, says that nothing is known. ValueError on foreign bytes."""
     if record is None:
         return _NOTHING_KNOWN
-    if len(record) < _HEADER.size:
-        raise ValueError("a record ends early")
-    version, sequence = _HEADER.unpack_from(record)
-    start = _HEADER.size if version == RECORD_VERSION else _extension(record, version)[1]
+    version, sequence, start = _head(record)
+    start = start if version == RECORD_VERSION else _extension(record, version, start)[1]
     if (len(record) - start) % _ENTRY.size:
         raise ValueError("a record has no whole number of entries")
     groups: dict[GroupKey, Subscription] = {}
@@ -78,18 +86,28 @@ def decode_preferences(record: bytes | None) -> Preferences:
 def decode_known(digest: bytes, record: bytes) -> KnownRecipient:
     """Return a recipient with all that their record says. ValueError on foreign bytes."""
     preferences = decode_preferences(record)
-    sealed = b"" if record[0] == RECORD_VERSION else _extension(record, record[0])[0]
+    version, _, start = _head(record)
+    sealed = b"" if version == RECORD_VERSION else _extension(record, version, start)[0]
     return KnownRecipient(digest=RecipientDigest(digest), preferences=preferences, sealed_address=sealed)
 
 
-def _extension(record: bytes, version: int) -> tuple[bytes, int]:
+def _head(record: bytes) -> tuple[int, int, int]:
+    """Return the version as if the sequence were short, the sequence, and where the rest begins."""
+    head = _LONG_HEADER if record[:1] > _LONGEST_SHORT else _HEADER
+    if len(record) < head.size:
+        raise ValueError("a record ends early")
+    version, sequence = head.unpack_from(record)
+    return version - LONG if head is _LONG_HEADER else version, sequence, head.size
+
+
+def _extension(record: bytes, version: int, start: int) -> tuple[bytes, int]:
     """Return the sealed address, and where the entries begin."""
     if version != EXTENDED_VERSION:
-        raise ValueError(f"record version {version} is not known")
-    if len(record) < _HEADER.size + _U16.size:
+        raise ValueError(f"record version {record[0]} is not known")
+    if len(record) < start + _U16.size:
         raise ValueError("a record ends early")
-    (size,) = _U16.unpack_from(record, _HEADER.size)
-    begin = _HEADER.size + _U16.size + (_ERASED_BYTES if size & _ERASED else 0)
+    (size,) = _U16.unpack_from(record, start)
+    begin = start + _U16.size + (_ERASED_BYTES if size & _ERASED else 0)
     end = begin + (size & ~_ERASED)
     if end > len(record):
         raise ValueError("a record ends early")
@@ -116,12 +134,12 @@ def decode_groups(packed: bytes) -> tuple[GroupKey, ...]:
 
 def decode_change(reply: bytes) -> Change | None:
     """Return what apply.lua answered; None: a conflict."""
-    verdict, sequence = _HEADER.unpack_from(reply)
-    if verdict:
+    verdict, sequence = _LONG_HEADER.unpack_from(reply)
+    if verdict == _CONFLICT:
         return None
-    if len(reply) == _HEADER.size:
+    if len(reply) == _LONG_HEADER.size:
         return Change(changed=(), sequence=sequence)
-    return Change(changed=decode_groups(reply[_HEADER.size :]), sequence=sequence)
+    return Change(changed=decode_groups(reply[_LONG_HEADER.size :]), sequence=sequence, against_clock=verdict == _AGAINST_CLOCK)
 
 
 class _Last:
@@ -141,6 +159,7 @@ def encode_statement(statement: Statement) -> bytes:
 
 def _encode(statement: Statement) -> bytes:
     expected = statement.expected_sequence
+    is_long = expected is not None and expected > _MOST_U32
     campaign = statement.campaign.encode()
     if len(statement.id) != _ID_BYTES or len(statement.digest) != DIGEST_BYTES:
         raise ValueError("a statement's id has 16 bytes and its digest 10")
@@ -152,13 +171,16 @@ def _encode(statement: Statement) -> bytes:
                     statement.id,
                     statement.brand,
                     statement.digest,
-                    statement.subscribed * _SUBSCRIBED | (expected is not None) * _EXPECTED | (statement.home != 0) * _HOME,
+                    statement.subscribed * _SUBSCRIBED
+                    | (expected is not None) * _EXPECTED
+                    | (statement.home != 0) * _HOME
+                    | is_long * _LONG_EXPECTED,
                     statement.source,
                     statement.at_ms >> 32,
                     statement.at_ms & 0xFFFFFFFF,
                     statement.key_id,
                 ),
-                b"" if expected is None else _U32.pack(expected),
+                b"" if expected is None else (_U64 if is_long else _U32).pack(expected),
                 _U8.pack(statement.home) if statement.home else b"",
                 _U16.pack(len(statement.groups)),
                 encode_groups(statement.groups) if statement.groups else b"",
@@ -176,13 +198,14 @@ def decode_statement(packed: bytes) -> Statement:
     """Return the statement that the bytes stand for; ValueError unless every byte is understood."""
     try:
         version, id_, brand, digest, flags, source, at_high, at_low, key_id = _STATEMENT.unpack_from(packed)
-        if version != STATEMENT_VERSION or flags & ~(_SUBSCRIBED | _EXPECTED | _HOME):
+        if version != STATEMENT_VERSION or flags & ~_FLAGS or flags & (_EXPECTED | _LONG_EXPECTED) == _LONG_EXPECTED:
             raise ValueError(f"statement version {version} with flags {flags} is not known")
         position = _STATEMENT.size
         expected: int | None = None
         if flags & _EXPECTED:
-            (expected,) = _U32.unpack_from(packed, position)
-            position += _U32.size
+            form = _U64 if flags & _LONG_EXPECTED else _U32
+            (expected,) = form.unpack_from(packed, position)
+            position += form.size
         home = 0
         if flags & _HOME:
             (home,) = _U8.unpack_from(packed, position)

@@ -18,7 +18,7 @@ WORKERS = "so:workers"  # sorted set: the workers that are alive, by the time of
 ENDPOINTS_OFF = "so:endpoints:off"  # hash: endpoints that answered 410, and when
 ENDPOINTS_KNOWN = "so:endpoints:known"  # hash: endpoints, and when a process last had them in its settings
 RETURNS = "so:returns"  # hash: by brand, when a token of self-managed mail was last returned to us
-META = "so:meta"  # hash: partitions, buckets
+META = "so:meta"  # hash: partitions, buckets, pepper (its fingerprint), key:N (check values), restoring (a restore that has not ended)
 
 _SLOTS = 16384
 _SLOTS_PER_PARTITION = _SLOTS // PARTITIONS
@@ -48,6 +48,7 @@ _DUE = tuple(f"so:{{{tag}}}:d" for tag in TAGS)
 _PENDING = tuple(f"so:{{{tag}}}:p" for tag in TAGS)
 _AGES = tuple(f"so:{{{tag}}}:a" for tag in TAGS)
 _DEAD = tuple(f"so:{{{tag}}}:x" for tag in TAGS)
+_EPOCH = tuple(f"so:{{{tag}}}:e" for tag in TAGS)
 _LEDGER = tuple(f"so:{{{tag}}}:l:" for tag in TAGS)
 
 
@@ -79,6 +80,11 @@ def states(brand: BrandNumber, number: int, chosen: range) -> tuple[str, ...]:
 def history(brand: BrandNumber, number: int) -> str:
     """Return the key of the stream of every change of one brand in one partition."""
     return f"{_HISTORY[number]}{brand}"
+
+
+def epoch(number: int) -> str:
+    """Return the key of a number, as text, above which the sequences of a partition's changes go on; absent before the first restore."""
+    return _EPOCH[number]
 
 
 def work(number: int) -> str:

@@ -3,7 +3,8 @@
 It states the register's rules (docs/adr/0003-statement-register.md) a second time, in Python, so that the two check each other.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import NoReturn
@@ -17,11 +18,18 @@ from app.core.model import (
     HistoryEntry,
     KnownRecipient,
     Preferences,
+    Recency,
     RecipientDigest,
     Source,
     Statement,
     Subscription,
 )
+
+SLACK_MS = 60_000  # that an edge's clock may lie behind the store's
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +40,13 @@ class _Register:
     last_ms: int
     contested: bool = False  # a statement for the other state has been seen
 
-    def after(self, statement: Statement) -> "_Register":
+    def after(self, statement: Statement, *, by_wrong_clock: bool = False) -> "_Register":
         at = statement.at_ms
         if statement.subscribed != self.subscribed:
             if self._precedes(self.last_ms, statement):
                 return _first(statement, contested=True)
+            if by_wrong_clock:
+                return replace(_first(statement, contested=True), last_ms=self.last_ms + statement.subscribed)
             since = self.last_ms if self._precedes(self.since_ms, statement) else self.since_ms
             return replace(self, since_ms=since, contested=True)
         since = self.since_ms if self.contested else min(self.since_ms, at)
@@ -66,7 +76,9 @@ class _Record:
 class MemoryStore:
     """A store that lives and dies with the process."""
 
-    def __init__(self, *, addresses_of: frozenset[BrandNumber] = frozenset()) -> None:
+    def __init__(self, *, addresses_of: frozenset[BrandNumber] = frozenset(), clock: Callable[[], int] = _now_ms) -> None:
+        self._clock = clock
+        self.epoch = 0  # sequences go on above it
         self._addresses_of = addresses_of
         self._records: dict[tuple[BrandNumber, RecipientDigest], _Record] = {}
         self._history: list[HistoryEntry] = []
@@ -97,21 +109,29 @@ class MemoryStore:
         self._history = kept
         return known or bool(removed)
 
-    async def apply(self, statement: Statement) -> Change:
+    async def apply(self, statement: Statement, recency: Recency = Recency.REPEATED) -> Change:
         """Apply one statement; see `app.usecases.ports.Store`."""
         record = self._records.get((statement.brand, statement.digest)) or _Record({})
         targets = statement.groups or (EVERYTHING,)
         conditional = statement.subscribed and statement.expected_sequence is not None
-        if conditional and self._overtaken(record, targets, statement):
+        if conditional and self._overtaken(record, targets, statement, recency):
             self._note(statement, (), record.sequence)
             return Change(changed=(), sequence=record.sequence)
-        return self._write(record, targets, statement)
+        return self._write(record, targets, statement, recency)
 
-    def _overtaken(self, record: _Record, targets: tuple[GroupKey, ...], statement: Statement) -> bool:
+    def _by_wrong_clock(self, register: _Register, statement: Statement, recency: Recency) -> bool:
+        """Say whether the statement would lose by a clock alone; see `app.usecases.ports.Store.apply`."""
+        if recency is Recency.REPEATED or (statement.subscribed and statement.expected_sequence is None):
+            return False
+        now = self._clock()
+        return register.last_ms > now or (recency is Recency.NOW and statement.at_ms < now - SLACK_MS)
+
+    def _overtaken(self, record: _Record, targets: tuple[GroupKey, ...], statement: Statement, recency: Recency) -> bool:
         """Say whether the record moved on since the page looked; Conflict when the statement would overrule what the page did not see."""
         stale = statement.expected_sequence != record.sequence
         left = [register for group in targets if (register := record.registers.get(group)) and not register.subscribed]
-        if any(stale or statement.at_ms <= register.last_ms for register in left):
+        late = [one for one in left if statement.at_ms <= one.last_ms and not self._by_wrong_clock(one, statement, recency)]
+        if (stale and left) or late:
             self._refuse(record, statement)
         return stale
 
@@ -119,11 +139,14 @@ class MemoryStore:
     def _refuse(record: _Record, statement: Statement) -> NoReturn:
         raise Conflict(f"change {statement.expected_sequence} was seen, the record is at {record.sequence}")
 
-    def _write(self, record: _Record, targets: tuple[GroupKey, ...], statement: Statement) -> Change:
+    def _write(self, record: _Record, targets: tuple[GroupKey, ...], statement: Statement, recency: Recency) -> Change:
         changed: list[GroupKey] = []
+        against_clock = False
         for group in targets:
             before = record.registers.get(group)
-            after = before.after(statement) if before else _first(statement)
+            wrong = before is not None and self._by_wrong_clock(before, statement, recency)
+            after = before.after(statement, by_wrong_clock=wrong) if before else _first(statement)
+            against_clock |= before is not None and after != before.after(statement)
             if after.subscribed != (before is None or before.subscribed):
                 changed.append(group)
             record.registers[group] = after
@@ -131,9 +154,9 @@ class MemoryStore:
             record.sealed_address = max(record.sealed_address, statement.sealed_address)
         self._records[statement.brand, statement.digest] = record
         if changed:
-            record.sequence += 1
+            record.sequence = max(record.sequence, self.epoch) + 1
         self._note(statement, tuple(changed), record.sequence)
-        return Change(changed=tuple(changed), sequence=record.sequence)
+        return Change(changed=tuple(changed), sequence=record.sequence, against_clock=against_clock)
 
     def _note(self, statement: Statement, changed: tuple[GroupKey, ...], sequence: int) -> None:
         self._noted += 1

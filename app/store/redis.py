@@ -9,10 +9,13 @@ import asyncio
 from collections.abc import Awaitable, Sequence
 from enum import StrEnum
 
-from app.core.errors import Conflict, StoreUnavailable
-from app.core.model import BrandNumber, Change, HistoryEntry, Preferences, RecipientDigest, Statement
+from app.core.errors import Conflict, Misconfigured, StoreUnavailable
+from app.core.keyring import Identity
+from app.core.model import BrandNumber, Change, HistoryEntry, Preferences, Recency, RecipientDigest, Statement
+from app.observe.clocks import note_wrong_clock
 from app.store import codec, keys, server
 from app.store.batching import Batcher, Command, Reply
+from app.store.layout import Restoring, claim_layout
 from app.store.replies import as_list, history_entry, raise_for, readable
 from app.store.rights import missing_rights
 from app.store.script import Script, run
@@ -22,6 +25,7 @@ _APPLY, _STATE = Script("apply"), Script("state")
 _HISTORY_PAGE = 500
 _HISTORY_PAGES = 20
 _PROBE_SECONDS = 60
+_LATER = -1  # never so many breaks: look as soon as the store answers, and go on until then
 
 
 class Durability(StrEnum):
@@ -35,6 +39,8 @@ class RedisStore:
     """The port `app.usecases.ports.Store`. Belongs to one event loop; nothing is opened before the first call.
 
     With `writable_only` the states of a server that takes no writes are unavailable too: for who must not act on old ones.
+    With an `identity` nothing is read or written before it is sure that the store belongs to this keyring, nor after connections broke
+    before that is sure again: another server may stand behind the address (docs/adr/0044-a-store-knows-its-keyring.md).
     """
 
     def __init__(  # noqa: PLR0913 - every bound of the adapter stands here
@@ -45,6 +51,7 @@ class RedisStore:
         buckets: int = keys.DEFAULT_BUCKETS,
         addresses_of: frozenset[BrandNumber] = frozenset(),
         writable_only: bool = False,
+        identity: Identity | None = None,
         timeout: float = 0.3,
         max_batch: int = 500,
         max_in_flight: int = 8,
@@ -55,6 +62,9 @@ class RedisStore:
         self._buckets = buckets
         self.keep_addresses_of(addresses_of)
         self._writable_only = writable_only
+        self._identity = identity
+        self._sure_at: int | None = None  # how often connections had broken when it was last sure whose store this is
+        self._sure_of = ""  # the generation of the servers at that time
         self._writes = Batcher(self._write, max_batch=max_batch, max_in_flight=max_in_flight, max_pending=max_pending)
         self._reads = Batcher(self._read, max_batch=max_batch, max_in_flight=max_in_flight, max_pending=max_pending)
 
@@ -75,14 +85,52 @@ class RedisStore:
     async def start(self, *, development: bool = False) -> tuple[str, ...]:
         """Claim or check the layout of the store and return warnings about the server's settings and the user's rights.
 
-        Raises Misconfigured when the store was laid out with other numbers, or when it may evict keys (outside development);
-        StoreUnavailable when it does not answer.
+        Raises Misconfigured when the store was laid out with other numbers or made with another keyring, or when it may evict keys
+        (outside development); StoreUnavailable when it does not answer.
         """
-        await server.claim_layout(self._wire, buckets=self._buckets)
+        await self.belong()
         settings = await server.check_settings(self._wire, replicated=self._replicated, development=development)
         return (*await missing_rights(self._wire), *settings)
 
-    def apply(self, statement: Statement) -> Awaitable[Change]:
+    async def belong(self, identity: Identity | None = None) -> None:
+        """Return when it is sure that the store belongs to this keyring, or to the one that takes its place: `identity`.
+
+        Asks which server it is, and what it remembers only when that is another one or connections broke. Raises Misconfigured, and
+        StoreUnavailable when the store cannot say so now.
+        """
+        if identity is not None and identity != self._identity:
+            try:
+                await self._claim(identity)
+            except StoreUnavailable:  # found out as soon as it answers
+                self._identity, self._sure_at = identity, None if self._sure_at is None else _LATER
+                raise
+            self._identity = identity
+        elif self._sure_at != self._wire.breaks or self._sure_of != await self.generation():
+            await self._claim(self._identity)
+
+    async def _claim(self, identity: Identity | None) -> None:
+        breaks, generation = self._wire.breaks, await self.generation()
+        try:
+            await claim_layout(self._wire, buckets=self._buckets, identity=identity)
+        except Misconfigured:
+            if identity == self._identity:
+                self._sure_at = None
+            raise
+        self._sure_at, self._sure_of = breaks, generation
+
+    async def _be_sure(self) -> None:
+        """Return unless the store may be another installation's. Raises StoreUnavailable."""
+        if self._identity is None or self._sure_at == self._wire.breaks:
+            return
+        try:
+            await self.belong()
+        except Misconfigured as exc:
+            raise StoreUnavailable(str(exc)) from exc
+        except StoreUnavailable as exc:  # of a cluster the part that remembers may be away alone: what was sure stays so until it answers
+            if self._sure_at is None or isinstance(exc, Restoring):
+                raise
+
+    def apply(self, statement: Statement, recency: Recency = Recency.REPEATED) -> Awaitable[Change]:
         """Apply one statement by the script; the future is under way at once, together with all others of this turn."""
         number = keys.partition(statement.digest)
         expected = statement.expected_sequence
@@ -91,6 +139,7 @@ class RedisStore:
                 keys.state(statement.brand, statement.digest, self._buckets),
                 keys.work(number),
                 keys.history(statement.brand, number),
+                keys.epoch(number),
             ),
             statement.digest,
             statement.at_ms,
@@ -101,10 +150,12 @@ class RedisStore:
             codec.encode_statement(statement),
             statement.sealed_address if statement.brand in self._addresses_of else b"",
             1 if statement.home else 0,
+            int(recency),
         )
         return self._writes.submit((command,), _change)
 
     async def _write(self, commands: list[Command]) -> Sequence[Reply]:
+        await self._be_sure()
         return await run(self._wire, commands, replicated=self._replicated)
 
     async def preferences(self, brand: BrandNumber, digests: Sequence[RecipientDigest]) -> Sequence[Preferences]:
@@ -117,6 +168,7 @@ class RedisStore:
         return _STATE.command((key,), digest) if self._writable_only else ("HGET", key, digest)
 
     async def _read(self, commands: list[Command]) -> Sequence[Reply]:
+        await self._be_sure()
         return await run(self._wire, commands)
 
     async def history(self, brand: BrandNumber, digest: RecipientDigest, *, limit: int = 100) -> Sequence[HistoryEntry]:
@@ -166,6 +218,8 @@ def _change(replies: Sequence[Reply]) -> Change:
     change = codec.decode_change(reply)
     if change is None:
         raise Conflict("the recipient has said something since the state was read; read it again")
+    if change.against_clock:
+        note_wrong_clock()
     return change
 
 

@@ -68,18 +68,18 @@ IMPROVING: Mapping[Command, str] = MappingProxyType(
 async def missing_rights(wire: Wire) -> tuple[str, ...]:
     """Return a warning for the needed commands that the user may not run, all in one, and one for each of the others."""
     replies = await wire.run(NEEDED)
-    refused = [_word(command, reply) for command, reply in zip(NEEDED, replies, strict=True) if _is_refusal(reply)]
+    refused = [_word(command, reply) for command, reply in zip(NEEDED, replies, strict=True) if is_refusal(reply)]
     warnings = []
     if refused:
         names = ", ".join(dict.fromkeys(refused))
         warnings.append(f"store: the user may not run {names}: what they do fails; allow them (docs/operations.md, The store's user)")
     for command, loss in IMPROVING.items():
-        if any(_is_refusal(reply) for reply in await wire.run_on_primaries(command)):
+        if any(is_refusal(reply) for reply in await wire.run_on_primaries(command)):
             warnings.append(f"store: the user may not run {command[0]!s}: {loss}")
     return tuple(warnings)
 
 
-def _is_refusal(reply: Reply) -> bool:
+def is_refusal(reply: Reply) -> bool:
     """Tell whether the reply is NOPERM, or what a script's own command got."""
     return isinstance(reply, NoPermissionError) or (isinstance(reply, ResponseError) and "ACL failure in script" in str(reply))
 

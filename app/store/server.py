@@ -1,30 +1,11 @@
-"""What must hold before a server may keep unsubscribes: the layout's numbers, and settings that neither evict nor lose (catalogue Q3)."""
+"""What must hold before a server may keep unsubscribes: settings that neither evict nor lose (catalogue Q3)."""
 
-from app.core.errors import Misconfigured, StoreUnavailable
-from app.store import keys
+from app.core.errors import Misconfigured
 from app.store.batching import Reply
 from app.store.wire import Wire
 
 _NEVER_EVICTS = "noeviction"
 _LISTPACK_ENTRIES = 512  # measured: 61 recipients a bucket at a million a brand, 512 at eight million
-
-
-async def claim_layout(wire: Wire, *, buckets: int) -> None:
-    """Write the layout's numbers into an empty store, or compare them; Misconfigured when they differ, since keys would be missed."""
-    wanted = {"partitions": keys.PARTITIONS, "buckets": buckets}
-    claims = [("HSETNX", keys.META, name, number) for name, number in wanted.items()]
-    *claimed, stored = await wire.run([*claims, ("HMGET", keys.META, *wanted)])
-    values = [int(value) for value in stored if isinstance(value, bytes)] if isinstance(stored, list) else []
-    if len(values) != len(wanted):  # an empty store that takes no writes now
-        raise StoreUnavailable(f"the layout can be neither written nor read: {claimed[0]!r}, {stored!r}")
-    found = dict(zip(wanted, values, strict=True))
-    problems = [
-        f"store.url: this store was laid out with {found[name]} {name}, not {number}"
-        for name, number in wanted.items()
-        if found[name] != number
-    ]
-    if problems:
-        raise Misconfigured(problems)
 
 
 async def check_settings(wire: Wire, *, replicated: bool, development: bool) -> tuple[str, ...]:

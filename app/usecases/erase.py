@@ -8,7 +8,7 @@ from typing import Protocol
 
 from app.core.model import Brand, BrandNumber, RecipientDigest
 from app.usecases.ports import Clock, Roster
-from app.usecases.unsubscribe import AHEAD_MS
+from app.usecases.recency import AHEAD_MS
 
 
 class Pending(Protocol):

@@ -5,15 +5,28 @@ from typing import Protocol
 
 from app.core.api_key import ApiKey
 from app.core.audit import AuditEntry
-from app.core.model import BrandNumber, Change, HistoryEntry, KnownRecipient, Preferences, RecipientDigest, Statement, SubscriptionGroup
+from app.core.model import (
+    BrandNumber,
+    Change,
+    HistoryEntry,
+    KnownRecipient,
+    Preferences,
+    Recency,
+    RecipientDigest,
+    Statement,
+    SubscriptionGroup,
+)
 from app.core.tally import Tick
 
 
 class Store(Protocol):
     """The shared state: Redis, Valkey, or the in-memory twin. Every method raises StoreUnavailable when it cannot answer."""
 
-    def apply(self, statement: Statement) -> Awaitable[Change]:
+    def apply(self, statement: Statement, recency: Recency = Recency.REPEATED) -> Awaitable[Change]:
         """Apply one statement atomically and durably, with its events; idempotent and commutative.
+
+        What is told for the first time wins over a time that lies ahead of the store's, and what is said now wins also when its own time
+        lies behind it: one of the two clocks was wrong. `Change.against_clock` says so.
 
         What is returned may be a future that is under way before anyone awaits it, so that a click costs no task.
         Raises Conflict when a resubscribe gives `expected_sequence` and would overrule something its page had not seen.

@@ -5,12 +5,13 @@ not take, since the part that holds it is away, keeps no other waiting: the page
 """
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Container, Sequence
 from typing import Protocol
 
 from app.core.errors import Conflict, SpoolUnavailable, StoreUnavailable
-from app.core.model import Statement
+from app.core.model import Recency, Statement
 from app.usecases.ports import Spool, Store, Witness
+from app.usecases.recency import told_late
 from app.usecases.silence import Silence
 
 PAGE = 250
@@ -48,7 +49,7 @@ class Replayer:
         """Replay what is due and say whether the store answered.
 
         Every kept row is due when the server is another one than at the last look (or at the first look), else the rows that have waited
-        since the last look.
+        since the last look. Of a row that the store never confirmed it hears for the first time, of the others again.
         """
         try:
             generation = await self._store.generation()
@@ -72,9 +73,10 @@ class Replayer:
     async def _replay(self, fetch: _Fetch, *, upto: int | None) -> int:
         after = due = replayed = 0
         while page := await fetch(after=after, limit=PAGE):
+            untold = {row for row, _ in await self._spool.unconfirmed(after=after, limit=PAGE)}
             after = page[-1][0]
             rows = [row for row in page if upto is None or row[0] <= upto]
-            taken = await self._apply(rows)
+            taken = await self._apply(rows, untold)
             if rows and not taken:
                 await self._store.ping()  # raises when it is the whole store that is away
             due += len(rows)
@@ -84,10 +86,13 @@ class Replayer:
             raise StoreUnavailable(f"none of {due} rows could be replayed")
         return replayed
 
-    async def _apply(self, rows: Sequence[_Row]) -> int:
+    async def _apply(self, rows: Sequence[_Row], untold: Container[int]) -> int:
         """Apply one page at once, so that it leaves as one pipeline in this order; confirm what the store took, and return how much."""
         ordered = sorted(rows, key=lambda row: row[1].at_ms)
-        waiting = [asyncio.ensure_future(self._store.apply(statement)) for _, statement in ordered]
+        waiting = [
+            asyncio.ensure_future(self._store.apply(statement, told_late(statement) if row in untold else Recency.REPEATED))
+            for row, statement in ordered
+        ]
         results = await asyncio.gather(*waiting, return_exceptions=True)
         taken = 0
         for (row, _), result in zip(ordered, results, strict=True):

@@ -5,13 +5,13 @@ from app.core.keyring import Keyring
 from app.core.model import Acknowledgement
 from app.core.shipment import Shipment, unpack
 from app.usecases.homes import HERE
-from app.usecases.one_click import Unsubscriber
+from app.usecases.unsubscribe import Unsubscribe
 
 
 class TakeShipment:
     """Opens shipments and applies them. One for each process."""
 
-    def __init__(self, *, keyring: Keyring, data_centre: int, unsubscribe: Unsubscriber) -> None:
+    def __init__(self, *, keyring: Keyring, data_centre: int, unsubscribe: Unsubscribe) -> None:
         self._keyring = keyring
         self._data_centre = data_centre
         self._unsubscribe = unsubscribe
@@ -28,4 +28,4 @@ class TakeShipment:
 
     async def take(self, shipment: Shipment) -> Acknowledgement:
         """Apply the statement at its own time and return once it is durable; idempotent. Raises StoreUnavailable."""
-        return await self._unsubscribe(shipment.statement._replace(home=HERE))
+        return await self._unsubscribe.late(shipment.statement._replace(home=HERE))

@@ -11,13 +11,13 @@ import asyncio
 from collections.abc import Callable
 
 from app.core.errors import RuleViolation, SpoolUnavailable, StoreUnavailable
-from app.core.model import Acknowledgement, Change, Source, Statement
+from app.core.model import Acknowledgement, Change, Recency, Source, Statement
 from app.usecases.ports import Clock, Spool, Store, Witness
+from app.usecases.recency import AHEAD_MS, recency_of, told_late
 from app.usecases.silence import Silence
 
 STORE_SECONDS = 0.4
 LAST_SECONDS = 5.0
-AHEAD_MS = 5 * 60 * 1000  # how far a statement's time may lie ahead of our clock
 
 
 class Unsubscribe:
@@ -35,6 +35,13 @@ class Unsubscribe:
         Raises StoreUnavailable when neither spool nor store could keep it, Conflict when a resubscribe is stale, and RuleViolation for a
         resubscribe by import, which is no consent of the recipient (catalogue Q6).
         """
+        return await self._keep(statement, recency_of(statement, self._clock()))
+
+    async def late(self, statement: Statement) -> Acknowledgement:
+        """Do the same with a statement that has waited elsewhere before it came here."""
+        return await self._keep(statement, told_late(statement))
+
+    async def _keep(self, statement: Statement, recency: Recency) -> Acknowledgement:
         if statement.subscribed and statement.source is Source.IMPORT:
             raise RuleViolation("an import may not resubscribe anybody")
         latest = self._clock() + AHEAD_MS
@@ -42,25 +49,25 @@ class Unsubscribe:
             statement = statement._replace(at_ms=latest)
         try:
             if statement.subscribed and statement.expected_sequence is not None:
-                copies = await self._decide(statement)
+                copies = await self._decide(statement, recency)
             else:
-                copies = await self._race(statement)
+                copies = await self._race(statement, recency)
         except StoreUnavailable as exc:
             self._witness.not_durable(str(exc))
             raise
         self._witness.acknowledged(copies)
         return Acknowledgement(copies=copies, id=statement.id)
 
-    async def _race(self, statement: Statement) -> int:
+    async def _race(self, statement: Statement, recency: Recency) -> int:
         spool = self._spool
         row = None if spool is None else asyncio.ensure_future(spool.append(statement))
-        change = asyncio.ensure_future(self._store.apply(statement))
+        change = asyncio.ensure_future(self._store.apply(statement, recency))
         return await _Race(row, change, confirm=spool.confirm if spool else None).result()
 
-    async def _decide(self, statement: Statement) -> int:
+    async def _decide(self, statement: Statement, recency: Recency) -> int:
         try:
             async with asyncio.timeout(LAST_SECONDS):
-                await self._store.apply(statement)
+                await self._store.apply(statement, recency)
         except TimeoutError as exc:
             raise StoreUnavailable("the store did not decide in time") from exc
         if self._spool is None:

@@ -4,7 +4,7 @@ import asyncio
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TypeVar
 
 from app.core.brands import Brands
@@ -30,6 +30,7 @@ from app.usecases.replay import Replayer
 T = TypeVar("T")
 
 PATIENCE = 5.0  # seconds the store may take where no click waits for it
+_LOOK_SECONDS = 1.0  # between two looks whose store it is
 
 
 def now_ms() -> int:
@@ -48,6 +49,14 @@ def successor(running: Keyring, settings: Settings) -> Keyring:
     keyring = keyring_file.load(settings.keyring_file)
     if not keyring.is_successor_of(running):
         raise Misconfigured([f"keyring_file: {settings.keyring_file}: the pepper has changed: every recipient would be a stranger"])
+    if changed := keyring.changed_keys(running):
+        raise Misconfigured(
+            [
+                f"keyring_file: {settings.keyring_file}: key {key_id} has other bytes than before: links sent by it would not open; "
+                "add new keys under new ids"
+                for key_id in changed
+            ]
+        )
     return keyring
 
 
@@ -62,11 +71,14 @@ def homes(settings: Settings, log: Logger) -> Homes:
 
 
 @asynccontextmanager
-async def opened_store(settings: Settings, log: Logger, *, patience: float = 0.3, writable_only: bool = False) -> AsyncIterator[RedisStore]:
+async def opened_store(
+    settings: Settings, log: Logger, *, patience: float = 0.3, writable_only: bool = False, serving: bool = True
+) -> AsyncIterator[RedisStore]:
     """Open the configured store, or the embedded one, which is then started, watched over, and stopped by its last user.
 
     `patience` is what one exchange may take, in seconds: short for a click, which the spool saves; longer where only the store knows.
-    `writable_only`: no states from a server that takes no writes, for what people say meanwhile is in spools.
+    `writable_only`: no states from a server that takes no writes, for what people say meanwhile is in spools. A `serving` process goes on
+    looking whether the store belongs to its keyring. Raises Misconfigured when it does not, also later: then the process is stopped first.
     """
     store = _redis_store(settings, patience, writable_only=writable_only)
     embedded = None if settings.store.url else EmbeddedStore(settings.state_dir / "store")
@@ -77,7 +89,39 @@ async def opened_store(settings: Settings, log: Logger, *, patience: float = 0.3
             await stack.enter_async_context(kept_running(Part.STORE_WATCH, embedded.supervise, log))
         stack.push_async_callback(store.close)
         await _check(store, settings, log)
+        if serving:
+            await stack.enter_async_context(_belonging(store, log))
         yield store
+
+
+@asynccontextmanager
+async def _belonging(store: RedisStore, log: Logger) -> AsyncIterator[None]:
+    """Stop the process in order when another installation's store comes to stand behind the address, and raise Misconfigured then."""
+    refusals: list[Misconfigured] = []
+
+    async def watch() -> None:
+        while not refusals:
+            await asyncio.sleep(_LOOK_SECONDS)
+            try:
+                await store.belong()
+            except StoreUnavailable:
+                continue
+            except Misconfigured as exc:
+                log.error(LogEvent.CONFIGURATION_REFUSED, problems=list(exc.problems))
+                refusals.append(exc)
+                signal.raise_signal(signal.SIGTERM)
+
+    async with kept_running(Part.STORE_WATCH, watch, log):
+        yield
+    if refusals:
+        raise refusals[0]
+
+
+async def belong(store: RedisStore, settings: Settings) -> None:
+    """Return when the store belongs to the keyring as its file is now, or when it cannot say so now. Raises Misconfigured."""
+    keyring = await asyncio.to_thread(keyring_file.load, settings.keyring_file)
+    with suppress(StoreUnavailable):  # looked at again as soon as it answers
+        await store.belong(keyring.identity())
 
 
 def _redis_store(settings: Settings, patience: float, *, writable_only: bool = False) -> RedisStore:
@@ -87,6 +131,7 @@ def _redis_store(settings: Settings, patience: float, *, writable_only: bool = F
         timeout=patience,
         addresses_of=keeping(settings.brand_records()),
         writable_only=writable_only,
+        identity=keyring_file.load(settings.keyring_file).identity(),
     )
 
 
@@ -127,7 +172,7 @@ async def store_warnings(settings: Settings) -> tuple[str, ...]:
     embedded = None if settings.store.url else EmbeddedStore(settings.state_dir / "store")
     if embedded:
         await asyncio.to_thread(embedded.ensure)
-    store = RedisStore(_store_url(settings), durability=Durability(settings.store.durability))
+    store = _redis_store(settings, PATIENCE)
     try:
         return await store.start(development=settings.development)
     finally:
@@ -213,12 +258,17 @@ def hangups() -> asyncio.Event:
 
 @asynccontextmanager
 async def reading_again(
-    hangups: asyncio.Event, read: Callable[[], tuple[T, Sequence[str]]], adopt: Callable[[T], None], log: Logger
+    hangups: asyncio.Event,
+    read: Callable[[], tuple[T, Sequence[str]]],
+    adopt: Callable[[T], None],
+    log: Logger,
+    *,
+    confirm: Callable[[], Awaitable[None]] | None = None,
 ) -> AsyncIterator[None]:
     """Read the configuration again at each hangup for as long as the context is open.
 
-    `read` runs in a thread; it returns the new whole and warnings about it, or raises Misconfigured: then every problem is logged, and what
-    runs goes on as it is.
+    `read` runs in a thread; it returns the new whole and warnings about it. `confirm` says whether the store agrees. Either raises
+    Misconfigured: then every problem is logged, and what runs goes on as it is.
     """
 
     async def obey() -> None:
@@ -228,6 +278,8 @@ async def reading_again(
             service_manager.tell_reloading(time.monotonic_ns() // 1000)
             try:
                 anew, warnings = await asyncio.to_thread(read)
+                if confirm:
+                    await confirm()
             except Misconfigured as exc:
                 log.error(LogEvent.CONFIGURATION_REFUSED, problems=list(exc.problems))
             else:

@@ -5,6 +5,7 @@ spool of its own and in the store.
 """
 
 import asyncio
+from functools import partial
 
 from app.core.brands import Brands
 from app.core.keyring import Keyring
@@ -32,6 +33,7 @@ from app.web.server import ADMIN_LIMITS, Listener, run, serve
 from app.wiring import (
     PATIENCE,
     asked_to_stop,
+    belong,
     brands,
     durability_checks,
     hangups,
@@ -90,7 +92,9 @@ async def _serve_admin(settings: Settings) -> None:
             admin.app = private(anew)
 
         listeners = {"admin": Listener(admin, settings.web.admin_listen, limits=ADMIN_LIMITS)}
-        async with following(settings, keyring, hangups=hung_up, adopt=adopt, fixed=("web.admin_listen",), log=log):
+        async with following(
+            settings, keyring, hangups=hung_up, adopt=adopt, fixed=("web.admin_listen",), log=log, confirm=partial(belong, store, settings)
+        ):
             await serve(listeners, stop=lambda: asked_to_stop(asked, log), bound=lambda addresses: started(log, addresses))
         log.info(LogEvent.PROCESS_STOPPED)
 

@@ -67,7 +67,7 @@ def admin_services(settings: Settings, store: RedisStore, unsubscribe: Unsubscri
 @asynccontextmanager
 async def opened_services(settings: Settings, log: Logger) -> AsyncIterator[Administration]:
     """Open the use cases for one command. The store alone keeps what a command says: the spool belongs to the web process."""
-    async with opened_store(settings, log, patience=_COMMAND_SECONDS) as store:
+    async with opened_store(settings, log, patience=_COMMAND_SECONDS, serving=False) as store:
         yield admin_services(settings, store, Unsubscribe(store, None, now_ms), token_codec(settings), log)
 
 

@@ -17,5 +17,5 @@ _STORE_SECONDS = 10.0
 @asynccontextmanager
 async def opened_journal(settings: Settings, log: Logger) -> AsyncIterator[tuple[Journal, CachedGroups]]:
     """Open the journal of changes, and what the groups in it are called."""
-    async with wiring.opened_store(settings, log, patience=_STORE_SECONDS) as store:
+    async with wiring.opened_store(settings, log, patience=_STORE_SECONDS, serving=False) as store:
         yield RedisJournal(store.wire), CachedGroups(RedisGroups(store.wire), wiring.now_ms)

@@ -4,7 +4,7 @@ What is wrong leaves everything as it was, and each problem is logged. What only
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import reduce
 
@@ -31,11 +31,13 @@ async def following(  # noqa: PLR0913 - a process and what it follows
     fixed: Sequence[str] = (),
     log: Logger,
     load: Callable[[], Settings] = validated,
+    confirm: Callable[[], Awaitable[None]] | None = None,
 ) -> AsyncIterator[None]:
     """Let a process follow its configuration for as long as the context is open.
 
     `adopt` is called in the event loop with new settings and the records of their brands, after the shared keyring has taken over the new
     keys. `fixed` are dotted keys beside `FIXED` that need a restart; `load` reads and judges the configuration, or raises Misconfigured.
+    `confirm` says whether the store agrees with the keyring as its file is now, or raises Misconfigured.
     """
 
     def read() -> tuple[tuple[Settings, Records, Keyring], Sequence[str]]:
@@ -48,7 +50,7 @@ async def following(  # noqa: PLR0913 - a process and what it follows
         keyring.adopt(keys)
         adopt(anew, records)
 
-    async with reading_again(hangups, read, take, log):
+    async with reading_again(hangups, read, take, log, confirm=confirm):
         yield
 
 

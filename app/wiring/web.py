@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import secrets
+from functools import partial
 
 from app.core.brands import Brands
 from app.core.keyring import Keyring
@@ -25,6 +26,7 @@ from app.web.desk import PreferenceParts
 from app.web.server import ServerSettings, public_listeners, run, serve
 from app.wiring import (
     asked_to_stop,
+    belong,
     brands,
     durability_checks,
     hangups,
@@ -76,7 +78,9 @@ async def _serve_web(settings: Settings) -> None:
                 listeners["public_tls"].show(anew.web.tls_cert_file, anew.web.tls_key_file)
             public.app = _public(anew, keyring, known, store, unsubscribe, log)
 
-        async with following(settings, keyring, hangups=hung_up, adopt=adopt, fixed=_FIXED, log=log):
+        async with following(
+            settings, keyring, hangups=hung_up, adopt=adopt, fixed=_FIXED, log=log, confirm=partial(belong, store, settings)
+        ):
             await serve(listeners, stop=lambda: asked_to_stop(asked, log), bound=lambda addresses: started(log, addresses))
         log.info(LogEvent.PROCESS_STOPPED)
 

@@ -5,6 +5,7 @@ import random
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 
 from app import wiring
 from app.core.brands import Brands
@@ -70,7 +71,11 @@ async def _serve_worker(settings: Settings) -> None:
             courier.adopt(_endpoints(anew))
             worker.adopt(_endpoints(anew), brands=_numbers(known), self_managed=_self_managed(known))
 
-        await stack.enter_async_context(following(settings, keyring, hangups=hung_up, adopt=adopt, fixed=_FIXED, log=log))
+        await stack.enter_async_context(
+            following(
+                settings, keyring, hangups=hung_up, adopt=adopt, fixed=_FIXED, log=log, confirm=partial(wiring.belong, store, settings)
+            )
+        )
         log.info(LogEvent.PROCESS_STARTED, health=settings.worker.health_listen, endpoints=len(endpoints))
         service_manager.tell_ready()
         await _until(stop, parts, log)

@@ -5,6 +5,7 @@ import ipaddress
 import secrets
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 
 from app import wiring as web_side
 from app.core.errors import Misconfigured
@@ -75,7 +76,9 @@ async def _serve_inbox(settings: Settings) -> None:
         await stack.enter_async_context(health(inbox.health_listen, web_side.durability_checks(settings, store, spool)))
         server = Server(_terms(settings, unsubscribe, throttle, log))
         host, port = await server.start(*split_address(inbox.listen))
-        await stack.enter_async_context(web_side.reading_again(hangups, read_again, server.adopt, log))
+        await stack.enter_async_context(
+            web_side.reading_again(hangups, read_again, server.adopt, log, confirm=partial(web_side.belong, store, settings))
+        )
         log.info(LogEvent.PROCESS_STARTED, listen=f"{host}:{port}", domain=inbox.domain)
         service_manager.tell_ready()
         await stop

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
+from functools import partial
 
 from app import wiring as web_side
 from app.core.downstream import Target
@@ -126,7 +127,9 @@ async def _serve(*, load: Callable[[], Settings], settings: Settings, stop: Call
         if relay.tls_listen:
             await server.start(*split_address(relay.tls_listen), implicit_tls=True, reuse_port=relay.workers > 1)
         lmtp_host, lmtp_port = await lmtp_server.start(*split_address(relay.lmtp_listen), reuse_port=relay.workers > 1)
-        await stack.enter_async_context(web_side.reading_again(hangups, read_again, adopt, log))
+        await stack.enter_async_context(
+            web_side.reading_again(hangups, read_again, adopt, log, confirm=partial(web_side.belong, store, settings))
+        )
         log.info(
             LogEvent.PROCESS_STARTED,
             listen=f"{host}:{port}",

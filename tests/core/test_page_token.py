@@ -36,7 +36,7 @@ def state(**changes: object) -> PageState:
 
 @given(
     form=st.sampled_from(Form),
-    sequence=st.integers(0, 2**32 - 1),
+    sequence=st.integers(0, 2**32 - 1) | st.integers(2**32, 2**53),
     everything=st.booleans(),
     groups=st.dictionaries(st.integers(1, 2**32 - 1).map(GroupKey), st.booleans(), max_size=50),
     second=st.integers(0, 2**39),

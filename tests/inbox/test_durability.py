@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.core.errors import StoreUnavailable
-from app.core.model import Change, Statement
+from app.core.model import Change, Recency, Statement
 from app.store.memory import MemoryStore
 from app.store.redis import RedisStore
 from app.store.spool import SqliteSpool
@@ -22,7 +22,7 @@ LATER = "451 4.3.0"
 class Unplugged(MemoryStore):
     """A store that cannot be reached."""
 
-    async def apply(self, statement: Statement) -> Change:
+    async def apply(self, statement: Statement, recency: Recency = Recency.REPEATED) -> Change:
         raise StoreUnavailable("unplugged")
 
 
@@ -31,8 +31,8 @@ class Forgetful(RedisStore):
 
     answers_lost = 1
 
-    async def apply(self, statement: Statement) -> Change:
-        change = await super().apply(statement)
+    async def apply(self, statement: Statement, recency: Recency = Recency.REPEATED) -> Change:
+        change = await super().apply(statement, recency)
         if self.answers_lost:
             self.answers_lost -= 1
             raise StoreUnavailable("the answer got lost")

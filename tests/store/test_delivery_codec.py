@@ -27,7 +27,10 @@ def delivery(make_statement: Make) -> Delivery:
 
 
 def test_a_delivery_comes_back_whole(delivery: Delivery) -> None:
+    long = replace(delivery, sequence=2**53)  # as it is after a restore
+
     assert delivery == decode_delivery(delivery.id, encode_delivery(delivery))
+    assert long == decode_delivery(delivery.id, encode_delivery(long))
 
 
 def test_a_long_reason_is_cut_and_nothing_else_suffers(delivery: Delivery) -> None:

@@ -110,6 +110,10 @@ class Service:
                 self.send(signal.SIGTERM)
         return await self._ended()
 
+    async def ended(self) -> int:
+        """Return its code when it has ended by itself."""
+        return await self._ended()
+
     async def _ended(self) -> int:
         assert self._process is not None
         assert self._reading is not None

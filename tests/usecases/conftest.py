@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.core.errors import StoreUnavailable
-from app.core.model import BrandNumber, Change, HistoryEntry, Preferences, RecipientDigest, Source, Statement
+from app.core.model import BrandNumber, Change, HistoryEntry, Preferences, Recency, RecipientDigest, Source, Statement
 from app.store.memory import MemoryStore
 from app.store.spool import SqliteSpool
 
@@ -26,10 +26,10 @@ class SwitchedStore:
         self.applied: list[Statement] = []
         self.released = asyncio.Event()
 
-    async def apply(self, statement: Statement) -> Change:
+    async def apply(self, statement: Statement, recency: Recency = Recency.REPEATED) -> Change:
         await self._pass()
         self.applied.append(statement)
-        return await self.inner.apply(statement)
+        return await self.inner.apply(statement, recency)
 
     async def preferences(self, brand: BrandNumber, digests: Sequence[RecipientDigest]) -> Sequence[Preferences]:
         await self._pass()

@@ -13,8 +13,9 @@ from app.core.token import TokenCodec
 from app.store.memory import MemoryStore
 from app.usecases.homes import HERE, Homes
 from app.usecases.one_click import OneClick
+from app.usecases.recency import AHEAD_MS
 from app.usecases.shipping import TakeShipment
-from app.usecases.unsubscribe import AHEAD_MS, Unsubscribe
+from app.usecases.unsubscribe import Unsubscribe
 
 NOW_MS = 1_790_000_000_000
 BRAND = BrandNumber(7)

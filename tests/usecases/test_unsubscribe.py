@@ -13,7 +13,8 @@ from app.observe.metrics import ACK
 from app.observe.witness import LoggingWitness
 from app.store.spool import SqliteSpool
 from app.usecases.ports import Store
-from app.usecases.unsubscribe import AHEAD_MS, Unsubscribe
+from app.usecases.recency import AHEAD_MS
+from app.usecases.unsubscribe import Unsubscribe
 
 Make = Callable[..., Statement]
 NOW = 50_000

@@ -11,7 +11,19 @@ from app.core.brands import Brands
 from app.core.errors import StoreUnavailable
 from app.core.groups import group_key
 from app.core.keyring import Keyring, KeyStatus, MasterKey
-from app.core.model import Brand, BrandId, BrandNumber, CampaignId, Change, GroupId, PreferenceCentre, Preferences, Purpose, Statement
+from app.core.model import (
+    Brand,
+    BrandId,
+    BrandNumber,
+    CampaignId,
+    Change,
+    GroupId,
+    PreferenceCentre,
+    Preferences,
+    Purpose,
+    Recency,
+    Statement,
+)
 from app.core.page_token import PageTokens
 from app.core.token import TokenCodec
 from app.store.groups_memory import MemoryGroups
@@ -42,10 +54,10 @@ class BreakableStore(MemoryStore):
 
     down = False
 
-    async def apply(self, statement: Statement) -> Change:
+    async def apply(self, statement: Statement, recency: Recency = Recency.REPEATED) -> Change:
         if self.down:
             raise StoreUnavailable("unplugged")
-        return await super().apply(statement)
+        return await super().apply(statement, recency)
 
     async def ping(self) -> None:
         if self.down:

@@ -7,13 +7,19 @@
 --
 -- A record that is the same afterwards is written again: erasing is rare. The layout of a record: app/store/codec.py.
 
-local VERSION, EXTENDED, ERASED = 1, 2, 32768
+local VERSION, EXTENDED, LONG, ERASED = 1, 2, 2, 32768 -- LONG: added to a version with a u64 sequence
+local SHORT = 4294967295 -- the greatest u32
 
 local sequence, entries, erased = 0, '', tonumber(ARGV[2])
 local record = redis.call('HGET', KEYS[1], ARGV[1])
 if record then
-  local version, first
-  version, sequence, first = struct.unpack('>BI4', record)
+  local version, first = struct.unpack('>B', record)
+  if version > LONG and version <= LONG + EXTENDED then
+    version = version - LONG
+    sequence, first = struct.unpack('>I8', record, first)
+  else
+    sequence, first = struct.unpack('>I4', record, first)
+  end
   if version == EXTENDED then
     local size
     size, first = struct.unpack('>I2', record, first)
@@ -29,5 +35,7 @@ if record then
   end
   entries = string.sub(record, first)
 end
-redis.call('HSET', KEYS[1], ARGV[1], struct.pack('>BI4I2I6', EXTENDED, sequence, ERASED, erased) .. entries)
+local long = sequence > SHORT
+local head = struct.pack(long and '>BI8I2I6' or '>BI4I2I6', EXTENDED + (long and LONG or 0), sequence, ERASED, erased)
+redis.call('HSET', KEYS[1], ARGV[1], head .. entries)
 return record and 1 or 0

@@ -73,9 +73,9 @@ Words = Annotated[tuple[GroupWord, ...], Field(max_length=MAX_GROUPS)]
 QueryWord = Annotated[str, Field(min_length=1, max_length=300, description="`all`, a group's id or name, or several with commas")]
 QueryWords = Annotated[tuple[QueryWord, ...], Field(max_length=MAX_GROUPS)]
 Sequence = Annotated[  # may be left out, and is a number where it is there
-    Annotated[int, BeforeValidator(_whole), Field(ge=0, lt=2**32)] | None,
+    Annotated[int, BeforeValidator(_whole), Field(ge=0, lt=2**53)] | None,
     BeforeValidator(_present),
-    WithJsonSchema({"type": "integer", "minimum": 0, "exclusiveMaximum": 2**32}),
+    WithJsonSchema({"type": "integer", "minimum": 0, "exclusiveMaximum": 2**53}),
 ]
 Cursor = Annotated[str, Field(max_length=MAX_CURSOR_CHARS, pattern=r"^[A-Za-z0-9_:-]*$", description="`next` of the page before")]
 Limit = Annotated[int, Field(ge=1, le=MAX_PAGE)]

@@ -19,7 +19,7 @@ from app.web.admin.views import EventPage, RecipientView, Saved, shown
 from app.web.answers import Answer, answer
 
 _PATH = f"{OF_BRAND}/recipients/{{address}}"
-_ETAG = re.compile(r'"([0-9]{1,10})"')
+_ETAG = re.compile(r'"([0-9]{1,16})"')
 
 
 class RecipientEndpoints:

@@ -15,7 +15,7 @@ from app.core.api_key import ApiKey, KeyScope
 from app.core.brands import Brands
 from app.core.errors import StoreUnavailable
 from app.core.keyring import Keyring, KeyStatus, MasterKey
-from app.core.model import Brand, BrandId, BrandNumber, Change, Preferences, Statement
+from app.core.model import Brand, BrandId, BrandNumber, Change, Preferences, Recency, Statement
 from app.core.token import TokenCodec
 from app.core.webhook import Endpoint, Format, endpoint_key
 from app.observe.log import logger
@@ -53,9 +53,9 @@ class PluggedStore(MemoryStore):
 
     down = False
 
-    async def apply(self, statement: Statement) -> Change:
+    async def apply(self, statement: Statement, recency: Recency = Recency.REPEATED) -> Change:
         self.check()
-        return await super().apply(statement)
+        return await super().apply(statement, recency)
 
     async def preferences(self, brand: BrandNumber, digests: Any) -> Any:
         self.check()
