@@ -16,15 +16,17 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from http import HTTPStatus
 from typing import TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from rich.console import Console
 from rich.markup import escape
 
+from app.cli.dev import files_what_it_takes
 from app.cli.recipient import changes, states
-from app.core.errors import SignoffError, Unavailable
+from app.core.errors import Misconfigured, SignoffError, Unavailable
 from app.core.mail import lint
 from app.core.mail.dkim_record import record_name, record_of
+from app.core.model import BrandId
 from app.outbound.signatures import verify
 from app.settings.load import load
 from app.settings.model import Settings
@@ -32,7 +34,6 @@ from app.settings.types import split_address
 
 _PATIENCE = 10.0
 _PAUSE = 0.05
-_BRAND = "acme"
 _OF_THIS_MACHINE = frozenset(("lu-host-not-public", "body-host-not-public"))  # right, and of no matter here
 
 T = TypeVar("T")
@@ -46,8 +47,9 @@ class StepFailed(SignoffError):
 
 def run() -> None:
     """Send one mail, click it, and show what each step does on the running services. 1 at the first step that is not as promised."""
-    demo = _Demo(load())
-    demo.say("[bold]One mail, one click[/bold]  (recipient: " + demo.recipient + ")\n")
+    settings = load()
+    demo = _Demo(settings, _managed_brand(settings))
+    demo.say(f"[bold]One mail, one click[/bold]  (sender: {demo.sender}, recipient: {demo.recipient})\n")
     first = demo.step("send a promotional mail through the relay", lambda: demo.send("Spring is here", promotional=True))
     copy = demo.step("the copy in the mailbox is stamped and signed", lambda: demo.arrived(first))
     url = demo.show_stamp(copy)
@@ -61,6 +63,17 @@ def run() -> None:
     demo.say("\n[bold green]All of it was seen.[/bold green]")
 
 
+def _managed_brand(settings: Settings) -> BrandId:
+    """Return the brand whose mail the demo sends. Raises Misconfigured where the demo cannot be shown with this configuration."""
+    if not files_what_it_takes(settings):
+        own = f"smtp://{settings.mailbox.listen}"
+        raise Misconfigured([f"relay.downstream: {settings.relay.downstream} keeps what it gets; the demo can look only into {own}"])
+    found = next((name for name, brand in settings.brands.items() if brand.one_click == "managed" and brand.promotional != "never"), None)
+    if found is None:
+        raise Misconfigured(['brands: the demo needs one with one_click = "managed" that sends promotional mail'])
+    return BrandId(found)
+
+
 @dataclass(frozen=True)
 class _Seen:
     """What a step shows below its line."""
@@ -71,8 +84,17 @@ class _Seen:
 @dataclass
 class _Demo:
     settings: Settings
+    brand: BrandId
     console: Console = field(default_factory=lambda: Console(highlight=False))
     recipient: str = field(default_factory=lambda: f"ann-{secrets.token_hex(4)}@mail.example")
+
+    @property
+    def domain(self) -> str:
+        return self.settings.brands[self.brand].sender_domains[0]
+
+    @property
+    def sender(self) -> str:
+        return f"news@{self.domain}"
 
     def say(self, text: str) -> None:
         self.console.print(text, soft_wrap=True)
@@ -89,10 +111,10 @@ class _Demo:
 
     def send(self, subject: str, *, promotional: bool) -> str:
         mail = EmailMessage(policy=SMTP)
-        mail["From"] = "Acme <news@acme.example>"
+        mail["From"] = self.sender
         mail["To"] = self.recipient
         mail["Subject"] = subject
-        mail["Message-ID"] = message_id = f"<{secrets.token_hex(12)}@acme.example>"
+        mail["Message-ID"] = message_id = f"<{secrets.token_hex(12)}@{self.domain}>"
         if promotional:
             mail["X-Signoff-Campaign"] = "demo"
         way_out = "\nUnsubscribe: *|UNSUBSCRIBE|*\n" if promotional else ""
@@ -131,7 +153,7 @@ class _Demo:
         status, _, body = self._request("GET", url)
         if status != HTTPStatus.OK or b"<form" not in body:
             raise StepFailed(f"the page answered {status}")
-        if not states(self.settings, self.recipient, _BRAND)[0]["state"] == "subscribed":
+        if not states(self.settings, self.recipient, self.brand)[0]["state"] == "subscribed":
             raise StepFailed("a GET unsubscribed the recipient")
 
     def click(self, url: str) -> "_Seen":
@@ -141,8 +163,8 @@ class _Demo:
         return _Seen((f"{status} {body.decode().strip()}",))
 
     def left(self) -> "_Seen":
-        state = states(self.settings, self.recipient, _BRAND)[0]
-        events = changes(self.settings, self.recipient, _BRAND)
+        state = states(self.settings, self.recipient, self.brand)[0]
+        events = changes(self.settings, self.recipient, self.brand)
         if state["state"] != "unsubscribed" or len(events) != 1:
             raise StepFailed(f"the state is {state['state']}, with {len(events)} events")
         return _Seen(tuple(", ".join(f"{key} {value}" for key, value in row.items()) for row in (state, *events)))
@@ -155,8 +177,7 @@ class _Demo:
 
     def _request(self, method: str, url: str, body: str | None = None) -> tuple[int, str | None, bytes]:
         parts = urlsplit(url)
-        trust = ssl.create_default_context(cafile=self.settings.web.tls_cert_file)
-        connection = http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=_PATIENCE, context=trust)
+        connection = self._connection(parts)
         form = {"Content-Type": "application/x-www-form-urlencoded"} if body else {}
         connection.request(method, f"{parts.path}?{parts.query}", body, form)
         answer = connection.getresponse()
@@ -164,7 +185,14 @@ class _Demo:
         connection.close()
         return answer.status, answer.headers["Location"], content
 
+    def _connection(self, parts: SplitResult) -> http.client.HTTPConnection:
+        """Return a connection to the web process: in production the public host may be elsewhere, so its listener is asked."""
+        if not self.settings.development:
+            return http.client.HTTPConnection(*split_address(self.settings.web.listen), timeout=_PATIENCE)
+        trust = ssl.create_default_context(cafile=self.settings.web.tls_cert_file)
+        return http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=_PATIENCE, context=trust)
+
     async def _published(self, name: str) -> tuple[str, ...]:
         """Answer as the DNS would once the operator has published the key."""
-        key = self.settings.brands[_BRAND].dkim[0]
+        key = self.settings.brands[self.brand].dkim[0]
         return (record_of(key.key_file.read_bytes()),) if name == record_name(key.selector, key.domain) else ()

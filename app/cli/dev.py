@@ -7,6 +7,7 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from honcho.environ import parse_procfile
 from honcho.manager import Manager
@@ -20,6 +21,7 @@ from app.settings.types import split_address
 
 PROCFILE = Path(__file__).resolve().parents[2] / "Procfile"
 _READY_SECONDS = 60
+_SHOWN = 3  # brands in the banner
 
 
 def run() -> None:
@@ -28,13 +30,20 @@ def run() -> None:
     _refuse_taken_addresses(settings)
     manager = Manager()
     for name, command in parse_procfile(PROCFILE.read_text()).processes.items():
-        manager.add_process(name, _in_this_python(command), cwd=str(Path.cwd()))
+        if name != "downstream" or files_what_it_takes(settings):
+            manager.add_process(name, _in_this_python(command), cwd=str(Path.cwd()))
     threading.Thread(target=_announce, args=(settings,), daemon=True).start()
     manager.loop()
     sys.exit(0 if manager.returncode == _INTERRUPTED else manager.returncode)
 
 
 _INTERRUPTED = 130
+
+
+def files_what_it_takes(settings: Settings) -> bool:
+    """Say whether the relay's downstream is the one of development, whose Maildir can be looked into."""
+    downstream = urlsplit(settings.relay.downstream)
+    return (downstream.hostname, downstream.port) == split_address(settings.mailbox.listen)
 
 
 def _in_this_python(command: str) -> str:
@@ -53,7 +62,7 @@ def _listeners(settings: Settings) -> dict[str, str]:
         "inbox.listen": settings.inbox.listen,
         "inbox.health_listen": settings.inbox.health_listen,
         "worker.health_listen": settings.worker.health_listen,
-        "mailbox.listen": settings.mailbox.listen,
+        "mailbox.listen": settings.mailbox.listen if files_what_it_takes(settings) else "",
     }
 
 
@@ -87,7 +96,9 @@ def _announce(settings: Settings) -> None:
 
 
 def _ready(settings: Settings) -> bool:
-    return all(_answers(f"http://{address}/readyz") for address in health_addresses(settings).values()) and _taken(settings.mailbox.listen)
+    return all(_answers(f"http://{address}/readyz") for address in health_addresses(settings).values()) and (
+        not files_what_it_takes(settings) or _taken(settings.mailbox.listen)
+    )
 
 
 def _answers(url: str) -> bool:
@@ -99,16 +110,23 @@ def _answers(url: str) -> bool:
 
 
 def _banner(settings: Settings) -> str:
-    state = settings.state_dir
-    rows = (
-        ("send mail to", f"smtp://{settings.relay.listen}", "From: anybody@acme.example"),
-        ("it arrives in", str(settings.mailbox.maildir), "a Maildir, stamped and signed"),
+    state, files = settings.state_dir, files_what_it_takes(settings)
+    domains = [brand.sender_domains[0] for brand in settings.brands.values()]
+    senders = ", ".join(f"anybody@{domain}" for domain in domains[:_SHOWN]) or "nobody: there is no brand"
+    key = settings.web.admin_key_file
+    arrives = ("it arrives in", str(settings.mailbox.maildir), "a Maildir, stamped and signed")
+    goes_on = ("it goes on to", settings.relay.downstream, "stamped and signed")
+    rows = [
+        ("send mail to", f"smtp://{settings.relay.listen}", f"From: {senders}{', …' if len(domains) > _SHOWN else ''}"),
+        arrives if files else goes_on,
         ("clicks go to", settings.public_url, f"also http://{settings.web.listen}"),
         ("mail to leave", f"smtp://{settings.inbox.listen}", f"the mailto of a copy, such as u-…@{settings.inbox.domain}"),
-        ("admin API", f"http://{settings.web.admin_listen}/docs", f"the key is in {settings.web.admin_key_file}"),
+        ("admin API", f"http://{settings.web.admin_listen}/docs", f"the key is in {key}" if key else "make a key: signoff keys api create"),
         ("operator's page", f"http://{settings.web.admin_listen}", "in a browser; the same key opens it"),
         ("health, metrics", f"http://{settings.web.health_listen}", "/readyz and /metrics; signoff health asks every process"),
-        ("made here", f"{state}/keys, {state}/tls", "keyring, DKIM key, certificate, admin API key"),
-    )
+    ]
+    if settings.development:
+        rows.append(("made here", f"{state}/keys, {state}/tls", "keyring, DKIM key, certificate, admin API key"))
     lines = "\n".join(f"  {name:<17}{what:<26} {note}" for name, what, note in rows)
-    return f"\n[bold]Signoff is up.[/bold]  Ctrl-C stops it.\n\n{lines}\n\n  Try it: [bold]make demo[/bold] in another terminal.\n"
+    hint = "\n\n  Try it: [bold]make demo[/bold] in another terminal." if files else ""
+    return f"\n[bold]Signoff is up.[/bold]  Ctrl-C stops it.\n\n{lines}{hint}\n"

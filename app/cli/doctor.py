@@ -1,21 +1,25 @@
-"""`signoff doctor`: everything of an installation that can be judged without sending a mail."""
+"""`signoff doctor`: everything of an installation that can be tried without sending a mail. What others answer for: `doctor_network`."""
 
 import asyncio
+import os
 import shutil
-from collections.abc import Iterable, Iterator
-from enum import StrEnum
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import typer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509 import load_pem_x509_certificates
 
 from app import wiring
+from app.cli.doctor_network import ask_around, certificate_findings
+from app.cli.findings import Finding, Verdict
 from app.cli.output import Exit, show
 from app.core.errors import Misconfigured, SignoffError, Unavailable
-from app.core.mail.dkim_record import problems_of, record_name
+from app.core.mail.dkim_record import problems_of, record_name, record_of, zone_line
 from app.outbound.dns import txt_records
 from app.settings import keyring_file
 from app.settings.brand import DkimSettings
@@ -27,29 +31,25 @@ _SPOOL_ROOM = 256 * 1024 * 1024
 _OPEN_TO_OTHERS = 0o007
 
 
-class Verdict(StrEnum):
-    """How one check ended. Only a problem is a finding for the exit code."""
-
-    GOOD = "good"
-    WARNING = "warning"
-    PROBLEM = "problem"
-
-
-class Finding(NamedTuple):
-    """One line of the report."""
-
-    check: str
-    verdict: Verdict
-    detail: str
-
-
 def doctor(
-    dns: Annotated[bool, typer.Option(help="look up the DKIM records")] = True,
+    dns: Annotated[bool, typer.Option(help="look up DKIM and MX records")] = True,
+    offline: Annotated[bool, typer.Option("--offline", help="ask no other machine but the store")] = False,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
-    """Check configuration, keys, DKIM records, spool and store. Exit 1 when there is a problem."""
+    """Try what an installation needs: configuration, keys, certificates, spool, store, listeners, downstream, DNS, public URL, webhooks.
+
+    No mail, event or click is sent. Exit 1 when there is a problem.
+    """
     settings = load()
-    findings = [*_configuration(settings), *_keyring(settings), *_dkim(settings, dns=dns), *_spool(settings), *_store(settings)]
+    findings = [
+        *_configuration(settings),
+        *_keyring(settings),
+        *_certificates(settings),
+        *_dkim(settings, dns=dns and not offline),
+        *_spool(settings),
+        *_store(settings),
+        *asyncio.run(ask_around(settings, dns=dns, offline=offline)),
+    ]
     show([finding._asdict() for finding in findings], as_json=as_json)
     raise typer.Exit(Exit.FINDING if any(finding.verdict is Verdict.PROBLEM for finding in findings) else Exit.GOOD)
 
@@ -78,14 +78,17 @@ def _dkim(settings: Settings, *, dns: bool) -> Iterator[Finding]:
         if not brand.dkim:
             yield Finding(f"brand {name}", Verdict.PROBLEM, "no DKIM key: promotional mail cannot carry one-click (RFC 8058 4)")
         for key in brand.dkim:
-            yield from _one_key(f"dkim {record_name(key.selector, key.domain)}", key, dns=dns)
+            yield from _one_key(f"dkim {record_name(key.selector, key.domain)}", key, dns=dns, of_relay_alone=settings.dkim_keys == "relay")
 
 
-def _one_key(check: str, key: DkimSettings, *, dns: bool) -> Iterator[Finding]:
+def _one_key(check: str, key: DkimSettings, *, dns: bool, of_relay_alone: bool) -> Iterator[Finding]:
     try:
         private = load_pem_private_key(key.key_file.read_bytes(), password=None)
     except (OSError, ValueError, TypeError) as exc:
-        yield Finding(check, Verdict.PROBLEM, f"{key.key_file}: {exc}")
+        if of_relay_alone and isinstance(exc, OSError):
+            yield Finding(check, Verdict.SKIPPED, f"{key.key_file} is for the relay alone (dkim_keys): ask where it runs")
+        else:
+            yield Finding(check, Verdict.PROBLEM, f"{key.key_file}: {exc}")
         return
     if not isinstance(private, RSAPrivateKey | Ed25519PrivateKey):
         yield Finding(check, Verdict.PROBLEM, f"{key.key_file} is neither an RSA nor an ed25519 key")
@@ -98,20 +101,57 @@ def _one_key(check: str, key: DkimSettings, *, dns: bool) -> Iterator[Finding]:
     except Unavailable as exc:
         yield Finding(check, Verdict.WARNING, f"the record could not be looked up: {exc}")
         return
+    if not records:
+        name = record_name(key.selector, key.domain)
+        line = zone_line(name, record_of(key.key_file.read_bytes()))
+        yield Finding(check, Verdict.PROBLEM, f"no record is published, so nobody can verify the signature; publish: {line}")
+        return
     problems = problems_of(records, private.public_key())
     yield from (Finding(check, Verdict.PROBLEM, problem) for problem in problems)
     if not problems:
         yield Finding(check, Verdict.GOOD, "the published record fits the key")
 
 
-def _spool(settings: Settings) -> Iterable[Finding]:
-    if settings.spool_dir is None:
-        return [Finding("spool", Verdict.WARNING, "spool_dir is unset: a click while the store is away is answered 503")]
+def _certificates(settings: Settings) -> Iterator[Finding]:
+    now = datetime.now(UTC)
+    for section in ("web", "relay", "inbox"):
+        path: Path | None = getattr(settings, section).tls_cert_file
+        if path is None:
+            continue
+        key = f"{section}.tls_cert_file"
+        try:
+            first = load_pem_x509_certificates(path.read_bytes())[0]
+        except (OSError, ValueError) as exc:
+            yield Finding(key, Verdict.PROBLEM, f"{path}: {exc}")
+            continue
+        if first.not_valid_before_utc > now:
+            yield Finding(key, Verdict.PROBLEM, f"{path} is good only from {first.not_valid_before_utc:%Y-%m-%d %H:%M} UTC on")
+        yield from certificate_findings(key, first.not_valid_after_utc, now=now) or [
+            Finding(key, Verdict.GOOD, f"{path}, until {first.not_valid_after_utc:%Y-%m-%d}")
+        ]
+
+
+def _spool(settings: Settings) -> Iterator[Finding]:
+    state = wiring.spool_state(settings)
+    if settings.spool_dir is None or state is None:
+        yield Finding("spool", Verdict.WARNING, "spool_dir is unset: a click while the store is away is answered 503")
+        return
     place = _nearest(settings.spool_dir)
     free = shutil.disk_usage(place).free
-    if free < _SPOOL_ROOM:
-        return [Finding("spool", Verdict.PROBLEM, f"{place} has only {free // 1024 // 1024} MiB left")]
-    return [Finding("spool", Verdict.GOOD, f"{settings.spool_dir}, {free // 1024 // 1024 // 1024} GiB free")]
+    problems = [f"{place} has only {free // 1024 // 1024} MiB left"] if free < _SPOOL_ROOM else []
+    if state.failure:
+        problems.append(f"{settings.spool_dir} takes no row: {state.failure}")
+    problems += [f"{name} cannot be used: {reason}" for name, reason in state.unusable.items()]
+    if not state.exists and not os.access(place, os.W_OK):
+        problems.append(f"{settings.spool_dir} is not there, and this user may not make it")
+    yield from (Finding("spool", Verdict.PROBLEM, problem) for problem in problems)
+    for path in state.damaged:
+        yield Finding("spool", Verdict.WARNING, f"{path} was set aside as damaged; look at it, then remove it (docs/operations.md)")
+    if state.waiting:
+        yield Finding("spool", Verdict.WARNING, f"{state.waiting} rows of processes that have ended wait for one that runs")
+    if not problems:
+        tried = "took a row" if state.exists else "will be made at the first start"
+        yield Finding("spool", Verdict.GOOD, f"{settings.spool_dir} {tried}, {free // 1024 // 1024 // 1024} GiB free")
 
 
 def _nearest(path: Path) -> Path:

@@ -20,11 +20,11 @@ def health(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
     """Ask every process of this configuration whether it is ready. Exit 0 when one answers and none says that it is not ready."""
     rows = states(load())
     show(rows, as_json=as_json)
-    answers = [row["state"] for row in rows if row["state"] != _AWAY]
+    answers = [row["state"] for row in rows if row["state"] != NO_ANSWER]
     raise typer.Exit(0 if answers and set(answers) == {"ready"} else 1)
 
 
-_AWAY = "no answer"
+NO_ANSWER = "no answer"
 
 
 def states(settings: Settings) -> list[dict[str, object]]:
@@ -53,7 +53,7 @@ def _ask(address: str) -> dict[str, object]:
     except urllib.error.HTTPError as exc:
         return _read(exc.read())
     except (urllib.error.URLError, OSError):
-        return {"state": _AWAY, "checks": "-"}
+        return {"state": NO_ANSWER, "checks": "-"}
 
 
 def _read(body: bytes) -> dict[str, object]:

@@ -1,16 +1,15 @@
 """`signoff keys`: the keyring, DKIM keys and password hashes."""
 
-import base64
 import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from app.cli import api_keys
 from app.cli.output import show
 from app.core.errors import Conflict, Misconfigured
+from app.core.mail.dkim_record import record_of, zone_line
 from app.settings import first_run, keyring_file
 from app.settings.load import load
 
@@ -67,9 +66,9 @@ def dkim(path: Annotated[Path, typer.Argument(help="where to put the private key
         raise Conflict(f"{path} exists")
     pem = first_run.new_dkim_key()
     keyring_file.write_secret(path, pem)
-    public = load_pem_private_key(pem, password=None).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    record = f"v=DKIM1; k=rsa; p={base64.b64encode(public).decode('ascii')}"
+    record = record_of(pem)
     typer.echo(f"Wrote {path}. Publish as TXT at <selector>._domainkey.<domain>:\n{record}")
+    typer.echo(f"In a zone file:\n{zone_line('<selector>._domainkey.<domain>', record)}")
 
 
 def _now_ms() -> int:

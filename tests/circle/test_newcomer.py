@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from app.settings.first_run import new_dkim_key
 from tests.support.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,9 +39,10 @@ def services(tmp_path: Path, environment: Mapping[str, str]) -> Iterator["subpro
     seen = []
     for line in process.stdout:
         seen.append(line)
-        if "Signoff is up." in line:
+        if "Try it:" in line:  # the last line of the banner
             break
     assert process.poll() is None, "".join(seen)
+    (tmp_path / "banner").write_text("".join(seen))
     yield process
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
@@ -65,6 +67,48 @@ def test_the_circle_is_seen_and_ctrl_c_leaves_nothing_behind(
     assert services.returncode == 0, output
     assert "Traceback" not in output
     assert not [pid for pid in Path("/proc").glob("[0-9]*") if str(tmp_path) in command_line(pid)]
+
+
+@pytest.fixture
+def a_shop(tmp_path: Path) -> None:
+    """A configuration that is there before anything starts."""
+    (tmp_path / "s1.pem").write_bytes(new_dkim_key())
+    (tmp_path / "signoff.toml").write_text(
+        '[brands.shop]\nsender_domains = ["shop.example"]\n'
+        f'[[brands.shop.dkim]]\ndomain = "shop.example"\nselector = "s1"\nkey_file = "{tmp_path}/s1.pem"\n'
+    )
+
+
+def test_a_configuration_that_is_there_is_obeyed_by_banner_and_demo(
+    a_shop: None, services: "subprocess.Popen[str]", tmp_path: Path, environment: Mapping[str, str]
+) -> None:
+    demo = signoff("demo", folder=tmp_path, environment=environment)
+    banner = (tmp_path / "banner").read_text()
+
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    assert "sender: news@shop.example" in demo.stdout
+    assert "From: anybody@shop.example" in banner
+    assert "anybody@acme" not in banner
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ('one_click = "self_managed"\none_click_url = "https://www.shop.example/u"', "the demo needs one with one_click"),
+        ('promotional = "never"', "the demo needs one with one_click"),
+        ('[relay]\ndownstream = "smtp://192.0.2.1:25"', "the demo can look only into"),
+    ],
+)
+def test_a_configuration_that_the_demo_cannot_show_is_told_by_its_key(
+    tmp_path: Path, environment: Mapping[str, str], more: str, said: str
+) -> None:
+    (tmp_path / "signoff.toml").write_text(f'[brands.shop]\nsender_domains = ["shop.example"]\n{more}\n')
+    here = {name: value for name, value in environment.items() if name != "SIGNOFF_RELAY__DOWNSTREAM" or "downstream" not in more}
+
+    demo = signoff("demo", folder=tmp_path, environment=here)
+
+    assert demo.returncode == 2
+    assert said in demo.stderr
 
 
 def test_a_second_start_says_which_address_is_taken(

@@ -20,25 +20,33 @@ def signoff(place: Path, *arguments: str, **settings: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
+_LISTENERS = {"WEB": ("", "TLS_", "HEALTH_", "ADMIN_"), "RELAY": ("", "LMTP_", "HEALTH_"), "INBOX": ("", "HEALTH_"), "WORKER": ("HEALTH_",)}
+FREE = {f"{section}__{kind}LISTEN": "127.0.0.1:0" for section, kinds in _LISTENERS.items() for kind in kinds}
+
+
 def test_a_healthy_installation_has_no_problem(tmp_path: Path) -> None:
-    code, out = signoff(tmp_path, "doctor", "--no-dns", "--json")
+    code, out = signoff(tmp_path, "doctor", "--offline", "--json", **FREE)
 
     findings = json.loads(out)
     assert code == 0
     assert {finding["check"]: finding["verdict"] for finding in findings} == {
         "keyring": "good",
+        "web.tls_cert_file": "good",
+        "relay.tls_cert_file": "good",
+        "inbox.tls_cert_file": "good",
         "dkim s1._domainkey.acme.example": "good",
         "spool": "good",
         "store": "good",
+        "listeners": "good",
     }
 
 
 def test_every_problem_is_found_at_once(tmp_path: Path) -> None:
-    signoff(tmp_path, "doctor", "--no-dns")
+    signoff(tmp_path, "doctor", "--offline")
     (tmp_path / "var/keys/acme-s1.pem").write_text("junk")
     (tmp_path / "var/keys/keyring.toml").chmod(0o644)
 
-    code, out = signoff(tmp_path, "doctor", "--no-dns", "--json", STORE__URL="redis://127.0.0.1:1/0")
+    code, out = signoff(tmp_path, "doctor", "--offline", "--json", STORE__URL="redis://127.0.0.1:1/0")
 
     verdicts = {finding["check"]: finding["verdict"] for finding in json.loads(out)}
     assert code == 1

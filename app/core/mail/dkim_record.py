@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 MIN_RSA_BITS = 2048
+_MAX_STRING = 255
 PublicKey = RSAPublicKey | Ed25519PublicKey
 
 
@@ -31,6 +32,12 @@ class DkimRecord:
 def record_name(selector: str, domain: str) -> str:
     """Return the name under which the record stands."""
     return f"{selector}._domainkey.{domain}"
+
+
+def zone_line(name: str, text: str) -> str:
+    """Return a TXT record as it stands in a zone file: its text in strings of at most 255 octets (RFC 1035 3.3.14)."""
+    strings = " ".join(f'"{text[start : start + _MAX_STRING]}"' for start in range(0, len(text), _MAX_STRING))
+    return f"{name}. IN TXT ( {strings} )"
 
 
 def parse_record(text: str) -> DkimRecord:
