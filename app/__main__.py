@@ -2,7 +2,7 @@
 
 import typer
 
-from app.cli import check, config, demo, dev, dlq, doctor, events, groups, health, keys, output, recipient, suppressions, token
+from app.cli import backup, check, config, demo, dev, dlq, doctor, events, groups, health, keys, output, recipient, suppressions, token
 from app.wiring.validation import validated
 
 commands = typer.Typer(
@@ -20,6 +20,8 @@ commands.add_typer(events.commands, name="events")
 commands.add_typer(dlq.commands, name="dlq")
 commands.command("check")(check.check)
 commands.command("config")(config.show_config)
+commands.command("backup")(backup.backup)
+commands.command("restore")(backup.restore)
 commands.command("doctor")(doctor.doctor)
 commands.command("health")(health.health)
 commands.command("dev")(dev.run)

@@ -186,9 +186,10 @@ def _opened(path: Path) -> Iterator[tuple[IO[bytes], int]]:
 
 @contextmanager
 def progress_of(what: str, size: int, *, unit: str = "") -> Iterator[Progress]:
-    """Show how far a long command is, on stderr and only to people; with a size a bar of bytes, else a count."""
+    """Show how far a long command is, on stderr and only to people; with a size a bar, of bytes unless a unit is named, else a count."""
+    far = DownloadColumn() if not unit else TextColumn(f"{{task.completed:,.0f}} of {{task.total:,.0f}} {unit}")
     columns = (
-        (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeElapsedColumn())
+        (TextColumn("{task.description}"), BarColumn(), far, TimeElapsedColumn())
         if size
         else (SpinnerColumn(), TextColumn(f"{{task.description}} {{task.completed:,.0f}} {unit or 'bytes'}"), TimeElapsedColumn())
     )

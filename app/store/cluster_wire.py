@@ -10,7 +10,7 @@ Routing of our own, not redis-py's cluster client: see docs/adr/0039-a-cluster-i
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 
 from redis.crc import key_slot
@@ -85,6 +85,15 @@ class ClusterWire:
         for key in keys:
             found.setdefault(self._owners[key_slot(key.encode())], key)
         return list(found.values())
+
+    async def scan(self, pattern: str) -> AsyncIterator[Sequence[bytes]]:
+        """Yield the names of the keys of every primary. Raises StoreUnavailable when one of them is away."""
+        await self._know()
+        if None in self._owners:
+            raise StoreUnavailable("no node of the cluster serves some of the slots")
+        for owner in sorted({owner for owner in self._owners if owner is not None}):
+            async for names in self._node(owner).scan(pattern):
+                yield names
 
     async def close(self) -> None:
         """Close every connection to every node."""

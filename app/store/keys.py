@@ -18,6 +18,7 @@ WORKERS = "so:workers"  # sorted set: the workers that are alive, by the time of
 ENDPOINTS_OFF = "so:endpoints:off"  # hash: endpoints that answered 410, and when
 ENDPOINTS_KNOWN = "so:endpoints:known"  # hash: endpoints, and when a process last had them in its settings
 RETURNS = "so:returns"  # hash: by brand, when a token of self-managed mail was last returned to us
+RESTORE = "so:restore"  # string: held by a restore that is running
 META = "so:meta"  # hash: partitions, buckets, pepper (its fingerprint), key:N (check values), restoring (a restore that has not ended)
 
 _SLOTS = 16384

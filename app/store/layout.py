@@ -26,13 +26,13 @@ class Restoring(StoreUnavailable):
     """A restore of the store has begun and not ended."""
 
 
-async def claim_layout(wire: Wire, *, buckets: int, identity: Identity | None = None) -> None:
+async def claim_layout(wire: Wire, *, buckets: int, identity: Identity | None = None, restoring: bool = False) -> None:
     """Let an empty store remember what it belongs to, or compare. Raises Misconfigured with every difference, and StoreUnavailable.
 
-    Without an identity only the numbers of the layout are compared.
+    Without an identity only the numbers of the layout are compared. `restoring`: also of a store whose restore has not ended.
     """
     wanted = {"partitions": str(keys.PARTITIONS), "buckets": str(buckets), **_fields(identity)}
-    found = await _remembered(wire, wanted)
+    found = await _remembered(wire, wanted, restoring=restoring)
     _compare(found, wanted)
     if found.keys() >= wanted.keys():
         return
@@ -43,7 +43,7 @@ async def claim_layout(wire: Wire, *, buckets: int, identity: Identity | None = 
     if isinstance(claimed, Exception):  # a store that takes no writes now
         raise StoreUnavailable(f"the layout can be neither written nor read: {claimed!r}")
     if not claimed:  # another process was faster, with other keys
-        _compare(await _remembered(wire, wanted), wanted)
+        _compare(await _remembered(wire, wanted, restoring=restoring), wanted)
 
 
 def _fields(identity: Identity | None) -> dict[str, str]:
@@ -52,11 +52,11 @@ def _fields(identity: Identity | None) -> dict[str, str]:
     return {_PEPPER: identity.pepper} | {f"{_KEY}{key_id}": value for key_id, value in sorted(identity.keys.items())}
 
 
-async def _remembered(wire: Wire, wanted: Mapping[str, str]) -> dict[str, str]:
+async def _remembered(wire: Wire, wanted: Mapping[str, str], *, restoring: bool) -> dict[str, str]:
     (reply,) = await wire.run([("HMGET", keys.META, RESTORING, *wanted)])
     raise_for(reply)
-    restoring, *values = [_text(value) for value in as_list(reply)]
-    if restoring is not None:
+    begun, *values = [_text(value) for value in as_list(reply)]
+    if begun is not None and not restoring:
         raise Restoring("a restore of this store has not ended; if none is running, run `signoff restore FILE` again")
     return {name: value for name, value in zip(wanted, values, strict=True) if value is not None}
 
@@ -66,6 +66,12 @@ def _compare(found: Mapping[str, str], wanted: Mapping[str, str]) -> None:
     problems = [_difference(name, value, wanted[name]) for name, value in found.items() if value != wanted[name]]
     if problems:
         raise Misconfigured(problems)
+
+
+def foreign_to(identity: Identity, stored: Identity) -> list[str]:
+    """Return what of a keyring is not as it was where `stored` was noted, one problem a sentence."""
+    found, wanted = _fields(stored), _fields(identity)
+    return [_difference(name, value, wanted[name]) for name, value in found.items() if wanted.get(name, value) != value]
 
 
 def _difference(name: str, stored: str, wanted: str) -> str:

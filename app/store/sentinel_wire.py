@@ -5,7 +5,7 @@ server that was named too early refuses our writes, which drops its connections 
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from types import MappingProxyType
@@ -53,6 +53,11 @@ class SentinelWire:
     async def key_of_each(self, keys: Sequence[str]) -> Sequence[str]:
         """Return one of the keys: the primary holds all."""
         return keys[:1]
+
+    async def scan(self, pattern: str) -> AsyncIterator[Sequence[bytes]]:
+        """Yield the names of the primary's keys; one that is lost on the way ends it, for another one's cursors mean nothing here."""
+        async for names in (await self._found()).scan(pattern):
+            yield names
 
     async def close(self) -> None:
         """Close every connection to the primary and the sentinels."""

@@ -6,7 +6,7 @@ broke one has mostly broken all. RESP 2, so no handshake beyond AUTH and SELECT.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 
 import hiredis
@@ -20,6 +20,7 @@ from app.store import failures
 from app.store.batching import Command, Reply
 
 REPLICAS = 1  # how many must confirm a replicated write
+_SCANNED = 500  # keys in one answer, about
 _WAIT_SHARE = 0.6  # of the deadline: WAIT has to answer before it
 
 Address = tuple[str, int]
@@ -74,6 +75,19 @@ class ServerWire:
     async def key_of_each(self, keys: Sequence[str]) -> Sequence[str]:
         """Return one of the keys: the server holds all."""
         return keys[:1]
+
+    async def scan(self, pattern: str) -> AsyncIterator[Sequence[bytes]]:
+        """Yield the names of the server's keys of this pattern (SCAN)."""
+        cursor: Reply = b"0"
+        while True:
+            (reply,) = await self.run([("SCAN", cursor if isinstance(cursor, bytes) else b"0", "MATCH", pattern, "COUNT", _SCANNED)])
+            match reply:
+                case [bytes() as cursor, list() as names]:
+                    yield [name for name in names if isinstance(name, bytes)]
+                case _:
+                    raise StoreUnavailable(f"SCAN was answered {reply!r}")
+            if cursor == b"0":
+                return
 
     async def close(self) -> None:
         """Close every connection."""

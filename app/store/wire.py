@@ -4,7 +4,7 @@ An error that answers one command is that command's reply (an Exception in the l
 that is away makes StoreUnavailable the reply of its own commands alone. Raised is StoreUnavailable only when nothing could be answered.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from app.core.errors import Misconfigured
@@ -33,6 +33,10 @@ class Wire(Protocol):
 
     async def key_of_each(self, keys: Sequence[str]) -> Sequence[str]:
         """Return for every primary one of the keys that it holds, if it holds any."""
+        ...
+
+    def scan(self, pattern: str) -> AsyncIterator[Sequence[bytes]]:
+        """Yield the names of all keys of this pattern, some at a time, of one primary after the other; a name may come twice."""
         ...
 
     async def close(self) -> None:

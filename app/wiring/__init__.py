@@ -71,14 +71,15 @@ def homes(settings: Settings, log: Logger) -> Homes:
 
 
 @asynccontextmanager
-async def opened_store(
-    settings: Settings, log: Logger, *, patience: float = 0.3, writable_only: bool = False, serving: bool = True
+async def opened_store(  # noqa: PLR0913 - what a process or a command needs of its store
+    settings: Settings, log: Logger, *, patience: float = 0.3, writable_only: bool = False, serving: bool = True, checked: bool = True
 ) -> AsyncIterator[RedisStore]:
     """Open the configured store, or the embedded one, which is then started, watched over, and stopped by its last user.
 
     `patience` is what one exchange may take, in seconds: short for a click, which the spool saves; longer where only the store knows.
     `writable_only`: no states from a server that takes no writes, for what people say meanwhile is in spools. A `serving` process goes on
     looking whether the store belongs to its keyring. Raises Misconfigured when it does not, also later: then the process is stopped first.
+    What is not `checked` here, the caller checks.
     """
     store = _redis_store(settings, patience, writable_only=writable_only)
     embedded = None if settings.store.url else EmbeddedStore(settings.state_dir / "store")
@@ -88,7 +89,8 @@ async def opened_store(
             await _unless_away(embedded.ensured(), log)
             await stack.enter_async_context(kept_running(Part.STORE_WATCH, embedded.supervise, log))
         stack.push_async_callback(store.close)
-        await _check(store, settings, log)
+        if checked:
+            await _check(store, settings, log)
         if serving:
             await stack.enter_async_context(_belonging(store, log))
         yield store
