@@ -268,10 +268,10 @@ async def test_a_file_that_is_cut_off_anywhere_is_refused(one: RedisStore, make_
 
 
 async def test_a_file_in_which_any_octet_was_changed_is_refused_or_says_the_same(one: RedisStore, make_statement: Make) -> None:
-    """Gzip has some bits that say nothing: time and system in its head, and what fills its last octet."""
+    """Some bits of gzip say nothing, such as time and system in its head."""
     packed = await small(one, make_statement)
     whole, first = content(packed), packed.index(b"\n") + 1
-    harmless = 0
+    harmless: set[int] = set()
 
     for at in range(len(packed)):
         changed = packed[:at] + bytes([packed[at] ^ 0x20]) + packed[at + 1 :]
@@ -281,9 +281,9 @@ async def test_a_file_in_which_any_octet_was_changed_is_refused_or_says_the_same
             continue
         assert at >= first
         assert whole == found
-        harmless += 1
+        harmless.add(at)
 
-    assert harmless <= 7
+    assert len(harmless) < len(packed) // 20
 
 
 async def test_foreign_files_are_refused_by_what_they_are(one: RedisStore, make_statement: Make) -> None:
