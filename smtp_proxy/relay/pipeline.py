@@ -4,8 +4,9 @@ What is the same for all copies (parse, class, canonical body, constant part of 
 the hash of a few header fields and one signature. The relay holds no mail: whatever it answers, the downstream has said first.
 """
 
+from app.core.address import ascii_domain
 from app.core.brands import Brands
-from app.core.errors import MalformedMessage, RuleViolation
+from app.core.errors import AddressInvalid, MalformedMessage, RuleViolation
 from app.core.links import check_attributes
 from app.core.mail import controls
 from app.core.mail.classify import Marking, classify
@@ -95,7 +96,20 @@ class Pipeline:
             if not envelope.sender:
                 return None
             raise RuleViolation("the From address is of another brand than the authenticated account")
+        if account is not None:
+            self._refuse_foreign_returns(envelope.sender, brand)
         return brand
+
+    def _refuse_foreign_returns(self, sender: str, brand: Brand) -> None:
+        """Refuse an envelope sender of another brand: bounces and our notifications would go there. Other domains are the account's own
+        business, since bounces are often taken by a server of their own.
+        """
+        try:
+            owner = self._brands.of_sender(frozenset((ascii_domain(sender.rpartition("@")[2]),)))
+        except (RuleViolation, AddressInvalid):
+            return
+        if owner.id != brand.id:
+            raise RuleViolation("the envelope sender is of another brand than the authenticated account")
 
     async def _relay_unchanged(self, envelope: Envelope, message: Message, brand: Brand | None) -> Answer:
         page = self._ledger.page(envelope, message)

@@ -177,8 +177,7 @@ class Introduction(Conversation):
         if self._submission is not None or self._account is not None:
             return replies.AUTH_NOT_NOW
         if self._shared.bad_logins.are_too_many(self._peer, self._terms.limits, now=self.loop.time()):
-            self._terms.log.warning(LogEvent.SESSION_REFUSED, peer=self._peer, reply=str(replies.AUTH_LATER))
-            return replies.AUTH_LATER
+            return self._put_off()
         return self._log_in(authenticator, argument)
 
     def _log_in(self, authenticator: Authenticator, argument: bytes) -> Waiting[Reply]:
@@ -196,15 +195,32 @@ class Introduction(Conversation):
                     return line
                 challenge = exchange.send(line)
         except AuthRefused as refused:
+            if refused.reply is replies.CREDENTIALS_INVALID:
+                self._shared.bad_logins.count(self._peer, self._terms.limits, now=self.loop.time())
             return self._login_refused(refused.reply)
         except StopIteration as done:
             login: Login = done.value
+        return (yield from self._verify(authenticator, login))
+
+    def _verify(self, authenticator: Authenticator, login: Login) -> Waiting[Reply]:
+        guesses, limits, failed = self._shared.bad_logins, self._terms.limits, True
+        secret = b"\0".join((login.user.encode(), login.password))
+        if not guesses.admit(self._peer, secret, limits, now=self.loop.time()):
+            return self._put_off()
         try:
             self._account = yield from self.until(self._check(authenticator, login))
+            failed = self._account is None
         except SignoffError as error:
+            failed = False
             self._terms.log.warning(LogEvent.SESSION_REFUSED, peer=self._peer, error=error.code)
             return replies.AUTH_UNAVAILABLE
-        return self._login_refused(replies.CREDENTIALS_INVALID) if self._account is None else replies.AUTHENTICATED
+        finally:
+            guesses.settle(self._peer, secret, limits, failed=failed, now=self.loop.time())
+        return self._login_refused(replies.CREDENTIALS_INVALID) if failed else replies.AUTHENTICATED
+
+    def _put_off(self) -> Reply:
+        self._terms.log.warning(LogEvent.SESSION_REFUSED, peer=self._peer, reply=str(replies.AUTH_LATER))
+        return replies.AUTH_LATER
 
     @staticmethod
     async def _check(authenticator: Authenticator, login: Login) -> BrandId | None:
@@ -212,8 +228,6 @@ class Introduction(Conversation):
 
     def _login_refused(self, reply: Reply) -> Reply:
         self._bad_logins += 1
-        if reply is replies.CREDENTIALS_INVALID:
-            self._shared.bad_logins.count(self._peer, self._terms.limits, now=self.loop.time())
         if self._bad_logins >= self._terms.limits.max_bad_logins:
             self.say(reply)
             self.send_away(replies.TOO_MANY_BAD_LOGINS)

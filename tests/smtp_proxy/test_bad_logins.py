@@ -1,6 +1,8 @@
 """Guessing passwords: bounded in one connection, and over all connections of a network."""
 
+import asyncio
 import base64
+import contextlib
 import ipaddress
 import ssl
 
@@ -96,6 +98,57 @@ async def test_guessing_from_many_connections_is_put_off_and_a_right_password_wi
 
     assert answers == ["535 5.7.8", "535 5.7.8", "454 4.7.0"]
     assert checked == [b"one", b"two"]
+
+
+async def test_logins_at_once_are_no_more_guesses_than_one_after_another() -> None:
+    """Catalogue N18: thirty connections guess together while the checks hang; two are checked, the others are put off at once."""
+    checked: list[bytes] = []
+    go_on = asyncio.Event()
+
+    async def accounts(user: str, password: bytes) -> BrandId | None:
+        checked.append(password)
+        await go_on.wait()
+        return BrandId("acme") if password == b"right" else None
+
+    terms = {"tls": context(ssl.Purpose.CLIENT_AUTH), "trusted_networks": (), "authenticator": accounts, "limits": LIMITS}
+    async with listening(Recorder(), **terms) as (_, port), contextlib.AsyncExitStack() as stack:
+        upstreams = [await stack.enter_async_context(connected(port)) for _ in range(30)]
+        for upstream in upstreams:
+            await secured(upstream)
+        asked = [asyncio.create_task(upstream.say(plain(b"guess %d" % number))) for number, upstream in enumerate(upstreams)]
+        while sum(task.done() for task in asked) < 28:
+            await asyncio.sleep(0.01)
+        go_on.set()
+        answers = [(await task)[:3] for task in asked]
+
+    assert ["454"] * 28 + ["535"] * 2 == sorted(answers)
+    assert 2 == len(checked)
+
+
+def test_the_same_login_from_many_connections_is_one_guess() -> None:
+    """Catalogue N18: a sender opens fifty sessions with its one account, all at once."""
+    logins = BadLogins()
+
+    assert all(logins.admit("192.0.2.1", b"news right", LIMITS, now=1) for _ in range(50))
+    for _ in range(50):
+        logins.settle("192.0.2.1", b"news right", LIMITS, failed=False, now=2)
+
+    assert not logins.are_too_many("192.0.2.1", LIMITS, now=3)
+    assert logins.admit("192.0.2.1", b"news other", LIMITS, now=3)
+
+
+def test_what_was_admitted_and_failed_counts_with_what_waits() -> None:
+    """Catalogue N18."""
+    logins = BadLogins()
+
+    first = [logins.admit("192.0.2.1", guess, LIMITS, now=1) for guess in (b"a", b"b", b"c")]
+    logins.settle("192.0.2.1", b"a", LIMITS, failed=True, now=2)
+    second = logins.admit("192.0.2.1", b"c", LIMITS, now=3)
+    logins.settle("192.0.2.1", b"b", LIMITS, failed=False, now=4)
+    third = logins.admit("192.0.2.1", b"c", LIMITS, now=5)
+
+    assert [True, True, False] == first
+    assert [False, True] == [second, third]
 
 
 async def test_no_password_and_no_user_name_is_ever_logged(capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,7 +32,7 @@ async def test_fifty_silent_connections_that_declared_the_largest_size_leave_roo
 
 
 async def test_the_large_messages_of_one_account_leave_room_for_those_of_another() -> None:
-    """Catalogue N16: 21 large messages that never end, and then somebody else's."""
+    """Catalogue N16, N18: 21 large messages that never end, and then somebody else's."""
     limits = Limits(max_message_bytes=1_000_000, max_in_flight_bytes=20_000_000)
 
     async def check(user: str, _password: bytes) -> BrandId | None:

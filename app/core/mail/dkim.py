@@ -42,25 +42,25 @@ OVERSIGNED: tuple[bytes, ...] = (
     b"date",
     b"message-id",
     b"reply-to",
+    b"sender",
+    b"references",
     b"mime-version",
     b"content-type",
-    b"list-id",
-    b"feedback-id",
-)
-"""Signed once more than present, besides the two stamped fields."""
-
-SIGNED: tuple[bytes, ...] = (
-    b"sender",
-    b"in-reply-to",
-    b"references",
     b"content-transfer-encoding",
-    b"content-id",
-    b"content-description",
+    b"list-id",
     b"list-help",
     b"list-subscribe",
     b"list-post",
     b"list-owner",
     b"list-archive",
+    b"feedback-id",
+)
+"""Signed once more than present, besides the two stamped fields."""
+
+SIGNED: tuple[bytes, ...] = (
+    b"in-reply-to",
+    b"content-id",
+    b"content-description",
     b"x-csa-complaints",
     b"cfbl-address",
     b"cfbl-feedback-id",
