@@ -224,7 +224,11 @@ class MemoryWork:
         """Return when each of these brands last returned a token."""
         return {brand: self._returns[brand] for brand in brands if brand in self._returns}
 
-    async def trim_history(self, brand: BrandNumber, partitions: Sequence[int], *, before_ms: int) -> int:
+    async def time_ms(self) -> int:
+        """Return the time by the store's clock."""
+        return self._store.now_ms()
+
+    async def trim_history(self, brand: BrandNumber, partitions: Sequence[int], *, keep_ms: int) -> int:
         """Forget nothing: this history ends with the process."""
         return 0
 

@@ -25,6 +25,7 @@ from app.core.model import (
     Subscription,
 )
 
+ERASED_AHEAD_MS = 600_000  # that the time of an erasure may lie ahead of the store's
 SLACK_MS = 60_000  # that an edge's clock may lie behind the store's
 
 
@@ -85,6 +86,10 @@ class MemoryStore:
         self.work: dict[str, HistoryEntry] = {}  # what the worker has still to do
         self._noted = 0  # entries ever noted: an id is never used again, as in a stream
 
+    def now_ms(self) -> int:
+        """Return the store's own time."""
+        return self._clock()
+
     @property
     def changes(self) -> Sequence[HistoryEntry]:
         """Return every change of every brand, oldest first."""
@@ -103,7 +108,7 @@ class MemoryStore:
         known = (brand, digest) in self._records
         record = self._records.setdefault((brand, digest), _Record({}))
         record.sealed_address = b""
-        record.erased_ms = max(record.erased_ms, erased_ms)
+        record.erased_ms = max(record.erased_ms, min(erased_ms, self._clock() + ERASED_AHEAD_MS))
         kept = [entry for entry in self._history if (entry.statement.brand, entry.statement.digest) != (brand, digest)]
         removed = len(self._history) - len(kept)
         self._history = kept

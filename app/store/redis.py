@@ -7,6 +7,7 @@ when it had arrived after all.
 
 import asyncio
 from collections.abc import Awaitable, Sequence
+from contextlib import suppress
 from enum import StrEnum
 
 from app.core.errors import Conflict, Misconfigured, StoreUnavailable
@@ -15,6 +16,7 @@ from app.core.model import BrandNumber, Change, HistoryEntry, Preferences, Recen
 from app.observe.clocks import note_wrong_clock
 from app.store import codec, keys, server
 from app.store.batching import Batcher, Command, Reply
+from app.store.clock import StoreClock
 from app.store.layout import Restoring, claim_layout
 from app.store.replies import as_list, history_entry, raise_for, readable
 from app.store.rights import missing_rights
@@ -64,6 +66,7 @@ class RedisStore:
         self._writable_only = writable_only
         self._identity = identity
         self._sure_at: int | None = None  # how often connections had broken when it was last sure whose store this is
+        self.clock = StoreClock(self._wire)
         self._sure_of = ""  # the generation of the servers at that time
         self._writes = Batcher(self._write, max_batch=max_batch, max_in_flight=max_in_flight, max_pending=max_pending)
         self._reads = Batcher(self._read, max_batch=max_batch, max_in_flight=max_in_flight, max_pending=max_pending)
@@ -95,8 +98,8 @@ class RedisStore:
     async def belong(self, identity: Identity | None = None) -> None:
         """Return when it is sure that the store belongs to this keyring, or to the one that takes its place: `identity`.
 
-        Asks which server it is, and what it remembers only when that is another one or connections broke. Raises Misconfigured, and
-        StoreUnavailable when the store cannot say so now.
+        Asks which server it is, and what it remembers only when that is another one or connections broke; sets `clock` to its time.
+        Raises Misconfigured, and StoreUnavailable when the store cannot say so now.
         """
         if identity is not None and identity != self._identity:
             try:
@@ -107,6 +110,8 @@ class RedisStore:
             self._identity = identity
         elif self._sure_at != self._wire.breaks or self._sure_of != await self.generation():
             await self._claim(self._identity)
+        with suppress(StoreUnavailable):  # the part of a cluster that tells the time may be away alone
+            await self.clock.look()
 
     async def _claim(self, identity: Identity | None) -> None:
         breaks, generation = self._wire.breaks, await self.generation()

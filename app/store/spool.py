@@ -22,6 +22,7 @@ from app.core.model import Statement
 from app.observe.log import LogEvent, logger
 from app.observe.metrics import SPOOL_DAMAGED_FILES, SPOOL_ROWS
 from app.store import spool_file
+from app.store.clock import monotonic_ms, wall_ms
 from app.store.codec import decode_statement, encode_statement
 from app.store.spool_adoption import Adoption
 from app.store.spool_file import MAX_INSERT, SpoolFile, claim_first, claim_own
@@ -43,16 +44,18 @@ _Append = tuple[bytes, asyncio.Future[int]]
 _Fetch = Callable[[SpoolFile, int, int], list[tuple[int, bytes]]]  # (file, after, limit)
 
 
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
+def _steady_clock() -> Callable[[], int]:
+    """Return a clock of UTC milliseconds that goes on evenly when somebody sets the machine's, as what is kept for so long must."""
+    offset = wall_ms() - monotonic_ms()
+    return lambda: monotonic_ms() + offset
 
 
 class SqliteSpool:
     """The spool of this process. Made and used in one event loop; `close` ends its thread."""
 
-    def __init__(self, folder: Path, *, now_ms: Callable[[], int] = _now_ms) -> None:
+    def __init__(self, folder: Path, *, now_ms: Callable[[], int] | None = None) -> None:
         self._folder = folder
-        self._now_ms = now_ms
+        self._now_ms = now_ms or _steady_clock()
         self._loop = asyncio.get_running_loop()
         self._log = logger("spool")
         self._wake = threading.Condition()

@@ -14,6 +14,7 @@ from app.observe.log import LogEvent, logger
 from app.store import codec, keys
 from app.store.batching import Command, Reply
 from app.store.delivery_codec import encode_delivery
+from app.store.epoch import time_ms
 from app.store.replies import answered, as_bytes, as_list, raise_for, readable, stream_entry
 from app.store.script import Script, run
 from app.store.wire import Wire
@@ -96,9 +97,13 @@ class RedisWork:
         (reply,) = await self._wire.run([("HMGET", keys.RETURNS, *brands)])
         return {brand: int(value) for brand, value in zip(brands, as_list(reply), strict=True) if isinstance(value, bytes)}
 
-    async def trim_history(self, brand: BrandNumber, partitions: Sequence[int], *, before_ms: int) -> int:
-        """Forget the changes of a brand from before that time that no consumer group still has to read; return how many."""
-        commands = [_TRIM.command([keys.history(brand, number)], before_ms) for number in partitions]
+    async def time_ms(self) -> int:
+        """Return the store's own time."""
+        return await time_ms(self._wire)
+
+    async def trim_history(self, brand: BrandNumber, partitions: Sequence[int], *, keep_ms: int) -> int:
+        """Forget a brand's changes that are older by the store's time and that no consumer group still has to read; return how many."""
+        commands = [_TRIM.command([keys.history(brand, number)], keep_ms) for number in partitions]
         return sum(_number(reply) for reply in readable(await run(self._wire, commands)))
 
 

@@ -46,8 +46,12 @@ class WorkQueue(Protocol):
         """Return when each of these brands last returned a token; a brand that never did is not in it."""
         ...
 
-    async def trim_history(self, brand: BrandNumber, partitions: Sequence[int], *, before_ms: int) -> int:
-        """Forget a brand's changes from before that time, never what a consumer group still has to read; return how many."""
+    async def time_ms(self) -> int:
+        """Return the store's own time, UTC milliseconds."""
+        ...
+
+    async def trim_history(self, brand: BrandNumber, partitions: Sequence[int], *, keep_ms: int) -> int:
+        """Forget a brand's changes that are older by the store's time, never what a consumer group still has to read; return how many."""
         ...
 
 

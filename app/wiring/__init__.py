@@ -4,7 +4,7 @@ import asyncio
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypeVar
 
 from app.core.brands import Brands
@@ -26,11 +26,11 @@ from app.store.spool_probe import SpoolState, probe
 from app.usecases.homes import Homes
 from app.usecases.ports import Spool
 from app.usecases.replay import Replayer
+from app.wiring.belonging import belonging
 
 T = TypeVar("T")
 
 PATIENCE = 5.0  # seconds the store may take where no click waits for it
-_LOOK_SECONDS = 1.0  # between two looks whose store it is
 
 
 def now_ms() -> int:
@@ -92,38 +92,8 @@ async def opened_store(  # noqa: PLR0913 - what a process or a command needs of 
         if checked:
             await _check(store, settings, log)
         if serving:
-            await stack.enter_async_context(_belonging(store, log))
+            await stack.enter_async_context(belonging(store, log))
         yield store
-
-
-@asynccontextmanager
-async def _belonging(store: RedisStore, log: Logger) -> AsyncIterator[None]:
-    """Stop the process in order when another installation's store comes to stand behind the address, and raise Misconfigured then."""
-    refusals: list[Misconfigured] = []
-
-    async def watch() -> None:
-        while not refusals:
-            await asyncio.sleep(_LOOK_SECONDS)
-            try:
-                await store.belong()
-            except StoreUnavailable:
-                continue
-            except Misconfigured as exc:
-                log.error(LogEvent.CONFIGURATION_REFUSED, problems=list(exc.problems))
-                refusals.append(exc)
-                signal.raise_signal(signal.SIGTERM)
-
-    async with kept_running(Part.STORE_WATCH, watch, log):
-        yield
-    if refusals:
-        raise refusals[0]
-
-
-async def belong(store: RedisStore, settings: Settings) -> None:
-    """Return when the store belongs to the keyring as its file is now, or when it cannot say so now. Raises Misconfigured."""
-    keyring = await asyncio.to_thread(keyring_file.load, settings.keyring_file)
-    with suppress(StoreUnavailable):  # looked at again as soon as it answers
-        await store.belong(keyring.identity())
 
 
 def _redis_store(settings: Settings, patience: float, *, writable_only: bool = False) -> RedisStore:

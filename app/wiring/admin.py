@@ -33,7 +33,6 @@ from app.web.server import ADMIN_LIMITS, Listener, run, serve
 from app.wiring import (
     PATIENCE,
     asked_to_stop,
-    belong,
     brands,
     durability_checks,
     hangups,
@@ -48,6 +47,7 @@ from app.wiring import (
 )
 from app.wiring.administration import admin_services
 from app.wiring.backlog import watching_backlog
+from app.wiring.belonging import belong
 from app.wiring.reload import Records, following
 
 

@@ -55,7 +55,7 @@ def admin_services(settings: Settings, store: RedisStore, unsubscribe: Unsubscri
         imports=Imports(trail=audit, journal=journal, store=store, unsubscribe=unsubscribe, new_id=_new_id),
         feed=Feed(journal=journal, codec=codec),
         erase=Erase(roster=roster, pending=RedisPending(wire, replicated=replicated), clock=now_ms),
-        webhooks=Webhooks(deliveries=RedisDeliveries(wire), endpoints=settings.endpoints(), clock=now_ms),
+        webhooks=Webhooks(deliveries=RedisDeliveries(wire), endpoints=settings.endpoints(), clock=store.clock),
         api_keys=ApiKeys(
             RedisApiKeys(wire, replicated=replicated), now_ms, secrets.token_bytes, file_key=file_key(settings.web.admin_key_file)
         ),

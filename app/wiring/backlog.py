@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from app import wiring
 from app.core.brands import Brands
 from app.observe.background import Part, kept_running
 from app.observe.backlog import LoggingBacklogWitness
@@ -23,7 +22,7 @@ async def watching_backlog(brands: Brands, store: RedisStore, spool: Spool | Non
         deliveries=RedisDeliveries(store.wire),
         spool=spool,
         brands=brands,
-        clock=wiring.now_ms,
+        clock=store.clock,
         witness=LoggingBacklogWitness(log),
     )
     async with kept_running(Part.BACKLOG, backlog.run, log):

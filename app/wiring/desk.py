@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from app import wiring
 from app.observe.log import Logger
 from app.settings.model import Settings
+from app.store.clock import monotonic_ms
 from app.store.groups import RedisGroups
 from app.store.journal import RedisJournal
 from app.usecases.group_cache import CachedGroups
@@ -18,4 +19,4 @@ _STORE_SECONDS = 10.0
 async def opened_journal(settings: Settings, log: Logger) -> AsyncIterator[tuple[Journal, CachedGroups]]:
     """Open the journal of changes, and what the groups in it are called."""
     async with wiring.opened_store(settings, log, patience=_STORE_SECONDS, serving=False) as store:
-        yield RedisJournal(store.wire), CachedGroups(RedisGroups(store.wire), wiring.now_ms)
+        yield RedisJournal(store.wire), CachedGroups(RedisGroups(store.wire), monotonic_ms)

@@ -13,6 +13,7 @@ from app.observe.log import LogEvent, Logger
 from app.observe.witness import LoggingWitness
 from app.settings import keyring_file
 from app.settings.model import Settings
+from app.store.clock import monotonic_ms
 from app.store.groups import RedisGroups
 from app.store.redis import RedisStore
 from app.usecases.audience import Audience
@@ -26,7 +27,6 @@ from app.web.desk import PreferenceParts
 from app.web.server import ServerSettings, public_listeners, run, serve
 from app.wiring import (
     asked_to_stop,
-    belong,
     brands,
     durability_checks,
     hangups,
@@ -41,6 +41,7 @@ from app.wiring import (
     token_codec,
 )
 from app.wiring.backlog import watching_backlog
+from app.wiring.belonging import belong
 from app.wiring.health import health_listener
 from app.wiring.reload import Records, following
 
@@ -109,7 +110,7 @@ def _security_contact(settings: Settings) -> str:
 
 
 def _preference_parts(settings: Settings, store: RedisStore, save: SavePreferences, page_tokens: PageTokens) -> PreferenceParts:
-    groups = CachedGroups(RedisGroups(store.wire), now_ms)
+    groups = CachedGroups(RedisGroups(store.wire), monotonic_ms)
     return PreferenceParts(
         save=save,
         groups=groups,

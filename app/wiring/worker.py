@@ -3,7 +3,7 @@
 import asyncio
 import random
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 
@@ -21,6 +21,7 @@ from app.observe.log import LogEvent, Logger
 from app.outbound.webhooks import Request, WebhookClient
 from app.settings import keyring_file
 from app.settings.model import Settings
+from app.store.clock import monotonic_ms
 from app.store.counters import RedisTallies
 from app.store.deliveries import RedisDeliveries
 from app.store.groups import RedisGroups
@@ -30,6 +31,7 @@ from app.usecases.counting import Counting
 from app.usecases.group_cache import CachedGroups
 from app.web.server import run
 from app.wiring.backlog import watching_backlog
+from app.wiring.belonging import belong
 from app.wiring.health import health
 from app.wiring.reload import Records, following
 from app.worker.courier import Courier
@@ -72,9 +74,7 @@ async def _serve_worker(settings: Settings) -> None:
             worker.adopt(_endpoints(anew), brands=_numbers(known), self_managed=_self_managed(known))
 
         await stack.enter_async_context(
-            following(
-                settings, keyring, hangups=hung_up, adopt=adopt, fixed=_FIXED, log=log, confirm=partial(wiring.belong, store, settings)
-            )
+            following(settings, keyring, hangups=hung_up, adopt=adopt, fixed=_FIXED, log=log, confirm=partial(belong, store, settings))
         )
         log.info(LogEvent.PROCESS_STARTED, health=settings.worker.health_listen, endpoints=len(endpoints))
         service_manager.tell_ready()
@@ -124,13 +124,13 @@ async def _working(  # noqa: PLR0913, PLR0917 - the parts of the process
     work, deliveries = RedisWork(store.wire), RedisDeliveries(store.wire)
     witness = DeliveryWitness(log)
     counting = Counting(RedisTallies(store.wire))
-    teller = Teller(codec=wiring.token_codec(settings, keyring), groups=CachedGroups(RedisGroups(store.wire), wiring.now_ms))
-    shipper = Shipper(keyring=keyring, data_centre=settings.data_centre, clock=wiring.now_ms)
+    teller = Teller(codec=wiring.token_codec(settings, keyring), groups=CachedGroups(RedisGroups(store.wire), monotonic_ms))
+    shipper = Shipper(keyring=keyring, data_centre=settings.data_centre, clock=store.clock)
     courier = Courier(
         endpoints=endpoints,
         deliveries=deliveries,
-        send=parting(sender(client, teller), shipping(client, shipper)),
-        clock=wiring.now_ms,
+        send=parting(sender(client, teller, clock=store.clock), shipping(client, shipper)),
+        clock=store.clock,
         chance=random.SystemRandom().random,
         witness=witness,
     )
@@ -144,7 +144,7 @@ async def _working(  # noqa: PLR0913, PLR0917 - the parts of the process
         tally=counting.count,
         brands=_numbers(known),
         self_managed=_self_managed(known),
-        clock=wiring.now_ms,
+        clock=store.clock,
         witness=witness,
         pace=Pace(claim_ms=1000 * settings.worker.claim_seconds),
     )
@@ -164,15 +164,15 @@ async def _working(  # noqa: PLR0913, PLR0917 - the parts of the process
         await cancelled(writing)
 
 
-def sender(client: WebhookClient, teller: Teller) -> Send:
-    """Return what sends a batch of deliveries to an endpoint."""
+def sender(client: WebhookClient, teller: Teller, *, clock: Callable[[], int] = wiring.now_ms) -> Send:
+    """Return what sends a batch of deliveries to an endpoint; `clock` dates the signature, which receivers compare with theirs."""
 
     async def send(endpoint: Endpoint, deliveries: Sequence[Delivery]) -> Answer:
         try:
             events = await teller.events(endpoint, deliveries)
         except StoreUnavailable:
             return Answer(reason="the names of the groups cannot be read now")
-        body, fields = request_of(endpoint, events, at_ms=wiring.now_ms())
+        body, fields = request_of(endpoint, events, at_ms=clock())
         return await client.post(endpoint, Request(body=body, fields=fields))
 
     return send

@@ -22,7 +22,7 @@ class Breaker:
 
     def is_open(self, now_ms: int) -> bool:
         """Tell whether nothing may be sent now."""
-        return now_ms < self.open_until_ms
+        return 0 < self.open_until_ms - now_ms <= self._pause_ms  # farther ahead it only is since the clock was set back
 
     @property
     def is_probing(self) -> bool:

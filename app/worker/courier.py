@@ -28,6 +28,7 @@ from app.core.webhook import (
 )
 from app.usecases.delivery_ports import Deliveries
 from app.worker.breaker import Breaker
+from app.worker.intervals import has_come
 from app.worker.lane import Lane, Send
 from app.worker.witness import DeliveryWitness
 
@@ -169,13 +170,14 @@ class Courier:
     async def note_endpoints(self) -> None:
         """Say from time to time which endpoints these settings have, and learn which of those that they lack others have."""
         now = self._clock()
-        if now < self._next_note_ms:
+        pause = min(_NOTED_EVERY_MS, self._gone_ms // 2)
+        if not has_come(now, self._next_note_ms, every_ms=pause):
             return
         await self._deliveries.note_known(self._endpoints.keys(), at_ms=now)
         for endpoint, at_ms in (await self._deliveries.last_known(tuple(self._missed))).items():
             self._missed[endpoint] = max(self._missed[endpoint], at_ms)
         self._gone = frozenset(endpoint for endpoint, at_ms in self._missed.items() if now - at_ms >= self._gone_ms)
-        self._next_note_ms = now + min(_NOTED_EVERY_MS, self._gone_ms // 2)
+        self._next_note_ms = now + pause
 
     async def run(self) -> None:
         """Write outcomes down as they come, until cancelled; while the store is away they are kept and written later."""

@@ -1,5 +1,7 @@
 """Turns what the worker sees into log lines and metrics. Endpoints go by their key: a URL may hold a credential."""
 
+from datetime import UTC, datetime
+
 from app.core.shipment import home_of
 from app.core.webhook import Answer, Endpoint, EndpointKey, Verdict
 from app.observe import metrics
@@ -68,6 +70,15 @@ class DeliveryWitness:
         """Log its end."""
         self._log.info(LogEvent.STORE_RECOVERED)
 
+    def deletion_refused(self, *, here_ms: int, there_ms: int) -> None:
+        """Log and count that nothing old was deleted, since the clocks of this machine and of the store differ by hours."""
+        metrics.DELETIONS_REFUSED.inc()
+        self._log.error(LogEvent.DELETION_REFUSED, here=_moment(here_ms), store=_moment(there_ms))
+
     def trimmed(self, entries: int) -> None:
         """Log how much of the history was forgotten."""
         self._log.info(LogEvent.HISTORY_TRIMMED, entries=entries)
+
+
+def _moment(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds")

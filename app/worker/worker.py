@@ -23,6 +23,7 @@ from app.core.tally import Count, ticks_of
 from app.core.webhook import Delivery, Endpoint, EndpointKey, Work
 from app.usecases.delivery_ports import Crew, Deliveries, WorkQueue
 from app.worker.courier import Courier
+from app.worker.intervals import has_come
 from app.worker.witness import DeliveryWitness
 
 PARTITIONS = 256
@@ -46,7 +47,7 @@ class Pace:
 
 
 class Worker:
-    """One worker process. `clock` in milliseconds."""
+    """One worker process. `clock` in milliseconds, by the store's clock: by it deliveries are due."""
 
     def __init__(  # noqa: PLR0913 - the parts of the worker
         self,
@@ -108,12 +109,12 @@ class Worker:
         now = self._clock()
         with suppress(StoreUnavailable):  # said again at the next turn; until then nothing is held for gone
             await self._courier.note_endpoints()
-        if now >= self._next_sign:
+        if has_come(now, self._next_sign, every_ms=self._pace.claim_ms // _SIGNS):
             await self._share()
             self._next_sign = now + self._pace.claim_ms // _SIGNS
         found = await self._raise_events(await self._work.waiting(self.partitions, limit=self._pace.entries))
         found += await self._take_up(now)
-        if now >= self._next_due:
+        if has_come(now, self._next_due, every_ms=self._pace.due_every_ms):
             taken = await self._deliveries.take(self.partitions, now_ms=now, until_ms=now + self._pace.claim_ms, limit=self._pace.entries)
             if taken:  # asked after the taking: who resends switches on first, so a fresh letter meets no old switch
                 with suppress(StoreUnavailable):
@@ -138,7 +139,7 @@ class Worker:
 
     async def _take_up(self, now: int) -> int:
         """Raise what was set aside of brands that are known here, in every partition: whoever owns it may not know them."""
-        if now < self._next_aside:
+        if not has_come(now, self._next_aside, every_ms=self._pace.due_every_ms):
             return 0
         found = await self._raise_events(await self._work.aside(self._known, _EVERYWHERE, limit=self._pace.entries))
         self._next_aside = now if found else now + self._pace.due_every_ms

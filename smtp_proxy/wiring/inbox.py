@@ -17,12 +17,14 @@ from app.observe.log import LogEvent, Logger
 from app.observe.witness import LoggingWitness
 from app.settings.model import Settings
 from app.settings.types import split_address
+from app.store.clock import monotonic_ms
 from app.usecases.mailto import Complaints, Mailto
 from app.usecases.one_click import OneClick
 from app.usecases.unsubscribe import Unsubscribe
 from app.web.server import run
 from app.web.throttle import Throttle, network_of
 from app.wiring.backlog import watching_backlog
+from app.wiring.belonging import belong
 from app.wiring.certificates import server_context
 from app.wiring.validation import validated
 from smtp_proxy.inbox.cabinet import Cabinet
@@ -56,7 +58,7 @@ async def _serve_inbox(settings: Settings) -> None:
     log = logs.logger("inbox")
     inbox = settings.inbox
     witness = LoggingWitness(log)
-    throttle = Throttle(limit=_MISSES_PER_MINUTE, window_ms=60_000, clock=web_side.now_ms)
+    throttle = Throttle(limit=_MISSES_PER_MINUTE, window_ms=60_000, clock=monotonic_ms)
     stop = asyncio.create_task(web_side.stopped())  # listens at once: who is stopped while it starts still stops its store
     hangups = web_side.hangups()
     known = web_side.brands(settings)
@@ -77,7 +79,7 @@ async def _serve_inbox(settings: Settings) -> None:
         server = Server(_terms(settings, unsubscribe, throttle, log))
         host, port = await server.start(*split_address(inbox.listen))
         await stack.enter_async_context(
-            web_side.reading_again(hangups, read_again, server.adopt, log, confirm=partial(web_side.belong, store, settings))
+            web_side.reading_again(hangups, read_again, server.adopt, log, confirm=partial(belong, store, settings))
         )
         log.info(LogEvent.PROCESS_STARTED, listen=f"{host}:{port}", domain=inbox.domain)
         service_manager.tell_ready()

@@ -23,11 +23,13 @@ from app.settings.model import Settings
 from app.settings.relay import RelaySettings
 from app.settings.types import split_address
 from app.store.administration import RedisAudit
+from app.store.clock import monotonic_ms
 from app.store.groups import RedisGroups
 from app.usecases.audience import STATES_SECONDS, Audience
 from app.usecases.auditing import Auditing
 from app.usecases.group_cache import CachedGroups
 from app.web.server import run
+from app.wiring.belonging import belong
 from app.wiring.certificates import trusting
 from app.wiring.validation import validated
 from smtp_proxy.downstream.connection import Timeouts
@@ -76,7 +78,7 @@ async def _serve(*, load: Callable[[], Settings], settings: Settings, stop: Call
         downstream = await stack.enter_async_context(_downstream(relay))
         await stack.enter_async_context(_probed(downstream, log))
         auditing = Auditing(RedisAudit(store.wire), web_side.now_ms, log)
-        audience = Audience(store, CachedGroups(RedisGroups(store.wire), web_side.now_ms))
+        audience = Audience(store, CachedGroups(RedisGroups(store.wire), monotonic_ms))
         books = transactions.books(store, settings)
         tally = await stack.enter_async_context(transactions.counting_copies(store, log))
         signing = stack.enter_context(closing(SigningThread()))
@@ -127,9 +129,7 @@ async def _serve(*, load: Callable[[], Settings], settings: Settings, stop: Call
         if relay.tls_listen:
             await server.start(*split_address(relay.tls_listen), implicit_tls=True, reuse_port=relay.workers > 1)
         lmtp_host, lmtp_port = await lmtp_server.start(*split_address(relay.lmtp_listen), reuse_port=relay.workers > 1)
-        await stack.enter_async_context(
-            web_side.reading_again(hangups, read_again, adopt, log, confirm=partial(web_side.belong, store, settings))
-        )
+        await stack.enter_async_context(web_side.reading_again(hangups, read_again, adopt, log, confirm=partial(belong, store, settings)))
         log.info(
             LogEvent.PROCESS_STARTED,
             listen=f"{host}:{port}",

@@ -14,6 +14,7 @@ from app.observe.log import Logger
 from app.settings import keyring_file
 from app.settings.model import Settings
 from app.settings.relay import RelaySettings
+from app.store.clock import monotonic_ms
 from app.store.counters import RedisTallies
 from app.store.ledger import RedisLedger
 from app.store.ledger_memory import MemoryLedger
@@ -41,7 +42,7 @@ class Books:
 def books(store: RedisStore, settings: Settings) -> Books:
     """Return the ledger in the store, and the process's own."""
     shared = RedisLedger(store.wire, store.reads, replicated=Durability(settings.store.durability) is Durability.REPLICATED)
-    return Books(store=shared, local=MemoryLedger(clock=web_side.now_ms))
+    return Books(store=shared, local=MemoryLedger(clock=monotonic_ms))
 
 
 def ledger(settings: Settings, books: Books, log: Logger) -> Ledger:

@@ -5,12 +5,17 @@
 -- ARGV  1 digest, 10 bytes     2 erased_ms, decimal: an address stated up to then does not come back by a replay
 -- RESULT 1 when something was known of the recipient, else 0; then too the time is kept
 --
+-- The time is brought back to ten minutes ahead of the server's: a clock that is wrong by years would keep later addresses out for years.
+--
 -- A record that is the same afterwards is written again: erasing is rare. The layout of a record: app/store/codec.py.
 
 local VERSION, EXTENDED, LONG, ERASED = 1, 2, 2, 32768 -- LONG: added to a version with a u64 sequence
+local AHEAD = 600000 -- ms
 local SHORT = 4294967295 -- the greatest u32
 
-local sequence, entries, erased = 0, '', tonumber(ARGV[2])
+local time = redis.call('TIME')
+local latest = time[1] * 1000 + math.floor(time[2] / 1000) + AHEAD
+local sequence, entries, erased = 0, '', math.min(tonumber(ARGV[2]), latest)
 local record = redis.call('HGET', KEYS[1], ARGV[1])
 if record then
   local version, first = struct.unpack('>B', record)

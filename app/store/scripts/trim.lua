@@ -1,8 +1,8 @@
 #!lua
--- Forget the oldest part of a history, but never what a consumer group of it has not read or not acknowledged.
+-- Forget the oldest part of a history, by the server's own time, but never what a consumer group of it has not read or not acknowledged.
 --
 -- KEYS  1 history (stream)
--- ARGV  1 the oldest time to keep, ms
+-- ARGV  1 for how long changes are kept, ms
 -- RESULT how many entries were forgotten
 
 if redis.call('EXISTS', KEYS[1]) == 0 then
@@ -12,7 +12,8 @@ local function split(id)
   local ms, n = string.match(id, '(%d+)-(%d+)')
   return tonumber(ms), tonumber(n)
 end
-local keep_ms, keep_n = tonumber(ARGV[1]), 0
+local time = redis.call('TIME')
+local keep_ms, keep_n = math.max(0, time[1] * 1000 + math.floor(time[2] / 1000) - tonumber(ARGV[1])), 0
 local function keep_from(ms, n)
   if ms < keep_ms or (ms == keep_ms and n < keep_n) then
     keep_ms, keep_n = ms, n
