@@ -78,6 +78,7 @@ class LogEvent(StrEnum):
     REPORT_SENT = "report_sent"
     REPORT_NOT_SENT = "report_not_sent"
     DOWNSTREAM_FAILED = "downstream_failed"
+    RECIPIENTS_READ = "recipients_read"
     CHANGED_BY_HAND = "changed_by_hand"
     AUDIT_NOT_KEPT = "audit_not_kept"
     EXPORT_BROKE_OFF = "export_broke_off"

@@ -1,4 +1,4 @@
-"""Writes down every change that somebody made by hand or over the API: who, what, when (catalogue Q8)."""
+"""Writes down every change that somebody made by hand or over the API: who, what, when (catalogue Q8); and in the log, who read of whom."""
 
 from app.core.audit import AuditAction, AuditEntry
 from app.core.errors import StoreUnavailable
@@ -24,3 +24,10 @@ class Auditing:
             self._log.error(LogEvent.AUDIT_NOT_KEPT, brand=brand.id, actor=actor, action=action.value, target=target, reason=str(exc))
             return
         self._log.info(LogEvent.CHANGED_BY_HAND, brand=brand.id, actor=actor, action=action.value, target=target)
+
+    def saw(self, brand: Brand, actor: str, what: str, target: str = "", *, recipients: int = 1) -> None:
+        """Write into the log that somebody has read of whom something is kept; `target` is the digest of the one, empty for a list.
+
+        Not into the store: a program may read a thousand times a minute, and the audit there is never trimmed.
+        """
+        self._log.info(LogEvent.RECIPIENTS_READ, brand=brand.id, actor=actor, what=what, target=target, recipients=recipients)

@@ -146,6 +146,7 @@ class ListEndpoints:
             await self._services.auditing.note(call.brand, call.key.id, AuditAction.SUPPRESSIONS_EXPORTED, "", form=form)
             return await self._export(call, left, words, _FILES[form])
         rows, following = await self._services.suppressions.page(call.brand, left, words, cursor=query.cursor, limit=query.limit)
+        self._services.auditing.saw(call.brand, call.key.id, "suppressions", recipients=len(rows))
         return shown(200, SuppressionPage(suppressions=[row_view(row) for row in rows], next=following or None))
 
     async def _export(self, call: Call, left: Left, words: GroupWords, form: "_File") -> StreamAnswer:
@@ -201,6 +202,7 @@ class ListEndpoints:
             until_ms=milliseconds(query.until),
         )
         members, following = await self._services.suppressions.members(call.brand, segment, cursor=query.cursor, limit=query.limit)
+        self._services.auditing.saw(call.brand, call.key.id, "segment", recipients=len(members))
         views = [recipient_view(member.recipient.digest, member.recipient.preferences, words, address=member.address) for member in members]
         return shown(200, SegmentPage(recipients=views, next=following or None))
 

@@ -112,12 +112,16 @@ class RecipientEndpoints:
         address, recipients = call.path["address"], self._services.recipients
         state = await recipients.state(call.brand, address)
         words = await self._services.words(call.brand)
-        view = recipient_view(recipients.digest(call.brand, address), state, words, address=address.strip())
+        digest = recipients.digest(call.brand, address)
+        self._services.auditing.saw(call.brand, call.key.id, "state", digest.hex())
+        view = recipient_view(digest, state, words, address=address.strip())
         return shown(200, view, ETag=f'"{state.sequence}"')
 
     async def history(self, call: Call, query: LimitQuery, _body: NoBody) -> Answer:
         """Show what happened, the oldest first."""
         entries = await self._services.recipients.history(call.brand, call.path["address"], limit=query.limit)
+        digest = self._services.recipients.digest(call.brand, call.path["address"])
+        self._services.auditing.saw(call.brand, call.key.id, "history", digest.hex())
         words = await self._services.words(call.brand)
         arrivals = [self._services.feed.arrival(call.brand, words, entry) for entry in entries]
         return shown(200, EventPage(events=[facts(one.event) | {"arrived": moment(one.arrived_ms)} for one in arrivals]))

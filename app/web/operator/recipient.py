@@ -95,6 +95,7 @@ class RecipientPages:
         try:
             words = await self._services.words(visit.brand)
             shown = await self._shown(visit, address, words)
+            self._services.auditing.saw(visit.brand, visit.guest.key.id, "state", shown.digest)
         except StoreUnavailable:
             if not note:
                 raise

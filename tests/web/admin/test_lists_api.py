@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import re
 from collections.abc import AsyncIterator
 
 import pytest
@@ -414,3 +415,16 @@ async def test_an_export_stands_in_the_audit(api: Api) -> None:
     await api.get(f"{LIST}?format=csv")
 
     assert ["suppressions_exported"] == [entry["action"] for entry in (await api.get("/v1/brands/acme/audit")).json["audit"]]
+
+
+async def test_whoever_reads_of_people_stands_in_the_log(api: Api, capfd: pytest.CaptureFixture[str]) -> None:
+    """Catalogue L9: the key, what was read and of whom, by the digest alone."""
+    await api.get("/v1/brands/acme/recipients/joe@x.com")
+    await api.get("/v1/brands/acme/recipients/joe@x.com/history")
+    await api.get(LIST)
+    await api.get("/v1/brands/acme/segments?exclude=all")
+    lines = [line for line in "".join(capfd.readouterr()).splitlines() if "recipients_read" in line]
+
+    assert ["state", "history", "suppressions", "segment"] == [re.search(r"what=(\w+)", line)[1] for line in lines]  # type: ignore[index]
+    assert api.codec.digest("joe@x.com", brand=ACME).hex() in lines[0]
+    assert not any("joe" in line for line in lines)
