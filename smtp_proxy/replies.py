@@ -152,6 +152,7 @@ SMTP_REPLY: Mapping[type[errors.SignoffError], Reply] = MappingProxyType(
         errors.StoreUnavailable: LOCAL_ERROR,
         errors.SpoolUnavailable: LOCAL_ERROR,
         errors.DownstreamUnavailable: Reply(451, "4.4.1", "The next mail server cannot be reached, try again later"),
+        errors.TryUnderWay: Reply(451, "4.3.0", "An earlier try of this message is still under way, try again later"),
         errors.SignerUnavailable: NOT_CONFIGURED,
         errors.Overloaded: OUT_OF_MEMORY,
         errors.Refused: Reply(554, "5.0.0", "Refused by the next mail server"),

@@ -139,6 +139,12 @@ class DownstreamUnavailable(Unavailable):
     code = "downstream_unavailable"
 
 
+class TryUnderWay(Unavailable):
+    """An earlier try of the same message is still under way in another process."""
+
+    code = "try_under_way"
+
+
 class SignerUnavailable(Unavailable):
     """No key signs for this sender domain, so nothing that needs a signature may leave (catalogue H3)."""
 

@@ -31,6 +31,8 @@ class Part(StrEnum):
     RELAY_WORKER = "relay_worker"
     HANGUPS = "hangups"
     DELIVERY = "delivery"
+    LEDGER = "ledger"
+    TRIES = "tries"
 
 
 def keep_running(part: Part, run: Callable[[], Awaitable[object]], log: Logger) -> "asyncio.Task[None]":

@@ -43,6 +43,11 @@ COPIES_UNKNOWN = Counter(
 DOWNSTREAM_LOGINS = Counter(
     "signoff_downstream_logins", "Logins at the downstream by result; put_off: not tried, because one was refused lately", ["result"]
 )
+LEDGER_NOTES = Counter(
+    "signoff_ledger_notes", "Entries of the ledger that the store could not take at once, by what became of them", ["result"]
+)
+LEDGER_WAITING = Gauge("signoff_ledger_notes_waiting", "Entries of the ledger that wait for the store", multiprocess_mode="livesum")
+TRIES_JOINED = Counter("signoff_tries_joined", "Tries of a message that waited for an earlier one, by where that was", ["where"])
 REPORTS = Counter("signoff_reports", "Delivery status notifications by result", ["result"])
 DKIM = Counter("signoff_dkim", "Signatures made; no_key: messages that no key of the brand fits", ["result"])
 INBOX_MAILS = Counter("signoff_inbox_mails", "Mails to the inbox by mailbox and outcome", ["mailbox", "outcome"])

@@ -48,6 +48,7 @@ HTTP_STATUS: Mapping[type[SignoffError], Row] = MappingProxyType(
         errors.StoreUnavailable: Row(503, _TRY_AGAIN),
         errors.SpoolUnavailable: Row(503, _TRY_AGAIN),
         errors.DownstreamUnavailable: Row(503, _TRY_AGAIN),
+        errors.TryUnderWay: Row(503, _TRY_AGAIN),
         errors.SignerUnavailable: Row(503, _TRY_AGAIN),
         errors.Overloaded: Row(503, _TRY_AGAIN),
         errors.Refused: Row(502, "The next system refused."),

@@ -61,6 +61,7 @@ class Conclusion:
                 self._note(mail, recipient, outcome)
         labelled(metrics.MESSAGES, mail.class_, _told(outcomes)).inc()
         answer = await (self._each(mail, outcomes) if mail.envelope.each else self._combined(mail, outcomes))
+        mail.page.answered(outcomes)
         self._log.info(
             LogEvent.MESSAGE_RELAYED,
             id=mail.envelope.id,
@@ -73,8 +74,11 @@ class Conclusion:
         return answer
 
     async def _each(self, mail: Mail, outcomes: Mapping[str, Outcome]) -> Answer:
-        unheard = not mail.envelope.listens()
-        await mail.page.note({recipient: outcome for recipient, outcome in outcomes.items() if unheard or _is_unknown(outcome)})
+        unknown = {recipient: outcome for recipient, outcome in outcomes.items() if _is_unknown(outcome)}
+        if unknown:
+            await mail.page.note(outcomes if not mail.envelope.listens() else unknown)
+        else:
+            await mail.page.conclude(outcomes, reported=False)
         return tuple(combine([outcomes[recipient]]) for recipient in mail.envelope.recipients)
 
     async def _combined(self, mail: Mail, outcomes: Mapping[str, Outcome]) -> Reply:
@@ -93,8 +97,8 @@ class Conclusion:
             if unable is not None:
                 await page.note(outcomes)
                 return combine([unable])
-        if page.begun or not mail.envelope.listens():  # an upstream that does not hear this answer comes again
-            await page.note(outcomes, reported=not told_by_reply)
+            page.reported = True
+        await page.conclude(outcomes, reported=not told_by_reply)
         return reply
 
     def _note(self, mail: Mail, recipient: str, outcome: Outcome) -> None:

@@ -37,6 +37,7 @@ NO_TIME_LEFT = Deferred(reply=Reply(451, "4.4.7", "Not all recipients could be s
 
 Recheck = Callable[[Sequence[Recipient]], Awaitable[Mapping[str, Outcome]]]  # the outcomes of those who are no longer wanted, by address
 Finished = Callable[[Mapping[str, Outcome]], Awaitable[None]]
+Heard = Callable[[str, Outcome], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,20 +70,22 @@ class Dispatch:
         self._log = log
         self._patience = patience
 
-    async def send(
+    async def send(  # noqa: PLR0913 - a message, and who hears of its copies
         self,
         envelope: Envelope,
         recipients: Sequence[Recipient],
         maker: CopyMaker,
         *,
         recheck: Recheck | None = None,
+        heard: Heard | None = None,
         when_cancelled: Finished | None = None,
     ) -> dict[str, Outcome]:
         """Send each recipient's copy and return the outcomes by address.
 
-        `recheck`: asked about copies whose turn comes later than `Patience.fresh` from now. `when_cancelled` hears of what is finished.
+        `recheck`: asked about copies whose turn comes later than `Patience.fresh` from now. `heard` hears of each copy of a message
+        with several as soon as it is finished; `when_cancelled` hears of all that are.
         """
-        message = _Sending(envelope, recipients, maker, recheck=recheck, patience=self._patience)
+        message = _Sending(envelope, recipients, maker, recheck=recheck, heard=heard, patience=self._patience)
         try:
             if len(recipients) == 1:
                 await self._send_next(message)
@@ -108,6 +111,8 @@ class Dispatch:
                 self._log.exception(LogEvent.UNEXPECTED_ERROR, id=message.envelope.id)
                 outcome = Deferred(reply=replies.LOCAL_ERROR)
             message.outcomes[recipient.address] = outcome
+            if message.heard is not None:
+                message.heard(recipient.address, outcome)
 
     async def _send_in_room(self, message: "_Sending", recipient: Recipient) -> Outcome:
         async with self._memory.room(message.maker.own_octets, until=message.last_start):
@@ -133,13 +138,14 @@ class Dispatch:
 class _Sending:
     """One message's copies: those that wait for their turn, and what became of the others."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - as above
         self,
         envelope: Envelope,
         recipients: Sequence[Recipient],
         maker: CopyMaker,
         *,
         recheck: Recheck | None,
+        heard: Heard | None,
         patience: Patience,
     ) -> None:
         self._time = asyncio.get_running_loop().time
@@ -150,6 +156,7 @@ class _Sending:
         self.maker = maker
         self.waiting = deque(sorted(recipients, key=_domain))
         self.wanted = _Wanted(self.waiting, recheck, patience.fresh, self._time)
+        self.heard = heard if len(recipients) > 1 else None
         self.outcomes: dict[str, Outcome] = {}
 
     def has_time(self) -> bool:

@@ -13,6 +13,8 @@ REPORTED = ""  # stands where others have the recipient: the sender has been not
 
 _VERSION = b"1"
 _DELIVERED, _REFUSED, _SUPPRESSED = b"d", b"r", b"s"
+_MARK = b"m"
+_MARK_OCTETS = 20
 _MAX_TEXT = 200
 _REPLY_PARTS = 3
 
@@ -51,6 +53,18 @@ def decoded(entry: bytes) -> Outcome | Unknown | None:
     if kind == _DELIVERED:
         return Delivered(reply=reply)
     return Refused(reply=reply) if kind == _REFUSED else None
+
+
+def mark(until_ms: int) -> bytes:
+    """Return the mark of a try that is under way until then, in UTC milliseconds; 0: it has ended."""
+    return _VERSION + _MARK + str(until_ms).encode()
+
+
+def is_held(entry: bytes | None, now_ms: int, *, longest_ms: int) -> bool:
+    """Say whether a mark still holds; none that cannot be read does, and none from so far in the future: its clock is wrong."""
+    if entry is None or entry[:2] != _VERSION + _MARK or not entry[2:].isdigit() or len(entry) > _MARK_OCTETS:
+        return False
+    return 0 < int(entry[2:]) - now_ms <= longest_ms
 
 
 def _reply(reply: Reply) -> bytes:

@@ -112,31 +112,38 @@ class Pipeline:
             raise RuleViolation("the envelope sender is of another brand than the authenticated account")
 
     async def _relay_unchanged(self, envelope: Envelope, message: Message, brand: Brand | None) -> Answer:
-        page = self._ledger.page(envelope, message)
-        known = await page.finished(required=False)  # such mail passes without the store, at the risk of a second copy
-        maker = await self._stamping.unchanged(envelope, message)
-        recipients = [Recipient(address=address, digest=_NOBODY) for address in envelope.recipients if address not in known]
-        outcomes = {**known, **await self._dispatch.send(envelope, recipients, maker, when_cancelled=page.note)}
-        mail = Mail(envelope=envelope, message=message, page=page, brand=brand, class_=MailClass.TRANSACTIONAL)
-        return await self._conclusion.answer(mail, outcomes)
+        with self._ledger.page(envelope, message) as page:
+            known = await page.finished(required=False)  # such mail passes without the store, at the risk of a second copy
+            maker = await self._stamping.unchanged(envelope, message)
+            recipients = [Recipient(address=address, digest=_NOBODY) for address in envelope.recipients if address not in known]
+            sent = await self._dispatch.send(envelope, recipients, maker, heard=page.heard, when_cancelled=page.note)
+            mail = Mail(envelope=envelope, message=message, page=page, brand=brand, class_=MailClass.TRANSACTIONAL)
+            return await self._conclusion.answer(mail, {**known, **sent})
 
     async def _relay_promotional(self, envelope: Envelope, message: Message, brand: Brand, marking: Marking) -> Answer:
         self._stamping.check(envelope, message)
         check_attributes(brand, marking.attributes, recipients=len(envelope.recipients))
-        page = self._ledger.page(envelope, message)
-        selection = await self._selector.of(envelope, brand, marking)
-        recipients, outcomes = selection.identified()
-        states = await selection.states(recipients)
-        outcomes |= selection.unread
-        outcomes |= await page.finished(required=brand.on_store_down is OnStoreDown.TEMPFAIL)
-        outcomes |= selection.unwanted({recipient: state for recipient, state in states.items() if recipient.address not in outcomes})
-        wanted = [recipient for recipient in recipients if recipient.address not in outcomes]
-        if wanted:
-            maker = await self._stamping.stamped(envelope, message, brand, marking, selection.campaign)
-            outcomes |= await self._dispatch.send(envelope, wanted, maker, recheck=selection.recheck, when_cancelled=page.note)
-            await selection.note_overrides()
-        mail = Mail(envelope=envelope, message=message, page=page, brand=brand, class_=MailClass.PROMOTIONAL, campaign=selection.campaign)
-        return await self._conclusion.answer(mail, outcomes)
+        with self._ledger.page(envelope, message) as page:
+            selection = await self._selector.of(envelope, brand, marking)
+            recipients, outcomes = selection.identified()
+            states = await selection.states(recipients)
+            known = await page.finished(required=brand.on_store_down is OnStoreDown.TEMPFAIL)
+            if page.waited:  # for an earlier try: somebody may have left meanwhile
+                states = await selection.states([recipient for recipient in recipients if recipient.address not in known])
+            outcomes |= selection.unread
+            outcomes |= known
+            outcomes |= selection.unwanted({recipient: state for recipient, state in states.items() if recipient.address not in outcomes})
+            wanted = [recipient for recipient in recipients if recipient.address not in outcomes]
+            if wanted:
+                maker = await self._stamping.stamped(envelope, message, brand, marking, selection.campaign)
+                outcomes |= await self._dispatch.send(
+                    envelope, wanted, maker, recheck=selection.recheck, heard=page.heard, when_cancelled=page.note
+                )
+                await selection.note_overrides()
+            mail = Mail(
+                envelope=envelope, message=message, page=page, brand=brand, class_=MailClass.PROMOTIONAL, campaign=selection.campaign
+            )
+            return await self._conclusion.answer(mail, outcomes)
 
 
 _NOBODY = RecipientDigest(b"")  # a mail that passes unchanged needs no identity

@@ -79,7 +79,7 @@ async def _serve(*, load: Callable[[], Settings], settings: Settings, stop: Call
         await stack.enter_async_context(_probed(downstream, log))
         auditing = Auditing(RedisAudit(store.wire), web_side.now_ms, log)
         audience = Audience(store, CachedGroups(RedisGroups(store.wire), monotonic_ms))
-        books = transactions.books(store, settings)
+        books = await stack.enter_async_context(transactions.books(store, settings, log))
         tally = await stack.enter_async_context(transactions.counting_copies(store, log))
         signing = stack.enter_context(closing(SigningThread()))
         memory = MemoryBudget(relay.max_in_flight_bytes)

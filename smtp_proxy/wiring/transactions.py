@@ -24,8 +24,10 @@ from app.usecases.ports import CopyLedger
 from smtp_proxy.downstream.pool import Downstream
 from smtp_proxy.relay.conclusion import Conclusion, Tally
 from smtp_proxy.relay.dispatch import Patience
+from smtp_proxy.relay.late_notes import LateNotes
 from smtp_proxy.relay.ledger import Ledger, UnknownOutcome
 from smtp_proxy.relay.reports import Reports
+from smtp_proxy.relay.tries import Tries
 from smtp_proxy.session.terms import Terms
 
 _START_SHARE = 0.75  # of the time for a message: what is left is for the copies that started last
@@ -35,20 +37,32 @@ _START_SHARE = 0.75  # of the time for a message: what is left is for the copies
 class Books:
     """Where entries of the ledger are kept for as long as the process runs."""
 
-    store: CopyLedger
+    store: LateNotes
     local: CopyLedger
+    tries: Tries
 
 
-def books(store: RedisStore, settings: Settings) -> Books:
-    """Return the ledger in the store, and the process's own."""
+@asynccontextmanager
+async def books(store: RedisStore, settings: Settings, log: Logger) -> AsyncIterator[Books]:
+    """Keep the ledger in the store, and the process's own, for as long as the context is open; what could not be written follows."""
     shared = RedisLedger(store.wire, store.reads, replicated=Durability(settings.store.durability) is Durability.REPLICATED)
-    return Books(store=shared, local=MemoryLedger(clock=monotonic_ms))
+    kept = Books(store=LateNotes(shared, log=log), local=MemoryLedger(clock=monotonic_ms), tries=Tries())
+    async with kept.store.writing(), kept.tries.looked_after(log):
+        yield kept
 
 
 def ledger(settings: Settings, books: Books, log: Logger) -> Ledger:
     """Return the ledger under this installation's key. Raises Misconfigured when the keyring cannot be read."""
     key = keyring_file.load(settings.keyring_file).ledger_key()
-    return Ledger(books.store, books.local, key=key, log=log, unknown=UnknownOutcome(settings.relay.unknown_outcome))
+    return Ledger(
+        books.store,
+        books.local,
+        key=key,
+        log=log,
+        clock=web_side.now_ms,
+        tries=books.tries,
+        unknown=UnknownOutcome(settings.relay.unknown_outcome),
+    )
 
 
 @asynccontextmanager

@@ -55,6 +55,8 @@ LABELS: Mapping[tuple[str, str], set[str]] = {
     ("signoff_smtp_refusals_total", "code"): {str(code) for code in range(400, 600)},  # RFC 5321 4.2.1
     ("signoff_reports_total", "result"): {"sent", "withheld", "deferred", "refused"},
     ("signoff_copies_unknown_total", "result"): {"seen", "resend", "drop"},
+    ("signoff_ledger_notes_total", "result"): {"failed", "late", "lost"},
+    ("signoff_tries_joined_total", "where"): {"process", "store"},
     ("signoff_inbox_mails_total", "mailbox"): set(Role),
     ("signoff_inbox_mails_total", "outcome"): set(MailOutcome),
     ("signoff_webhook_deliveries_total", "result"): set(WebhookResult),

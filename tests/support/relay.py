@@ -1,6 +1,6 @@
 """A whole relay in this process: real listener, real pipeline, real downstream client, a real sink; states in the twin."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from itertools import count
@@ -36,6 +36,7 @@ from smtp_proxy.relay.selection import Selector
 from smtp_proxy.relay.signing import DkimKey, Signer
 from smtp_proxy.relay.signing_thread import SigningThread
 from smtp_proxy.relay.stamping import Stamping
+from smtp_proxy.relay.tries import Tries
 from smtp_proxy.session.limits import Limits
 from smtp_proxy.session.listener import Server
 from smtp_proxy.session.memory import MemoryBudget
@@ -66,6 +67,7 @@ class Relay:
     codec: TokenCodec
     tallies: MemoryTallies
     counting: Counting
+    tries: Tries
 
     async def relayed(self, mail: bytes, *recipients: str, sender: str = "bounce@acme.example", parameters: str = "") -> str:
         """Send one mail and return the reply to its end."""
@@ -127,12 +129,17 @@ def pipeline_on(
     unknown: UnknownOutcome = UnknownOutcome.RESEND,
     patience: Patience = DEFAULT_PATIENCE,
     counting: Counting | None = None,
+    tries: Tries | None = None,
+    clock: Callable[[], int] = lambda: NOW_MS,
 ) -> Pipeline:
     """Put a pipeline together, as the wiring does."""
     log, policy = logger("test"), policy or Policy(hostname="relay.example")
     own = (dkim_key(), dkim_key("shop.example")) if keys is None else keys
     numbers = count(1)
-    clock, new_id = lambda: NOW_MS, lambda: f"id{next(numbers)}"
+
+    def new_id() -> str:
+        return f"id{next(numbers)}"
+
     audience = Audience(store, groups)
     counted = counting or Counting(MemoryTallies())
     return Pipeline(
@@ -150,7 +157,15 @@ def pipeline_on(
             new_id=new_id,
             log=log,
         ),
-        ledger=Ledger(copies or MemoryLedger(clock=clock), MemoryLedger(clock=clock), key=ledger_key, log=log, unknown=unknown),
+        ledger=Ledger(
+            copies or MemoryLedger(clock=clock),
+            MemoryLedger(clock=clock),
+            key=ledger_key,
+            log=log,
+            clock=clock,
+            tries=tries or Tries(),
+            unknown=unknown,
+        ),
         dispatch=Dispatch(downstream, signing, memory=memory, log=log, patience=patience),
         conclusion=Conclusion(
             reports=Reports(downstream, hostname="relay.example", clock=clock, new_id=new_id, log=log),
@@ -178,6 +193,7 @@ async def relaying(
     unknown: UnknownOutcome = UnknownOutcome.RESEND,
     patience: Patience = DEFAULT_PATIENCE,
     limits: Limits = _LIMITS,
+    clock: Callable[[], int] = lambda: NOW_MS,
     **terms: object,
 ) -> AsyncIterator[Relay]:
     """Run a relay for these brands, `acme` and `shop` unless said; `copies` is the ledger in the store, which outlives the relay."""
@@ -191,7 +207,8 @@ async def relaying(
         downstream = await stack.enter_async_context(Downstream(target, hostname="relay.example", timeouts=_TIMEOUTS))
         signing = stack.enter_context(closing(SigningThread()))
         book, tallies, memory = MemoryGroups(), MemoryTallies(), MemoryBudget(limits.max_in_flight_bytes)
-        counting = Counting(tallies)
+        counting, tries = Counting(tallies), Tries()
+        await stack.enter_async_context(tries.looked_after(logger("test")))
         pipeline = pipeline_on(
             downstream,
             signing,
@@ -209,6 +226,10 @@ async def relaying(
             unknown=unknown,
             patience=patience,
             counting=counting,
+            tries=tries,
+            clock=clock,
         )
         server, port = await stack.enter_async_context(listening(pipeline.relay, memory=memory, limits=limits, **terms))
-        yield Relay(server=server, port=port, sink=peer, store=states, groups=book, codec=codec, tallies=tallies, counting=counting)
+        yield Relay(
+            server=server, port=port, sink=peer, store=states, groups=book, codec=codec, tallies=tallies, counting=counting, tries=tries
+        )
