@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help run demo test check interop bench lock clean
+.PHONY: help run demo test check interop fuzz bench lock clean
 
 help: ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ interop: $(VENV)/.dev ## The tests that need Debian packages; installs them when
 	@sh .ci/debian-packages postfix opendkim opendkim-tools redis-server strace chromium fonts-lohit-deva wrk curl $$(python -m tests.support.foreign_mails)
 	@sh .ci/exim && sh .ci/nodemailer
 	@python -m pytest -q -m interop
+
+fuzz: $(VENV)/.dev ## Try new inputs on every parser and listener for FUZZ_SECONDS (180); `make test` tries a few
+	@python -m tests.fuzz --seconds $${FUZZ_SECONDS:-180}
 
 bench: $(VENV)/.dev ## Measure against the peers on this machine, side by side; installs them when root
 	@sh .ci/debian-packages postfix opendkim opendkim-tools wrk
