@@ -134,6 +134,7 @@ class RedisStore:
         except StoreUnavailable as exc:  # of a cluster the part that remembers may be away alone: what was sure stays so until it answers
             if self._sure_at is None or isinstance(exc, Restoring):
                 raise
+            self._sure_at, self._sure_of = self._wire.breaks, ""  # not with each pipeline: whoever watches asks again within a second
 
     def apply(self, statement: Statement, recency: Recency = Recency.REPEATED) -> Awaitable[Change]:
         """Apply one statement by the script; the future is under way at once, together with all others of this turn."""
