@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
 from ssl import SSLError
+from typing import cast
 
 from hypercorn.asyncio.task_group import TaskGroup
 from hypercorn.asyncio.tcp_server import MAX_RECV, TCPServer
@@ -47,6 +48,7 @@ class Limits:
     requests_per_connection: int = 1_000
     streams_per_connection: int = 100
     grace_seconds: float = 10.0
+    lame_duck_seconds: float = 1.5  # at a stop, for the requests that kept connections had on their way
 
 
 class Phase(Enum):
@@ -199,6 +201,11 @@ class Connection(TCPServer):
             self.patience.enter(Phase.IDLE if event.idle else Phase.BUSY)
         else:
             await super().protocol_send(event)
+
+    async def announce_end(self) -> None:
+        """Tell the client, where the protocol can without a request, that it should send no more on this connection."""
+        if isinstance(getattr(self, "protocol", None), GuardedH2):
+            await cast("GuardedH2", self.protocol).announce_end()
 
     def end(self) -> None:
         """End the connection now, whatever it is doing."""

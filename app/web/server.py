@@ -1,7 +1,7 @@
 """The HTTP listeners of a process, in one loop.
 
 Sockets are bound before anything is served, so a port that is taken is an error at start and a port 0 is known to who asked for it. When
-`stop` returns, nothing new is accepted, connections that wait for a next request are closed, and requests under way are finished within
+`stop` returns, nothing new is accepted, clients of kept connections are told and then closed on, and requests under way are finished within
 `grace_seconds` (catalogue E19). Must not know what the applications do.
 """
 
@@ -19,7 +19,6 @@ from typing import cast
 
 import uvloop
 from hypercorn.app_wrappers import ASGIWrapper
-from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
 from hypercorn.typing import ASGIFramework
 from starlette.types import ASGIApp
@@ -28,6 +27,7 @@ from app.core.errors import Misconfigured
 from app.observe.background import Part, keep_running
 from app.observe.log import logger
 from app.web.connection import Connection, Limits, Phase
+from app.web.guard import Context
 
 _SWEEP_SECONDS = 0.5
 _TLS_ALONE = (b"strict-transport-security", b"max-age=31536000")  # a year; not for subdomains, which are others' business
@@ -73,7 +73,7 @@ class Listener:
         self._tls = tls
         self._config = _config(address, limits, over_tls=tls is not None)
         self._sockets = _bind(self._config, address)
-        self._context = WorkerContext(None)
+        self._context = Context(None)
         self._connections: dict[asyncio.Task[None], Connection] = {}
         self._server: asyncio.Server | None = None
 
@@ -111,9 +111,18 @@ class Listener:
                 task.cancel()
 
     async def close(self) -> None:
-        """Stop accepting, let requests finish within the grace, then end what is left."""
+        """Stop accepting, see clients off, let requests finish within the grace, then end what is left.
+
+        A client that keeps a connection may have its next request on the way. So all are told first that it is the last one (HTTP/1.1 by
+        `Connection: close` on the answer, HTTP/2 by GOAWAY), and served for `lame_duck_seconds`; only what is idle then is closed.
+        """
         if self._server is not None:
             self._server.close()
+        self._context.leaving = True
+        for connection in list(self._connections.values()):
+            await connection.announce_end()
+        if self._connections:
+            await asyncio.wait(self._connections, timeout=self._limits.lame_duck_seconds)
         await self._context.terminated.set()
         for connection in list(self._connections.values()):
             if connection.patience.phase is Phase.IDLE:
