@@ -207,8 +207,9 @@ class Courier:
         self._held -= {verdict.delivery.id for verdict in verdicts} | {delivery.id for delivery, _ in postponed}
 
     async def close(self, seconds: float) -> None:
-        """Let requests under way finish within so many seconds and write down what is known."""
-        await asyncio.gather(*(lane.close(seconds) for lane in self._lanes.values()))
+        """Let requests under way finish within so many seconds, write down what is known, and give the rest back: due now."""
+        left = await asyncio.gather(*(lane.close(seconds) for lane in self._lanes.values()))
+        self._postponed.extend((delivery, self._clock()) for deliveries in left for delivery in deliveries)
         await self.write()
 
 

@@ -53,6 +53,7 @@ class Lane:
         self._booked_ms = 0.0
         self._under_way: set[RecipientDigest] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._broken_off: list[Delivery] = []
 
     def adopt(self, endpoint: Endpoint) -> None:
         """Send by these settings of the same endpoint from the next request on."""
@@ -89,14 +90,15 @@ class Lane:
         self._queue.clear()
         return waiting
 
-    async def close(self, seconds: float) -> None:
-        """Let the requests under way finish within so many seconds, then break them off."""
-        self._queue.clear()
+    async def close(self, seconds: float) -> Sequence[Delivery]:
+        """Let the requests under way finish within so many seconds, then break them off. Return what was not sent, or not answered."""
+        left = list(self.drain())
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=seconds)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+        return left + self._broken_off
 
     def _begin(self) -> None:
         while self._queue and len(self._tasks) < (1 if self._breaker.is_probing else self._concurrency):
@@ -122,6 +124,9 @@ class Lane:
     async def _request(self, batch: Sequence[Delivery]) -> None:
         try:
             answer = await self._send(self._endpoint, batch)
+        except asyncio.CancelledError:
+            self._broken_off.extend(batch)
+            raise
         except Exception as exc:  # a rim: what cannot be sent must come to be a dead letter with its reason, not wait here unseen
             answer = Answer(reason=f"could not be sent: {type(exc).__name__}")
             _report(exc)

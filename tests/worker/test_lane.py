@@ -36,3 +36,26 @@ async def test_what_cannot_be_sent_is_a_failed_attempt_and_what_waits_behind_it_
 
     assert {poison.id: Answer(reason="could not be sent: KeyError"), good.id: Answer(status=200)} == answers
     assert ["KeyError"] == [type(context["exception"]).__name__ for context in reported]
+
+
+async def test_a_lane_that_closes_gives_back_what_it_has_not_sent_and_what_was_not_answered() -> None:
+    """Catalogue N29: another worker sends it at once, instead of after the lease."""
+    endpoint = endpoint_of("https://hooks.example/a")
+    first, second = (
+        Delivery(endpoint=endpoint.key, statement=statement_of(address), changed=(EVERYTHING,), sequence=1, queued_ms=now_ms())
+        for address in ("ann@example.net", "bob@example.net")
+    )
+    under_way = asyncio.Event()
+
+    async def send(_: Endpoint, batch: Sequence[Delivery]) -> Answer:
+        under_way.set()
+        never: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        return await never
+
+    lane = Lane(endpoint, send=send, settle=lambda *_: None, clock=now_ms, breaker=Breaker(), concurrency=1)
+    lane.add((first, second))
+    await under_way.wait()
+
+    left = await lane.close(0)
+
+    assert {first.id, second.id} == {delivery.id for delivery in left}
