@@ -31,7 +31,6 @@ import h2.exceptions
 import h2.settings
 import h11
 from h11._receivebuffer import ReceiveBuffer
-from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.events import Closed, RawData
 from hypercorn.events import Event as WireEvent
 from hypercorn.protocol.events import Event, Request, Response, StreamClosed
@@ -39,19 +38,13 @@ from hypercorn.protocol.h2 import H2Protocol
 from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
 from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.typing import H11SendableEvent
-from hyperframe.frame import GoAwayFrame
+
+from app.web.leaving import LAST_CALL, is_leaving
 
 MAX_RESETS = 100
-_LAST_STREAM = 2**31 - 1
 
 _HTTP_1 = (b"1.1", b"1.0")
 _REQUEST = re.compile(rb"[A-Z]{1,20}+(?: |\Z)")  # how a request begins whose client sends the next one at once
-
-
-class Context(WorkerContext):
-    """What the connections of a listener share; `leaving`: it stops soon, and each answer is its connection's last."""
-
-    leaving = False
 
 
 class StrictBuffer(ReceiveBuffer):
@@ -133,10 +126,6 @@ def _fault(request: h11.Request) -> str:
     return ""
 
 
-def _leaving(context: object) -> bool:
-    return isinstance(context, Context) and context.leaving
-
-
 @functools.lru_cache(maxsize=128)
 def _response(status: int, headers: tuple[tuple[bytes, bytes], ...]) -> h11.Response:
     """Return the validated response; the same few are sent thousands of times a second, so h11 need not check each again."""
@@ -200,7 +189,7 @@ class GuardedH11(H11Protocol):
     def _head(self, headers: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[bytes, bytes]]:
         yield from headers
         yield from self.config.response_headers("h11")
-        last = self.keep_alive_requests >= self.config.keep_alive_max_requests or _leaving(self.context)
+        last = self.keep_alive_requests >= self.config.keep_alive_max_requests or is_leaving(self.context)
         received = self._strict.received
         # What is left of an unread body, or stands behind a body, must not pass for a request.
         if last or self.connection.their_state is h11.SEND_BODY or (received and received.is_surplus()):
@@ -244,7 +233,7 @@ class GuardedH2(H2Protocol):
         """Ask the client to open no more streams, and still answer those that it has on the way (RFC 9113 6.8)."""
         if not self.closed:
             await self._flush()
-            await self.send(RawData(data=GoAwayFrame(0, last_stream_id=_LAST_STREAM).serialize()))
+            await self.send(RawData(data=LAST_CALL))
 
     async def handle(self, event: WireEvent) -> None:
         """Take bytes or the end of the connection; at the end, wake every answer that waits for its bytes to leave (Hypercorn does not)."""

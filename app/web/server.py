@@ -27,7 +27,7 @@ from app.core.errors import Misconfigured
 from app.observe.background import Part, keep_running
 from app.observe.log import logger
 from app.web.connection import Connection, Limits, Phase
-from app.web.guard import Context
+from app.web.leaving import Context
 
 _SWEEP_SECONDS = 0.5
 _TLS_ALONE = (b"strict-transport-security", b"max-age=31536000")  # a year; not for subdomains, which are others' business
