@@ -162,20 +162,22 @@ def test_every_alert_has_its_section_and_every_section_its_alert() -> None:
     assert re.findall(r"^### (Signoff\w+)$", (ROOT / "docs/operations.md").read_text(), re.M) == alerts
 
 
-def test_every_test_that_the_compliance_page_names_exists() -> None:
-    named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", (ROOT / "docs/compliance.md").read_text())
+@pytest.mark.parametrize(("page", "least"), [("compliance.md", 40), ("security.md", 30)])
+def test_every_test_that_a_page_of_proofs_names_exists(page: str, least: int) -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", (ROOT / "docs" / page).read_text())
     missing = [f"{path}::{name}" for path, name in named if not _has_test(ROOT / path, name)]
 
     assert missing == []
-    assert len(named) > 40
+    assert len(named) > least
 
 
 def _has_test(path: Path, name: str) -> bool:
     return path.exists() and re.search(rf"^(async )?def {name}\(", path.read_text(), re.M) is not None
 
 
-def test_every_clause_of_the_compliance_page_has_a_test() -> None:
-    rows = [row for row in (ROOT / "docs/compliance.md").read_text().splitlines() if row.startswith("| ") and "---" not in row]
+@pytest.mark.parametrize("page", ["compliance.md", "security.md"])
+def test_every_row_of_a_page_of_proofs_has_a_test(page: str) -> None:
+    rows = [row for row in (ROOT / "docs" / page).read_text().splitlines() if row.startswith("| ") and "---" not in row]
     unproved = [row for row in rows if "::test_" not in row and "the test |" not in row]
 
     assert unproved == []
