@@ -17,12 +17,20 @@ from tests.cli.test_doctor_and_health import ROOT, signoff
 GOOD, FINDING, USAGE = 0, 1, 2
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An installation in which one recipient has left, and a backup of it."""
-    signoff(tmp_path, "recipient", "unsubscribe", "joe@mail.example")
-    code, said = signoff(tmp_path, "backup", "store.backup")
+    folder = tmp_path_factory.mktemp("installation")
+    signoff(folder, "recipient", "unsubscribe", "joe@mail.example")
+    code, said = signoff(folder, "backup", "store.backup")
     assert (GOOD, "store.backup: recipients 1, changes 1, ") == (code, said[:39])
+    return folder
+
+
+@pytest.fixture
+def place(installation: Path, tmp_path: Path) -> Path:
+    """A copy of it for one test."""
+    shutil.copytree(installation, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.sock"))
     return tmp_path
 
 
