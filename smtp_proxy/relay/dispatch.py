@@ -26,7 +26,7 @@ from smtp_proxy.downstream.pool import Downstream
 from smtp_proxy.downstream.transaction import Transaction
 from smtp_proxy.relay.copies import CopyMaker
 from smtp_proxy.relay.signing_thread import SigningThread
-from smtp_proxy.replies import Deferred, Outcome, Refused, Reply
+from smtp_proxy.replies import Deferred, Outcome, Refused, Reply, Suppressed
 from smtp_proxy.session.delivery_options import NO_OPTIONS
 from smtp_proxy.session.memory import MemoryBudget
 from smtp_proxy.session.submission import Envelope
@@ -183,11 +183,16 @@ class _Wanted:
             return self._unwanted.get(recipient.address)
         async with self._asking:
             if not self._is_fresh(recipient):
-                await self._ask(self._recheck, [recipient, *islice(self._waiting, ASKED_TOGETHER - 1)])
+                next_in_line = [other for other in islice(self._waiting, ASKED_TOGETHER - 1) if not self._is_decided(other)]
+                await self._ask(self._recheck, [recipient, *next_in_line])
         return self._unwanted.get(recipient.address)
 
+    def _is_decided(self, recipient: Recipient) -> bool:
+        """Say whether a copy was found unwanted: that is counted and logged, so nobody asks again. A deferred one may be wanted yet."""
+        return isinstance(self._unwanted.get(recipient.address), Suppressed | Refused)
+
     def _is_fresh(self, recipient: Recipient) -> bool:
-        return self._time() - self._asked.get(recipient.address, self._began) < self._fresh_seconds
+        return self._is_decided(recipient) or self._time() - self._asked.get(recipient.address, self._began) < self._fresh_seconds
 
     async def _ask(self, recheck: Recheck, recipients: Sequence[Recipient]) -> None:
         asked = self._time()
