@@ -1,5 +1,6 @@
 """What the documentation names exists: tests, files, sections, settings, commands, alerts; and nothing in it goes untested unseen."""
 
+import ast
 import re
 import tomllib
 from collections.abc import Iterator
@@ -195,3 +196,22 @@ def test_the_figures_of_the_sizing_page_stand_in_the_results() -> None:
 
     assert absent == []
     assert all(command in results for row in rows for command in re.findall(r"python -m bench\.\w+", row))
+
+
+def test_every_step_of_the_flow_is_in_its_file() -> None:
+    """A page that leads through the code is right only while its names are there."""
+    steps = re.findall(r"\| `([\w/]+\.py)` \| `([\w.]+)` \|$", (ROOT / "docs/flow.md").read_text(), re.M)
+
+    assert [] == [f"{path}: {name}" for path, name in steps if name not in _names_in(ROOT / path)]
+    assert len(steps) > 40
+
+
+def _names_in(path: Path) -> set[str]:
+    """Return the functions and classes of a module, and the methods as `Class.method`."""
+    found = set()
+    for node in ast.parse(path.read_text()).body if path.exists() else ():
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.add(node.name)
+        if isinstance(node, ast.ClassDef):
+            found |= {f"{node.name}.{one.name}" for one in node.body if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)}
+    return found
