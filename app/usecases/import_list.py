@@ -18,8 +18,9 @@ from app.core.group_words import GroupWords
 from app.core.groups import ALL, EVERYTHING
 from app.core.lists.documents import Record
 from app.core.lists.formats import ListFormat
-from app.core.lists.reader import Alternatives, Entry, ListReader
+from app.core.lists.reader import Entry, ListReader
 from app.core.lists.records import RecordReader
+from app.core.lists.scopes import Alternatives
 from app.core.model import DIGEST_BYTES, Brand, GroupKey, Preferences, RecipientDigest, Source, Statement
 from app.core.token import TokenCodec
 from app.core.visible import visible
@@ -30,6 +31,7 @@ MOST_REPORTED = 1_000  # refused lines that are told one by one; all are counted
 MOST_FIRST = 5  # accepted lines that are shown
 IMPORT_ID_BYTES = 8  # at the beginning of each statement's id
 _BATCH = 250
+_MOST_REASON = 300  # characters
 _YIELD_LINES = 500  # a long list must not keep the loop
 
 
@@ -147,7 +149,7 @@ class ImportList:
         except (AddressInvalid, RuleViolation) as exc:
             report.refused += 1
             if len(report.problems) < MOST_REPORTED:
-                report.problems.append((entry.line, str(exc)))
+                report.problems.append((entry.line, visible(str(exc), most=_MOST_REASON)))
             return None
         _count(report, entry, statement, terms.words)
         return statement
@@ -155,6 +157,7 @@ class ImportList:
     def _of(self, brand: Brand, entry: Entry, terms: ImportTerms, statement_id: bytes) -> Statement:
         if entry.problem:
             raise RuleViolation(entry.problem)
+        _refuse_loose_groups(entry.others, terms.words)
         now_ms = self._clock()
         address = checked(entry.address) if entry.address else ""
         return Statement(
@@ -166,6 +169,18 @@ class ImportList:
             source=Source.IMPORT,
             at_ms=now_ms if entry.at_ms is None else min(entry.at_ms, now_ms),
             sealed_address=self._codec.seal_address(address, brand=brand.number, at_ms=now_ms) if address else b"",
+        )
+
+
+def _refuse_loose_groups(cells: Sequence[str], words: GroupWords) -> None:
+    """Refuse a line of a table without a header in which a cell is a group of the brand: whether only that was left, nothing says."""
+    for cell in cells:
+        try:
+            words.keys([cell])
+        except RuleViolation:
+            continue
+        raise RuleViolation(
+            f'"{visible(cell, most=60)}" is a group of the brand, and a table without a header does not say whether it was left'
         )
 
 

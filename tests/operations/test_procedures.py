@@ -237,11 +237,12 @@ RUN_BY = {
     "Rotate a DKIM key": "test_a_dkim_key_is_rotated_and_every_mail_verifies",
     "The keyring and the store": "tests/wiring/test_belonging.py::test_nothing_starts_with_another_pepper_than_the_store_was_made_with",
     "Clocks": "tests/store/test_wrong_clock_contract.py::test_it_is_logged_and_counted",
-    "Backups": "tests/store/test_epoch_contract.py::test_after_a_restore_sequences_are_above_all_that_were_told",
+    "Make one": "tests/cli/test_backup.py::test_the_file_is_its_owners_alone_and_is_replaced_only_by_force",
+    "Bring one back": "tests/cli/test_backup.py::test_a_lost_store_comes_back_from_the_file",
     "Restarts and upgrades": "test_every_process_ends_in_order_when_it_is_asked_to_and_starts_again_with_all_it_knew",
     "Look at one case": "tests/docs/test_commands.py::test_every_command_of_a_page_prints_what_the_page_shows",
 }
-ABOUT = frozenset(("Operations", "Alerts", "The 48 hours", "Keys"))  # sections that explain, and ask nobody to do anything
+ABOUT = frozenset(("Operations", "Alerts", "The 48 hours", "Keys", "Backups"))  # sections that explain, and ask nobody to do anything
 
 
 def test_every_section_of_the_page_that_asks_for_something_is_run() -> None:

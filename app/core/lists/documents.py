@@ -20,6 +20,7 @@ _OPENING = re.compile(rf'\s*(?:\[\s*(?=["{{\]])|(?:\{{\s*(?:{_STRING}\s*:\s*{_SC
 _QUOTED = re.compile(_STRING)
 _ADDRESS = re.compile(r'"[^"\s]+@[^"\s]+"')
 _OF_ONE_PERSON = frozenset(('"TopicPreferences"', '"TopicDefaultPreferences"', '"subscriptionStatuses"'))  # lists of what one has left
+_OF_WHO_STAYED = frozenset(("subscribed", "active", "confirmed", "enabled", "optin", "opted_in", "opt_in", "allowed", "active_subscribers"))
 _GOES_ON = ("{", "[", ",")  # the end of a line of an object that is written over several
 _BETWEEN = re.compile(r"[\s,]*")
 _DECODER = json.JSONDecoder()
@@ -39,6 +40,7 @@ class Opening(NamedTuple):
 
     characters: int
     alone: bool = False
+    name: str = ""  # of the list, in small letters
 
 
 def opening_of(head: str) -> Opening | None:
@@ -49,7 +51,7 @@ def opening_of(head: str) -> Opening | None:
         return None  # one recipient, whatever lists stand beside the address
     found = _OPENING.match(head)
     if found and not (found[1] in _OF_ONE_PERSON or _ADDRESS.search(found[0])):
-        return Opening(found.end())
+        return Opening(found.end(), name=(found[1] or "").strip('"').casefold())
     return Opening(0, alone=True) if first.startswith("{") and first.endswith(_GOES_ON) else None
 
 
@@ -59,8 +61,8 @@ def record_of(value: object, line: int) -> Record:
         return Record(line, cells=(value.strip(),))
     if not isinstance(value, dict):
         return Record(line, problem="not a JSON object")
-    while len(value) == 1 and isinstance(inner := next(iter(value.values())), dict):
-        value = inner  # `{"SuppressedDestination": {…}}`
+    while len(value) == 1 and isinstance(inner := next(iter(value.values())), dict) and "attributes" not in value:
+        value = inner  # `{"SuppressedDestination": {…}}`; `attributes` is part of the names that a format knows
     return Record(line, members=dict(_flattened(value, "", MAX_DEPTH)))
 
 
@@ -82,8 +84,9 @@ def object_record(text: str, line: int) -> Record:
 class DocumentReader:
     """Takes what follows the opening of a document, in pieces of any size."""
 
-    def __init__(self, opening: str, *, alone: bool) -> None:
+    def __init__(self, opening: str, *, alone: bool, name: str = "") -> None:
         self._alone = alone
+        self._problem = f'the list is called "{name}"' if name in _OF_WHO_STAYED else ""
         self._before = '{"":' * _QUOTED.sub("", opening).count("{") + "["  # the other members of what the list stands in say nothing
         self._line = opening.count("\n") + 1
         self._text = ""
@@ -118,7 +121,7 @@ class DocumentReader:
                 self._over = True
                 yield Record(self._line, problem="no JSON from here on, or too early an end: nothing behind this was read")
                 break
-            yield record_of(value, self._line)
+            yield Record(self._line, problem=self._problem) if self._problem else record_of(value, self._line)
             self._line += self._text.count("\n", at, end)
             at = end
         self._text = self._text[at:]

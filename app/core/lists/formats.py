@@ -32,6 +32,7 @@ class ListFormat(StrEnum):
     MAILTRAIN = "mailtrain"
     HUBSPOT = "hubspot"
     ACTIVECAMPAIGN = "activecampaign"
+    KIT = "kit"
     PLAIN = "plain"
     SIGNOFF = "signoff"
 
@@ -63,7 +64,13 @@ class Format:
     placed: frozenset[str] = frozenset()  # columns that must say what was left where they stand at all
     suppressions: tuple[str, ...] = ()  # columns of a list of reasons not to write to somebody: one is enough, whatever the status says
     silent: frozenset[str] = frozenset()  # columns that look as if they said something
+    left_lists: tuple[str, ...] = ()  # columns of a list of groups that were left, whatever the status says
     contacts: bool = False  # lists people whether they have left or not: without a word that they have, a line is refused
+
+    @property
+    def scope_columns(self) -> frozenset[str]:
+        """Return the columns that say what was left."""
+        return frozenset(name for names in self.scope for name in names) | frozenset(self.topics) | frozenset(self.left_lists)
 
 
 def _set(text: str) -> frozenset[str]:
@@ -78,6 +85,7 @@ FORMATS: Mapping[ListFormat, tuple[Format, ...]] = MappingProxyType(
             ),
         ),
         ListFormat.SENDGRID: (
+            Format(marks=_set("email contactid"), contacts=True),
             Format(
                 marks=_set("email groupid"),
                 only=_set("groupname createdat created id isdefault name"),
@@ -131,7 +139,7 @@ FORMATS: Mapping[ListFormat, tuple[Format, ...]] = MappingProxyType(
             Format(
                 marks=_set("emailaddress status lastchanged"),
                 times=("lastchanged",),
-                left=_set("cleaned archived"),
+                left=_set("cleaned"),
                 silent=_set("tags listid consentstoonetoonemessaging smssubscriptionstatus unsubscribereason"),
                 contacts=True,
             ),
@@ -158,6 +166,7 @@ FORMATS: Mapping[ListFormat, tuple[Format, ...]] = MappingProxyType(
                 status=("attributessubscriptionsemailmarketingconsent",),
                 times=("attributessubscriptionsemailmarketingconsenttimestamp",),
                 suppressions=("attributessubscriptionsemailmarketingsuppression",),
+                left_lists=("attributessubscriptionsemailmarketinglistsuppressions",),
                 silent=_set(
                     "attributessubscriptionsemailmarketingsuppression attributessubscriptionsemailmarketinglistsuppressions "
                     "attributessubscriptionsemailmarketingdoubleoptin attributessubscriptionsemailmarketingcanreceiveemailmarketing"
@@ -211,7 +220,18 @@ FORMATS: Mapping[ListFormat, tuple[Format, ...]] = MappingProxyType(
                 silent=_set("tags sdate"),
                 contacts=True,
             ),
+            Format(marks=_set("email cdate udate orgid"), silent=_set("bouncedhard bouncedsoft bounceddate"), contacts=True),
             Format(marks=_set("email status tags accountname"), left=_set("2 3"), subscribed=_set("1"), silent=_set("tags"), contacts=True),
+        ),
+        ListFormat.KIT: (
+            Format(
+                marks=_set("emailaddress state createdat"),
+                status=("state",),
+                left=_set("cancelled"),
+                silent=_set("fields"),
+                within=("fields",),
+                contacts=True,
+            ),
         ),
         ListFormat.PLAIN: (Format(marks=frozenset()),),
     }
@@ -223,8 +243,12 @@ def recognised(columns: frozenset[str], wanted: ListFormat | None) -> Format | N
     rows = FORMATS[wanted] if wanted else [row for rows in FORMATS.values() for row in rows]
     for row in rows:
         if row.marks <= columns and (not row.only or columns <= row.marks | row.only):
-            return row if row.digest in columns or not columns.isdisjoint(row.address) else None
+            return row if _tells_who(row, columns) else None
     if wanted is None:
         return None
     lenient = rows[-1]  # the caller knows whose file it is: a part of its columns will do
-    return lenient if lenient.digest in columns or not columns.isdisjoint(lenient.address) else None
+    return lenient if _tells_who(lenient, columns) else None
+
+
+def _tells_who(row: Format, columns: frozenset[str]) -> bool:
+    return (bool(row.digest) and row.digest in columns) or not columns.isdisjoint(row.address)

@@ -5,19 +5,18 @@ header of other names, as in `Kontakt;Datum`, the first line with an address dec
 groups, tags or topics is never passed over, and a group is meant by its id or its name.
 """
 
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from app.core.errors import RuleViolation
-from app.core.groups import ALL
+from app.core.lists.columns import plain_name
 from app.core.lists.documents import Record
 from app.core.lists.formats import LEAVING_TIMES, Format, ListFormat, recognised
-from app.core.lists.status import Verdict, is_answer, questions_by_group, read_word, verdict_of
+from app.core.lists.scopes import Alternatives, have_a_status, refuse_unplaced, scope_columns, scope_of, topics
+from app.core.lists.status import Silent, Verdict, is_answer, questions_by_group, read_word, verdict_of
 from app.core.lists.times import EPOCH, read_time
-
-Alternatives = tuple[str, ...]  # words for one group: the first that the brand knows is meant
+from app.core.visible import visible
 
 
 class Entry(NamedTuple):
@@ -33,26 +32,10 @@ class Entry(NamedTuple):
     at_ms: int | None = None
     subscribed: bool = False  # the line says that they have not left
     problem: str = ""
+    others: tuple[str, ...] = ()  # cells of a table without a header: one that is a group of the brand would be passed over
 
 
-_SCOPE = (
-    ("group", "groups", "groupname", "groupid"),
-    ("asmgroupid",),
-    ("tag", "tags"),
-    ("topic", "topics", "topicname"),
-    ("list", "lists", "listname", "listid", "listids"),
-    ("stream", "messagestream"),
-    ("audience", "audiences", "audiencename", "segment", "segments", "subscriptiontype", "subscriptiontypes"),
-    ("newsletter", "newsletters", "mailinglist", "mailinglists", "category", "categories", "unsubscribedfrom"),
-    ("subscriptiongroup", "subscriptiongroups", "suppressiongroup", "unsubscribegroup", "asmgroup"),
-    ("preference", "preferences", "emailpreference", "emailpreferences"),
-)
-_NAMES_OF_GROUP = ("topicname", "name", "title", "id")
-_STATUS_OF_GROUP = ("subscriptionstatus", "status", "state")
-_STATUS_IS_OPEN = frozenset(("", "unconfirmed", "not_specified"))  # nobody has decided yet
-_EVERYTHING = frozenset(("*", ALL, "any", "everything", "global"))
 _ESCAPED = re.compile(r"^'(?=[=+\-@\t\r'])")
-_PYTHON_LIST = re.compile(r"\[(?:'[^']*'(?:, ?'[^']*')*)?\]")
 _ADDRESS = re.compile(r"[^@\s<>,;\"]+@[^@\s<>,;\"]+")
 _SINGLE = Format(marks=frozenset())
 
@@ -67,22 +50,33 @@ class ListReader:
         self._address_at = 0
         self._nameless = False  # a header that does not tell which column holds the addresses
         self._ours = False  # a table that we wrote, whose cells are marked for spreadsheets
+        self._unreadable = False  # the first line, which may be the header, cannot be read
 
     def read(self, record: Record) -> Entry | None:
         """Return the entry of a record, with a problem when it is none; None for the header."""
         if record.problem:
+            self._unreadable = self._unreadable or (self._header is None and record.members is None and record.line == 1)
             return Entry(record.line, problem=record.problem)
         if record.members is not None:
             self._spelled = {plain_name(name): name for name in record.members}
-            return self._entry(record.line, {plain_name(name): value for name, value in record.members.items()})
-        if self._header is None:
+            pairs = [(plain_name(name), value) for name, value in record.members.items()]
+            return self._entry(record.line, dict(pairs), problem=_differing(pairs))
+        if self._unreadable:
+            return Entry(record.line, problem="the first line, which may be the header, cannot be read")
+        if self._header is None or (self._nameless and self._is_header(record)):
             return self._first(record)
         if not self._header:
             return self._bare(record)
-        cells = [_ESCAPED.sub("", cell) for cell in record.cells] if self._ours else record.cells
+        cells = [_ESCAPED.sub("", cell) for cell in record.cells] if self._ours else list(record.cells)
         if self._nameless:
             self._name_column(cells)
-        return self._entry(record.line, dict(zip(self._header, cells, strict=False)))
+        pairs = list(zip(self._header, cells, strict=False))
+        return self._entry(record.line, dict(pairs), problem=_misfit(self._header, cells) or _differing(pairs))
+
+    def _is_header(self, record: Record) -> bool:
+        """Say whether a line is the header of the table, below a title that was taken for one."""
+        names = frozenset(plain_name(cell) for cell in record.cells)
+        return recognised(names, self._format) is not None and not any(_ADDRESS.fullmatch(cell) for cell in record.cells)
 
     def _first(self, record: Record) -> Entry | None:
         names = [plain_name(cell) for cell in record.cells]
@@ -93,8 +87,10 @@ class ListReader:
             self._spelled = dict(zip(names, record.cells, strict=True))
             self._ours = bool(row and row.digest)
             return None
+        if not addresses:  # a title, perhaps: the next line may be the header
+            return Entry(record.line, problem="no address")
         self._header = ()
-        self._address_at = addresses[0] if addresses else 0
+        self._address_at = addresses[0]
         return self._bare(record)
 
     def _name_column(self, cells: Sequence[str]) -> None:
@@ -115,11 +111,13 @@ class ListReader:
             return Entry(
                 record.line,
                 address=record.cells[self._address_at],
-                problem=f'"{answer}" in a table without a header: what it answers is not known',
+                problem=f'"{visible(answer)}" in a table without a header: what it answers is not known',
             )
-        return Entry(record.line, address=record.cells[self._address_at], subscribed=Verdict.SUBSCRIBED in words)
+        return Entry(
+            record.line, address=record.cells[self._address_at], subscribed=Verdict.SUBSCRIBED in words, others=tuple(filter(None, others))
+        )
 
-    def _entry(self, line: int, cells: Mapping[str, str]) -> Entry:
+    def _entry(self, line: int, cells: Mapping[str, str], *, problem: str = "") -> Entry:
         row = recognised(frozenset(cells), self._format)
         if row is None:
             return Entry(line, problem="no column of addresses")
@@ -127,6 +125,8 @@ class ListReader:
         digest = cells.get(row.digest, "") if row.digest else ""
         if not (address or digest):
             return Entry(line, problem="no address")
+        if problem and "@" in address:
+            return Entry(line, address=address, digest="" if address else digest, problem=problem)
         if row.within:
             cells = {name: value for name, value in cells.items() if not name.startswith(row.within)}
         try:
@@ -144,32 +144,33 @@ class ListReader:
 
     def _said(self, cells: Mapping[str, str], row: Format) -> tuple[tuple[Alternatives, ...], bool]:
         """Return what a line says was left, and whether it says that nothing was. Raises RuleViolation."""
-        listed = [(group, said) for name in row.topics if cells.get(name) for group, said in _topics(cells[name], row)]
-        listed += [((self._group_in(column),), said) for column, said in questions_by_group(cells)]
+        scopes = scope_columns(cells, row)
+        judged = [name for names in scopes for name in names if have_a_status(cells[name])]
+        listed = [(group, said) for name in (*row.topics, *judged) if cells.get(name) for group, said in topics(cells[name], row)]
+        listed += [(group, Verdict.LEFT) for name in row.left_lists if cells.get(name) for group, _ in topics(cells[name], row)]
+        listed += [((self._group_in(column),), said) for column, said in questions_by_group(cells, row)]
         some = tuple(group for group, said in listed if said is Verdict.LEFT)
         try:
             verdict = verdict_of(cells, row)
-        except RuleViolation:
+        except Silent:
             if not listed:
                 raise
             verdict = Verdict.SUBSCRIBED
         if verdict is not Verdict.LEFT and (some or listed):
             return some, not some
-        scope = tuple(_scope(cells, row))
-        unplaced = next((name for name in row.placed if name in cells and not scope), None)
-        if unplaced and verdict is not Verdict.SUBSCRIBED:
-            raise RuleViolation(f"the column {unplaced} is empty, so the line does not say what was left")
+        scope = tuple(scope_of(cells, [names for names in scopes if not set(names) & set(judged)]))
+        if not scope and verdict is not Verdict.SUBSCRIBED:
+            refuse_unplaced(cells, row, said=verdict is Verdict.LEFT)
         return scope, verdict is Verdict.SUBSCRIBED
 
     def _group_in(self, group: str) -> str:
-        """Return a group as the header spells it behind its colon."""
-        spelled = next((name for plain, name in self._spelled.items() if plain.endswith(f":{group}")), group)
-        return spelled.rpartition(":")[2].strip() or group
-
-
-def plain_name(name: str) -> str:
-    """Return the name of a column without case, spaces and punctuation, but for a colon."""
-    return "".join(char for char in name.casefold() if char.isalnum() or char == ":")
+        """Return a group as the header spells it, before or behind its colon."""
+        for plain, name in self._spelled.items():
+            before, _, after = plain.partition(":")
+            if group in (before, after):
+                spelled = name.partition(":")[0] if group == before else name.partition(":")[2]
+                return spelled.strip() or group
+        return group
 
 
 def _time_of(cells: Mapping[str, str], row: Format) -> int | None:
@@ -182,59 +183,17 @@ def _time_of(cells: Mapping[str, str], row: Format) -> int | None:
     return None
 
 
-def _scope(cells: Mapping[str, str], row: Format) -> Iterator[Alternatives]:
-    for columns in (*row.scope, *_SCOPE):
-        named = [name for name in columns if name not in row.silent or columns in row.scope]
-        words = [_items(cells[name]) for name in named if cells.get(name)]
-        if not words:
-            continue
-        if columns in row.scope or columns == _SCOPE[0]:  # several columns for the same group: its id, its name
-            yield tuple(word for items in words for word in items)
-        else:
-            yield from ((word,) for items in words for word in items)
+def _misfit(header: Sequence[str], cells: Sequence[str]) -> str:
+    """Return what is wrong with a row that has not a cell for each column; empty cells at its end are none."""
+    while len(cells) > len(header) and not cells[-1]:
+        cells = cells[:-1]
+    return "" if len(cells) == len(header) else f"{len(cells)} cells below {len(header)} columns"
 
 
-def _items(text: str) -> list[str]:
-    """Return the groups in a cell: those of a JSON list, or the one text, which may hold several with commas between them."""
-    found = _decoded(text)
-    if isinstance(found, list):
-        items = [_name_of(one) for one in found]
-        return [ALL if item.casefold() in _EVERYTHING else item for item in items if item]
-    return [ALL if text.strip().casefold() in _EVERYTHING else text.strip()]
-
-
-def _name_of(one: object) -> str:
-    if isinstance(one, dict):
-        members = {plain_name(name): value for name, value in one.items()}
-        return str(next((members[name] for name in _NAMES_OF_GROUP if members.get(name)), ""))
-    return str(one)
-
-
-def _topics(text: str, row: Format) -> Iterator[tuple[Alternatives, Verdict]]:
-    """Yield the groups in a JSON list and what it says of each: a list of names, or objects with a name and a status."""
-    found = _decoded(text)
-    if not isinstance(found, list):
-        raise RuleViolation("a list of topics that is none")
-    for one in found:
-        if not isinstance(one, dict):
-            yield (str(one),), Verdict.LEFT
-            continue
-        members = {plain_name(name): value for name, value in one.items()}
-        names = tuple(str(members[name]) for name in _NAMES_OF_GROUP if members.get(name) not in (None, ""))
-        said = next((str(members[name]) for name in _STATUS_OF_GROUP if members.get(name)), "")
-        verdict = read_word(said, row)
-        if not names or (verdict is None and said.casefold() not in _STATUS_IS_OPEN):
-            raise RuleViolation(f"a topic whose status nobody knows: {json.dumps(said)[:60]}")
-        if verdict:
-            yield names, verdict
-
-
-def _decoded(text: str) -> object:
-    if not text.startswith("["):
-        return None
-    if _PYTHON_LIST.fullmatch(text):
-        text = text.replace('"', "").replace("'", '"')
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
+def _differing(pairs: Sequence[tuple[str, str]]) -> str:
+    """Return what is wrong with a line in which two columns of one name say different things."""
+    seen: dict[str, str] = {}
+    for name, value in pairs:
+        if name and seen.setdefault(name, value) != value:
+            return f"two columns are called {visible(name, most=40)}, and say different things"
+    return ""

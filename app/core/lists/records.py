@@ -81,7 +81,7 @@ class RecordReader:
         opening = opening_of(text[:HEAD_CHARS])
         if opening is None:
             return text
-        self._document = DocumentReader(text[: opening.characters], alone=opening.alone)
+        self._document = DocumentReader(text[: opening.characters], alone=opening.alone, name=opening.name)
         return text[opening.characters :]
 
     def _lines(self, text: str, *, final: bool) -> Iterator[Record]:

@@ -8,13 +8,29 @@
 5. Where nothing else in a line says whether they have left, yes or no in a column that nobody knows is refused: `Receives mail: yes`.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from enum import Enum
 
 from app.core.errors import RuleViolation
+from app.core.lists.columns import Asks, asks, is_of_channel
 from app.core.lists.formats import LEAVING_TIMES, Format
 from app.core.lists.times import read_time
+from app.core.lists.words import (
+    ANSWERS,
+    ASKS_FOR_MAIL,
+    DATE,
+    LEFT_IF_NO,
+    LEFT_IF_YES,
+    LEFT_WORDS,
+    NO,
+    NO_VALUE,
+    OPEN_STATES,
+    SAYS_NOTHING,
+    STATUS,
+    SUBSCRIBED_IF_YES,
+    SUBSCRIBED_WORDS,
+    YES,
+)
 from app.core.visible import visible
 
 
@@ -25,134 +41,8 @@ class Verdict(Enum):
     SUBSCRIBED = "subscribed"
 
 
-LEFT_WORDS = frozenset(
-    [
-        "unsubscribed",
-        "unsubscribe",
-        "unsub",
-        "optedout",
-        "optout",
-        "out",
-        "left",
-        "blocklisted",
-        "blacklisted",
-        "blocked",
-        "suppressed",
-        "cleaned",
-        "bounced",
-        "bounce",
-        "hardbounce",
-        "hardbounced",
-        "complained",
-        "complaint",
-        "spam",
-        "spamcomplaint",
-        "spamreport",
-        "abuse",
-        "manualsuppression",
-        "removed",
-        "revoked",
-        "withdrawn",
-        "denied",
-        "unsubscribedall",
-        "globallyunsubscribed",
-        "neversubscribe",
-    ]
-)
-SUBSCRIBED_WORDS = frozenset(["subscribed", "subscribe", "active", "enabled", "confirmed", "optedin", "optin", "in", "granted", "allowed"])
-_YES, _NO = frozenset(["true", "1", "yes", "y", "t", "on"]), frozenset(("false", "0", "no", "n", "f", "off", ""))
-_ANSWERS = frozenset(("true", "false", "yes", "no", "y", "n", "t", "f", "on", "off"))  # a number may be a count
-_STATUS = frozenset(
-    [
-        "status",
-        "subscriptionstatus",
-        "subscriberstatus",
-        "emailstatus",
-        "contactstatus",
-        "memberstatus",
-        "emailsubscriptionstatus",
-        "emailmarketingstatus",
-        "marketingstatus",
-        "consentstatus",
-        "consent",
-        "emailconsent",
-        "emailmarketingconsent",
-        "optinstatus",
-        "unsubscribestatus",
-        "subscription",
-        "statut",
-        "estado",
-        "estatus",
-        "stato",
-    ]
-)
-_LEFT_IF_YES = frozenset(
-    [
-        "unsubscribed",
-        "isunsubscribed",
-        "unsubscribe",
-        "unsub",
-        "optedout",
-        "isoptedout",
-        "optout",
-        "hasoptedout",
-        "hasoptedoutofemail",
-        "emailoptout",
-        "optoutemail",
-        "emailoptedout",
-        "optedoutofemail",
-        "optedoutofallemail",
-        "unsubscribedfromallemail",
-        "unsubscribeall",
-        "unsubscribedall",
-        "globalunsubscribe",
-        "emailblacklisted",
-        "blacklisted",
-        "isblacklisted",
-        "blocklisted",
-        "isblocklisted",
-        "blacklist",
-        "blocklist",
-        "suppressed",
-        "issuppressed",
-        "donotemail",
-        "donotcontact",
-        "donotmail",
-        "noemail",
-        "emailsuppressed",
-        "blocked",
-        "isblocked",
-        "bounced",
-        "isbounced",
-        "complained",
-        "removed",
-    ]
-)
-_LEFT_IF_NO = frozenset(
-    [
-        "subscribed",
-        "issubscribed",
-        "optin",
-        "optedin",
-        "isoptedin",
-        "emailoptin",
-        "acceptsmarketing",
-        "acceptsemailmarketing",
-        "emailsubscribed",
-        "subscribedtoemail",
-        "marketingoptin",
-        "emailmarketing",
-        "emailallowed",
-    ]
-)
-_SUBSCRIBED_IF_YES = frozenset(["active", "isactive", "enabled", "isenabled", "confirmed", "isconfirmed"])
-_LOOKS = re.compile(r"unsub|opt(?:ed)?out|opt(?:ed)?in|subscri(?:bed|ption)|consent|suppress|blacklist|blocklist|status")
-_LEAVES_IF_YES = re.compile(r"unsub|opt(?:ed)?out|suppress|blacklist|blocklist")
-_OF_ANOTHER_CHANNEL = re.compile(r"(?:sms|phone|push|whatsapp|mobile|web|wa(?!nt))")
-_SAYS_NOTHING = re.compile(
-    r"(?:id|ids|uid|uuid|key|at|on|date|time|timestamp|ip|url|link|source|reason|other|by|campaign|title|count|rate|type|name|code|number|"
-    r"groups?|lists?|topics?|from|token|hash|method|country|page|form|history|method|text|comment|note|notes)\Z"
-)
+class Silent(RuleViolation):
+    """Nothing in the line of a list of contacts says whether they have left."""
 
 
 def verdict_of(cells: Mapping[str, str], row: Format) -> Verdict | None:
@@ -160,36 +50,67 @@ def verdict_of(cells: Mapping[str, str], row: Format) -> Verdict | None:
     if any(cells.get(column, "[]") not in ("", "[]") for column in row.suppressions):
         return Verdict.LEFT
     found: dict[Verdict, str] = {}
+    doubts: dict[str, str] = {}
     for column, value in cells.items():
         if column in row.silent:
             continue
         said = _said(column, value, row)
         if said:
             found[said] = column
+        elif said is None and value and _is_doubtful(column, row):
+            doubts[column] = value
     if len(found) > 1:
         raise RuleViolation(f"{' and '.join(sorted(found.values()))} contradict each other")
+    _refuse_doubts(doubts, next(iter(found), None))
     if found:
         return next(iter(found))
-    times = [cells[column] for column in LEAVING_TIMES if column in cells and column not in row.silent]
+    times = {column: cells[column] for column in LEAVING_TIMES if column in cells and column not in row.silent}
     if times:
-        return Verdict.LEFT if any(times) else Verdict.SUBSCRIBED
+        return Verdict.LEFT if any(_is_time(column, value) for column, value in times.items()) else Verdict.SUBSCRIBED
     if row.contacts:
-        raise RuleViolation("the file lists contacts, and nothing in this line says whether they have left")
+        raise Silent("the file lists contacts, and nothing in this line says whether they have left")
     if not row.marks:
         _refuse_answers(cells, row)
     return None
 
 
+def _is_doubtful(column: str, row: Format) -> bool:
+    if column in row.scope_columns or column in LEAVING_TIMES or ":" in column:
+        return False
+    asked = asks(column)
+    return asked is Asks.KEPT_GROUPS or (asked is Asks.SOMETHING and not SAYS_NOTHING.search(column))
+
+
+def _refuse_doubts(doubts: Mapping[str, str], said: Verdict | None) -> None:
+    """Refuse what is asked about a group or channel of its own, unless the line says for all mail that they have left."""
+    for column, value in doubts.items():
+        if said is Verdict.LEFT or (said and word(value) in NO):
+            continue
+        raise RuleViolation(
+            f"the column {visible(column, most=40)} is about something of its own, and what that means for the mail is not known"
+        )
+
+
+def _is_time(column: str, value: str) -> bool:
+    """Say whether a column of a time of leaving has one. Raises RuleViolation for what is neither a time nor nothing."""
+    if word(value) in NO_VALUE:
+        return False
+    if read_time(value) is not None or DATE.search(value):
+        return True
+    raise RuleViolation(f'the column {column} holds "{visible(value, most=40)}", which is no time')
+
+
 def is_answer(value: str) -> bool:
     """Say whether a cell answers a question, which only the name of its column can ask."""
-    return word(value) in _ANSWERS
+    return word(value) in ANSWERS
 
 
 def _refuse_answers(cells: Mapping[str, str], row: Format) -> None:
     for column, value in cells.items():
-        if column in row.address or ":" in column or _SAYS_NOTHING.search(column) or _OF_ANOTHER_CHANNEL.match(column):
+        if column in row.address or ":" in column or SAYS_NOTHING.search(column) or is_of_channel(column):
             continue
-        if is_answer(value) or (read_word(value, row) is Verdict.SUBSCRIBED):
+        asked = word(value) in YES | NO - {""} and ASKS_FOR_MAIL.search(column)
+        if is_answer(value) or asked or (read_word(value, row) is Verdict.SUBSCRIBED):
             raise RuleViolation(f'the column {visible(column, most=40)} holds "{visible(value, most=40)}", and what it asks is not known')
 
 
@@ -211,26 +132,27 @@ def read_word(value: str, row: Format) -> Verdict | None:
 
 
 def _said(column: str, value: str, row: Format) -> Verdict | None:
-    if column in row.status or column in _STATUS:
+    if column in row.status or column in STATUS:
         return _of_status(column, value, row)
-    if column in _LEFT_IF_YES:
+    if column in LEFT_IF_YES:
         return _of_question(column, value, row, leaves_if_yes=True)
-    if column in _LEFT_IF_NO:
+    if column in LEFT_IF_NO:
         return _of_question(column, value, row, leaves_if_yes=False)
-    if column in _SUBSCRIBED_IF_YES:
+    if column in SUBSCRIBED_IF_YES:
         return _of_activity(column, value)
     if column == "state":  # of a country as often as of a subscription
+        if word(value) in OPEN_STATES:
+            raise RuleViolation(f'the state "{visible(value, most=40)}" says neither that they have left nor that they are subscribed')
         return read_word(value, row)
-    is_other = column in LEAVING_TIMES or ":" in column or _SAYS_NOTHING.search(column) or _OF_ANOTHER_CHANNEL.match(column)
-    if is_other or not _LOOKS.search(column):
+    if column in LEAVING_TIMES or ":" in column:
         return None
     return _of_lookalike(column, value, row)
 
 
 def _of_status(column: str, value: str, row: Format) -> Verdict:
     found = read_word(value, row)
-    if found is None and word(value) in _YES | _NO - {""} and not row.status:
-        found = Verdict.SUBSCRIBED if word(value) in _YES else None
+    if found is None and word(value) in YES | NO - {""} and not row.status:
+        found = Verdict.SUBSCRIBED if word(value) in YES else None
     if found is None:
         raise RuleViolation(f'the {column} "{visible(value, most=40)}" says neither that they have left nor that they are subscribed')
     return found
@@ -238,8 +160,8 @@ def _of_status(column: str, value: str, row: Format) -> Verdict:
 
 def _of_question(column: str, value: str, row: Format, *, leaves_if_yes: bool) -> Verdict:
     plain = word(value)
-    if plain in _YES or plain in _NO:
-        return Verdict.LEFT if (plain in _YES) is leaves_if_yes else Verdict.SUBSCRIBED
+    if plain in YES or plain in NO:
+        return Verdict.LEFT if (plain in YES) is leaves_if_yes else Verdict.SUBSCRIBED
     found = read_word(value, row)
     if found:
         return found
@@ -248,9 +170,14 @@ def _of_question(column: str, value: str, row: Format, *, leaves_if_yes: bool) -
     raise RuleViolation(f'the column {column} holds "{visible(value, most=40)}", which is neither yes nor no')
 
 
+def answered(question: str, value: str, row: Format) -> Verdict:
+    """Return what the answer to a known question says. Raises RuleViolation for one that is neither yes nor no."""
+    return _of_question(question, value, row, leaves_if_yes=question in LEFT_IF_YES)
+
+
 def _of_activity(column: str, value: str) -> Verdict | None:
     plain = word(value)
-    if plain in _YES:
+    if plain in YES:
         return Verdict.SUBSCRIBED
     if not plain:
         return None
@@ -258,22 +185,28 @@ def _of_activity(column: str, value: str) -> Verdict | None:
 
 
 def _of_lookalike(column: str, value: str, row: Format) -> Verdict | None:
-    plain = word(value)
-    if not plain:
+    """Return what a column says whose name only looks like a question or a status about all mail."""
+    asked = asks(column)
+    if not word(value) or asked in {Asks.NOTHING, Asks.SOMETHING, Asks.LEFT_GROUPS, Asks.KEPT_GROUPS}:
         return None
-    found = read_word(value, row)
-    if found:
+    if asked is Asks.STATUS:
+        if SAYS_NOTHING.search(column):
+            return None
+        found = read_word(value, row)
+        if found is None:
+            raise RuleViolation(f'the column {column} looks like a status, and "{visible(value, most=40)}" is none that is known')
         return found
-    if plain in _YES | _NO:
-        if _LEAVES_IF_YES.search(column):
-            return Verdict.LEFT if plain in _YES else Verdict.SUBSCRIBED
-        return Verdict.SUBSCRIBED if plain in _YES else None
-    raise RuleViolation(f'the column {column} looks like a status, and "{visible(value, most=40)}" is none that is known')
+    return _of_question(column, value, row, leaves_if_yes=asked is Asks.LEFT_ALL)
 
 
-def questions_by_group(cells: Mapping[str, str]) -> Iterator[tuple[str, Verdict]]:
-    """Yield what a table says that has one question a group, such as `Opted out of email: Newsletter`; groups as the column spells them."""
+def questions_by_group(cells: Mapping[str, str], row: Format) -> Iterator[tuple[str, Verdict]]:
+    """Yield what a table says that has one question a group, such as `Opted out of email: Newsletter` or `Newsletter: unsubscribed`.
+
+    Groups as the column spells them. Raises RuleViolation for what is neither yes, no, a time nor a word of a status.
+    """
     for column, value in cells.items():
-        name, colon, group = column.partition(":")
-        if colon and name in _LEFT_IF_YES and value:
-            yield group, Verdict.LEFT if word(value) in _YES else Verdict.SUBSCRIBED
+        before, colon, after = column.partition(":")
+        for name, group in ((before, after), (after, before)):
+            if colon and value and (name in LEFT_IF_YES or name in LEFT_IF_NO):
+                yield group, _of_question(column, value, row, leaves_if_yes=name in LEFT_IF_YES)
+                break

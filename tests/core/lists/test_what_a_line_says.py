@@ -102,7 +102,7 @@ def test_status_decides_whether_a_line_acts_and_scope_on_what(content: str, expe
         ("email,unsubscribed\na@x.com,perhaps\n", 'the column unsubscribed holds "perhaps", which is neither yes nor no'),
         ("email,active\na@x.com,no\n", "does not say that they have left"),
         ("email,status,unsubscribed\na@x.com,active,yes\n", "contradict each other"),
-        ("email,newsletter_optout_flagged\na@x.com,maybe\n", "looks like a status"),
+        ("email,newsletter_optout_flagged\na@x.com,maybe\n", "about something of its own"),
         ('{"email":"a@x.com","status":"\\u001b[31m"}\n', '"\\x1b[31m"'),
         ('{"Contacts":[{"EmailAddress":"a@x.com","UnsubscribeAll":false,"TopicPreferences":[{"TopicName":"n","SubscriptionStatus":"X"}]}]}', "a topic"),
     ],
