@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help run demo test check interop fuzz bench lock clean
+.PHONY: help run demo test check interop fuzz chaos bench lock clean
 
 help: ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ interop: $(VENV)/.dev ## The tests that need Debian packages; installs them when
 
 fuzz: $(VENV)/.dev ## Try new inputs on every parser and listener for FUZZ_SECONDS (180); `make test` tries a few
 	@python -m tests.fuzz --seconds $${FUZZ_SECONDS:-180}
+
+chaos: $(VENV)/.dev ## Break a whole installation under load for CHAOS_SECONDS (120), then close the books; CHAOS_SEED repeats one
+	@python -m tests.chaos --seconds $${CHAOS_SECONDS:-120} $${CHAOS_SEED:+--seed $$CHAOS_SEED}
 
 bench: $(VENV)/.dev ## Measure against the peers on this machine, side by side; installs them when root
 	@sh .ci/debian-packages postfix opendkim opendkim-tools wrk
