@@ -28,7 +28,7 @@ from app.core.self_managed import mailbox, url_template
 from app.core.template import identifier_template
 from app.settings.logo import read_logo
 from app.settings.secret import Secret
-from app.settings.types import Colour, Domain, Listed, PageUrl, problem_of_file
+from app.settings.types import Colour, Domain, Listed, PageUrl
 from app.settings.webhook import WebhookSettings
 
 BRAND_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -51,15 +51,6 @@ class DkimSettings(BaseModel):
     def _selector_is_dns_labels(cls, value: str) -> str:
         if not _DNS_LABELS.fullmatch(value):
             raise ValueError("a selector is one or more DNS labels, such as s1 (RFC 6376 3.1)")
-        return value
-
-    @field_validator("key_file")
-    @classmethod
-    def _key_exists(cls, value: Path, info: ValidationInfo) -> Path:
-        """Look only where this process is meant to have the file: the context of a load says so (`keys_here`)."""
-        keys_here = not isinstance(info.context, dict) or info.context.get("keys_here", True)
-        if keys_here and (problem := problem_of_file(value)):
-            raise ValueError(f"{problem} (make one with `signoff keys dkim {value}`)")
         return value
 
 

@@ -7,6 +7,7 @@ from app.core.mail.dkim_private import PrivateKey, algorithm_of, read_private_ke
 from app.core.mail.dkim_rotation import rotation_problems
 from app.settings.brand import BrandSettings, DkimSettings
 from app.settings.model import Settings
+from app.settings.types import problem_of_key_file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,10 +36,14 @@ def load_keys(settings: Settings) -> dict[str, tuple[LoadedKey, ...]]:
 
 def load_key(key: DkimSettings) -> LoadedKey:
     """Return one key with its private half. Raises Misconfigured."""
+    if problem := problem_of_key_file(key.key_file):
+        raise Misconfigured([problem])
     try:
         private = read_private_key(key.key_file.read_bytes())
     except OSError as exc:
-        raise Misconfigured([f"cannot be read: {exc.strerror}"]) from exc
+        raise Misconfigured([f"{key.key_file}: cannot be read: {exc.strerror}"]) from exc
+    except Misconfigured as exc:
+        raise Misconfigured([f"{key.key_file}: {problem}" for problem in exc.problems]) from exc
     return LoadedKey(domain=key.domain, selector=key.selector, body_form=key.canonicalization.partition("/")[2], private=private)
 
 
@@ -48,7 +53,7 @@ def _of_brand(name: str, brand: BrandSettings, problems: list[str]) -> tuple[Loa
         try:
             keys.append(load_key(key))
         except Misconfigured as exc:
-            problems += [f"brands.{name}.dkim.{number}.key_file: {key.key_file}: {problem}" for problem in exc.problems]
+            problems += [f"brands.{name}.dkim.{number}.key_file: {problem}" for problem in exc.problems]
     if len(keys) == len(brand.dkim):
         for domain in dict.fromkeys(key.domain for key in keys):
             own = [key for key in keys if key.domain == domain]

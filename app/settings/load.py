@@ -7,7 +7,7 @@ secrets (`SIGNOFF_SECRETS_DIR`, file names like the environment's), the file tha
 import json
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -16,6 +16,7 @@ from pydantic_settings import EnvSettingsSource
 from app.core.errors import Misconfigured
 from app.settings import first_run
 from app.settings.model import Settings, in_development
+from app.settings.types import problem_of_key_file
 
 PREFIX = "SIGNOFF_"
 _PLAIN = {"Extra inputs are not permitted": "no such setting", "Field required": "must be set"}
@@ -36,15 +37,33 @@ def load() -> Settings:
     data = _merged(_config_file(), _decoded(_Environment(problems)()))
     if in_development(data) and not problems:
         _prepare(Path(str(data.get("state_dir") or "var")))
-    problems += _unknown_names()
+    problems += [*_unknown_names(), *_missing_keys(data)]
     try:
-        settings = Settings.model_validate(data, context={"keys_here": data.get("dkim_keys") != "relay"})
+        settings = Settings.model_validate(data)
     except ValidationError as exc:
         problems = [_problem(error["loc"], error["msg"]) for error in exc.errors()] + problems
         raise Misconfigured(problems) from exc
     if problems:
         raise Misconfigured(problems)
     return settings
+
+
+def _missing_keys(data: Mapping[str, object]) -> Iterator[str]:
+    """Yield a problem for each DKIM key that is not there, unless the keys are for the relay alone, which says so itself."""
+    if data.get("dkim_keys") == "relay":
+        return
+    for name, brand in _items(data.get("brands")):
+        for number, key in _items(dict(_items(brand)).get("dkim")):
+            path = dict(_items(key)).get("key_file")
+            if isinstance(path, str) and (problem := problem_of_key_file(Path(path))):
+                yield f"brands.{name}.dkim.{number}.key_file: {problem}"
+
+
+def _items(value: object) -> Iterable[tuple[object, object]]:
+    """Return what a table or a list has under each key or number; nothing of what is neither."""
+    if isinstance(value, Mapping):
+        return value.items()
+    return enumerate(value) if isinstance(value, list) else ()
 
 
 class _Environment(EnvSettingsSource):

@@ -66,6 +66,12 @@ def problem_of_file(path: Path) -> str:
         return f"no such file: {path}"
 
 
+def problem_of_key_file(path: Path) -> str:
+    """Return why there is no such DKIM key for this process and how to make one, or empty."""
+    problem = problem_of_file(path)
+    return f"{problem} (make one with `signoff keys dkim {path}`)" if problem else ""
+
+
 def _existing_file(path: Path) -> Path:
     if problem := problem_of_file(path):
         raise ValueError(problem)

@@ -114,6 +114,23 @@ def test_what_is_under_way_is_finished_within_the_grace_period(overlay: str) -> 
 
 
 @each_overlay
+def test_the_dkim_keys_are_mounted_in_the_relay_alone(overlay: str) -> None:
+    having = set()
+    for manifest in of_kind(overlay, "Deployment", "StatefulSet"):
+        pod = manifest["spec"]["template"]["spec"]
+        secrets = {volume["name"]: volume["secret"]["secretName"] for volume in pod.get("volumes", []) if "secret" in volume}
+        for container in pod["containers"]:
+            for mount in container["volumeMounts"]:
+                if secrets.get(mount["name"]) == "signoff-dkim":
+                    having.add((container["name"], mount["mountPath"], mount["readOnly"]))
+    (settings,) = (m["data"]["signoff.toml"] for m in of_kind(overlay, "ConfigMap") if "signoff.toml" in m["data"])
+
+    assert having == {("relay", "/etc/signoff/dkim", True)}
+    assert 'dkim_keys = "relay"' in settings
+    assert set(re.findall(r'key_file = "(.+)/', settings)) == {"/etc/signoff/dkim"}
+
+
+@each_overlay
 def test_a_spool_outlives_its_pod(overlay: str) -> None:
     spooling = {m["metadata"]["name"]: m for m in of_kind(overlay, "StatefulSet") if m["metadata"]["name"].startswith("signoff")}
 
@@ -162,10 +179,7 @@ def test_admin_and_metrics_are_on_no_ingress(overlay: str) -> None:
 @each_overlay
 def test_the_settings_are_read_by_the_code_and_agree_with_the_ports(overlay: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (config,) = (m for m in of_kind(overlay, "ConfigMap") if "signoff.toml" in m["data"])
-    keys = tmp_path / "keys"
-    keys.mkdir()
-    (keys / "acme-s1.pem").write_text("")
-    here = config["data"]["signoff.toml"].replace("/etc/signoff/keys", str(keys)).replace("/var/lib/signoff", str(tmp_path / "state"))
+    here = config["data"]["signoff.toml"].replace("/etc/signoff", str(tmp_path)).replace("/var/lib/signoff", str(tmp_path / "state"))
     (tmp_path / "signoff.toml").write_text(here)
     monkeypatch.setenv("SIGNOFF_CONFIG", str(tmp_path / "signoff.toml"))
     monkeypatch.setenv("SIGNOFF_STORE__URL", "redis://store:6379/0")

@@ -44,14 +44,15 @@ KINDS = MappingProxyType(
 
 # What a `sh` block may hold: programs that need a machine, a cluster or root, or that stay in the foreground …
 NEED_A_MACHINE = frozenset({
-    "apt-get", "cd", "chown", "cp", "docker", "export", "install", "journalctl", "kubectl", "make", "printf", "systemctl", "useradd",
+    "apt-get", "cd", "chgrp", "chmod", "cp", "docker", "export", "install", "journalctl", "kubectl", "make", "printf", "systemctl",
+    "useradd",
 })  # fmt: skip
 # … and these commands of our own, which need what the machine's owner has: its DNS, its mail, its terminal, its /etc.
 NEED_AN_OWNER = frozenset(
     {
         "signoff check received.eml",
         "signoff doctor",
-        "signoff keys dkim /etc/signoff/keys/acme-s1.pem",
+        "signoff keys dkim /etc/signoff/dkim/acme-s1.pem",
         "signoff keys dkim acme-s1.pem",
         "signoff keys init /etc/signoff/keys/keyring.toml",
         "signoff keys init keyring.toml",
