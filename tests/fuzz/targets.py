@@ -28,6 +28,7 @@ from app.core.token import TokenCodec
 from tests.core.lists.test_formats import SAMPLES
 from tests.core.mail.test_inbound import everything_of
 from tests.fuzz import words
+from tests.fuzz.imports import imported
 from tests.fuzz.mutation import mutated
 from tests.support.corpus import MAILS
 from tests.support.lz_string import packed
@@ -85,8 +86,10 @@ def judged(octets: bytes) -> None:
 
 _KEYRING = Keyring(keys=(MasterKey(id=1, secret=b"k" * 32, status=KeyStatus.PRIMARY),), pepper=b"p" * 32)
 _CODEC = TokenCodec(keyring=_KEYRING, data_centre=1)
+_DIGEST = _CODEC.digest("ann@example.net", brand=BrandNumber(7))
+_SHORT = _CODEC.short_minter(brand=BrandNumber(7), groups=(), at_ms=1_795_262_400_000).mint(_DIGEST)
 _MINTED = _CODEC.minter(brand=BrandNumber(7), purpose=Purpose.ONE_CLICK, at_ms=1_795_262_400_000, campaign=CampaignId("c")).mint(
-    address="ann@example.net", digest=_CODEC.digest("ann@example.net", brand=BrandNumber(7))
+    address="ann@example.net", digest=_DIGEST
 )
 
 
@@ -95,8 +98,12 @@ def token(octets: bytes) -> None:
     text = octets.decode("latin-1")
     with suppress(TokenError):
         assert _CODEC.open(text, purpose=Purpose.ONE_CLICK).address == "ann@example.net"
+
+
+def short_token(octets: bytes) -> None:
+    """Open the token of a mail-to address: it tells the recipient for whom it was minted, or nothing."""
     with suppress(TokenError):
-        _CODEC.open_short(text)
+        assert _CODEC.open_short(octets.decode("latin-1")).digest == _DIGEST
 
 
 def mailto_subject(octets: bytes) -> None:
@@ -239,6 +246,11 @@ TARGETS: Mapping[str, Target] = {
         opened=_pure(token),
         inputs=mutated([_MINTED.encode()], [b"%", b"%3D", b"=", b"+", b" ", b">", b".", b"A", b"\xff"]),
     ),
+    "mailto": Target(
+        invariant="The token of a mail-to address opens as what was minted, or not at all.",
+        opened=_pure(short_token),
+        inputs=mutated([_SHORT.encode(), _SHORT.upper().encode()], [b"a", b"7", b"=", b"1", b" ", b"\xdf", b"\xff"]),
+    ),
     "subject": Target(
         invariant="Any subject is read, and read again the same.",
         opened=_pure(mailto_subject),
@@ -254,6 +266,11 @@ TARGETS: Mapping[str, Target] = {
         opened=_pure(lists),
         inputs=mutated(_LISTS, words.LIST),
         examples=300,
+    ),
+    "imports": Target(
+        invariant="Only lines that are accepted act, and importing again changes nothing.",
+        opened=_pure(imported),
+        inputs=mutated(_LISTS, words.LIST),
     ),
     "smtp": Target(
         invariant="Every reply of a session is one of ours, whatever was said.",
