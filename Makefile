@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help run demo test check interop fuzz chaos bench lock clean
+.PHONY: help run demo test check interop fuzz chaos measure bench lock clean
 
 help: ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ fuzz: $(VENV)/.dev ## Try new inputs on every parser and listener for FUZZ_SECON
 
 chaos: $(VENV)/.dev ## Break a whole installation under load for CHAOS_SECONDS (120), then close the books; CHAOS_SEED repeats one
 	@python -m tests.chaos --seconds $${CHAOS_SECONDS:-120} $${CHAOS_SEED:+--seed $$CHAOS_SEED}
+
+measure: $(VENV)/.dev ## Count the calls and files that one promotional mail and one click pass
+	@python -m tests.support.measure
 
 bench: $(VENV)/.dev ## Measure against the peers on this machine, side by side; installs them when root
 	@sh .ci/debian-packages postfix opendkim opendkim-tools wrk
