@@ -33,6 +33,7 @@ from app.core.keyring import Keyring, KeyStatus, MasterKey
 from app.core.model import Brand, BrandId, BrandNumber, CampaignId, Purpose
 from app.core.page_token import PageTokens
 from app.core.token import TokenCodec
+from app.http.server import ServerSettings, public_listeners, run, serve
 from app.observe.log import configure, logger
 from app.observe.witness import LoggingWitness
 from app.store.embedded import EmbeddedStore
@@ -46,8 +47,7 @@ from app.usecases.save_preferences import SavePreferences
 from app.usecases.shipping import TakeShipment
 from app.usecases.unsubscribe import Unsubscribe
 from app.web import application
-from app.web.desk import PreferenceParts
-from app.web.server import ServerSettings, public_listeners, run, serve
+from app.web.preference_request import PreferenceParts
 
 BRAND = BrandNumber(1)
 TOKENS = 5_000

@@ -1,7 +1,7 @@
 """The one tree of errors.
 
 Whether trying again can help is a fact of the class (`temporary`), never of the place that raised it. A rim turns a class into its
-answer by one table each: `app.web.errors` into HTTP, `smtp_proxy.replies` into SMTP. What goes wrong in the expected way of things (a
+answer by one table each: `app.http.errors` into HTTP, `smtp_proxy.replies` into SMTP. What goes wrong in the expected way of things (a
 suppressed recipient, a refused copy) is a value and does not stand here.
 
 The text of an error is for the log and the operator; a rim shows its own generic text. Where `told` is set, the text is about what the peer

@@ -26,7 +26,7 @@ _TEXT = re.compile(
 _OF_ALL = BrandNumber(0)
 
 
-class Session(NamedTuple):
+class OperatorSession(NamedTuple):
     """Whose session it is, when it began and when its last page was shown."""
 
     key_id: str
@@ -49,7 +49,7 @@ class Sessions:
     def __init__(self, keyring: Keyring) -> None:
         self._keyring = keyring
 
-    def sign(self, session: Session, key: ApiKey) -> str:
+    def sign(self, session: OperatorSession, key: ApiKey) -> str:
         """Return the text of a session of this key. Raises SignerUnavailable when every key of the keyring is revoked."""
         master = self._keyring.sealing_key(session.seen_ms)
         body = f"{session.key_id}.{session.since_ms}.{session.seen_ms}.{master.id}"
@@ -59,20 +59,20 @@ class Sessions:
         """Return whose session a text says it is, before anything of it is believed. Raises TokenMalformed."""
         return _match(text)["key"]
 
-    def open(self, text: str, key: ApiKey) -> Session:
+    def open(self, text: str, key: ApiKey) -> OperatorSession:
         """Return the session of this key, however old it is. Raises TokenMalformed, TokenKeyUnknown or TokenTagInvalid."""
         found = _match(text)
         secret = self._keyring.opening_key(int(found["master"])).secret
         if found["key"] != key.id or not hmac.compare_digest(found["mac"], _mac(secret, b"session", found["body"], key)):
             raise TokenTagInvalid("the session does not verify")
-        return Session(key_id=key.id, since_ms=int(found["since"]), seen_ms=int(found["seen"]))
+        return OperatorSession(key_id=key.id, since_ms=int(found["since"]), seen_ms=int(found["seen"]))
 
-    def form_token(self, session: Session, key: ApiKey) -> str:
+    def form_token(self, session: OperatorSession, key: ApiKey) -> str:
         """Return what the forms of a session carry; the same for as long as it lasts. Raises SignerUnavailable."""
         master = self._keyring.sealing_key(session.since_ms)
         return f"{master.id}.{_mac(master.secret, b'form', str(session.since_ms), key)}"
 
-    def is_form_token(self, text: str, session: Session, key: ApiKey) -> bool:
+    def is_form_token(self, text: str, session: OperatorSession, key: ApiKey) -> bool:
         """Tell whether a form is one of this session's. Raises TokenKeyUnknown when the key it was made with is revoked."""
         number, _, mac = text.partition(".")
         if not (number.isascii() and number.isdecimal() and mac.isascii()):

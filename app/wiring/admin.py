@@ -7,11 +7,17 @@ spool of its own and in the store.
 import asyncio
 from functools import partial
 
+from app.admin import application
+from app.admin.api.auth import Authentication
+from app.admin.api.routes import api_routes
+from app.admin.operator.routes import OperatorParts, operator_routes
 from app.core.brands import Brands
 from app.core.keyring import Keyring
 from app.core.links import LinkMaker
 from app.core.operator_session import Sessions
 from app.core.token import TokenCodec
+from app.http.rim import Application, Replaceable
+from app.http.server import ADMIN_LIMITS, Listener, run, serve
 from app.observe import log as logs
 from app.observe.log import LogEvent, Logger
 from app.observe.witness import LoggingWitness
@@ -25,11 +31,6 @@ from app.usecases.backlog import Backlog
 from app.usecases.call_limit import CallLimit
 from app.usecases.overview import Overview
 from app.usecases.unsubscribe import Unsubscribe
-from app.web import application
-from app.web.admin.entry import Entry
-from app.web.admin.table import api_routes
-from app.web.operator.table import OperatorParts, operator_routes
-from app.web.server import ADMIN_LIMITS, Listener, run, serve
 from app.wiring import (
     PATIENCE,
     asked_to_stop,
@@ -73,18 +74,18 @@ async def _serve_admin(settings: Settings) -> None:
         unsubscribe = Unsubscribe(store, spool, now_ms, witness=witness)
         checks = durability_checks(settings, store, spool)
 
-        def private(settings: Settings) -> application.Application:
+        def private(settings: Settings) -> Application:
             codec = token_codec(settings, keyring)
             services = admin_services(settings, store, unsubscribe, codec, log)
             limit = CallLimit(RedisCallCounter(store.wire), now_ms, per_minute=settings.web.api_calls_per_minute)
             return application.admin(
                 checks=checks,
                 brands=known,
-                api=api_routes(services, Entry(brands=known, api_keys=services.api_keys, limit=limit)),
+                api=api_routes(services, Authentication(brands=known, api_keys=services.api_keys, limit=limit)),
                 operator=operator_routes(_operator_parts(settings, known, store, services, backlog, keyring, codec, limit, log)),
             )
 
-        admin = application.Replaceable(private(settings))
+        admin = Replaceable(private(settings))
 
         def adopt(anew: Settings, records: Records) -> None:
             known.adopt(records)

@@ -6,10 +6,9 @@ from contextlib import asynccontextmanager
 from prometheus_client import REGISTRY
 from prometheus_client.registry import Collector
 
-from app.web import application
-from app.web.connection import Limits as HttpLimits
-from app.web.endpoints.health import Check
-from app.web.server import Listener, listening
+from app.http.connection import HttpLimits
+from app.http.health import Check, application
+from app.http.server import Listener, listening
 
 
 @asynccontextmanager
@@ -21,4 +20,4 @@ async def health(address: str, checks: Mapping[str, Check], *, metrics: Collecto
 
 def health_listener(address: str, checks: Mapping[str, Check], *, metrics: Collector = REGISTRY) -> Listener:
     """Bind the listener that serves health and metrics alone. Raises Misconfigured when the address cannot be bound."""
-    return Listener(application.admin(checks=checks, metrics=metrics), address, limits=HttpLimits())
+    return Listener(application(checks, metrics=metrics), address, limits=HttpLimits())

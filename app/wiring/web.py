@@ -8,6 +8,8 @@ from functools import partial
 from app.core.brands import Brands
 from app.core.keyring import Keyring
 from app.core.page_token import PageTokens
+from app.http.rim import Application, Replaceable
+from app.http.server import ServerSettings, public_listeners, run, serve
 from app.observe import log as logs
 from app.observe.log import LogEvent, Logger
 from app.observe.witness import LoggingWitness
@@ -23,8 +25,7 @@ from app.usecases.save_preferences import SavePreferences
 from app.usecases.shipping import TakeShipment
 from app.usecases.unsubscribe import Unsubscribe
 from app.web import application
-from app.web.desk import PreferenceParts
-from app.web.server import ServerSettings, public_listeners, run, serve
+from app.web.preference_request import PreferenceParts
 from app.wiring import (
     asked_to_stop,
     brands,
@@ -68,7 +69,7 @@ async def _serve_web(settings: Settings) -> None:
         watching_backlog(known, store, spool, log),
     ):
         unsubscribe = Unsubscribe(store, spool, now_ms, witness=witness)
-        public = application.Replaceable(_public(settings, keyring, known, store, unsubscribe, log))
+        public = Replaceable(_public(settings, keyring, known, store, unsubscribe, log))
         listeners = public_listeners(public, _server_settings(settings))
         listeners["health"] = health_listener(settings.web.health_listen, durability_checks(settings, store, spool))
 
@@ -88,7 +89,7 @@ async def _serve_web(settings: Settings) -> None:
 
 def _public(  # noqa: PLR0913, PLR0917 - what a configuration is made an application with
     settings: Settings, keyring: Keyring, known: Brands, store: RedisStore, unsubscribe: Unsubscribe, log: Logger
-) -> application.Application:
+) -> Application:
     codec = token_codec(settings, keyring)
     home = homes(settings, log)
     save = SavePreferences(unsubscribe=unsubscribe, clock=now_ms, new_id=_new_id, seal=codec.seal_address, home=home)

@@ -14,6 +14,7 @@ from app.core.keyring import Keyring
 from app.core.model import BrandNumber, Management
 from app.core.shipment import home_of
 from app.core.webhook import Answer, Delivery, Endpoint, EndpointKey
+from app.http.server import run
 from app.observe import log as logs
 from app.observe import service_manager
 from app.observe.background import Part, cancelled, note_end
@@ -29,7 +30,6 @@ from app.store.redis import RedisStore
 from app.store.work import RedisCrew, RedisWork
 from app.usecases.counting import Counting
 from app.usecases.group_cache import CachedGroups
-from app.web.server import run
 from app.wiring.backlog import watching_backlog
 from app.wiring.belonging import belong
 from app.wiring.health import health

@@ -11,6 +11,8 @@ from app import wiring as web_side
 from app.core.errors import Misconfigured
 from app.core.mail.inbound_mailbox import Mailboxes
 from app.core.mail.inbound_parts import MAX_READ_BYTES
+from app.http.server import run
+from app.http.throttle import Throttle, network_of
 from app.observe import log as logs
 from app.observe import service_manager
 from app.observe.log import LogEvent, Logger
@@ -21,8 +23,6 @@ from app.store.clock import monotonic_ms
 from app.usecases.mailto import Complaints, Mailto
 from app.usecases.one_click import OneClick
 from app.usecases.unsubscribe import Unsubscribe
-from app.web.server import run
-from app.web.throttle import Throttle, network_of
 from app.wiring.backlog import watching_backlog
 from app.wiring.belonging import belong
 from app.wiring.certificates import server_context

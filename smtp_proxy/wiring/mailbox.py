@@ -3,10 +3,10 @@
 import asyncio
 
 from app import wiring as web_side
+from app.http.server import run
 from app.observe import log as logs
 from app.observe.background import cancelled
 from app.settings.model import Settings
-from app.web.server import run
 from smtp_proxy.mailbox import serve as serve_maildir
 
 

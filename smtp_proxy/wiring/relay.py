@@ -13,6 +13,7 @@ from app.core.links import LinkMaker
 from app.core.mail.dkim import BodyMode, Profile
 from app.core.model import BrandId
 from app.core.page_links import PageLinkMaker
+from app.http.server import run
 from app.observe import log as logs
 from app.observe import service_manager
 from app.observe.background import Part, kept_running
@@ -28,7 +29,6 @@ from app.store.groups import RedisGroups
 from app.usecases.audience import STATES_SECONDS, Audience
 from app.usecases.auditing import Auditing
 from app.usecases.group_cache import CachedGroups
-from app.web.server import run
 from app.wiring.belonging import belong
 from app.wiring.certificates import trusting
 from app.wiring.validation import validated

@@ -6,7 +6,7 @@ import pytest
 
 from app.core import errors
 from app.core.errors import InvalidInput, SignoffError, Unavailable
-from app.web.errors import HTTP_STATUS
+from app.http.errors import HTTP_STATUS
 from smtp_proxy.replies import SMTP_REPLY
 
 

@@ -7,11 +7,11 @@ import pytest
 from app.core.api_key import INSTALLATION, ApiKey, KeyScope, digest_of
 from app.core.errors import TokenError, TokenKeyUnknown, TokenMalformed, TokenTagInvalid
 from app.core.keyring import Keyring, KeyStatus, MasterKey
-from app.core.operator_session import AHEAD_MS, IDLE_MS, LONGEST_MS, Session, Sessions
+from app.core.operator_session import AHEAD_MS, IDLE_MS, LONGEST_MS, OperatorSession, Sessions
 
 NOW = 1_790_000_000_000
 KEY = ApiKey(id="file", brand=INSTALLATION, name="file", scopes=frozenset(KeyScope), created_ms=0, secret_digest=digest_of("secret"))
-SESSION = Session(key_id="file", since_ms=NOW, seen_ms=NOW)
+SESSION = OperatorSession(key_id="file", since_ms=NOW, seen_ms=NOW)
 
 
 def keyring(status: KeyStatus = KeyStatus.PRIMARY, *, further: tuple[MasterKey, ...] = ()) -> Keyring:
@@ -76,7 +76,7 @@ def test_revoking_a_master_key_ends_its_sessions_and_a_new_one_does_not() -> Non
     ],
 )
 def test_a_session_lasts_while_somebody_looks_and_not_for_ever(since: int, seen: int, over: bool) -> None:
-    assert over is Session("file", NOW + since, NOW + seen).is_over(NOW)
+    assert over is OperatorSession("file", NOW + since, NOW + seen).is_over(NOW)
 
 
 def test_a_form_is_of_its_own_session_alone() -> None:

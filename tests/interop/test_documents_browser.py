@@ -3,8 +3,8 @@
 import pytest
 from playwright.async_api import ViewportSize
 
+from tests.admin.api.running import running
 from tests.interop.browser import DESKTOP, PHONE, SMALLEST, chromium, tab, violations
-from tests.web.admin.running import running
 
 pytestmark = pytest.mark.interop
 

@@ -14,9 +14,9 @@ from app.core.model import BrandId, BrandNumber, CampaignId, Source
 from app.core.tally import DAY_MS, TallyKind, Tick, copy_tick, day_of
 from app.core.webhook import Delivery, Format, endpoint_key
 from app.usecases.backlog import Measure
+from tests.admin.api.running import ACME, BRANDS, FILE_KEY, HOOK
+from tests.admin.operator.running import ACME_PAGE, HOME, Site, running
 from tests.interop.browser import DESKTOP, PHONE, SMALLEST, Tab, chromium, tab, violations
-from tests.web.admin.running import ACME, BRANDS, FILE_KEY, HOOK
-from tests.web.operator.running import ACME_PAGE, HOME, Site, running
 
 pytestmark = pytest.mark.interop
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from app.admin.application import admin as admin_application
 from app.core.brands import Brands
 from app.core.errors import StoreUnavailable
 from app.core.groups import group_key
@@ -26,6 +27,8 @@ from app.core.model import (
 )
 from app.core.page_token import PageTokens
 from app.core.token import TokenCodec
+from app.http.connection import HttpLimits
+from app.http.server import ADMIN_LIMITS, Listener, ServerSettings, public_listeners, serve
 from app.store.groups_memory import MemoryGroups
 from app.store.memory import MemoryStore
 from app.usecases.audience import Audience
@@ -36,13 +39,11 @@ from app.usecases.save_preferences import SavePreferences
 from app.usecases.shipping import TakeShipment
 from app.usecases.unsubscribe import Unsubscribe
 from app.web import application
-from app.web.connection import Limits
-from app.web.desk import PreferenceParts
-from app.web.server import ADMIN_LIMITS, Listener, ServerSettings, public_listeners, serve
+from app.web.preference_request import PreferenceParts
 
 NOW_MS = 1_790_000_000_000
 ACME = BrandNumber(1)
-QUICK = Limits(head_seconds=0.5, body_seconds=0.5, busy_seconds=3, idle_seconds=1)
+QUICK = HttpLimits(head_seconds=0.5, body_seconds=0.5, busy_seconds=3, idle_seconds=1)
 KEYS = tuple(MasterKey(id=number, secret=bytes([number]) * 32, status=KeyStatus.ACTIVE) for number in (1, 2))
 BRAND = Brand(id=BrandId("acme"), number=ACME, name="Acme & Söhne", sender_domains=frozenset({"acme.example"}))
 WITH_OWN_PAGE = replace(BRAND, preference_centre=PreferenceCentre.CUSTOM, custom_page_url="https://www.acme.example/preferences.html")
@@ -201,7 +202,7 @@ def shipments_of(site: Site) -> TakeShipment:
 @asynccontextmanager
 async def running(
     *,
-    limits: Limits | None = None,
+    limits: HttpLimits | None = None,
     bad_tokens_per_minute: int = 10_000,
     certificate_file: Path | None = None,
     brand: Brand = BRAND,
@@ -223,12 +224,12 @@ async def running(
         security_contact="mailto:security@example.com",
         bad_tokens_per_minute=bad_tokens_per_minute,
     )
-    admin = application.admin(checks={"store": site.store.ping}, brands=Brands([brand]))
+    admin = admin_application(checks={"store": site.store.ping}, brands=Brands([brand]))
     where = ServerSettings(
         listen="127.0.0.1:0",
         tls_listen="127.0.0.1:0" if certificate_file else None,
         certificate_file=certificate_file,
-        limits=limits or Limits(),
+        limits=limits or HttpLimits(),
     )
     stop, ready = asyncio.Event(), asyncio.Event()
 

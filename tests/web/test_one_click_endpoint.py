@@ -7,7 +7,7 @@ import pytest
 from app.core.groups import group_key
 from app.core.keyring import KeyStatus, MasterKey
 from app.core.model import GroupId, Purpose
-from app.web.endpoints.one_click import MAX_BODY_BYTES, MAX_DRAINED_BYTES
+from app.http.requests import MAX_BODY_BYTES, MAX_DRAINED_BYTES
 from tests.web.running import ACME, KEYS, Site, codec_of, running
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}

@@ -3,7 +3,7 @@
 import pytest
 
 from app.core.model import Purpose
-from app.web.forms import MAX_BODY_BYTES, MAX_FIELDS
+from app.http.forms import MAX_BODY_BYTES, MAX_FIELDS
 from app.web.languages import LANGUAGES
 from tests.web.choosing import Form, key, link, off, opened, pressed, with_groups
 from tests.web.running import PRIMARY, Site, codec_of, running

@@ -12,10 +12,10 @@ from starlette.types import Receive, Scope, Send
 
 from app.core.model import Purpose, Source
 from app.core.shipment import SEAL_FIELD
-from app.web.answers import Answer, document
-from app.web.endpoints.one_click import read_body
-from app.web.errors import problem, problem_of_status
-from app.web.gate import Gate, Refused
+from app.http.answers import Answer, document
+from app.http.errors import problem, problem_of_status
+from app.http.requests import read_body
+from app.web.token_requests import RefusedToken, TokenRequests
 
 _SEAL = SEAL_FIELD.encode("ascii")
 _SUCCESS = document(200, {"status": "success", "message": "The recipient is unsubscribed."})
@@ -24,8 +24,8 @@ _SUCCESS = document(200, {"status": "success", "message": "The recipient is unsu
 class CallbackEndpoint:
     """Answers GET and POST on `/v1/emailunsubscribe`; any number of calls with one token do what one does."""
 
-    def __init__(self, *, gate: Gate) -> None:
-        self._gate = gate
+    def __init__(self, *, tokens: TokenRequests) -> None:
+        self._tokens = tokens
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Lets Unavailable pass to the table of errors."""
@@ -40,19 +40,19 @@ class CallbackEndpoint:
         await answer(scope, receive, send)
 
     async def _leave(self, scope: Scope) -> Answer:
-        opened = self._gate.open(scope, purpose=Purpose.CALLBACK)
-        if isinstance(opened, Refused):
+        opened = self._tokens.open(scope, purpose=Purpose.CALLBACK)
+        if isinstance(opened, RefusedToken):
             return _problem(opened)
-        await self._gate.leave(opened, source=Source.CALLBACK)
+        await self._tokens.leave(opened, source=Source.CALLBACK)
         return _SUCCESS
 
     async def _take(self, scope: Scope, body: bytes, seal: str) -> Answer:
-        shipment = self._gate.open_shipment(scope, body, seal)
-        if isinstance(shipment, Refused):
+        shipment = self._tokens.open_shipment(scope, body, seal)
+        if isinstance(shipment, RefusedToken):
             return _problem(shipment)
-        await self._gate.take(shipment)
+        await self._tokens.take(shipment)
         return _SUCCESS
 
 
-def _problem(refused: Refused) -> Answer:
+def _problem(refused: RefusedToken) -> Answer:
     return problem_of_status(429, Retry_After="60") if refused.throttled else problem(refused.error)

@@ -9,14 +9,12 @@ from starlette.types import Receive, Scope, Send
 
 from app.core.errors import Unavailable
 from app.core.model import Claims, Purpose, Source
+from app.http.answers import Answer, text
+from app.http.errors import RETRY_AFTER_SECONDS
+from app.http.requests import accept_language, read_body
 from app.observe.metrics import SCANNER_GETS_IGNORED
-from app.web.answers import Answer, text
-from app.web.errors import RETRY_AFTER_SECONDS
-from app.web.gate import Gate, Refused
 from app.web.pages import Pages, Trouble
-
-MAX_BODY_BYTES = 8_192
-MAX_DRAINED_BYTES = 16 * 1024 * 1024  # a longer body is answered early, which curl 7.88 over HTTP/2 never understands
+from app.web.token_requests import RefusedToken, TokenRequests
 
 _FORM = (("List-Unsubscribe", "One-Click"), ("via", "page"))
 _PAGE_MARK = b"via=page"  # the page's own form says so; nothing hangs on it but the look of the answer and the source
@@ -31,8 +29,8 @@ _NOT_SAVED = text(503, "This could not be saved now. Please try again.", **_AGAI
 class OneClickEndpoint:
     """Answers GET, HEAD and POST on `/u`."""
 
-    def __init__(self, *, gate: Gate, pages: Pages) -> None:
-        self._gate = gate
+    def __init__(self, *, tokens: TokenRequests, pages: Pages) -> None:
+        self._tokens = tokens
         self._pages = pages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,50 +45,30 @@ class OneClickEndpoint:
         await answer(scope, receive, send)
 
     async def _post(self, scope: Scope, *, from_page: bool) -> Answer:
-        opened = self._gate.open(scope, purpose=Purpose.ONE_CLICK)
-        if isinstance(opened, Refused):
+        opened = self._tokens.open(scope, purpose=Purpose.ONE_CLICK)
+        if isinstance(opened, RefusedToken):
             return _TOO_MANY if opened.throttled else _UNKNOWN
         if from_page:
             return await self._leave_by_page(opened, accept_language(scope))
         try:
-            await self._gate.leave(opened, source=Source.LIST_UNSUBSCRIBE)
+            await self._tokens.leave(opened, source=Source.LIST_UNSUBSCRIBE)
         except Unavailable:
             return _NOT_SAVED
         return _DONE
 
     async def _leave_by_page(self, claims: Claims, languages: str) -> Answer:
         try:
-            await self._gate.leave(claims, source=Source.LANDING_PAGE)
+            await self._tokens.leave(claims, source=Source.LANDING_PAGE)
         except Unavailable:
             return self._pages.trouble(503, Trouble.UNAVAILABLE, languages, again=_FORM, fields=_AGAIN)
         return self._pages.done(claims, languages)
 
     def _get(self, scope: Scope) -> Answer:
         SCANNER_GETS_IGNORED.inc()
-        opened = self._gate.open(scope, purpose=Purpose.ONE_CLICK)
+        opened = self._tokens.open(scope, purpose=Purpose.ONE_CLICK)
         languages = accept_language(scope)
-        if isinstance(opened, Refused):
+        if isinstance(opened, RefusedToken):
             if opened.throttled:
                 return self._pages.trouble(429, Trouble.TOO_MANY, languages, fields=_IN_A_MINUTE)
             return self._pages.trouble(404, Trouble.NOT_FOUND, languages)
         return self._pages.confirm(opened, languages)
-
-
-async def read_body(receive: Receive, *, keep: int = MAX_BODY_BYTES) -> bytes | None:
-    """Return the first `keep` bytes of the body once all of it has come, or MAX_DRAINED_BYTES of it; None when the client went away."""
-    kept, seen = b"", 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        body = message["body"]
-        if body and len(kept) < keep:
-            kept = (kept + body)[:keep]
-        seen += len(body)
-        if not message["more_body"] or seen > MAX_DRAINED_BYTES:
-            return kept
-
-
-def accept_language(scope: Scope) -> str:
-    """Return the Accept-Language field, empty when there is none."""
-    return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"accept-language"), "")

@@ -8,8 +8,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from app.core.brands import Brands
+from app.http.answers import Answer, answer, text
 from app.usecases.ports import Clock
-from app.web.answers import Answer, answer, text
 
 _MEDIA_TYPES = {".svg": "image/svg+xml", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
 # Opened by itself, a picture is a document: nothing in it may run or load, though its own style may colour it.

@@ -19,13 +19,13 @@ from starlette.types import Receive, Scope, Send
 from app.core.brands import Brands
 from app.core.errors import NotFound, Unavailable
 from app.core.model import Brand, Claims, PreferenceCentre, Purpose
+from app.http.answers import Answer, answer
 from app.usecases.ports import Clock
-from app.web.answers import Answer, answer
-from app.web.desk import PARAMETER
 from app.web.endpoints.web_sdk_acts import LandingPage
-from app.web.endpoints.web_sdk_call import Act, Call, read_call, unpacked
+from app.web.endpoints.web_sdk_call import Act, SdkCall, read_call, unpacked
 from app.web.endpoints.web_sdk_script import Reason, failed, script, sdk_call
-from app.web.gate import Gate, Refused
+from app.web.preference_request import PARAMETER
+from app.web.token_requests import RefusedToken, TokenRequests
 
 _METHODS = "GET, OPTIONS"
 _ENCRYPTED = "x-clevertap-encryption-enabled"
@@ -49,8 +49,8 @@ _MAX_EVENT_CHARS, _MAX_EVENT_UNITS = 2_048, 8_192  # anybody may ask `/a`: the S
 class PageEndpoint:
     """Answers `/e`: who the reader is, and what they decide."""
 
-    def __init__(self, *, gate: Gate, page: LandingPage, brands: Brands) -> None:
-        self._gate = gate
+    def __init__(self, *, tokens: TokenRequests, page: LandingPage, brands: Brands) -> None:
+        self._tokens = tokens
         self._page = page
         self._brands = brands
 
@@ -62,8 +62,8 @@ class PageEndpoint:
     async def _answer(self, scope: Scope) -> Answer:
         call = read_call(scope["query_string"])
         looking = call.act is Act.LOOK
-        opened = self._gate.open(scope, purpose=Purpose.PREFERENCES, parameter=PARAMETER)
-        if isinstance(opened, Refused):
+        opened = self._tokens.open(scope, purpose=Purpose.PREFERENCES, parameter=PARAMETER)
+        if isinstance(opened, RefusedToken):
             return failed(Reason.TOO_MANY if opened.throttled else Reason.LINK, looking=looking)
         brand = self._brand_with_own_page(opened)
         if brand is None:
@@ -87,7 +87,7 @@ class PageEndpoint:
         return brand if brand.preference_centre is PreferenceCentre.CUSTOM else None
 
 
-def _objection(scope: Scope, call: Call, brand: Brand) -> Reason | None:
+def _objection(scope: Scope, call: SdkCall, brand: Brand) -> Reason | None:
     """Return why this is no request of the brand's page that may change anything."""
     if Headers(scope=scope).get("sec-fetch-dest", "script") != "script":
         return Reason.NOT_A_SCRIPT

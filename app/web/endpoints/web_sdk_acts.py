@@ -18,13 +18,13 @@ from app.core.group_names import GroupNames
 from app.core.groups import EVERYTHING, group_key
 from app.core.model import Claims, GroupKey, Preferences, Source, Subscription, SubscriptionGroup
 from app.core.page_token import Form, PageState
+from app.http.answers import Answer
 from app.usecases.ports import Clock
 from app.usecases.save_preferences import Saved
-from app.web.answers import Answer
-from app.web.desk import PreferenceParts
-from app.web.endpoints.web_sdk_call import Act, Call
+from app.web.endpoints.web_sdk_call import Act, SdkCall
 from app.web.endpoints.web_sdk_script import Reason, failed, fetched, group_lines, subscription
-from app.web.gate import Gate
+from app.web.preference_request import PreferenceParts
+from app.web.token_requests import TokenRequests
 
 _NOT_SAVED = {Saved.STALE: Reason.CHANGED, Saved.ONLY_LEFT: Reason.PARTLY}
 _BETWEEN = "."  # no page token holds one
@@ -34,17 +34,17 @@ _NOTHING = "-"  # makes the page forget what it was told before, which no longer
 class LandingPage:
     """Does what the page of a brand asks for."""
 
-    def __init__(self, *, gate: Gate, parts: PreferenceParts, clock: Clock) -> None:
-        self._gate = gate
+    def __init__(self, *, tokens: TokenRequests, parts: PreferenceParts, clock: Clock) -> None:
+        self._tokens = tokens
         self._parts = parts
         self._clock = clock
         self._acts = {Act.LOOK: self._look, Act.LEAVE: self._leave, Act.COME_BACK: self._come_back, Act.CHOOSE: self._choose}
 
-    async def do(self, act: Act, call: Call, claims: Claims) -> Answer:
+    async def do(self, act: Act, call: SdkCall, claims: Claims) -> Answer:
         """Return the script that tells the page what became of it. Raises Unavailable when that is nothing."""
         return await self._acts[act](call, claims)
 
-    async def _look(self, call: Call, claims: Claims) -> Answer:
+    async def _look(self, call: SdkCall, claims: Claims) -> Answer:
         try:
             groups = await self._parts.groups.groups(claims.brand)
             preferences = await self._read(claims)
@@ -59,13 +59,13 @@ class LandingPage:
         kept = undo if undo and undo.sequence == preferences.sequence else None
         return _fetched(claims, lines, told=self._told(claims, preferences, groups, undo=kept))
 
-    async def _leave(self, call: Call, claims: Claims) -> Answer:
+    async def _leave(self, call: SdkCall, claims: Claims) -> Answer:
         scope = _scope(call, claims)
         before = await self._readable(claims)
-        await self._gate.save(claims, Wish(leave=scope), source=Source.LANDING_PAGE, sequence=0)
+        await self._tokens.save(claims, Wish(leave=scope), source=Source.LANDING_PAGE, sequence=0)
         return await self._done(claims, subscribed=False, taken_back=_left_here(before, scope) if before else ())
 
-    async def _come_back(self, call: Call, claims: Claims) -> Answer:
+    async def _come_back(self, call: SdkCall, claims: Claims) -> Answer:
         if claims.test:
             return await self._done(claims, subscribed=True)
         now = await self._read(claims)
@@ -78,12 +78,12 @@ class LandingPage:
         keys = tuple(page.shown.groups) or (EVERYTHING,)
         if any(_said(now, key).source is not Source.LANDING_PAGE for key in keys):
             return failed(Reason.CHANGED, looking=False)
-        saved = await self._gate.save(claims, Wish(join=keys), source=Source.LANDING_PAGE, sequence=page.sequence)
+        saved = await self._tokens.save(claims, Wish(join=keys), source=Source.LANDING_PAGE, sequence=page.sequence)
         if saved in _NOT_SAVED:
             return failed(_NOT_SAVED[saved], looking=False)
         return await self._done(claims, subscribed=True)
 
-    async def _choose(self, call: Call, claims: Claims) -> Answer:
+    async def _choose(self, call: SdkCall, claims: Claims) -> Answer:
         groups = await self._parts.groups.groups(claims.brand)
         chosen = _chosen(call, claims, groups)
         if chosen is None:
@@ -94,9 +94,9 @@ class LandingPage:
         on = {group for group, was_on in seen.groups.items() if chosen.get(group, was_on)}
         wish = choices.wish(seen, everything=seen.everything, on=on)
         if wish.join and page is None:
-            await self._gate.save(claims, Wish(leave=wish.leave if seen.everything else ()), source=Source.LANDING_PAGE, sequence=0)
+            await self._tokens.save(claims, Wish(leave=wish.leave if seen.everything else ()), source=Source.LANDING_PAGE, sequence=0)
             return failed(Reason.CHANGED, looking=False)
-        saved = await self._gate.save(claims, wish, source=Source.LANDING_PAGE, sequence=page.sequence if page else 0)
+        saved = await self._tokens.save(claims, wish, source=Source.LANDING_PAGE, sequence=page.sequence if page else 0)
         if saved in _NOT_SAVED:
             return failed(_NOT_SAVED[saved], looking=False)
         has_left = any(was_on and group not in on for group, was_on in seen.groups.items())
@@ -122,7 +122,7 @@ class LandingPage:
     def _state(self, form: Form, preferences: Preferences, keys: Iterable[GroupKey]) -> PageState:
         return PageState(form=form, made_ms=self._clock(), sequence=preferences.sequence, shown=choices.shown(preferences, keys))
 
-    def _seen(self, call: Call, claims: Claims) -> Mapping[Form, PageState]:
+    def _seen(self, call: SdkCall, claims: Claims) -> Mapping[Form, PageState]:
         """Return what the page was told, as far as it is genuine, for this link, and not too old to decide."""
         pages = []
         for text in (call.data.told if call.data else "").split(_BETWEEN, 1):
@@ -152,18 +152,18 @@ def _active(groups: Iterable[SubscriptionGroup]) -> list[GroupKey]:
     return [group_key(group.id) for group in groups if not group.archived]
 
 
-def _of_campaign(call: Call, claims: Claims, groups: Sequence[SubscriptionGroup]) -> Sequence[SubscriptionGroup]:
+def _of_campaign(call: SdkCall, claims: Claims, groups: Sequence[SubscriptionGroup]) -> Sequence[SubscriptionGroup]:
     """Return the groups that the page is about; a test link is about every group that there is (seed 001)."""
     if claims.test or not call.of_campaign:
         return groups
     return [group for group in groups if group_key(group.id) in claims.groups]
 
 
-def _offered(call: Call, claims: Claims, groups: Sequence[SubscriptionGroup]) -> Sequence[SubscriptionGroup]:
+def _offered(call: SdkCall, claims: Claims, groups: Sequence[SubscriptionGroup]) -> Sequence[SubscriptionGroup]:
     return [group for group in _of_campaign(call, claims, groups) if not group.archived]
 
 
-def _chosen(call: Call, claims: Claims, groups: Sequence[SubscriptionGroup]) -> Mapping[GroupKey, bool] | None:
+def _chosen(call: SdkCall, claims: Claims, groups: Sequence[SubscriptionGroup]) -> Mapping[GroupKey, bool] | None:
     """Return which groups the page wants on; None when one of them is none of those the page is about, or is wanted both on and off.
 
     An archived group still has its name on pages that were opened before.
@@ -179,7 +179,7 @@ def _chosen(call: Call, claims: Claims, groups: Sequence[SubscriptionGroup]) -> 
     return wanted
 
 
-def _scope(call: Call, claims: Claims) -> tuple[GroupKey, ...]:
+def _scope(call: SdkCall, claims: Claims) -> tuple[GroupKey, ...]:
     """Return what leaving means on this page."""
     return (call.of_campaign and claims.groups) or (EVERYTHING,)
 

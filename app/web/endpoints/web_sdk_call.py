@@ -41,7 +41,7 @@ class PageData:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Call:
+class SdkCall:
     """One request. `act` is None for a `sub` that nobody knows."""
 
     act: Act | None
@@ -58,12 +58,12 @@ class Call:
 _ACTS = {None: Act.LOOK, "0": Act.LEAVE, "1": Act.COME_BACK, "2": Act.CHOOSE}
 
 
-def read_call(query: bytes) -> Call:
+def read_call(query: bytes) -> SdkCall:
     """Return what a query asks; where a parameter is repeated, its first value counts."""
     given: dict[str, str] = {}
     for name, value in _pairs(query):
         given.setdefault(name, value)
-    return Call(
+    return SdkCall(
         act=_ACTS.get(given.get("sub")),
         with_groups=given.get("fetchGroups") == "true",
         of_campaign=given.get("page_type") == "group",

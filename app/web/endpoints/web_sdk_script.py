@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from enum import Enum
 
-from app.web.answers import Answer, answer
+from app.http.answers import Answer, answer
 
 MAX_WORDS = 4_000  # characters; the SDK sends the groups back in a URL, and they have to fit there
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 from app.core.model import Claims
-from app.web.answers import Answer
-from app.web.pages.frame import Frame
+from app.http.answers import Answer
+from app.web.pages.render import PageRenderer
 
 _NO_FIELDS: Mapping[str, str] = {}
 
@@ -43,8 +43,8 @@ _HINTS: Mapping[Trouble, tuple[str, ...]] = {
 class Pages:
     """Renders the pages of a one-click link, and every trouble."""
 
-    def __init__(self, frame: Frame) -> None:
-        self._frame = frame
+    def __init__(self, renderer: PageRenderer) -> None:
+        self._renderer = renderer
 
     def confirm(self, claims: Claims, accept_language: str) -> Answer:
         """Return the page with the one button."""
@@ -66,14 +66,14 @@ class Pages:
     ) -> Answer:
         """Return the page that says why not; with `again`, a button that sends these fields to the same URL again; with `link`, a link to
         where it can be tried again."""
-        language = self._frame.languages.for_reader(accept_language)
+        language = self._renderer.languages.for_reader(accept_language)
         hints = [f"hint.{hint}" for hint in _HINTS.get(trouble, ())]
         values = {"trouble": trouble.value, "again": again, "link": link, "hints": hints}
-        return self._frame.page("trouble", language, values, status=status, fields=fields)
+        return self._renderer.page("trouble", language, values, status=status, fields=fields)
 
     def _of_claims(self, template: str, stem: str, claims: Claims, accept_language: str) -> Answer:
-        language = self._frame.languages.for_reader(accept_language)
-        brand = self._frame.brand(claims.brand)
+        language = self._renderer.languages.for_reader(accept_language)
+        brand = self._renderer.brand(claims.brand)
         scope = "unnamed" if claims.groups else "all"
-        values = {**self._frame.names(claims, brand, language), "scope_key": f"{stem}.{scope}", "test": claims.test}
-        return self._frame.page(template, language, values, brand=brand)
+        values = {**self._renderer.names(claims, brand, language), "scope_key": f"{stem}.{scope}", "test": claims.test}
+        return self._renderer.page(template, language, values, brand=brand)

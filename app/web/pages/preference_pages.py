@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from app.core.model import Brand, Claims
-from app.web.answers import Answer
-from app.web.pages.frame import Frame
+from app.http.answers import Answer
+from app.web.pages.render import PageRenderer
 
 
 class Note(StrEnum):
@@ -63,8 +63,8 @@ class Centre:
 class PreferencePages:
     """Renders them. A link that is empty is not shown."""
 
-    def __init__(self, frame: Frame) -> None:
-        self._frame = frame
+    def __init__(self, renderer: PageRenderer) -> None:
+        self._renderer = renderer
 
     def leave(  # noqa: PLR0913 - what the page says
         self, visit: Visit, scope: Scope, *, page_token: str, manage: str, note: Note | None = None, status: int = 200
@@ -93,6 +93,6 @@ class PreferencePages:
         return self._page("saved", visit, centre=centre, link=link)
 
     def _page(self, template: str, visit: Visit, *, status: int = 200, script: bool = False, **values: object) -> Answer:
-        language = self._frame.languages.for_reader(visit.accept_language)
-        about = {"test": visit.claims.test, "preview": visit.preview, **self._frame.names(visit.claims, visit.brand, language), **values}
-        return self._frame.page(template, language, about, brand=visit.brand, status=status, script=script)
+        language = self._renderer.languages.for_reader(visit.accept_language)
+        about = {"test": visit.claims.test, "preview": visit.preview, **self._renderer.names(visit.claims, visit.brand, language), **values}
+        return self._renderer.page(template, language, about, brand=visit.brand, status=status, script=script)
