@@ -1,7 +1,8 @@
 """One address of the operator's page: who may come in, which forms are taken, and what is shown when something cannot be done.
 
-A handler is made of two functions: one shows the page, for GET; one acts on a form of our own page, for POST. Before either, in this order: the
-session, the key's limit and its right to read, the brand of the path, and for a form its origin, its size, and the session's text in it.
+A handler is made of two functions: one shows the page, for GET; one acts on a form of our own page, for POST. Before either come, in this
+order: the session, the key's limit and its right to read, the brand of the path, and for a form its origin, its size, and the session's
+text in it.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
