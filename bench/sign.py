@@ -28,7 +28,7 @@ from app.core.mail.classify import classify
 from app.core.mail.message import Message, parse
 from app.core.model import Brand, BrandId, BrandNumber, Campaign, ExistingHeader, Promotional, Recipient
 from app.core.token import TokenCodec
-from smtp_proxy.relay.signing import DkimKey, Prepared, Signer, SigningKey
+from smtp_proxy.relay.sign import DkimKey, Prepared, Signer, SigningKey
 
 NOW = 1_772_532_000
 BARE = "bare OpenSSL RSA-2048 signature of a digest"

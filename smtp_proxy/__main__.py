@@ -11,7 +11,7 @@ from smtp_proxy.session.credentials import hash_password
 from smtp_proxy.wiring.inbox import serve_inbox
 from smtp_proxy.wiring.mailbox import serve_mailbox
 from smtp_proxy.wiring.relay import serve_relay, serve_worker
-from smtp_proxy.wiring.seat import Seat
+from smtp_proxy.wiring.worker_config import WorkerConfig
 
 commands = typer.Typer(help="The SMTP side of Signoff.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -31,8 +31,8 @@ def inbox() -> None:
 @commands.command(hidden=True)
 def relay_worker(listen: str, lmtp_listen: str, health_listen: str, tls_listen: str | None = None) -> None:
     """Run one of several workers, on the addresses that its supervisor holds."""
-    seat = Seat(listen=listen, tls_listen=tls_listen, lmtp_listen=lmtp_listen, health_listen=health_listen)
-    serve_worker(validated(keys_here=True), seat)
+    config = WorkerConfig(listen=listen, tls_listen=tls_listen, lmtp_listen=lmtp_listen, health_listen=health_listen)
+    serve_worker(validated(keys_here=True), config)
 
 
 @commands.command()

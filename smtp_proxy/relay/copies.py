@@ -14,7 +14,7 @@ from app.observe import metrics
 from app.observe.metrics import labelled
 from smtp_proxy.downstream.transaction import WireBody
 from smtp_proxy.relay.bodies import CopyBodies
-from smtp_proxy.relay.signing import Prepared
+from smtp_proxy.relay.sign import Prepared
 from smtp_proxy.relay.signing_thread import SigningThread
 
 

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from smtp_proxy.relay.signing import SigningKey
+from smtp_proxy.relay.sign import SigningKey
 
 _MOST = 16
 

@@ -11,8 +11,8 @@ from app.core.mail.automatic import is_automatic
 from app.core.mail.classify import Marking
 from app.core.mail.list_fields import list_fields
 from app.core.mail.message import Message
-from app.core.mail.once import repeated
 from app.core.mail.stamp import Base, Handling
+from app.core.mail.unique_fields import repeated
 from app.core.model import Brand, BrandId, Campaign, ExistingSignature, Management, StrayPlaceholder
 from app.observe import metrics
 from app.observe.log import LogEvent, Logger
@@ -20,7 +20,7 @@ from app.observe.metrics import labelled
 from smtp_proxy.relay.bodies import Bodies, shared
 from smtp_proxy.relay.copies import CopyMaker
 from smtp_proxy.relay.policy import Policy
-from smtp_proxy.relay.signing import Prepared, Signer
+from smtp_proxy.relay.sign import Prepared, Signer
 from smtp_proxy.relay.trace import received_field, rfc5322_date
 from smtp_proxy.session.submission import Envelope
 

@@ -35,18 +35,18 @@ from app.wiring.validation import validated
 from smtp_proxy.downstream.connection import Timeouts
 from smtp_proxy.downstream.pool import Downstream
 from smtp_proxy.relay.bodies import Bodies
-from smtp_proxy.relay.dispatch import Dispatch
-from smtp_proxy.relay.pipeline import Pipeline
 from smtp_proxy.relay.policy import Policy
-from smtp_proxy.relay.selection import Selector
-from smtp_proxy.relay.signing import DkimKey, Signer, SigningKey
+from smtp_proxy.relay.recipients import Selector
+from smtp_proxy.relay.relay import Pipeline
+from smtp_proxy.relay.send import Dispatch
+from smtp_proxy.relay.sign import DkimKey, Signer, SigningKey
 from smtp_proxy.relay.signing_thread import SigningThread
 from smtp_proxy.relay.stamping import Stamping
 from smtp_proxy.session.listener import Server
 from smtp_proxy.session.memory import MemoryBudget
 from smtp_proxy.session.terms import Terms
-from smtp_proxy.wiring import front, health, transactions
-from smtp_proxy.wiring.seat import Seat, needing_restart, stopped_or_left
+from smtp_proxy.wiring import health, session_config, transactions
+from smtp_proxy.wiring.worker_config import WorkerConfig, needing_restart, stopped_or_left
 from smtp_proxy.wiring.workers import GRACE_SECONDS, supervise
 
 _PROBE_SECONDS = 2.0
@@ -61,10 +61,10 @@ def serve_relay(settings: Settings) -> None:
         run(_serve(load=lambda: validated(keys_here=True), settings=settings, stop=web_side.stopped))
 
 
-def serve_worker(settings: Settings, seat: Seat) -> None:
+def serve_worker(settings: Settings, config: WorkerConfig) -> None:
     """Run one of several workers, until it is asked to stop or its supervisor is gone."""
     logs.configure(level=settings.log_level, readable=settings.log_format == "readable")
-    run(_serve(load=lambda: seat.share(validated(keys_here=True)), settings=seat.share(settings), stop=stopped_or_left))
+    run(_serve(load=lambda: config.share(validated(keys_here=True)), settings=config.share(settings), stop=stopped_or_left))
 
 
 async def _serve(*, load: Callable[[], Settings], settings: Settings, stop: Callable[[], Coroutine[None, None, None]]) -> None:
@@ -108,7 +108,7 @@ async def _serve(*, load: Callable[[], Settings], settings: Settings, stop: Call
                 conclusion=transactions.conclusion(settings, downstream, codec, tally, log),
                 policy=policy,
             )
-            return front.terms(settings, pipeline.relay, downstream, log)
+            return session_config.terms(settings, pipeline.relay, downstream, log)
 
         def read_again() -> tuple[Terms, Sequence[str]]:
             """Return the terms of the configuration as it is now, and what of it needs a restart. Raises Misconfigured."""

@@ -22,11 +22,11 @@ from app.store.redis import Durability, RedisStore
 from app.usecases.counting import Counting
 from app.usecases.ports import CopyLedger
 from smtp_proxy.downstream.pool import Downstream
-from smtp_proxy.relay.conclusion import Conclusion, Tally
-from smtp_proxy.relay.dispatch import Patience
+from smtp_proxy.relay.dsn import Reports
+from smtp_proxy.relay.finish import Conclusion, Tally
 from smtp_proxy.relay.late_notes import LateNotes
 from smtp_proxy.relay.ledger import Ledger, UnknownOutcome
-from smtp_proxy.relay.reports import Reports
+from smtp_proxy.relay.send import Patience
 from smtp_proxy.relay.tries import Tries
 from smtp_proxy.session.terms import Terms
 

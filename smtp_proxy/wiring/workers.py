@@ -29,7 +29,7 @@ from app.observe.log import LogEvent, Logger
 from app.settings.model import Settings
 from app.settings.types import split_address
 from smtp_proxy.wiring import health
-from smtp_proxy.wiring.seat import Seat
+from smtp_proxy.wiring.worker_config import WorkerConfig
 
 GRACE_SECONDS = 25.0  # within Kubernetes' usual 30
 _LAST_SECONDS = 7.0  # for a worker to end after its grace
@@ -52,11 +52,13 @@ async def supervise(settings: Settings) -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="signoff-relay-")))
         listen, tls_listen, lmtp_listen = (_held(address, stack) for address in (relay.listen, relay.tls_listen, relay.lmtp_listen))
-        seats = [
-            Seat(listen=listen or "", tls_listen=tls_listen, lmtp_listen=lmtp_listen or "", health_listen=f"unix:{folder}/{number}.sock")
+        configs = [
+            WorkerConfig(
+                listen=listen or "", tls_listen=tls_listen, lmtp_listen=lmtp_listen or "", health_listen=f"unix:{folder}/{number}.sock"
+            )
             for number in range(1, relay.workers + 1)
         ]
-        workers = [Worker(number, seat, folder) for number, seat in enumerate(seats, start=1)]
+        workers = [WorkerProcess(number, config, folder) for number, config in enumerate(configs, start=1)]
         checks = {f"worker_{worker.number}": worker.is_ready for worker in workers}
         sums = MultiProcessCollector(None, path=str(folder))  # type: ignore[no-untyped-call] # the library has no types there
         async with health(relay.health_listen, checks, metrics=sums), _running(workers, log):
@@ -79,14 +81,14 @@ async def supervise(settings: Settings) -> None:
     log.info(LogEvent.PROCESS_STOPPED)
 
 
-class Worker:
+class WorkerProcess:
     """One worker, and whoever takes its place."""
 
-    def __init__(self, number: int, seat: Seat, folder: Path) -> None:
+    def __init__(self, number: int, config: WorkerConfig, folder: Path) -> None:
         self.number = number
         self.failed: int | None = None  # the code with which it ended before it was ever up
         self.was_up = False
-        self._seat = seat
+        self._config = config
         self._folder = folder
         self._process: Process | None = None
         self._log = logs.logger("relay").bind(worker=number)
@@ -139,7 +141,7 @@ class Worker:
     async def _ask(self, path: str) -> None:
         try:
             async with asyncio.timeout(_ASK_SECONDS):
-                reader, writer = await asyncio.open_unix_connection(self._seat.health_listen.removeprefix("unix:"))
+                reader, writer = await asyncio.open_unix_connection(self._config.health_listen.removeprefix("unix:"))
                 try:
                     writer.write(f"GET {path} HTTP/1.1\r\nHost: worker\r\nConnection: close\r\n\r\n".encode("ascii"))
                     status = await reader.readline()
@@ -151,10 +153,10 @@ class Worker:
             raise Overloaded(f"worker {self.number} is not ready")
 
     async def _start(self) -> Process:
-        seat = self._seat
-        command = [sys.executable, "-m", "smtp_proxy", "relay-worker", seat.listen, seat.lmtp_listen, seat.health_listen]
-        if seat.tls_listen is not None:
-            command += ["--tls-listen", seat.tls_listen]
+        config = self._config
+        command = [sys.executable, "-m", "smtp_proxy", "relay-worker", config.listen, config.lmtp_listen, config.health_listen]
+        if config.tls_listen is not None:
+            command += ["--tls-listen", config.tls_listen]
         environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(self._folder)}
         environment.pop("NOTIFY_SOCKET", None)  # the service manager hears of the whole, from the supervisor
         # In a session of its own, so that Ctrl-C in a terminal reaches the supervisor alone.
@@ -162,7 +164,7 @@ class Worker:
 
 
 @asynccontextmanager
-async def _running(workers: list[Worker], log: Logger) -> AsyncIterator[None]:
+async def _running(workers: list[WorkerProcess], log: Logger) -> AsyncIterator[None]:
     """Run the workers for as long as the context is open, then let all of them finish at the same time."""
     tasks = [keep_running(Part.RELAY_WORKER, worker.run, log) for worker in workers]
     try:
@@ -173,7 +175,7 @@ async def _running(workers: list[Worker], log: Logger) -> AsyncIterator[None]:
         await asyncio.gather(*(worker.end() for worker in workers))
 
 
-async def _all_up(workers: list[Worker], stopping: asyncio.Task[None]) -> bool:
+async def _all_up(workers: list[WorkerProcess], stopping: asyncio.Task[None]) -> bool:
     """Say whether every worker has come up; also when the relay is asked to stop before."""
     while not all([await worker.is_up() for worker in workers]):
         if any(worker.failed is not None for worker in workers):
@@ -184,7 +186,7 @@ async def _all_up(workers: list[Worker], stopping: asyncio.Task[None]) -> bool:
     return True
 
 
-async def _pass_on(hangups: asyncio.Event, workers: list[Worker]) -> None:
+async def _pass_on(hangups: asyncio.Event, workers: list[WorkerProcess]) -> None:
     while True:
         await hangups.wait()
         hangups.clear()

@@ -6,8 +6,8 @@ import tracemalloc
 import pytest
 
 from app.core.mail.stamp import Base
-from smtp_proxy.relay.dispatch import PARALLEL_COPIES, Patience
-from smtp_proxy.relay.signing import Signer
+from smtp_proxy.relay.send import PARALLEL_COPIES, Patience
+from smtp_proxy.relay.sign import Signer
 from tests.support.relay import PROMOTIONAL, relaying
 from tests.support.sink import Say, Sink
 from tests.support.upstream import connected

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from app.core.model import OnSuppressed
 from app.store.ledger_memory import MemoryLedger
-from smtp_proxy.relay.dispatch import Patience
+from smtp_proxy.relay.send import Patience
 from tests.support.relay import ACME, NOW_MS, PROMOTIONAL, relaying
 from tests.support.sink import Say, Sink
 from tests.support.upstream import connected

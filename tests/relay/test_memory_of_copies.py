@@ -7,7 +7,7 @@ import pytest
 
 from app.core.mail.macros_plan import BodyPlan
 from app.core.mail.macros_text import Urls
-from smtp_proxy.relay.dispatch import Patience
+from smtp_proxy.relay.send import Patience
 from smtp_proxy.session.limits import Limits
 from tests.support.relay import PROMOTIONAL, Relay, relaying
 from tests.support.sink import Sink

@@ -5,7 +5,7 @@ import asyncio
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
-from smtp_proxy.relay.dispatch import PARALLEL_COPIES, Patience
+from smtp_proxy.relay.send import PARALLEL_COPIES, Patience
 from tests.support.relay import PROMOTIONAL, relaying
 
 

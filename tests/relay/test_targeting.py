@@ -12,7 +12,7 @@ from app.core.errors import StoreUnavailable
 from app.core.groups import group_key
 from app.core.model import BrandNumber, GroupId, OnStoreDown, OnSuppressed, SubscriptionGroup
 from app.core.preferences import SuppressionReason
-from smtp_proxy.relay.dispatch import Patience
+from smtp_proxy.relay.send import Patience
 from tests.relay.test_refusals import DeadStore
 from tests.support.relay import ACME, PROMOTIONAL, Relay, relaying
 

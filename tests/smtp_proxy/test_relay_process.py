@@ -7,7 +7,7 @@ from pathlib import Path
 import dkim
 
 from app.settings.first_run import new_dkim_key
-from smtp_proxy.relay.signing import SigningKey
+from smtp_proxy.relay.sign import SigningKey
 from tests.support.relay import PROMOTIONAL
 from tests.support.relay_process import relay_process
 from tests.support.sink import Say, Silence, Sink

@@ -12,7 +12,7 @@ import pytest
 from app.settings.first_run import new_dkim_key
 from app.settings.model import Settings
 from app.settings.relay import RelaySettings
-from smtp_proxy.wiring.seat import Seat
+from smtp_proxy.wiring.worker_config import WorkerConfig
 from tests.smtp_proxy.test_relay_process import END, greeting, promotional, settings_with
 from tests.support.relay import PROMOTIONAL
 from tests.support.relay_process import RelayProcess, relay_process
@@ -130,10 +130,10 @@ def settings(**relay: object) -> Settings:
 
 def test_the_bounds_of_the_relay_are_divided_among_its_workers() -> None:
     """Catalogue X13, S7."""
-    seat = Seat(listen="127.0.0.1:1", tls_listen=None, lmtp_listen="127.0.0.1:2", health_listen="unix:/x")
+    config = WorkerConfig(listen="127.0.0.1:1", tls_listen=None, lmtp_listen="127.0.0.1:2", health_listen="unix:/x")
     whole = settings(workers=4, max_in_flight_bytes=2**30, max_connections=1000, max_connections_per_address=2, downstream_connections=50)
 
-    share = seat.share(whole).relay
+    share = config.share(whole).relay
 
     assert (share.max_in_flight_bytes, share.max_connections, share.max_connections_per_address, share.downstream_connections) == (
         2**28, 250, 1, 12,

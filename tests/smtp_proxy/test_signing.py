@@ -11,7 +11,7 @@ from app.core.mail.dkim import OVERSIGNED, SIGNED
 from app.core.mail.message import parse
 from app.core.mail.stamp import STAMPED
 from app.core.model import ExistingHeader
-from smtp_proxy.relay.signing import Signer
+from smtp_proxy.relay.sign import Signer
 from tests.support.corpus import MAILS, NAMED
 from tests.support.dkim_keys import LINKS, NOW, RSA_PEM, SELECTOR, base_of, dkim_key, signed_copy, tags_of, verifies
 

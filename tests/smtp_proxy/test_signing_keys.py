@@ -15,7 +15,7 @@ from app.core.errors import MalformedMessage, Misconfigured, SignerUnavailable
 from app.core.mail.canonical import BodyMode, body_hash, relaxed
 from app.core.mail.dkim import SignatureTags, signature_text
 from app.core.mail.message import Field, parse
-from smtp_proxy.relay.signing import DkimKey, Signer, SigningKey
+from smtp_proxy.relay.sign import DkimKey, Signer, SigningKey
 from tests.support.corpus import MAILS, NAMED
 from tests.support.dkim_keys import ED25519_KEY, NOW, RSA, RSA_KEY, RSA_PEM, base_of, dkim_key, signed_copy, tags_of, verifies
 

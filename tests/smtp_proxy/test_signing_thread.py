@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from smtp_proxy.relay.signing import SigningKey
+from smtp_proxy.relay.sign import SigningKey
 from smtp_proxy.relay.signing_thread import SigningThread
 from tests.support.dkim_keys import RSA_KEY
 

@@ -9,7 +9,7 @@ from app.core.mail.canonical import BodyMode, body_hash
 from app.core.mail.message import parse
 from app.core.mail.stamp import Base, Links, prepare
 from app.core.model import ExistingHeader
-from smtp_proxy.relay.signing import DkimKey, Signer, SigningKey
+from smtp_proxy.relay.sign import DkimKey, Signer, SigningKey
 
 NOW = 1_772_532_000  # 2026-03-03 10:00 UTC
 DOMAIN, SELECTOR = "acme.example", "s1"

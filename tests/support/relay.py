@@ -26,14 +26,14 @@ from app.usecases.ports import CopyLedger
 from smtp_proxy.downstream.connection import Timeouts
 from smtp_proxy.downstream.pool import Downstream
 from smtp_proxy.relay.bodies import Bodies
-from smtp_proxy.relay.conclusion import Conclusion
-from smtp_proxy.relay.dispatch import DEFAULT_PATIENCE, Dispatch, Patience
+from smtp_proxy.relay.dsn import Reports
+from smtp_proxy.relay.finish import Conclusion
 from smtp_proxy.relay.ledger import Ledger, UnknownOutcome
-from smtp_proxy.relay.pipeline import Pipeline
 from smtp_proxy.relay.policy import Policy
-from smtp_proxy.relay.reports import Reports
-from smtp_proxy.relay.selection import Selector
-from smtp_proxy.relay.signing import DkimKey, Signer
+from smtp_proxy.relay.recipients import Selector
+from smtp_proxy.relay.relay import Pipeline
+from smtp_proxy.relay.send import DEFAULT_PATIENCE, Dispatch, Patience
+from smtp_proxy.relay.sign import DkimKey, Signer
 from smtp_proxy.relay.signing_thread import SigningThread
 from smtp_proxy.relay.stamping import Stamping
 from smtp_proxy.relay.tries import Tries

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from app.core.errors import PlaceholderUnusable
 from app.core.mail import base64_code, quoted_printable
+from app.core.mail.existing_fields import DKIM_SIGNATURE
 from app.core.mail.inbound_text import subject_readings
 from app.core.mail.macros import Hit, Placeholder, likely
 from app.core.mail.macros_charset import ASCII, find_in_charset
@@ -22,7 +23,6 @@ from app.core.mail.macros_context import in_context
 from app.core.mail.macros_text import Base64Text, IdentityText, QuotedText, Text, Urls, cut
 from app.core.mail.message import Field, Message
 from app.core.mail.mime import IDENTITY_ENCODINGS, TextPart, text_parts
-from app.core.mail.theirs import DKIM_SIGNATURE
 
 MAX_PLACEHOLDERS = 1000  # of one message: each becomes a hundred octets or more in every copy
 MAX_LINE_OCTETS = 998  # RFC 5322 2.1.1, without the CRLF

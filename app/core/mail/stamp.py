@@ -11,7 +11,7 @@
    | policy | the link fields that came |
    | --- | --- |
    | replace | go, ours come |
-   | keep | one stays as it is (`app.core.mail.theirs`), ours come only where none can be followed |
+   | keep | one stays as it is (`app.core.mail.existing_fields`), ours come only where none can be followed |
    | merge | go, ours come; their first mailto stands behind our URL where we have none of our own |
    | reject | the mail is refused |
 
@@ -29,8 +29,7 @@ from dataclasses import dataclass, replace
 
 from app.core.errors import RuleViolation
 from app.core.mail.controls import CONTROL_PREFIX
-from app.core.mail.message import Field, Message
-from app.core.mail.theirs import (
+from app.core.mail.existing_fields import (
     DKIM_SIGNATURE,
     LINK_FIELDS,
     LIST_UNSUBSCRIBE,
@@ -40,6 +39,7 @@ from app.core.mail.theirs import (
     links_to_keep,
     signatures_over,
 )
+from app.core.mail.message import Field, Message
 from app.core.model import ExistingHeader, ExistingSignature
 
 __all__ = ["LIST_UNSUBSCRIBE", "LIST_UNSUBSCRIBE_POST", "STAMPED", "Base", "Links", "is_plain", "prepare", "stamp_fields", "unchanged"]

@@ -1,6 +1,7 @@
-"""The place of one worker among several: where it listens, and its share of the relay's bounds.
+"""One worker among several: the addresses on which it listens, and its share of the relay's bounds.
 
-A worker reads the same configuration as its supervisor, so a change that comes by SIGHUP reaches it the same way; only its seat is given.
+A worker reads the same settings as its supervisor, so a change that comes by SIGHUP reaches it the same way. Only its addresses
+are given.
 """
 
 import asyncio
@@ -29,8 +30,8 @@ _FIXED = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seat:
-    """What the supervisor has decided for one worker; the addresses are free for it, and for the other workers."""
+class WorkerConfig:
+    """The addresses that the supervisor holds for one worker."""
 
     listen: str
     tls_listen: str | None

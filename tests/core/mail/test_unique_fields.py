@@ -3,7 +3,7 @@
 import pytest
 
 from app.core.mail.message import parse
-from app.core.mail.once import repeated
+from app.core.mail.unique_fields import repeated
 from tests.support.corpus import NAMED
 
 

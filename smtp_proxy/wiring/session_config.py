@@ -1,4 +1,4 @@
-"""The front of the relay: what its sessions are held to."""
+"""What the sessions of the relay are held to, out of its settings."""
 
 import ipaddress
 from collections.abc import Iterable

@@ -13,11 +13,11 @@ from app.core.mail.classify import Marking, classify
 from app.core.mail.message import Message, from_domains, parse, parse_loosely, sender_field
 from app.core.model import Brand, MailClass, OnStoreDown, Recipient, RecipientDigest
 from smtp_proxy.downstream.transaction import Buffer
-from smtp_proxy.relay.conclusion import Conclusion, Mail
-from smtp_proxy.relay.dispatch import Dispatch
+from smtp_proxy.relay.finish import Conclusion, Mail
 from smtp_proxy.relay.ledger import Ledger
 from smtp_proxy.relay.policy import Policy
-from smtp_proxy.relay.selection import Selector
+from smtp_proxy.relay.recipients import Selector
+from smtp_proxy.relay.send import Dispatch
 from smtp_proxy.relay.stamping import Stamping
 from smtp_proxy.relay.trace import check_loop
 from smtp_proxy.replies import Answer

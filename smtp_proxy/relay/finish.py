@@ -22,8 +22,8 @@ from app.core.model import Brand, BrandNumber, Campaign, CampaignId, MailClass, 
 from app.observe import metrics
 from app.observe.log import LogEvent, Logger
 from app.observe.metrics import labelled
+from smtp_proxy.relay.dsn import Reports
 from smtp_proxy.relay.ledger import Page
-from smtp_proxy.relay.reports import Reports
 from smtp_proxy.replies import Answer, Deferred, Delivered, Outcome, Refused, Reply, Suppressed, combine
 from smtp_proxy.session.submission import Envelope
 

@@ -16,7 +16,7 @@ from smtp_proxy.downstream.pool import Downstream
 from smtp_proxy.downstream.transaction import wire_body
 from smtp_proxy.relay.bodies import SharedBody
 from smtp_proxy.relay.copies import Copy, CopyMaker
-from smtp_proxy.relay.dispatch import ASKED_TOGETHER, Dispatch, Patience
+from smtp_proxy.relay.send import ASKED_TOGETHER, Dispatch, Patience
 from smtp_proxy.relay.signing_thread import SigningThread
 from smtp_proxy.replies import Deferred, Delivered, Outcome, Refused, Suppressed
 from smtp_proxy.session.memory import MemoryBudget
