@@ -53,7 +53,7 @@ def ascii_domain(domain: str) -> str:
     if domain.startswith("[") and domain.endswith("]"):
         return domain.lower()
     try:
-        encoded = domain.lower() if domain.isascii() else idna.encode(_nfc(domain), uts46=True).decode("ascii")
+        encoded = domain.lower() if domain.isascii() else _a_labels(idna.uts46_remap(_nfc(domain), std3_rules=False))
     except idna.IDNAError as exc:
         raise AddressInvalid("the domain of the address is not a valid internationalised name") from exc
     if len(encoded) > 253 or not _HOST_NAME.fullmatch(encoded):  # noqa: PLR2004 - RFC 1035 2.3.4
@@ -90,6 +90,11 @@ def masked(address: str) -> str:
     """Return the address as a page may show it to whoever holds the link, such as `b•••@example.com`; empty stays empty."""
     local, at, domain = address.rpartition("@")
     return f"{local[:1]}•••@{domain}" if at else ""
+
+
+def _a_labels(domain: str) -> str:
+    """Return a domain in A-label form. A label that is ASCII is one as it stands, as in a domain that is ASCII in all its labels."""
+    return ".".join(label if label.isascii() else idna.alabel(label).decode("ascii") for label in domain.split("."))
 
 
 def _nfc(text: str) -> str:

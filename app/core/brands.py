@@ -42,3 +42,7 @@ class Brands:
         if brand is None:
             raise RuleViolation("the From address is not of one brand's sender domains")
         return brand
+
+    def has_any(self, domains: frozenset[str]) -> bool:
+        """Say whether one of these domains is a brand's."""
+        return not self._by_domain.keys().isdisjoint(domains)

@@ -82,20 +82,30 @@ class Pipeline:
 
     def _brand_of(self, message: Message, envelope: Envelope) -> Brand | None:
         """Return whose mail it is; None for mail of nobody here that passes all the same: a bounce of the server in front (RFC 5321 4.5.5),
-        and what the operator lets pass.
+        and what the operator lets pass. Raises MarkingInvalid for such mail with marks of a brand here, for nobody would obey them.
         """
         account = envelope.client.account
         passes = not envelope.sender or (self._policy.pass_foreign_from and account is None)
         try:
-            brand = self._brands.of_sender(from_domains(sender_field(message).value))
-        except (RuleViolation, MalformedMessage):
-            if passes:
-                return None
-            raise
+            domains = from_domains(sender_field(message).value)
+        except MalformedMessage:
+            if not passes:
+                raise
+            controls.refuse_unheard(message, "whose From field cannot be read, so nobody can say whose it is")
+            return None
+        try:
+            brand = self._brands.of_sender(domains)
+        except RuleViolation:
+            if not passes:
+                raise
+            if self._brands.has_any(domains):
+                controls.refuse_unheard(message, "whose From field is not of one brand alone")
+            return None
         if account is not None and account != brand.id:
-            if not envelope.sender:
-                return None
-            raise RuleViolation("the From address is of another brand than the authenticated account")
+            if envelope.sender:
+                raise RuleViolation("the From address is of another brand than the authenticated account")
+            controls.refuse_unheard(message, "of another brand than the authenticated account")
+            return None
         if account is not None:
             self._refuse_foreign_returns(envelope.sender, brand)
         return brand

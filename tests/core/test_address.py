@@ -57,6 +57,35 @@ def test_a_domain_becomes_its_a_label() -> None:
     assert ascii_domain("[192.0.2.1]") == "[192.0.2.1]"
 
 
+@pytest.mark.parametrize(
+    ("domain", "a_labels"),
+    [
+        ("mail_1.\uff41cme.example", "mail_1.acme.example"),
+        ("r3---x.b\u00fccher.example", "r3---x.xn--bcher-kva.example"),
+        ("XN--BCHER-KVA\u3002\uff25xample", "xn--bcher-kva.example"),
+        ("news\uff61acme\uff0eexample", "news.acme.example"),
+    ],
+)
+def test_a_label_of_ascii_is_taken_as_in_a_domain_of_ascii(domain: str, a_labels: str) -> None:
+    assert a_labels == ascii_domain(domain)
+
+
+@pytest.mark.parametrize(
+    "domain",
+    [
+        "b\u00fccher..example",
+        "\u3002b\u00fccher.example",
+        "b\u00fccher.example\u3002",
+        "-b\u00fccher.example",
+        "\ud800.example",
+        "b\u00fc\u200dcher.example",
+    ],
+)
+def test_what_maps_to_no_host_name_is_refused(domain: str) -> None:
+    with pytest.raises(AddressInvalid):
+        ascii_domain(domain)
+
+
 def test_a_digest_depends_on_the_pepper() -> None:
     assert digest("a@ex.com", pepper=b"1" * 32) != digest("a@ex.com", pepper=b"2" * 32)
     assert len(digest("a@ex.com", pepper=b"1" * 32)) == 10

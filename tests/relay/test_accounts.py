@@ -31,6 +31,8 @@ def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
         ("bounce@acme.example", PROMOTIONAL, "250 "),
         ("bounce+ann=example.net@returns.provider.example", PROMOTIONAL, "250 "),
         ("bounce@SHOP.example", PROMOTIONAL, "550 5.7.1 Not permitted: the envelope sender is of another brand"),
+        ("", FROM_SHOP, "550 5.7.1 A field that marks the message is refused: X-Signoff-Campaign stands in a mail of another brand"),
+        ("", FROM_SHOP.replace(b"X-Signoff-Campaign: spring-24\r\n", b""), "250 "),
         ("bounce@acme.example", FROM_SHOP, "550 5.7.1 Not permitted: the From address is of another brand"),
     ],
 )

@@ -6,14 +6,14 @@ every mail (RFC 3834, RFC 3462, RFC 5546). What is written to many by a machine 
 
 import re
 
-from app.core.mail.message import Message
+from app.core.mail.field_text import word_of
+from app.core.mail.message import Field, Message
 from app.core.mail.mime import leaf_fields
 from app.core.mail.mime_fields import part_fields
 
 _AUTO_SUBMITTED, _ADMINISTRIVIA = b"auto-submitted", b"x-list-administrivia"
-_COMMENT = re.compile(rb"\([^()]*\)")
-_KEYWORD = re.compile(rb"[a-z-]+")
-_NO = frozenset((b"", b"no"))
+_KEYWORD = re.compile(r"[a-z-]+")
+_NO = frozenset(("", "no"))
 _REPORTS = frozenset(("multipart/report", "message/delivery-status", "message/disposition-notification"))
 _CALENDAR = "text/calendar"
 _REPLIES = frozenset(("reply", "counter", "declinecounter", "refresh"))  # RFC 5546 1.4: what attendees send to one organiser
@@ -25,12 +25,11 @@ def is_automatic(message: Message, *, null_sender: bool) -> bool:
     return null_sender or any(map(_says_so, message.fields)) or _is_report_or_reply(message)
 
 
-def _says_so(field: tuple[bytes, bytes]) -> bool:
-    name, raw = field
-    if name == _AUTO_SUBMITTED:
-        keyword = _KEYWORD.match(_COMMENT.sub(b"", raw.partition(b":")[2]).strip().lower())  # RFC 3834 5: parameters may follow
-        return keyword is not None and keyword[0] == b"auto-replied"
-    return name == _ADMINISTRIVIA and raw.partition(b":")[2].strip().lower() not in _NO
+def _says_so(field: Field) -> bool:
+    if field[0] == _AUTO_SUBMITTED:
+        keyword = _KEYWORD.match(word_of(field))  # RFC 3834 5: comments stand anywhere, and parameters may follow
+        return keyword is not None and keyword[0] == "auto-replied"
+    return field[0] == _ADMINISTRIVIA and word_of(field) not in _NO
 
 
 def _is_report_or_reply(message: Message) -> bool:

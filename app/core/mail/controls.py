@@ -1,16 +1,13 @@
 """The `X-Signoff-*` fields: what the sender says about one mail, read strictly.
 
-A field that cannot be understood is refused, and so is a name that we do not know: guessing would send wrong mail. Mail software encodes
-and folds what it does not know, so encoded words (RFC 2047) are read, and a fold is a space. Every `X-Signoff-*` field is dropped before a
-mail leaves (`app.core.mail.stamp`).
+A field that cannot be understood is refused, and so is a name that we do not know, or one so close to ours that nobody else can be meant
+(`app.core.mail.control_names`): guessing would send wrong mail. Mail software encodes and folds what it does not know, so encoded words
+(RFC 2047) are read, and a fold is a space. Every `X-Signoff-*` field is dropped before a mail leaves (`app.core.mail.stamp`).
 
 The text of each error names the field and the fault. The sender reads it in the SMTP reply, so foreign text in it is bounded and escaped.
 """
 
-import binascii
-import difflib
 import json
-import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,11 +16,24 @@ from typing import NoReturn
 
 from app.core.address import checked, identity
 from app.core.errors import AddressInvalid, MarkingInvalid
+from app.core.groups import ALL, folded_name
+from app.core.mail.control_names import (
+    ATTRIBUTES,
+    CAMPAIGN,
+    CLASS,
+    EXCLUDED,
+    GROUPS,
+    NAMES,
+    OVERRIDE,
+    REQUIRED,
+    TEST,
+    controls_among,
+    unknown,
+)
+from app.core.mail.field_text import decoded
 from app.core.mail.message import Field, Message
 from app.core.model import NO_CAMPAIGN, CampaignId, GroupId, MailClass
 from app.core.visible import plain
-
-CONTROL_PREFIX = b"x-signoff"
 
 MAX_CAMPAIGN_OCTETS = 200
 MAX_GROUPS = 50
@@ -31,30 +41,9 @@ MAX_GROUP_CHARS = 100
 MAX_ATTRIBUTES_OCTETS = 8192  # of one recipient
 MAX_ATTRIBUTE_MAP_OCTETS = 65_536  # of all recipients of a message
 
-_CLASS, _CAMPAIGN, _TEST = b"x-signoff-class", b"x-signoff-campaign", b"x-signoff-test"
-_GROUPS, _REQUIRED, _EXCLUDED = b"x-signoff-groups", b"x-signoff-require-groups", b"x-signoff-exclude-groups"
-_OVERRIDE, _ATTRIBUTES = b"x-signoff-override-opt-out", b"x-signoff-user-attributes"
-_NAMES: Mapping[bytes, str] = MappingProxyType(
-    {
-        _CLASS: "X-Signoff-Class",
-        _CAMPAIGN: "X-Signoff-Campaign",
-        _TEST: "X-Signoff-Test",
-        _GROUPS: "X-Signoff-Groups",
-        _REQUIRED: "X-Signoff-Require-Groups",
-        _EXCLUDED: "X-Signoff-Exclude-Groups",
-        _OVERRIDE: "X-Signoff-Override-Opt-Out",
-        _ATTRIBUTES: "X-Signoff-User-Attributes",
-    }
-)
-_LIKE_OURS = 0.8  # how close a name must come to one of ours to be taken for a slip of the pen
-
 _FORBIDDEN_IN_GROUP = frozenset("<>")  # as `app.core.groups`: no group is called so
 _UNPRINTABLE = frozenset(("Cc", "Cs", "Zl", "Zp"))  # Unicode categories: control, surrogate, line and paragraph separator
 _YES_NO: Mapping[str, bool] = MappingProxyType({"yes": True, "no": False})
-_ENCODED_WORD = re.compile(r"=\?([A-Za-z0-9-]+)(?:\*[A-Za-z0-9-]+)?\?([bqBQ])\?([^?\s]*)\?=")
-_BETWEEN_WORDS = re.compile(r"(?<=\?=)[ \t]+(?==\?)")
-_CHARSETS = frozenset(("utf-8", "us-ascii", "iso-8859-1", "iso-8859-15", "windows-1252"))
-_HEX = re.compile(rb"=([0-9A-Fa-f]{2})")
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -95,32 +84,41 @@ def read(message: Message) -> Controls:
 
     Raises MarkingInvalid for a name that is none of theirs, and for a field that is repeated or has a value outside its rules.
     """
-    found = [field for field in message.fields if field[0].startswith(CONTROL_PREFIX)]
+    found = controls_among(message.fields)
     if not found:
         return _SILENT
     texts: dict[bytes, str] = {}
     for one in found:
-        if one.name not in _NAMES:
-            raise MarkingInvalid(_unknown(one))
+        if one.name not in NAMES:
+            raise MarkingInvalid(unknown(one))
         if one.name in texts:
-            raise MarkingInvalid(f"{_NAMES[one.name]} stands more than once")
+            raise MarkingInvalid(f"{NAMES[one.name]} stands more than once")
         texts[one.name] = _text(one)
     return Controls(
         class_=_class(texts),
         campaign=_campaign(texts),
-        groups=_groups(texts, _GROUPS),
-        required=_groups(texts, _REQUIRED),
-        excluded=_groups(texts, _EXCLUDED),
-        override=_yes(texts, _OVERRIDE),
-        test=_yes(texts, _TEST),
+        groups=_groups(texts, GROUPS),
+        required=_groups(texts, REQUIRED),
+        excluded=_groups(texts, EXCLUDED),
+        override=_yes(texts, OVERRIDE),
+        test=_yes(texts, TEST),
         attributes=_attributes(texts),
     )
+
+
+def refuse_unheard(message: Message, whose: str) -> None:
+    """Raise MarkingInvalid when a mail whose marks nobody will obey bears some; `whose` says why nobody will."""
+    found = controls_among(message.fields)
+    if found:
+        raise MarkingInvalid(f"{plain(found[0].raw[: len(found[0].name)].decode('ascii'))} stands in a mail {whose}")
 
 
 def is_group_name(name: str) -> bool:
     """Say whether a group may be called so, by its id or its name."""
     quoted = name[:1] == name[-1:] == '"'  # somebody's list syntax, not a name; a group that is called so goes by its id
-    return 0 < len(name) <= MAX_GROUP_CHARS and not quoted and _FORBIDDEN_IN_GROUP.isdisjoint(name) and is_printable(name)
+    if not 0 < len(name) <= MAX_GROUP_CHARS or quoted or not _FORBIDDEN_IN_GROUP.isdisjoint(name):
+        return False
+    return is_printable(name) and folded_name(name) != ALL
 
 
 def is_printable(text: str) -> bool:
@@ -128,20 +126,16 @@ def is_printable(text: str) -> bool:
     return text.isprintable() or not any(unicodedata.category(char) in _UNPRINTABLE for char in text)
 
 
-def _unknown(field: Field) -> str:
-    """Say which field nobody knows, and which one may have been meant."""
-    name = field.raw[: len(field.name)].decode("ascii")
-    known = {ours.lower(): ours for ours in _NAMES.values()}
-    meant = difflib.get_close_matches(name[:100].lower(), known, n=1, cutoff=_LIKE_OURS)
-    return f"{plain(name)} is no field of ours" + "".join(f"; did you mean {known[one]}?" for one in meant)
-
-
 def _text(field: Field) -> str:
-    name = _NAMES[field.name]
+    name = NAMES[field.name]
     try:
-        text = _decoded(name, field.value.decode().replace("\t", " ").strip(" "))  # a tab is what some software folds with
+        text = field.value.decode()
     except UnicodeDecodeError as exc:
         raise MarkingInvalid(f"{name} is not UTF-8") from exc
+    try:
+        text = decoded(text.replace("\t", " ").strip(" "), errors="strict")  # a tab is what some software folds with
+    except ValueError as exc:
+        raise MarkingInvalid(f"{name} {exc}") from exc
     if not text:
         raise MarkingInvalid(f"{name} is empty")
     if not is_printable(text):
@@ -149,34 +143,17 @@ def _text(field: Field) -> str:
     return text
 
 
-def _decoded(name: str, value: str) -> str:
-    """Return a value with its encoded words read, white space between two of them dropped (RFC 2047 6.2)."""
-    return _ENCODED_WORD.sub(lambda word: _word(name, word), _BETWEEN_WORDS.sub("", value)) if "=?" in value else value
-
-
-def _word(name: str, found: re.Match[str]) -> str:
-    charset, encoding, text = found[1].lower(), found[2].lower(), found[3].encode()
-    if charset not in _CHARSETS:
-        raise MarkingInvalid(f"{name} holds an encoded word in a charset that is not read here")
-    try:
-        if encoding == "b":
-            return binascii.a2b_base64(text).decode(charset)
-        return _HEX.sub(lambda byte: bytes.fromhex(byte[1].decode("ascii")), text.replace(b"_", b" ")).decode(charset)
-    except binascii.Error as exc:
-        raise MarkingInvalid(f"{name} holds an encoded word that is not Base64") from exc
-
-
 def _class(texts: Mapping[bytes, str]) -> MailClass | None:
-    if _CLASS not in texts:
+    if CLASS not in texts:
         return None
     try:
-        return MailClass(texts[_CLASS].lower())
+        return MailClass(texts[CLASS].lower())
     except ValueError as exc:
         raise MarkingInvalid("X-Signoff-Class is neither promotional nor transactional") from exc
 
 
 def _campaign(texts: Mapping[bytes, str]) -> CampaignId:
-    campaign = texts.get(_CAMPAIGN, NO_CAMPAIGN)
+    campaign = texts.get(CAMPAIGN, NO_CAMPAIGN)
     if len(campaign.encode()) > MAX_CAMPAIGN_OCTETS:
         raise MarkingInvalid(f"X-Signoff-Campaign is longer than {MAX_CAMPAIGN_OCTETS} octets")
     return CampaignId(campaign)
@@ -187,25 +164,27 @@ def _groups(texts: Mapping[bytes, str], field: bytes) -> tuple[GroupId, ...]:
         return ()
     names = tuple(dict.fromkeys(name.strip(" ") for name in texts[field].split(",")))
     if len(names) > MAX_GROUPS:
-        raise MarkingInvalid(f"{_NAMES[field]} names more than {MAX_GROUPS} groups")
+        raise MarkingInvalid(f"{NAMES[field]} names more than {MAX_GROUPS} groups")
     for name in names:
+        if folded_name(name) == ALL:
+            raise MarkingInvalid(f'{NAMES[field]} holds "{plain(name)}", the word for all mail of the brand, which is no group')
         if not is_group_name(name):
-            raise MarkingInvalid(f'{_NAMES[field]} holds "{plain(name)}", a name that no group can have')
+            raise MarkingInvalid(f'{NAMES[field]} holds "{plain(name)}", a name that no group can have')
     return tuple(map(GroupId, names))
 
 
 def _yes(texts: Mapping[bytes, str], field: bytes) -> bool:
     answer = texts.get(field, "no").lower()
     if answer not in _YES_NO:
-        raise MarkingInvalid(f"{_NAMES[field]} is neither yes nor no")
+        raise MarkingInvalid(f"{NAMES[field]} is neither yes nor no")
     return _YES_NO[answer]
 
 
 def _attributes(texts: Mapping[bytes, str]) -> Attributes:
     """Return the attributes as text, numbers spelled as they came; null is as good as absent."""
-    if _ATTRIBUTES not in texts:
+    if ATTRIBUTES not in texts:
         return NO_ATTRIBUTES
-    text = texts[_ATTRIBUTES]
+    text = texts[ATTRIBUTES]
     _check_length(text, MAX_ATTRIBUTE_MAP_OCTETS, "")
     try:
         found = json.loads(text, object_pairs_hook=_object, parse_int=str, parse_float=str, parse_constant=_refuse_constant)
@@ -252,6 +231,8 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _values(found: Mapping[str, object]) -> Mapping[str, str]:
+    if any(not _is_whole(name) for name in found):
+        raise MarkingInvalid("X-Signoff-User-Attributes holds half a character in a name")
     return MappingProxyType({name: _value(value) for name, value in found.items() if value is not None})
 
 
@@ -260,6 +241,11 @@ def _value(value: object) -> str:
         return "true" if value else "false"
     if not isinstance(value, str):
         raise MarkingInvalid("X-Signoff-User-Attributes holds a value that is neither text nor number, true, false or null")
-    if not value.isascii() and any(unicodedata.category(char) == "Cs" for char in value):
+    if not _is_whole(value):
         raise MarkingInvalid("X-Signoff-User-Attributes holds half a character")
     return value
+
+
+def _is_whole(text: str) -> bool:
+    """Say whether no half of a character stands alone in a text, as JSON can spell it; it could neither be encoded nor hashed."""
+    return text.isascii() or not any(unicodedata.category(char) == "Cs" for char in text)

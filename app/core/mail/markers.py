@@ -1,7 +1,8 @@
 """What mailing software and our peers' customers already say in their mails, so that moving here means changing a host name.
 
 These fields are addressed to somebody else: they are read, never required to be well-formed, and leave with the mail as they came
-(catalogue H9). What of them we cannot use counts as not said; only recipients of their own are refused.
+(catalogue H9). They are read whatever mail software made of them (`app.core.mail.field_text`). What of them we cannot use counts as not
+said; only recipients of their own, and more groups than a mail may have, are refused.
 
 | field | makes promotional | group | campaign |
 | --- | --- | --- | --- |
@@ -12,23 +13,29 @@ These fields are addressed to somebody else: they are read, never required to be
 | X-PM-Message-Stream (Postmark) | unless a transactional stream | the stream | `X-PM-Tag` |
 
 A Mailgun tag is a group only where the brand has such a group: most are labels of one sending, and whoever left such a label would have
-left nothing.
+left nothing. Where a field or a name in it stands more than once, each group counts, so who has left one of them gets no mail of the
+others either; the first campaign that can be used is the campaign.
 """
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from app.core.errors import MarkingInvalid
-from app.core.mail.controls import MAX_CAMPAIGN_OCTETS, is_group_name, is_printable
+from app.core.mail.controls import MAX_CAMPAIGN_OCTETS, MAX_GROUPS, is_group_name, is_printable
+from app.core.mail.field_text import decoded, parts_of, text_of, unquoted, word_of
 from app.core.mail.message import Field, Message
 from app.core.model import NO_CAMPAIGN, CampaignId, GroupId
 
-_SENDGRID_GROUP = re.compile(rb'"asm_group(?:_id|s_to_display)"\s*:', re.IGNORECASE)
+_SENDGRID_GROUP = re.compile(r'"asm_group(?:_id|s_to_display)"\s*:', re.IGNORECASE)
+_SENDGRID_GROUPS = frozenset(("asm_group_id", "asm_groups_to_display"))
+_WHOLE_NUMBER = re.compile(r"(-?[0-9]+)\.0+")
 _SES_TOPIC = frozenset(("topicname", "topic"))
-_POSTMARK_TRANSACTIONAL = frozenset((b"outbound", b"transactional"))
+_POSTMARK_TRANSACTIONAL = frozenset(("outbound", "transactional"))
+_UNREADABLE = "\ufffd"
+_NOT_PLAIN = re.compile(rb'[("]|=\?')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,78 +54,116 @@ _NONE, _PROMOTIONAL = Markers(), Markers(promotional=True)  # what nearly all ma
 def read(message: Message) -> Markers:
     """Return what other people's fields say. Of several senders' systems the first in the table above decides.
 
-    Raises MarkingInvalid for an X-SMTPAPI field with `to`: who is to get the mail are then not the recipients of its envelope.
+    Raises MarkingInvalid for an X-SMTPAPI field with `to`: who is to get the mail are then not the recipients of its envelope; and for
+    more than MAX_GROUPS groups.
     """
     found = [field for field in message.fields if field[0] in _KNOWN]
     if not found:
         return _NONE
-    promotional = any(_marks(field) for field in found)
+    promotional = any(field[0] in _MARKS and _MARKS[field[0]](field) for field in found)
     if _SAYERS.keys().isdisjoint([field[0] for field in found]):
         return _PROMOTIONAL if promotional else _NONE
-    values: dict[bytes, list[str]] = {}
+    by_name: dict[bytes, list[Field]] = {}
     for field in found:
-        values.setdefault(field.name, []).append(field.value.decode("utf-8", "replace").strip())
-    said = [reader(values) for name, reader in _SAYERS.items() if name in values]
+        by_name.setdefault(field.name, []).append(field)
+    said = [sayer(by_name) for name, sayer in _SAYERS.items() if name in by_name]
     return Markers(
-        promotional=promotional,
+        promotional=promotional or any(one.promotional for one in said),
         groups=_groups(next((one.groups for one in said if one.groups), ())),
         labels=_groups(next((one.labels for one in said if one.labels), ())),
-        campaign=next((CampaignId(one.campaign) for one in said if _is_campaign(one.campaign)), NO_CAMPAIGN),
+        campaign=next((CampaignId(text) for one in said for text in one.campaigns if _is_campaign(text)), NO_CAMPAIGN),
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Said:
-    groups: tuple[str, ...] = ()
-    labels: tuple[str, ...] = ()
-    campaign: str = ""
+    promotional: bool
+    groups: Sequence[str] = ()
+    labels: Sequence[str] = ()
+    campaigns: Sequence[str] = ()
 
 
-_Values = Mapping[bytes, list[str]]
+_ByName = Mapping[bytes, Sequence[Field]]
 
 
-def _ses(values: _Values) -> _Said:
-    pairs = [part.partition("=") for part in values[b"x-ses-list-management-options"][0].split(";")]
-    topics = [value.strip() for name, _, value in pairs if name.strip().lower() in _SES_TOPIC]
-    return _Said(groups=tuple(topics[:1]))
+def _ses(fields: _ByName) -> _Said:
+    values = _texts(fields, b"x-ses-list-management-options")
+    pairs = [part.partition("=") for value in values for part in parts_of(value)]
+    topics = [unquoted(topic.strip()) for name, _, topic in pairs if unquoted(name.strip()).lower() in _SES_TOPIC]
+    return _Said(promotional=any(values), groups=[topic for topic in topics if topic])
 
 
-def _sendgrid(values: _Values) -> _Said:
-    said, *others = map(_json_object, values[b"x-smtpapi"])
-    if any(one.get("to") for one in (said, *others)):
+def _sendgrid(fields: _ByName) -> _Said:
+    said = [_json_object(field) for field in fields[b"x-smtpapi"]]
+    if any(any(one.get("to", ())) for one in said):
         raise MarkingInvalid("X-SMTPAPI has `to`, whose recipients are not those of the envelope: send the mail to each by RCPT TO")
-    arguments = said.get("unique_args")
-    named = [arguments.get(name) for name in ("campaign_id", "campaign")] if isinstance(arguments, dict) else []
-    category = said.get("category")
-    categories = category if isinstance(category, list) else [category]
-    group = said.get("asm_group_id")
+    named = any(_SENDGRID_GROUP.search(text) for text in _texts(fields, b"x-smtpapi"))
     return _Said(
-        groups=(group,) if isinstance(group, str) else (),
-        campaign=next((text for text in (*named, *categories) if isinstance(text, str) and text), ""),
+        promotional=named or any(not _SENDGRID_GROUPS.isdisjoint(one) for one in said),
+        groups=[group for one in said for group in _strings(one.get("asm_group_id", ()))],
+        campaigns=[campaign for one in said for campaign in _strings(_sendgrid_campaigns(one))],
     )
 
 
-def _json_object(text: str) -> Mapping[str, object]:
-    """Return the JSON object of a text, an empty one for anything else."""
-    try:
-        found = json.loads(text, parse_int=str, parse_float=str)
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
+_Json = dict[str, list[object]]  # an object by its names in lower case; the same name twice has both values
 
 
-def _mailgun(values: _Values) -> _Said:
-    tags = tuple(values[b"x-mailgun-tag"])
-    return _Said(labels=tags, campaign=tags[0])
+def _sendgrid_campaigns(said: _Json) -> Iterator[object]:
+    for name in ("campaign_id", "campaign"):
+        for arguments in said.get("unique_args", ()):
+            if isinstance(arguments, dict):
+                yield from arguments.get(name, ())
+    for category in said.get("category", ()):
+        yield from category if isinstance(category, list) else (category,)
 
 
-def _postmark(values: _Values) -> _Said:
-    streams = values.get(b"x-pm-message-stream", [])
-    lists = tuple(stream for stream in streams[:1] if stream.lower().encode() not in _POSTMARK_TRANSACTIONAL)
-    return _Said(groups=lists, campaign=values.get(b"x-pm-tag", [""])[0])
+def _json_object(field: Field) -> _Json:
+    """Return the JSON object of a field, an empty one for anything else. Encoded words stand in its strings, or make up all of it."""
+    for text in (field.value.decode("utf-8", "replace"), text_of(field)):
+        try:
+            found = json.loads(text, object_pairs_hook=_object, parse_int=str, parse_float=_number, strict=False)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(found, dict):
+            return found
+    return {}
 
 
-_SAYERS: Mapping[bytes, Callable[[_Values], _Said]] = MappingProxyType(
+def _strings(values: Iterable[object]) -> Iterator[str]:
+    """Yield the strings and numbers among the values of JSON, as they read without encoded words; a tab is a fold."""
+    for value in values:
+        if isinstance(value, str) and (text := decoded(value.replace("\t", " "), errors="replace").strip()):
+            yield text
+
+
+def _object(pairs: list[tuple[str, object]]) -> _Json:
+    found: _Json = {}
+    for name, value in pairs:
+        found.setdefault(decoded(name, errors="replace").strip().lower(), []).append(value)
+    return found
+
+
+def _number(text: str) -> str:
+    whole = _WHOLE_NUMBER.fullmatch(text)
+    return whole[1] if whole else text
+
+
+def _mailgun(fields: _ByName) -> _Said:
+    tags = [unquoted(text) for text in _texts(fields, b"x-mailgun-tag")]
+    return _Said(promotional=any(tags), labels=tags, campaigns=tags)
+
+
+def _postmark(fields: _ByName) -> _Said:
+    streams = [unquoted(parts_of(text)[0]) for text in _texts(fields, b"x-pm-message-stream")]
+    lists = [stream for stream in streams if stream and stream.lower() not in _POSTMARK_TRANSACTIONAL]
+    return _Said(promotional=bool(lists), groups=lists, campaigns=[unquoted(text) for text in _texts(fields, b"x-pm-tag")])
+
+
+def _texts(fields: _ByName, name: bytes) -> list[str]:
+    return [text_of(field) for field in fields.get(name, ())]
+
+
+_SAYERS: Mapping[bytes, Callable[[_ByName], _Said]] = MappingProxyType(
     {
         b"x-ses-list-management-options": _ses,
         b"x-smtpapi": _sendgrid,
@@ -130,31 +175,26 @@ _SAYERS: Mapping[bytes, Callable[[_Values], _Said]] = MappingProxyType(
 
 
 def _groups(names: Iterable[str]) -> tuple[GroupId, ...]:
-    return tuple(dict.fromkeys(GroupId(name) for name in names if is_group_name(name)))
+    groups = tuple(dict.fromkeys(GroupId(name) for name in names if is_group_name(name) and _UNREADABLE not in name))
+    if len(groups) > MAX_GROUPS:
+        raise MarkingInvalid(f"the fields of other senders' systems name more than {MAX_GROUPS} groups")
+    return groups
 
 
 def _is_campaign(text: str) -> bool:
-    return 0 < len(text.encode()) <= MAX_CAMPAIGN_OCTETS and is_printable(text)
+    return is_printable(text) and 0 < len(text.encode()) <= MAX_CAMPAIGN_OCTETS and _UNREADABLE not in text
 
 
-def _marks(field: Field) -> bool:
-    return field.name in _MARKS and _MARKS[field.name](field.value.strip().lower())
+def _is_bulk(field: Field) -> bool:
+    value = field.value.strip().lower()
+    return value == b"bulk" or (_NOT_PLAIN.search(value) is not None and word_of(field) == "bulk")
 
 
-def _present(value: bytes) -> bool:
-    return bool(value)
+def _is_present(field: Field) -> bool:
+    return bool(field.value.strip())
 
 
-# Values come stripped and in lower case.
-_MARKS: Mapping[bytes, Callable[[bytes], bool]] = MappingProxyType(
-    {
-        b"precedence": lambda value: value == b"bulk",
-        b"list-id": _present,
-        b"feedback-id": _present,
-        b"x-ses-list-management-options": _present,
-        b"x-smtpapi": lambda value: _SENDGRID_GROUP.search(value) is not None,
-        b"x-mailgun-tag": _present,
-        b"x-pm-message-stream": lambda value: bool(value) and value not in _POSTMARK_TRANSACTIONAL,
-    }
+_MARKS: Mapping[bytes, Callable[[Field], bool]] = MappingProxyType(
+    {b"precedence": _is_bulk, b"list-id": _is_present, b"feedback-id": _is_present}
 )
 _KNOWN = frozenset((*_MARKS, *_SAYERS))
