@@ -41,8 +41,7 @@ _ENDINGS = tuple(_PUNCTUATION.sub(b"", name.removeprefix(CONTROL_PREFIX)) for na
 
 def controls_among(fields: Iterable[Field]) -> list[Field]:
     """Return the fields that are ours by their names, or are meant to be."""
-    # One slip leaves `sig` or `ff`: so nearly all names of a mail cost two searches.
-    return [field for field in fields if (b"ff" in field[0] or b"sig" in field[0]) and _is_meant(field[0])]
+    return [field for field in fields if _is_meant(field[0])]
 
 
 def unknown(field: Field) -> str:
@@ -57,6 +56,8 @@ def unknown(field: Field) -> str:
 def _is_meant(name: bytes) -> bool:
     if name.startswith(CONTROL_PREFIX):
         return True
+    if b"ff" not in name and b"sig" not in name:  # one slip leaves one of them
+        return False
     letters = _PUNCTUATION.sub(b"", name).removeprefix(b"x")
     word, _, rest = name.replace(b"_", b"-").removeprefix(b"x-").partition(b"-")
     ending = _PUNCTUATION.sub(b"", rest)

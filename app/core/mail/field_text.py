@@ -70,6 +70,8 @@ def parts_of(text: str) -> list[str]:
 
     A comment or a quoted string that nobody closes goes to the end.
     """
+    if "(" not in text and '"' not in text:
+        return [part.strip() for part in text.split(";")]
     parts: list[list[str]] = [[]]
     at, depth, quoted = 0, 0, False
     for mark in _MARK.finditer(text):

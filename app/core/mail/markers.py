@@ -66,7 +66,8 @@ def read(message: Message) -> Markers:
     by_name: dict[bytes, list[Field]] = {}
     for field in found:
         by_name.setdefault(field.name, []).append(field)
-    said = [sayer(by_name) for name, sayer in _SAYERS.items() if name in by_name]
+    sayers = dict.fromkeys(sayer for name, sayer in _SAYERS.items() if name in by_name)  # Postmark's two fields have one
+    said = [sayer(by_name) for sayer in sayers]
     return Markers(
         promotional=promotional or any(one.promotional for one in said),
         groups=_groups(next((one.groups for one in said if one.groups), ())),
@@ -97,9 +98,9 @@ def _sendgrid(fields: _ByName) -> _Said:
     said = [_json_object(field) for field in fields[b"x-smtpapi"]]
     if any(any(one.get("to", ())) for one in said):
         raise MarkingInvalid("X-SMTPAPI has `to`, whose recipients are not those of the envelope: send the mail to each by RCPT TO")
-    named = any(_SENDGRID_GROUP.search(text) for text in _texts(fields, b"x-smtpapi"))
     return _Said(
-        promotional=named or any(not _SENDGRID_GROUPS.isdisjoint(one) for one in said),
+        promotional=any(not _SENDGRID_GROUPS.isdisjoint(one) for one in said)
+        or any(_SENDGRID_GROUP.search(text) for text in _texts(fields, b"x-smtpapi")),
         groups=[group for one in said for group in _strings(one.get("asm_group_id", ()))],
         campaigns=[campaign for one in said for campaign in _strings(_sendgrid_campaigns(one))],
     )
@@ -119,14 +120,18 @@ def _sendgrid_campaigns(said: _Json) -> Iterator[object]:
 
 def _json_object(field: Field) -> _Json:
     """Return the JSON object of a field, an empty one for anything else. Encoded words stand in its strings, or make up all of it."""
-    for text in (field.value.decode("utf-8", "replace"), text_of(field)):
-        try:
-            found = json.loads(text, object_pairs_hook=_object, parse_int=str, parse_float=_number, strict=False)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(found, dict):
-            return found
-    return {}
+    found = _json(field.value.decode("utf-8", "replace"))
+    if found is None:
+        found = _json(text_of(field))
+    return found or {}
+
+
+def _json(text: str) -> _Json | None:
+    try:
+        found = json.loads(text, object_pairs_hook=_object, parse_int=str, parse_float=_number, strict=False)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _strings(values: Iterable[object]) -> Iterator[str]:
