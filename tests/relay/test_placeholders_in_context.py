@@ -65,6 +65,16 @@ async def body_of(text: str, *, html: bool = True) -> str:
         ('<a href="mailto:%unsubscribe_email%">write</a> %unsubscribe_email%', '<a href="mailto:BOX">write</a> BOX'),
         ('<a href="%unsubscribe_email%">write</a>', '<a href="BOX">write</a>'),
         ('<p title="*|UNSUBSCRIBE|*">x</p>', '<p title="URL">x</p>'),
+        # what an earlier placeholder has opened or closed
+        ('<a href="<%asm_group_unsubscribe_raw_url%>">\r\n<%asm_group_unsubscribe_url%></a>', '<a href="URL">\r\nURL</a>'),
+        ('<a href="*|UNSUBSCRIBE|*">x</a> {{{ pm:unsubscribe }}}', '<a href="URL">x</a> <a href="URL">Unsubscribe</a>'),
+        (
+            '<A\thref="x"><b>{{{ pm:unsubscribe }}}</b></A>{{{ pm:unsubscribe }}}',
+            '<A\thref="x"><b>URL</b></A><a href="URL">Unsubscribe</a>',
+        ),
+        ('<a href="x">' + "y\r\n" * 3000 + "{{{ pm:unsubscribe }}}</a>", '<a href="x">' + "y\r\n" * 3000 + "URL</a>"),
+        ("<p>{{{ pm:unsubscribe }}}{{{ pm:unsubscribe }}}</p>", '<p><a href="URL">Unsubscribe</a><a href="URL">Unsubscribe</a></p>'),
+        ("退订：*|UNSUBSCRIBE|*，偏好：*|CT_MANAGE_PREFERENCES|*。", "退订：URL，偏好：URL。"),
     ],
 )
 async def test_a_placeholder_becomes_one_absolute_url_a_link_or_an_address(text: str, expected: str) -> None:
@@ -103,6 +113,14 @@ async def test_in_plain_text_there_are_no_links(text: str, expected: str) -> Non
         ("see www.acme.example/*|UNSUBSCRIBE|*", False),
         ("see www.acme.example/*|UNSUBSCRIBE|*", True),
         ("mailto:{{{ pm:unsubscribe }}}", False),
+        # a piece of a URL that an earlier placeholder became
+        ('<a href="*|UNSUBSCRIBE|**|UNSUBSCRIBE|*">x</a>', True),
+        ('<a href="%unsubscribe_url%%unsubscribe_url%">x</a>', True),
+        ('<a href="*|UNSUBSCRIBE|*\r\n*|UNSUBSCRIBE|*">x</a>', True),
+        ('<a href="%unsubscribe_url%&amp;to={{{ pm:unsubscribe_url }}}">x</a>', True),
+        ("*|UNSUBSCRIBE|*/x/{{{ pm:unsubscribe_url }}}", False),
+        ("*|UNSUBSCRIBE|*?next=%unsubscribe_url%", True),
+        ("%unsubscribe_url%%unsubscribe_url%", False),
     ],
 )
 async def test_a_placeholder_behind_a_piece_of_another_url_is_refused_by_name(text: str, html: bool) -> None:

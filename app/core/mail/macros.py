@@ -4,8 +4,8 @@ Ours are CleverTap's; those of other senders work too, so that moving here means
 recipient, never for the one-click URL (catalogue T4), or for the address to which that recipient writes to leave. There is no other table:
 the relay fills in what this one lists, and `signoff check` finds what is left of it.
 
-1. In plain text a placeholder stands as it is written. In HTML it may have gone through an editor: its marks as character references
-   (`*&#124;UNSUBSCRIBE&#124;*`, `&lt;%…%&gt;`), or percent-encoded in a link (`*%7CUNSUBSCRIBE%7C*`); never both in one placeholder.
+1. A placeholder may have gone through an editor: each of its marks may be percent-encoded as in a link (`*%7CUNSUBSCRIBE%7C*`), in HTML
+   also a character reference (`*&#124;UNSUBSCRIBE&#124;*`, `&lt;%…%&gt;`), and white space may be one that does not break.
 2. A text is bytes without their transfer encoding, in a codec that is ASCII, or a wide one with its byte order.
 3. `likely` is all that most texts pay: a few searches in C. `find_all` looks for the core of a placeholder, which no editor changes, then
    at the marks around it. Both are linear; candidates are capped, so that no text makes more than C work.
@@ -150,39 +150,37 @@ def _apart(hits: list[Hit]) -> list[Hit]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Shape:
-    """One spelling as bytes. `styles` holds what must stand before and behind the core, for each way in which marks are written."""
+    """One spelling as bytes: what must stand before and behind the core."""
 
     candidate: re.Pattern[bytes]  # begins with the core: a literal, which is what makes the search fast
     core_octets: int
     reach: int  # no marks before a core are longer
-    styles: Sequence[tuple[re.Pattern[bytes], re.Pattern[bytes]]]
+    before: re.Pattern[bytes]
+    after: re.Pattern[bytes]
 
     def around(self, text: bytes, at: int, spelling: Spelling, codec: str) -> list[Hit]:
         """Return the placeholder whose core begins at this offset, if it is one."""
-        for before, after in self.styles:
-            tail = after.match(text, at + self.core_octets)
-            head = before.search(text, max(0, at - self.reach), at) if tail else None
-            if head and tail:
-                link = tail["label"] if spelling.labelled else spelling.link.encode(codec)
-                return [Hit(head.start(), tail.end(), spelling.placeholder, spelling.written, link, spelling.labelled)]
-        return []
+        tail = self.after.match(text, at + self.core_octets)
+        head = self.before.search(text, max(0, at - self.reach), at) if tail else None
+        if not head or not tail:
+            return []
+        link = tail["label"] if spelling.labelled else spelling.link.encode(codec)
+        return [Hit(head.start(), tail.end(), spelling.placeholder, spelling.written, link, spelling.labelled)]
 
 
 @lru_cache(maxsize=256)
 def _shape(spelling: Spelling, codec: str, html: bool) -> _Shape:
     core = spelling.core.encode(codec)
-    ways: tuple[Callable[[str], list[_Look]], ...] = (_percent_encoded, _referenced) if html else (_literal,)
+    way = _in_html if html else _in_plain_text
     label = _label(codec, html) if spelling.labelled else b""
-    styles = [(_marks(spelling.before, way, codec), label + _marks(spelling.after, way, codec)) for way in ways]
-    ends = [
-        _marks(" ", way, codec) + "label".encode(codec) if spelling.labelled else after
-        for way, (_, after) in zip(ways, styles, strict=True)
-    ]
+    before, after = _marks(spelling.before, way, codec), label + _marks(spelling.after, way, codec)
+    end = _marks(" ", way, codec) + "label".encode(codec) if spelling.labelled else after
     return _Shape(
-        candidate=re.compile(re.escape(core) + b"(?=%s)" % b"|".join(ends)),
+        candidate=re.compile(re.escape(core) + b"(?=%s)" % end),
         core_octets=len(core),
-        reach=max(_widest(spelling.before, way) for way in ways) * len("*".encode(codec)),
-        styles=[(re.compile(b"(?:%s)\\Z" % before), re.compile(after)) for before, after in styles],
+        reach=_widest(spelling.before, way) * len("*".encode(codec)),
+        before=re.compile(b"(?:%s)\\Z" % before),
+        after=re.compile(after),
     )
 
 
@@ -196,11 +194,18 @@ def _label(codec: str, html: bool) -> bytes:
 
 
 def _marks(marks: str, way: Callable[[str], list[_Look]], codec: str) -> bytes:
-    return b"".join(_mark(way(char), codec) + (b"{0,%d}+" % _MAX_WHITE if char == " " else b"") for char in marks)
+    return b"".join(_mark(way(char), codec, _unseen(codec) if char == " " else ()) for char in marks)
 
 
-def _mark(looks: list[_Look], codec: str) -> bytes:
-    return b"(?:%s)" % b"|".join(b"".join(_one_of(chars, codec) for chars in look) for look in looks)
+def _mark(looks: list[_Look], codec: str, unseen: Sequence[bytes]) -> bytes:
+    written = [b"".join(_one_of(chars, codec) for chars in look) for look in looks]
+    return b"(?:%s)" % b"|".join([*written, *map(re.escape, unseen)]) + (b"{0,%d}+" % _MAX_WHITE if unseen else b"")
+
+
+def _unseen(codec: str) -> Sequence[bytes]:
+    """Return the white space beyond ASCII that editors leave: no-break space, zero width space, word joiner, byte order mark."""
+    chars = "\u00a0\u200b\u2060\ufeff"
+    return [*(char.encode("utf-8") for char in chars), b"\xa0"] if codec == "ascii" else [char.encode(codec) for char in chars]
 
 
 def _one_of(chars: str, codec: str) -> bytes:
@@ -212,22 +217,18 @@ def _widest(marks: str, way: Callable[[str], list[_Look]]) -> int:
     return sum(max(len(look) for look in way(char)) * (_MAX_WHITE if char == " " else 1) for char in marks)
 
 
-def _literal(char: str) -> list[_Look]:
-    return [(white,) for white in " \t\r\n"] if char == " " else [(char,)]
+def _in_plain_text(char: str) -> list[_Look]:
+    """Return a mark percent-encoded (RFC 3986 2.1), and as itself; the longer look first, for the percent sign begins both."""
+    itself: list[_Look] = [(white,) for white in " \t\r\n"] if char == " " else [(char,)]
+    return [("%", *_either_case(f"{ord(char):02x}")), *itself]
 
 
-def _referenced(char: str) -> list[_Look]:
-    """Return a mark as itself and as the character references of HTML."""
+def _in_html(char: str) -> list[_Look]:
+    """Return a mark as in plain text, and as the character references of HTML."""
     codes = (0x20, 0xA0) if char == " " else (ord(char),)
     decimal = [tuple(f"&#{code};") for code in codes]
     hexadecimal = [("&", "#", "xX", *_either_case(f"{code:x}"), ";") for code in codes]
-    return [*_literal(char), *decimal, *hexadecimal, *(tuple(f"&{name};") for name in _NAMED.get(char, ()))]
-
-
-def _percent_encoded(char: str) -> list[_Look]:
-    """Return a mark as a link holds it: encoded, but for the asterisk, which RFC 3986 2.2 lets stand."""
-    encoded = ("%", *_either_case(f"{ord(char):02x}"))
-    return [(char,), encoded] if char == "*" else [encoded]
+    return [*_in_plain_text(char), *decimal, *hexadecimal, *(tuple(f"&{name};") for name in _NAMED.get(char, ()))]
 
 
 def _either_case(text: str) -> _Look:

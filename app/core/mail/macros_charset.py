@@ -123,7 +123,7 @@ def _confirmed(text: bytes, hits: list[Hit], codec: str, decoder_name: str) -> l
         decoder.decode(text[at : hit.start])
         octets = text[hit.start : hit.end]
         marks = octets[: octets.index(hit.link)] if hit.is_labelled else octets  # the words between the marks may be of any alphabet
-        if decoder.decode(octets).partition(marks.decode(codec))[1]:
+        if decoder.decode(octets).partition(marks.decode(codec, "replace"))[1]:
             confirmed.append(hit)
         at = hit.end
     return confirmed

@@ -10,7 +10,7 @@
 
 import binascii
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.core.errors import PlaceholderUnusable
@@ -30,7 +30,8 @@ MAX_LINE_OCTETS = 998  # RFC 5322 2.1.1, without the CRLF
 _MOST_OCTETS_A_CHARACTER = 13  # UTF-32 in quoted-printable, with soft breaks
 _BASE64_LINE_CHARS = 76
 _SHORTEST_BASE64_LINE = 20  # nobody's format is shorter, and a large text would become a million lines
-_VISIBLE = frozenset((b"subject", b"from", b"to", b"reply-to"))
+_VISIBLE = frozenset((b"subject", b"from", b"sender", b"to", b"cc", b"reply-to", b"organization", b"comments", b"keywords"))
+_BASE64_BLOCK = re.compile(rb"(?:^[ \t]*+[A-Za-z0-9+/=]{4,}+[ \t]*+\r?$\n?)++", re.MULTILINE)  # lines of nothing else
 _PGP_INLINE = re.compile(rb"-----BEGIN PGP (?:SIGNED )?MESSAGE-----")  # RFC 9580 6.2 and 7
 _BODY_LENGTH = re.compile(rb"(?:^|;)\s*l\s*=")
 
@@ -111,6 +112,8 @@ def stray_placeholder(message: Message) -> str | None:
         if hits:
             return hits[0].written
     try:
+        for start, end in found.unreadable:
+            _refuse_visible(bytes(message.body[start:end]))
         refuse_in_fields(message.fields)
     except PlaceholderUnusable as exc:
         return str(exc)
@@ -133,11 +136,20 @@ def _is_partly_signed(message: Message) -> bool:
     return any(_BODY_LENGTH.search(signature.value) for signature in signatures)
 
 
-def _refuse_visible(octets: bytes) -> None:
+def _refuse_visible(octets: bytes, where: str = "where the MIME structure is broken", *, charset: str = ASCII) -> None:
     """Raise PlaceholderUnusable when a placeholder can be seen in what no reader is sure to understand."""
-    for reading in (octets, quoted_printable.decode(octets)):
-        if hits := find_in_charset(reading, ASCII, html=True)[1]:
-            raise PlaceholderUnusable(f"{hits[0].written} stands where the MIME structure is broken")
+    for reading in _readings(octets):
+        for one in dict.fromkeys((charset, ASCII, *(("utf-16-le", "utf-16-be") if b"\0" in reading else ()))):
+            if hits := find_in_charset(reading, one, html=True)[1]:
+                raise PlaceholderUnusable(f"{hits[0].written} stands {where}")
+
+
+def _readings(octets: bytes) -> Iterator[bytes]:
+    """Yield what readers may make of octets whose transfer encoding is not sure."""
+    yield octets
+    yield quoted_printable.decode(octets)
+    for block in _BASE64_BLOCK.findall(octets):
+        yield base64_code.decode_leniently(block)
 
 
 def _text_of(part: TextPart, encoded: memoryview, url_chars: int) -> Text | None:
@@ -193,7 +205,7 @@ def _quoted(part: TextPart, view: memoryview) -> Text | None:
 
 
 def _unknown(part: TextPart, encoded: memoryview) -> Text | None:
-    _refuse_hits(part, bytes(encoded), "in an unknown transfer encoding")
+    _refuse_visible(bytes(encoded), "in an unknown transfer encoding", charset=part.charset)
     return None
 
 

@@ -23,7 +23,7 @@ def parts(draw: st.DrawFn) -> tuple[bytes, str, str]:
     kind = draw(st.sampled_from(["text/plain", "text/html"]))
     charset = draw(st.sampled_from(_CHARSETS))
     encoding = draw(st.sampled_from(["base64", "quoted-printable", *(["8bit"] if charset != "utf-16" else [])]))
-    words = draw(_TEXTS)
+    words = [f" {word} " if word in MEANINGS else word for word in draw(_TEXTS)]  # glued together two would be no URL
     octets = ("\n" if encoding == "8bit" else "").join(words).encode(charset, "ignore")  # a line of 8bit has its limit
     text = octets.decode(charset)
     if encoding == "base64":

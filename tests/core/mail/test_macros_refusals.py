@@ -104,6 +104,53 @@ def test_a_placeholder_that_cannot_be_replaced_is_refused(mail: bytes) -> None:
         filled(mail)
 
 
+CODE = base64.encodebytes(b"Leave: " + PLACEHOLDER + b" " + b"and more text " * 20).replace(b"\n", b"\r\n")
+WIDE_CODE = base64.b64encode(f"Leave: {PLACEHOLDER.decode()}".encode("utf-16-le"))
+FIELDS_OF_BASE64 = {
+    "a parameter without its semicolon": b"Content-Type: text/html charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n",
+    "a parameter without a value": b"Content-Type: text/html; charset=utf-8; x\r\nContent-Transfer-Encoding: base64\r\n",
+    "an unquoted file name": b"Content-Disposition: inline; filename=a b.html\r\nContent-Transfer-Encoding: base64\r\n",
+    "the encoding twice": b"Content-Type: text/html\r\nContent-Transfer-Encoding: base64\r\nContent-Transfer-Encoding: base64\r\n",
+    "two types": b"Content-Type: text/html\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n",
+    "a quoted encoding": b'Content-Type: text/html\r\nContent-Transfer-Encoding: "base64"\r\n',
+    "an encoding of two words": b"Content-Transfer-Encoding: base64 mime\r\n",
+    "an encoding that nobody knows": b"Content-Transfer-Encoding: x-base64\r\n",
+}
+
+
+@pytest.mark.parametrize("code", [CODE, CODE.replace(b"\r\n", b""), WIDE_CODE])
+@pytest.mark.parametrize("fields", FIELDS_OF_BASE64.values(), ids=FIELDS_OF_BASE64)
+def test_a_placeholder_in_base64_that_a_reader_may_see_is_refused(fields: bytes, code: bytes) -> None:
+    """Catalogue N6: what the fields do not say for sure is read in every way."""
+    with pytest.raises(PlaceholderUnusable, match=r"UNSUBSCRIBE"):
+        filled(HEAD + fields + b"\r\n" + code)
+    with pytest.raises(PlaceholderUnusable, match=r"UNSUBSCRIBE"):
+        filled(HEAD + multipart(fields + b"\r\n" + code))
+
+
+@pytest.mark.parametrize("line", [b"X-F\xc3\xb6: 1", b"no field at all", b" folded at once", b"X : y"])
+def test_so_is_one_in_a_part_whose_head_cannot_be_read(line: bytes) -> None:
+    """Catalogue N6."""
+    with pytest.raises(PlaceholderUnusable, match=r"UNSUBSCRIBE"):
+        filled(HEAD + multipart(line + b"\r\nContent-Type: text/html\r\nContent-Transfer-Encoding: base64\r\n\r\n" + CODE))
+
+
+@pytest.mark.parametrize("field", ["Subject", "From", "Sender", "To", "Cc", "Reply-To", "Organization", "Comments", "Keywords"])
+def test_a_field_that_readers_see_is_not_filled_in(field: str) -> None:
+    """Catalogue N6."""
+    with pytest.raises(PlaceholderUnusable, match=f"stands in the {field} field"):
+        filled(HEAD.replace(b"From", b"X-From") + f"{field}: a *|UNSUBSCRIBE|* <a@acme.example>\r\n\r\nx".encode())
+
+
+@pytest.mark.parametrize(
+    "junk", [b"<" + b"a" * 4000, b"<a " * 1300, b"<a x='" * 800, b"<" + b"a " * 2000, b"<a href=" + b" " * 4000, b"<a" * 2000]
+)
+def test_what_stands_before_a_placeholder_is_read_in_linear_time(junk: bytes) -> None:
+    """A thousand placeholders behind names without an end: hours, if each letter of a name were tried as its beginning."""
+    with suppress(PlaceholderUnusable):
+        filled(part((junk + b"> *|UNSUBSCRIBE|* \r\n") * MAX_PLACEHOLDERS, "text/html", "base64x").replace(b"base64x", b"binary"))
+
+
 @pytest.mark.parametrize(
     "mail",
     [
