@@ -1,7 +1,8 @@
 """Log events: one vocabulary, one line an outcome, JSON on stderr (or a readable form in development).
 
 An address is logged only as its keyed digest, a token never. Values are escaped by the renderer, so a line is always one record (L9). What
-others say, such as a downstream's reply or the text of an exception, may name an address: whatever looks like one is hidden here, last.
+others say, such as a downstream's reply or the text of an exception, may name an address or quote a link: whatever looks like an address or
+a token is hidden here, last.
 """
 
 import json
@@ -129,7 +130,7 @@ def _hidden(value: object) -> object:
 
 
 def _without_secrets(text: str) -> str:
-    return _TOKEN.sub(r"\1(token)", _ADDRESS.sub(_HIDDEN, text))
+    return _TOKEN.sub(r"\g<before>(token)", _ADDRESS.sub(_HIDDEN, text))
 
 
 def _now() -> str:
@@ -149,8 +150,14 @@ _ADDRESS = re.compile(  # bounded parts, so that a long text costs time in propo
     re.VERBOSE,
 )
 _HIDDEN = "(address)"
-_MARKS = ("@", "%40", "://", "/u/", "qmoe")  # without any of them a line holds nothing to hide
-_TOKEN = re.compile(r"(qmoe(?:=|%3D)|/u/|[?&]e=)[A-Za-z0-9_%=~-]{16,}", re.IGNORECASE)  # in a URL of ours, which others may quote
+_MARKS = ("@", "%40", "://", "/u/", "qmoe", "AQ", "u-", "U-", "%2D", "%2d")  # without any of them a line holds nothing to hide
+# Known by their shape too, since others quote our links in any spelling. What is left of a token without its beginning opens nothing.
+_TOKEN = re.compile(
+    r"""(?P<before>(?i:qmoe(?:=|%3D)|/u/|[?&]e=))[A-Za-z0-9_%=~-]{16,}   # whatever stands where a token of ours belongs
+        |AQ[A-Za-z0-9_-]{22,}                                            # `app.core.token`: base64url of version 1
+        |(?i:(?:(?<![a-z0-9])|(?<=%[0-9a-f]{2}))u(?:-|%2D))[A-Za-z2-7]{16,}  # `app.core.short_token` in its local part""",
+    re.VERBOSE,
+)
 
 _JSON = (structlog.processors.format_exc_info, _as_json)
 # a traceback without the values of variables: among them are tokens and addresses

@@ -148,6 +148,15 @@ async def test_a_query_of_very_many_parameters_is_refused(site: Site) -> None:
     assert 0 == (await site.state()).sequence
 
 
+async def test_of_an_event_with_very_many_parameters_none_is_read(site: Site) -> None:
+    """Catalogue L10: anybody may ask `/a`, with no link at all; to read 16 KB of parameters would hold the loop for many milliseconds."""
+    few = await site.ask("GET", "/a?gc=kept-device&rn=7&d=", fields=AS_SCRIPT)
+    many = await site.ask("GET", f"/a?gc=kept-device&rn=7{'&%41=%42' * 500}", fields=AS_SCRIPT)
+
+    assert [200, 200] == [few.status, many.status]
+    assert [True, False] == ["kept-device" in reply.text for reply in (few, many)]
+
+
 async def test_a_bad_link_is_told_as_one_and_many_of_them_are_throttled() -> None:
     """Catalogue E9, E10: also the throttled answer is a script that the page can understand."""
     async with running(bad_tokens_per_minute=2, brand=WITH_OWN_PAGE) as site:

@@ -10,7 +10,6 @@ The SDK's encrypted form asks by `fetch` and with a field of its own; for 402 it
 import re
 from collections.abc import Callable
 from http import HTTPStatus
-from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -22,7 +21,7 @@ from app.core.model import Brand, Claims, PreferenceCentre, Purpose
 from app.http.answers import Answer, answer
 from app.usecases.ports import Clock
 from app.web.endpoints.web_sdk_acts import LandingPage
-from app.web.endpoints.web_sdk_call import Act, SdkCall, read_call, unpacked
+from app.web.endpoints.web_sdk_call import Act, SdkCall, first_values, read_call, unpacked
 from app.web.endpoints.web_sdk_script import Reason, failed, script, sdk_call
 from app.web.preference_request import PARAMETER
 from app.web.token_requests import RefusedToken, TokenRequests
@@ -108,13 +107,13 @@ class EventEndpoint:
         await (_without_script(scope) or self._answer(scope))(scope, receive, send)
 
     def _answer(self, scope: Scope) -> Answer:
-        query = parse_qs(scope["query_string"].decode("latin-1"))
-        device, number = query.get("gc", [""])[0], query.get("rn", ["0"])[0]
+        query = first_values(scope["query_string"]) or {}
+        device, number = query.get("gc", ""), query.get("rn", "0")
         return script(
             sdk_call(
                 "s",
                 device if _DEVICE.fullmatch(device) else self._new_id().hex(),
-                self._session(query.get("d", [""])[0]),
+                self._session(query.get("d", "")),
                 False,
                 int(number) if _NUMBER.fullmatch(number) else 0,
                 False,

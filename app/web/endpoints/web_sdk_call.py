@@ -60,9 +60,9 @@ _ACTS = {None: Act.LOOK, "0": Act.LEAVE, "1": Act.COME_BACK, "2": Act.CHOOSE}
 
 def read_call(query: bytes) -> SdkCall:
     """Return what a query asks; where a parameter is repeated, its first value counts."""
-    given: dict[str, str] = {}
-    for name, value in _pairs(query):
-        given.setdefault(name, value)
+    given = first_values(query)
+    if given is None:  # nothing that the SDK writes
+        given = {"sub": ""}
     return SdkCall(
         act=_ACTS.get(given.get("sub")),
         with_groups=given.get("fetchGroups") == "true",
@@ -85,11 +85,13 @@ def unpacked(text: str, *, most_chars: int = MAX_DATA_CHARS, most_units: int = M
     return found
 
 
-def _pairs(query: bytes) -> list[tuple[str, str]]:
+def first_values(query: bytes) -> Mapping[str, str] | None:
+    """Return the first value of each parameter; None when there are more of them than the SDK sends, which costs a count of `&` alone."""
     try:
-        return parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=_MAX_PARAMETERS)
-    except ValueError:  # too many of them: nothing that the SDK writes
-        return [("sub", "")]
+        pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=_MAX_PARAMETERS)
+    except ValueError:
+        return None
+    return dict(reversed(pairs))
 
 
 def _data(text: str) -> PageData | None:
