@@ -7,7 +7,7 @@ import typer
 
 from app.cli import output
 from app.wiring.validation import validated
-from smtp_proxy.session.credentials import hash_password
+from smtp_proxy.session.accounts import hash_password
 from smtp_proxy.wiring.inbox import serve_inbox
 from smtp_proxy.wiring.mailbox import serve_mailbox
 from smtp_proxy.wiring.relay import serve_relay, serve_worker

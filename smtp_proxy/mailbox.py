@@ -17,10 +17,10 @@ from app.observe.log import LogEvent, Logger
 from app.settings.types import split_address
 from smtp_proxy import replies
 from smtp_proxy.replies import Reply
+from smtp_proxy.session.config import SessionConfig
 from smtp_proxy.session.limits import Limits
 from smtp_proxy.session.listener import Server
 from smtp_proxy.session.submission import Envelope, Offers
-from smtp_proxy.session.terms import Terms
 
 _GRACE_SECONDS = 5.0
 _MIB = 1024 * 1024
@@ -72,7 +72,7 @@ def mailbox_server(folder: Path, *, log: Logger, hostname: str = "localhost") ->
         await asyncio.to_thread(maildir.file_all, sender=envelope.sender, recipients=envelope.recipients, content=content)
         return Reply(250, replies.ACCEPTED.enhanced, f"Filed as {envelope.id}")
 
-    return Server(Terms(hostname=hostname, handler=file, limits=_LIMITS, trusted_networks=_LOOPBACK, offers=_offers, log=log))
+    return Server(SessionConfig(hostname=hostname, handler=file, limits=_LIMITS, trusted_networks=_LOOPBACK, offers=_offers, log=log))
 
 
 async def serve(listen: str, folder: Path, *, log: Logger) -> None:

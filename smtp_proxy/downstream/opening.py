@@ -50,7 +50,7 @@ class _LoginPutOff(NotOpened):
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Session:
+class OpenSession:
     """A ready session: its connection, what the peer offers, and what was done with it so far."""
 
     connection: Connection
@@ -96,7 +96,7 @@ class SessionOpener:
             self._tls.check_hostname = False  # tls=may is RFC 7435: against listeners only, so any certificate is better than none
             self._tls.verify_mode = ssl.CERT_NONE
 
-    async def open(self, limit: float) -> Session:
+    async def open(self, limit: float) -> OpenSession:
         """Return a ready session before the loop's clock reaches `limit`; raise NotOpened. Logs a failure."""
         try:
             if self._target.credentials is not None:
@@ -113,7 +113,7 @@ class SessionOpener:
             _report(failure)
             raise
 
-    async def _open(self, limit: float, tls: Tls) -> Session:
+    async def _open(self, limit: float, tls: Tls) -> OpenSession:
         loop = asyncio.get_running_loop()
         connection = Connection(loop)
         connection.limit(limit)
@@ -142,7 +142,7 @@ class SessionOpener:
         except (OSError, UnicodeError) as exc:  # TimeoutError is an OSError; a host name that IDNA refuses is a UnicodeError
             raise NotOpened(NO_ANSWER, "connect", _words(exc)) from exc
 
-    async def _begin(self, connection: Connection, greeting: _Question, tls: Tls) -> Session:
+    async def _begin(self, connection: Connection, greeting: _Question, tls: Tls) -> OpenSession:
         connection.expect_within(self._timeouts.greeting)
         _agreed(await greeting.answer, "greeting")
         capabilities = await self._hear_offers(connection)
@@ -158,7 +158,7 @@ class SessionOpener:
         if self._target.credentials is not None:
             async with self._logins.turn():
                 await self._authenticate(connection, self._target.credentials, capabilities.auth)
-        return Session(connection=connection, capabilities=capabilities)
+        return OpenSession(connection=connection, capabilities=capabilities)
 
     async def _hear_offers(self, connection: Connection) -> Capabilities:
         return Capabilities.parse(_agreed(await self._ask(connection, self._hello), "hello"))

@@ -19,7 +19,7 @@ from app.core.errors import DownstreamUnavailable
 from smtp_proxy.downstream.capabilities import UNSEEN, Capabilities
 from smtp_proxy.downstream.connection import NEVER, Timeouts
 from smtp_proxy.downstream.dialogue import Dialogue, SendOutcome
-from smtp_proxy.downstream.opening import NotOpened, Session, SessionOpener
+from smtp_proxy.downstream.opening import NotOpened, OpenSession, SessionOpener
 from smtp_proxy.downstream.transaction import Transaction, unsendable
 from smtp_proxy.replies import Deferred, Delivered, Outcome, Reply
 
@@ -52,8 +52,8 @@ class Downstream:
         self._places = asyncio.Semaphore(size)
         self._waiting = 0
         self._max_waiting = waiting
-        self._idle: list[Session] = []
-        self._open: set[Session] = set()
+        self._idle: list[OpenSession] = []
+        self._open: set[OpenSession] = set()
         self._capabilities = UNSEEN
         self._tried_at = -NEVER
         self._closed = False
@@ -144,7 +144,7 @@ class Downstream:
         outcome, _ = await self._converse(await self._open_session(limit), transaction, limit)
         return outcome
 
-    async def _converse(self, session: Session, transaction: Transaction, limit: float) -> tuple[SendOutcome, bool]:
+    async def _converse(self, session: OpenSession, transaction: Transaction, limit: float) -> tuple[SendOutcome, bool]:
         refusal = session.capabilities.refuse(transaction)
         if refusal is not None:
             self._give_back(session)
@@ -168,7 +168,7 @@ class Downstream:
         self._give_back(session)
         return outcome, dialogue.stale
 
-    async def _open_session(self, limit: float) -> Session:
+    async def _open_session(self, limit: float) -> OpenSession:
         self._tried_at = asyncio.get_running_loop().time()
         session = await self._opener.open(limit)
         self._capabilities = session.capabilities
@@ -176,14 +176,14 @@ class Downstream:
         session.connection.gone.add_done_callback(lambda _: self._forget(session))
         return session
 
-    def _take_idle(self) -> Session | None:
+    def _take_idle(self) -> OpenSession | None:
         while self._idle:
             session = self._idle.pop()
             if session.connection.usable:
                 return session
         return None
 
-    def _give_back(self, session: Session) -> None:
+    def _give_back(self, session: OpenSession) -> None:
         if not session.connection.usable:
             session.connection.abort()
         elif self._closed or session.mails >= self._mails_per_session:
@@ -193,7 +193,7 @@ class Downstream:
             session.connection.expect_within(self._timeouts.idle)
             self._idle.append(session)
 
-    def _forget(self, session: Session) -> None:
+    def _forget(self, session: OpenSession) -> None:
         self._open.discard(session)
         if session in self._idle:
             self._idle.remove(session)

@@ -14,7 +14,7 @@ from smtp_proxy.replies import NO_SUCH_MAILBOX, TOO_MANY_UNKNOWN, Reply
 
 
 class Door:
-    """The recipient policy of the inbox (`smtp_proxy.session.terms.RecipientPolicy`).
+    """The recipient policy of the inbox (`smtp_proxy.session.config.RecipientPolicy`).
 
     `may_miss` counts one unknown recipient for an IP address and says whether it is within what a network may ask for in vain.
     """

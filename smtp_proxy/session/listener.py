@@ -12,12 +12,12 @@ from typing import Any
 
 from app.core.errors import Misconfigured
 from smtp_proxy.allocator import return_large_blocks
+from smtp_proxy.session.config import ListenerState, SessionConfig
 from smtp_proxy.session.lmtp import LmtpSession
 from smtp_proxy.session.memory import MemoryBudget
-from smtp_proxy.session.proxy_protocol import Source
-from smtp_proxy.session.reception import Reception
+from smtp_proxy.session.preamble import PreambleAcceptor
+from smtp_proxy.session.proxy_protocol import ProxySource
 from smtp_proxy.session.session import Session
-from smtp_proxy.session.terms import Shared, Terms
 
 _BACKLOG = 1024
 _LAST_SECONDS = 5.0  # for handlers to notice that they are cancelled
@@ -26,25 +26,25 @@ _LAST_SECONDS = 5.0  # for handlers to notice that they are cancelled
 class Server:
     """One server on one address or several, which share all bounds. Several servers may share a memory budget."""
 
-    def __init__(self, terms: Terms, memory: MemoryBudget | None = None) -> None:
-        self._shared = Shared(terms, memory)
+    def __init__(self, config: SessionConfig, memory: MemoryBudget | None = None) -> None:
+        self._state = ListenerState(config, memory)
         self._servers: list[asyncio.Server] = []
-        self._receptions: list[Reception] = []
+        self._acceptors: list[PreambleAcceptor] = []
 
     @property
     def memory(self) -> MemoryBudget:
         """Return the budget of message content."""
-        return self._shared.memory
+        return self._state.memory
 
     @property
     def connections(self) -> int:
         """Return how many connections are open, or have a message on its way."""
-        return self._shared.connections.count
+        return self._state.connections.count
 
     async def start(self, host: str, port: int, *, implicit_tls: bool = False, reuse_port: bool = False) -> tuple[str, int]:
         """Open one more port and return the bound address; port 0 takes a free one.
 
-        `implicit_tls`: TLS by `Terms.tls` from the first octet on, not by STARTTLS. Raises Misconfigured when nobody can listen there.
+        `implicit_tls`: TLS by `SessionConfig.tls` from the first octet, not by STARTTLS. Raises Misconfigured when nobody can listen there.
         """
         return_large_blocks()
         loop = asyncio.get_running_loop()
@@ -54,41 +54,41 @@ class Server:
         except OSError as exc:
             raise Misconfigured([f"{host}:{port}: cannot listen there: {exc}"]) from exc
         for listening in sockets:
-            if implicit_tls or self._shared.terms.proxy_networks:
+            if implicit_tls or self._state.config.proxy_networks:
                 listening.listen(_BACKLOG)
-                self._receptions.append(Reception(listening, self._shared, self._session, implicit_tls=implicit_tls))
+                self._acceptors.append(PreambleAcceptor(listening, self._state, self._session, implicit_tls=implicit_tls))
             else:
                 self._servers.append(await loop.create_server(self._session, sock=listening, backlog=_BACKLOG))
         name = sockets[0].getsockname()
         return str(ip_address(name[0])), int(name[1])
 
-    def adopt(self, terms: Terms) -> None:
-        """Hold sessions that begin from now on to other terms; those that run keep theirs."""
-        self._shared.adopt(terms)
+    def adopt(self, config: SessionConfig) -> None:
+        """Hold sessions that begin from now on to another configuration; those that run keep theirs."""
+        self._state.adopt(config)
 
     async def stop(self, grace_seconds: float) -> None:
         """Say 421 to new clients and to those that send no mail now, let the others finish, and drop them after the grace."""
-        shared = self._shared
-        shared.stopping = True
-        for session in tuple(shared.sessions):
+        state = self._state
+        state.stopping = True
+        for session in tuple(state.sessions):
             session.wake()
         if not await self._all_gone(within=grace_seconds):
-            for session in tuple(shared.sessions):
+            for session in tuple(state.sessions):
                 session.abort()
             await self._all_gone(within=_LAST_SECONDS)
         for server in self._servers:
             server.close()
-        for reception in self._receptions:
-            await reception.close()
+        for acceptor in self._acceptors:
+            await acceptor.close()
 
     async def _all_gone(self, *, within: float) -> bool:
-        if self._shared.sessions:
+        if self._state.sessions:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._shared.all_gone.wait(), within)
-        return not self._shared.sessions
+                await asyncio.wait_for(self._state.all_gone.wait(), within)
+        return not self._state.sessions
 
-    def _session(self, source: Source | None = None) -> Session:
-        return (LmtpSession if self._shared.terms.lmtp else Session)(self._shared, source)
+    def _session(self, source: ProxySource | None = None) -> Session:
+        return (LmtpSession if self._state.config.lmtp else Session)(self._state, source)
 
 
 def _bound(addresses: Iterable[tuple[int, Any]], *, reuse_port: bool) -> list[socket.socket]:  # Any: its shape is the family's own affair

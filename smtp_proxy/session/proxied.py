@@ -14,9 +14,9 @@ from collections.abc import Mapping
 
 from smtp_proxy import replies
 from smtp_proxy.replies import Reply
+from smtp_proxy.session.config import plain_ip
 from smtp_proxy.session.introduction import Introduction
-from smtp_proxy.session.terms import plain_ip
-from smtp_proxy.session.xclient import XCLIENT, XFORWARD, Check, read_attributes, written
+from smtp_proxy.session.xclient import XCLIENT, XFORWARD, ReadValue, read_attributes, written
 
 
 class Proxied(Introduction):
@@ -35,7 +35,7 @@ class Proxied(Introduction):
             self._peer_name = attributes[b"NAME"] or ""
         self._helo = attributes.get(b"HELO") or ""
         self._extended = attributes.get(b"PROTO") == "ESMTP"
-        self._offers = self._terms.offers()
+        self._offers = self._config.offers()
         self.greet()
         return None
 
@@ -47,7 +47,7 @@ class Proxied(Introduction):
         self._forwarded |= dict(written(attributes))
         return replies.OK
 
-    def _stated(self, argument: bytes, known: Mapping[bytes, Check]) -> dict[bytes, str | None] | Reply:
+    def _stated(self, argument: bytes, known: Mapping[bytes, ReadValue]) -> dict[bytes, str | None] | Reply:
         if not self._speaks_for_others:
             return replies.MAY_NOT_SPEAK_FOR_OTHERS
         if self._submission is not None:
@@ -56,10 +56,10 @@ class Proxied(Introduction):
 
     def _become(self, address: str) -> None:
         """Count the session as one of the stated address, which may have too many. Empty: nobody knows it, so it is trusted nowhere."""
-        connections = self._shared.connections
+        connections = self._listener.connections
         connections.leave(self._peer)
         refusal = connections.refusal_for(address)
         connections.enter(address)
-        self._peer, self._peer_name, self._trusted = address, "", self._terms.trusts(address)
+        self._peer, self._peer_name, self._trusted = address, "", self._config.trusts(address)
         if refusal is not None:
             self.send_away(refusal)

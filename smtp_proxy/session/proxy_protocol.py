@@ -26,7 +26,7 @@ _MAX_PORT = 65_535
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class ProxySource:
     """Who connected to the load balancer. Without an address: the load balancer itself when `is_local`, else somebody unknown."""
 
     address: str = ""
@@ -37,7 +37,7 @@ class HeaderMalformed(Exception):
     """What came is no PROXY header; the connection cannot be believed."""
 
 
-Reading = Generator[int, bytes, Source]
+Reading = Generator[int, bytes, ProxySource]
 
 
 def read_header() -> Reading:
@@ -57,13 +57,13 @@ def _read_v1(line: bytes) -> Reading:
         line += yield 1
     words = line[:-2].split(b" ")
     if words[1] == b"UNKNOWN":  # whatever follows it means nothing (2.1)
-        return Source()
+        return ProxySource()
     match words:
         case [_, b"TCP4" | b"TCP6" as family, source, destination, source_port, destination_port]:
             _port(source_port)
             _port(destination_port)
             _address(family, destination)
-            return Source(address=_address(family, source))
+            return ProxySource(address=_address(family, source))
         case _:
             raise HeaderMalformed("unknown words")
 
@@ -89,9 +89,9 @@ def _read_v2(start: bytes) -> Reading:
         raise HeaderMalformed("too long")
     rest = (yield length) if length else b""
     if command == _LOCAL:  # its addresses mean nothing (2.2)
-        return Source(is_local=True)
+        return ProxySource(is_local=True)
     if length < _V2_ADDRESS_OCTETS.get(family, length + 1):
         raise HeaderMalformed("unknown family, or addresses cut short")
     if family == _TCP4:
-        return Source(address=str(IPv4Address(rest[:4])))
-    return Source(address=str(IPv6Address(rest[:16]))) if family == _TCP6 else Source()
+        return ProxySource(address=str(IPv4Address(rest[:4])))
+    return ProxySource(address=str(IPv6Address(rest[:16]))) if family == _TCP6 else ProxySource()

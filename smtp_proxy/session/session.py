@@ -17,15 +17,15 @@ from app.core.errors import SignoffError
 from app.observe.log import LogEvent
 from smtp_proxy import replies
 from smtp_proxy.replies import Answer, Reply
+from smtp_proxy.session.config import ListenerState
 from smtp_proxy.session.content import Content
 from smtp_proxy.session.conversation import Farewell, Waiting
 from smtp_proxy.session.delivery_options import NOTHING_ASKED
 from smtp_proxy.session.limits import network_of
 from smtp_proxy.session.memory import SMALL, Reservation
 from smtp_proxy.session.proxied import Proxied
-from smtp_proxy.session.proxy_protocol import Source
+from smtp_proxy.session.proxy_protocol import ProxySource
 from smtp_proxy.session.submission import Envelope, Submission, read_mail, read_rcpt
-from smtp_proxy.session.terms import Shared
 
 Verb = Callable[["Session", bytes], "Reply | Waiting[Reply] | Waiting[Reply | None] | None"]
 
@@ -38,20 +38,20 @@ class Session(Proxied):
 
     _no_recipients = replies.NO_RECIPIENTS
 
-    def __init__(self, shared: Shared, source: Source | None = None) -> None:
-        super().__init__(shared, source)
+    def __init__(self, listener: ListenerState, source: ProxySource | None = None) -> None:
+        super().__init__(listener, source)
         self._commands = self._bad_commands = 0
 
     def dialogue(self) -> Waiting[None]:
         """Greet, then obey one command after the other (RFC 5321 4.3.1)."""
         self.greet()
-        end = self.loop.time() + self._terms.limits.session_seconds
+        end = self.loop.time() + self._config.limits.session_seconds
         while True:
             line = yield from self.read_line()
             self._commands += 1
             if self.loop.time() > end:
                 self.send_away(replies.SESSION_TOO_LONG)
-            if self._commands > self._terms.limits.max_commands:
+            if self._commands > self._config.limits.max_commands:
                 self.send_away(replies.TOO_MANY_COMMANDS)
             reply = line if isinstance(line, Reply) else (yield from self._obey(line))
             if reply is not None:
@@ -75,7 +75,7 @@ class Session(Proxied):
     def _answer(self, reply: Reply) -> None:
         self.say(reply)
         self._bad_commands += reply.code in _BAD
-        if self._bad_commands > self._terms.limits.max_bad_commands:
+        if self._bad_commands > self._config.limits.max_bad_commands:
             self.send_away(replies.TOO_MANY_BAD_COMMANDS)
 
     def _mail(self, argument: bytes) -> Reply:
@@ -85,14 +85,14 @@ class Session(Proxied):
             return replies.HELLO_FIRST
         if self._submission is not None:
             return replies.MAIL_AGAIN
-        terms = self._terms
+        config = self._config
         submission = read_mail(argument, extended=self._extended, offers=self._offers)
         if isinstance(submission, Reply):
             return submission
-        if submission.size > terms.limits.max_message_bytes:
+        if submission.size > config.limits.max_message_bytes:
             return replies.MESSAGE_TOO_LARGE
         kept = self._rules.kept(submission.size)
-        if kept and not self._shared.memory.has_room(self._holder() if kept > SMALL else "", kept):
+        if kept and not self._listener.memory.has_room(self._holder() if kept > SMALL else "", kept):
             return replies.OUT_OF_MEMORY
         self._submission = submission
         return replies.SENDER_OK
@@ -103,14 +103,14 @@ class Session(Proxied):
         if self._submission is None:
             return replies.MAIL_FIRST
         found = read_rcpt(argument, smtputf8=self._submission.smtputf8, dsn=self._offers.dsn)
-        if found is replies.RECIPIENT_WITHOUT_DOMAIN and self._terms.postmaster:
-            found = self._terms.postmaster, NOTHING_ASKED
+        if found is replies.RECIPIENT_WITHOUT_DOMAIN and self._config.postmaster:
+            found = self._config.postmaster, NOTHING_ASKED
         if isinstance(found, Reply):
             return found
         recipient, options = found
-        if self._terms.recipient_policy and (refusal := self._terms.recipient_policy(recipient, self._peer)):
+        if self._config.recipient_policy and (refusal := self._config.recipient_policy(recipient, self._peer)):
             return refusal
-        is_in = self._submission.add(recipient, limit=self._terms.max_recipients, options=options)
+        is_in = self._submission.add(recipient, limit=self._config.max_recipients, options=options)
         return replies.RECIPIENT_OK if is_in else replies.TOO_MANY_RECIPIENTS
 
     def _data(self, argument: bytes) -> Reply | Waiting[Reply]:
@@ -122,13 +122,13 @@ class Session(Proxied):
             return replies.NO_ARGUMENT_ALLOWED
         if not self._submission.recipients:
             return self._no_recipients
-        return self._receive(self._submission, self._shared.memory.reservation(self._holder))
+        return self._receive(self._submission, self._listener.memory.reservation(self._holder))
 
     def _holder(self) -> str:
         """Return who shares the memory for content with this client's other messages; nobody in networks that are the operator's own."""
         if self._account is not None:
             return f"account {self._account}"
-        return network_of(self._peer) if self._terms.strangers else ""
+        return network_of(self._peer) if self._config.strangers else ""
 
     def _receive(self, submission: Submission, memory: Reservation) -> Waiting[Reply]:
         """Read the content and hand the message on. From then on the memory belongs to the task that does so."""
@@ -146,14 +146,14 @@ class Session(Proxied):
         forwarded = tuple(self._forwarded.items())
         self.end_transaction()
         if refusal is not None:
-            self._terms.log.info(LogEvent.MESSAGE_REFUSED, peer=self._peer, reply=str(refusal))
+            self._config.log.info(LogEvent.MESSAGE_REFUSED, peer=self._peer, reply=str(refusal))
             if refusal is replies.CONTENT_MALFORMED:
                 # Where the client saw its message end is in doubt, so nothing it sent behind it may be read as commands (catalogue S1).
                 self.say(self._tell(refusal, submission))
                 raise Farewell(replies.END_IN_DOUBT)
             return self._tell(refusal, submission)
         envelope = Envelope(
-            id=self._terms.new_id(),
+            id=self._config.new_id(),
             sender=submission.sender,
             recipients=submission.recipients,
             body_8bit=submission.body_8bit,
@@ -162,7 +162,7 @@ class Session(Proxied):
             forwarded=forwarded,
             options=submission.options,
             recipient_options=submission.recipient_options,
-            each=self._terms.lmtp,
+            each=self._config.lmtp,
             listens=self.listens,
         )
         return self._tell((yield from self.until(self._hand_on(envelope, content, memory))), submission)
@@ -182,7 +182,7 @@ class Session(Proxied):
         self.say_raw(b"354 End data with <CR><LF>.<CR><LF>\r\n")
         content = Content(self.lines.buffer, self._rules, memory)
         next_block = content.size  # not yet begun: the wait for DATA may have used up the time of this wait
-        limits = self._terms.limits
+        limits = self._config.limits
         start = self.loop.time()
         end = start + limits.session_seconds
         while not content.advance():
@@ -197,19 +197,19 @@ class Session(Proxied):
 
     async def _hand_on(self, envelope: Envelope, content: bytearray, memory: Reservation) -> Answer:
         try:
-            async with asyncio.timeout(self._terms.limits.answer_seconds):
-                return await self._terms.handler(envelope, content)
+            async with asyncio.timeout(self._config.limits.answer_seconds):
+                return await self._config.handler(envelope, content)
         except SignoffError as error:
             reply = replies.for_error(error)
-            self._terms.log.warning(
+            self._config.log.warning(
                 LogEvent.MESSAGE_REFUSED, id=envelope.id, peer=self._peer, error=error.code, reply=str(reply), detail=str(error)
             )
             return reply
         except TimeoutError:
-            self._terms.log.error(LogEvent.MESSAGE_REFUSED, id=envelope.id, peer=self._peer, reply=str(replies.TOO_LATE))
+            self._config.log.error(LogEvent.MESSAGE_REFUSED, id=envelope.id, peer=self._peer, reply=str(replies.TOO_LATE))
             return replies.TOO_LATE
         except Exception as error:
-            self._terms.log.exception(LogEvent.UNEXPECTED_ERROR, id=envelope.id, peer=self._peer)
+            self._config.log.exception(LogEvent.UNEXPECTED_ERROR, id=envelope.id, peer=self._peer)
             return replies.for_error(error)
         finally:
             memory.release()

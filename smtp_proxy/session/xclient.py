@@ -18,7 +18,7 @@ _XTEXT = re.compile(rb"(?:[!-*,-<>-~]|\+[0-9A-Fa-f]{2})+")
 _HEX = re.compile(rb"\+([0-9A-Fa-f]{2})")
 _MAX_PORT = 65_535
 
-Check = Callable[[str], str]  # the value as it will be used; ValueError: not one
+ReadValue = Callable[[str], str]  # the value as it will be used; ValueError: not one
 
 
 def _name(text: str) -> str:
@@ -44,7 +44,7 @@ def _port(text: str) -> str:
     return text
 
 
-def _one_of(*words: str) -> Check:
+def _one_of(*words: str) -> ReadValue:
     def check(text: str) -> str:
         if text.upper() not in words:
             raise ValueError("not one of the words")
@@ -55,7 +55,7 @@ def _one_of(*words: str) -> Check:
 
 _PROTOCOL = _one_of("SMTP", "ESMTP")
 # LOGIN and where the client connected to are read, and change nothing: see `smtp_proxy.session.proxied`.
-XCLIENT: Mapping[bytes, Check] = MappingProxyType(
+XCLIENT: Mapping[bytes, ReadValue] = MappingProxyType(
     {
         b"NAME": _name,
         b"ADDR": _address,
@@ -67,7 +67,7 @@ XCLIENT: Mapping[bytes, Check] = MappingProxyType(
         b"DESTPORT": _port,
     }
 )
-XFORWARD: Mapping[bytes, Check] = MappingProxyType(
+XFORWARD: Mapping[bytes, ReadValue] = MappingProxyType(
     {
         b"NAME": _name,
         b"ADDR": _address_as_written,
@@ -80,7 +80,7 @@ XFORWARD: Mapping[bytes, Check] = MappingProxyType(
 )
 
 
-def read_attributes(argument: bytes, known: Mapping[bytes, Check]) -> dict[bytes, str | None] | Reply:
+def read_attributes(argument: bytes, known: Mapping[bytes, ReadValue]) -> dict[bytes, str | None] | Reply:
     """Return the attributes by name in capitals, with checked values, or the refusal."""
     attributes: dict[bytes, str | None] = {}
     for attribute in argument.split():

@@ -30,10 +30,10 @@ from app.wiring.validation import validated
 from smtp_proxy.inbox.cabinet import Cabinet
 from smtp_proxy.inbox.door import Door
 from smtp_proxy.inbox.intake import Intake
+from smtp_proxy.session.config import SessionConfig
 from smtp_proxy.session.limits import Limits
 from smtp_proxy.session.listener import Server
 from smtp_proxy.session.submission import Offers
-from smtp_proxy.session.terms import Terms
 from smtp_proxy.wiring import health
 
 _GRACE_SECONDS = 10.0  # a statement is decided within five
@@ -69,7 +69,7 @@ async def _serve_inbox(settings: Settings) -> None:
         await stack.enter_async_context(watching_backlog(known, store, spool, log))
         unsubscribe = Unsubscribe(store, spool, web_side.now_ms, witness=witness)
 
-        def read_again() -> tuple[Terms, Sequence[str]]:
+        def read_again() -> tuple[SessionConfig, Sequence[str]]:
             """Return the terms of the configuration as it is now, and what of it needs a restart. Raises Misconfigured."""
             anew = validated(inbox=True)
             known.adopt(anew.brand_records())
@@ -90,7 +90,7 @@ async def _serve_inbox(settings: Settings) -> None:
     log.info(LogEvent.PROCESS_STOPPED)
 
 
-def _terms(settings: Settings, unsubscribe: Unsubscribe, throttle: Throttle, log: Logger) -> Terms:
+def _terms(settings: Settings, unsubscribe: Unsubscribe, throttle: Throttle, log: Logger) -> SessionConfig:
     inbox = settings.inbox
     codec = web_side.token_codec(settings)
     mailto = Mailto(
@@ -106,7 +106,7 @@ def _terms(settings: Settings, unsubscribe: Unsubscribe, throttle: Throttle, log
         mailboxes=Mailboxes(domain=inbox.domain, data_centre=settings.data_centre),
         complaints=Complaints(inbox.complaints),
     )
-    return Terms(
+    return SessionConfig(
         hostname=inbox.domain,
         handler=Intake(mailto=mailto, digest=codec.digest, maildir=_maildir(settings), log=log),
         limits=Limits(

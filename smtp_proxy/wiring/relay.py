@@ -42,9 +42,9 @@ from smtp_proxy.relay.send import Dispatch
 from smtp_proxy.relay.sign import DkimKey, Signer, SigningKey
 from smtp_proxy.relay.signing_thread import SigningThread
 from smtp_proxy.relay.stamping import Stamping
+from smtp_proxy.session.config import SessionConfig
 from smtp_proxy.session.listener import Server
 from smtp_proxy.session.memory import MemoryBudget
-from smtp_proxy.session.terms import Terms
 from smtp_proxy.wiring import health, session_config, transactions
 from smtp_proxy.wiring.worker_config import WorkerConfig, needing_restart, stopped_or_left
 from smtp_proxy.wiring.workers import GRACE_SECONDS, supervise
@@ -85,7 +85,7 @@ async def _serve(*, load: Callable[[], Settings], settings: Settings, stop: Call
         memory = MemoryBudget(relay.max_in_flight_bytes)
         dispatch = Dispatch(downstream, signing, memory=memory, log=log, patience=transactions.patience(relay))
 
-        def terms(settings: Settings) -> Terms:
+        def terms(settings: Settings) -> SessionConfig:
             """Return what holds for new sessions; made anew when the configuration is read again."""
             codec, policy = web_side.token_codec(settings), _policy(settings.relay)
             pipeline = Pipeline(
@@ -110,7 +110,7 @@ async def _serve(*, load: Callable[[], Settings], settings: Settings, stop: Call
             )
             return session_config.terms(settings, pipeline.relay, downstream, log)
 
-        def read_again() -> tuple[Terms, Sequence[str]]:
+        def read_again() -> tuple[SessionConfig, Sequence[str]]:
             """Return the terms of the configuration as it is now, and what of it needs a restart. Raises Misconfigured."""
             anew = load()
             web_side.successor(keyring, anew)
@@ -120,7 +120,7 @@ async def _serve(*, load: Callable[[], Settings], settings: Settings, stop: Call
         server = Server(first_terms, memory)
         lmtp_server = Server(transactions.lmtp(first_terms), memory)
 
-        def adopt(anew: Terms) -> None:
+        def adopt(anew: SessionConfig) -> None:
             server.adopt(anew)
             lmtp_server.adopt(transactions.lmtp(anew))
 

@@ -10,13 +10,13 @@ from app.observe.log import Logger
 from app.settings.model import Settings
 from app.wiring.certificates import server_context
 from smtp_proxy.downstream.pool import Downstream
-from smtp_proxy.session.credentials import Account, Credentials
+from smtp_proxy.session.accounts import Account, Accounts
+from smtp_proxy.session.config import Handler, SessionConfig
 from smtp_proxy.session.limits import Limits
 from smtp_proxy.session.submission import Offers
-from smtp_proxy.session.terms import Handler, Terms
 
 
-def terms(settings: Settings, handler: Handler, downstream: Downstream, log: Logger) -> Terms:
+def terms(settings: Settings, handler: Handler, downstream: Downstream, log: Logger) -> SessionConfig:
     """Return what every new session is held to. Raises Misconfigured."""
     relay = settings.relay
     accounts = {
@@ -24,7 +24,7 @@ def terms(settings: Settings, handler: Handler, downstream: Downstream, log: Log
         for name, brand in settings.brands.items()
         for user, password in brand.smtp_users.items()
     }
-    return Terms(
+    return SessionConfig(
         hostname=relay.hostname,
         handler=handler,
         limits=Limits(
@@ -37,7 +37,7 @@ def terms(settings: Settings, handler: Handler, downstream: Downstream, log: Log
         trusted_networks=_networks(relay.trusted_networks),
         proxy_networks=_networks(relay.proxy_networks),
         xclient_networks=_networks(relay.xclient_networks),
-        authenticator=Credentials(accounts) if accounts else None,
+        authenticator=Accounts(accounts) if accounts else None,
         tls=server_context(relay.tls_cert_file, relay.tls_key_file, key="relay.tls_cert_file") if relay.tls_cert_file else None,
         offers=partial(_offers, downstream),
         line_endings=relay.line_endings,

@@ -28,7 +28,7 @@ from smtp_proxy.relay.late_notes import LateNotes
 from smtp_proxy.relay.ledger import Ledger, UnknownOutcome
 from smtp_proxy.relay.send import Patience
 from smtp_proxy.relay.tries import Tries
-from smtp_proxy.session.terms import Terms
+from smtp_proxy.session.config import SessionConfig
 
 _START_SHARE = 0.75  # of the time for a message: what is left is for the copies that started last
 
@@ -88,6 +88,6 @@ def patience(relay: RelaySettings) -> Patience:
     return Patience(start=relay.downstream_seconds * _START_SHARE, total=relay.downstream_seconds)
 
 
-def lmtp(terms: Terms) -> Terms:
+def lmtp(terms: SessionConfig) -> SessionConfig:
     """Return the same terms for the LMTP listener. It says one reply a recipient, so each message may have many."""
     return replace(terms, lmtp=True, one_recipient=False)

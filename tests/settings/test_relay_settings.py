@@ -4,7 +4,7 @@ import pytest
 
 from app.settings.model import Settings
 from app.settings.relay import RelaySettings
-from smtp_proxy.session.credentials import hash_password
+from smtp_proxy.session.accounts import hash_password
 
 
 def test_a_tls_port_needs_a_certificate() -> None:

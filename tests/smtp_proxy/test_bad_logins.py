@@ -12,10 +12,10 @@ import trustme
 
 from app.core.model import BrandId
 from app.observe import log as logs
-from smtp_proxy.session.authentication import Login
+from smtp_proxy.session.accounts import Account, Accounts, hash_password
 from smtp_proxy.session.bad_logins import BadLogins
-from smtp_proxy.session.credentials import Account, Credentials, hash_password
 from smtp_proxy.session.limits import Limits
+from smtp_proxy.session.sasl import LoginAttempt
 from tests.support.upstream import Recorder, Upstream, connected, listening
 
 LIMITS = Limits(max_bad_logins_per_address=2, bad_login_seconds=600)
@@ -154,8 +154,8 @@ def test_what_was_admitted_and_failed_counts_with_what_waits() -> None:
 async def test_no_password_and_no_user_name_is_ever_logged(capsys: pytest.CaptureFixture[str]) -> None:
     """Catalogue C8."""
     logs.configure(level="debug")
-    check = Credentials({"news": Account(brand=BrandId("acme"), password_hash=hash_password("correct horse"))})
-    login = Login(user="news", password=b"correct horse")
+    check = Accounts({"news": Account(brand=BrandId("acme"), password_hash=hash_password("correct horse"))})
+    login = LoginAttempt(user="news", password=b"correct horse")
 
     async def broken(user: str, password: bytes) -> BrandId | None:
         await check(user, password)

@@ -182,7 +182,7 @@ async def test_a_short_reply_leaves_at_once(terms: dict[str, object]) -> None:
     """Catalogue S14: with Nagle's algorithm each turn of a dialogue would wait 40 ms for the client's delayed acknowledgement."""
     async with listening(Recorder(), **terms) as (server, port), balanced(port, V1) as upstream:
         await upstream.reply()
-        (session,) = server._shared.sessions
+        (session,) = server._state.sessions
         connection = session._transport.get_extra_info("socket")
 
         assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1

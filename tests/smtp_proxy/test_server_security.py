@@ -11,7 +11,7 @@ import trustme
 
 from app.core.errors import StoreUnavailable
 from app.core.model import BrandId
-from smtp_proxy.session.credentials import Account, Credentials, hash_password
+from smtp_proxy.session.accounts import Account, Accounts, hash_password
 from smtp_proxy.session.limits import Limits
 from tests.support.upstream import Recorder, Upstream, connected, eventually, listening
 
@@ -203,7 +203,7 @@ async def test_a_login_that_cannot_be_checked_is_put_off() -> None:
 async def test_smtplib_logs_in_and_sends_over_tls() -> None:
     """Catalogue S4, S5."""
     handler = Recorder()
-    credentials = Credentials({"news@acme": Account(brand=ACME, password_hash=hash_password("correct horse"))})
+    credentials = Accounts({"news@acme": Account(brand=ACME, password_hash=hash_password("correct horse"))})
 
     def send(port: int) -> None:
         with smtplib.SMTP("localhost", port, local_hostname="client.example") as client:

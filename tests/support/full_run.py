@@ -19,7 +19,7 @@ import aiohttp
 
 from app.core.model import Purpose
 from app.core.subject import encode
-from smtp_proxy.session.credentials import hash_password
+from smtp_proxy.session.accounts import hash_password
 from tests.support import circles
 from tests.support.receiver import Receiver, receiving
 from tests.support.services import COMMANDS, Services, port, running_services

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 
 from smtp_proxy import replies
 from smtp_proxy.replies import Answer, Reply
+from smtp_proxy.session.config import Handler, SessionConfig
 from smtp_proxy.session.listener import Server
 from smtp_proxy.session.memory import MemoryBudget
 from smtp_proxy.session.submission import Envelope
-from smtp_proxy.session.terms import Handler, Terms
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 PATIENCE = 20.0  # a bound for liveness, never what a test decides by
@@ -89,10 +89,10 @@ class Upstream:
         self.writer.transport.abort()
 
 
-def terms_for(handler: Handler, **terms: object) -> Terms:
+def terms_for(handler: Handler, **terms: object) -> SessionConfig:
     """Return terms as most tests want them."""
     given: dict[str, object] = {"hostname": "relay.example", "trusted_networks": LOOPBACK, **terms}
-    return Terms(handler=handler, **given)  # type: ignore[arg-type] # the tests name fields of Terms
+    return SessionConfig(handler=handler, **given)  # type: ignore[arg-type] # the tests name fields of SessionConfig
 
 
 @asynccontextmanager

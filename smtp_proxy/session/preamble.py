@@ -11,31 +11,31 @@ from collections.abc import Callable
 
 from app.observe.background import Part, keep_running
 from app.observe.log import LogEvent
-from smtp_proxy.session.proxy_protocol import HeaderMalformed, Source, read_header
-from smtp_proxy.session.terms import Shared, Terms, plain_ip
+from smtp_proxy.session.config import ListenerState, SessionConfig, plain_ip
+from smtp_proxy.session.proxy_protocol import HeaderMalformed, ProxySource, read_header
 
 _PAUSE_SECONDS = 0.5  # when the system has no room for a further connection
 _TLS_SECONDS = 30.0
 _TLS_CLOSE_SECONDS = 2.0
 
 
-class Reception:
+class PreambleAcceptor:
     """Accepts the connections of one socket and brings each to a session."""
 
     def __init__(
         self,
         listening: socket.socket,
-        shared: Shared,
-        session: Callable[[Source | None], asyncio.Protocol],
+        listener: ListenerState,
+        session: Callable[[ProxySource | None], asyncio.Protocol],
         *,
         implicit_tls: bool,
     ) -> None:
         self._listening = listening
-        self._shared = shared
+        self._listener = listener
         self._session = session
         self._implicit_tls = implicit_tls
         self._arriving: set[asyncio.Task[None]] = set()
-        self._accepting = keep_running(Part.ACCEPT, self._accept, shared.terms.log)
+        self._accepting = keep_running(Part.ACCEPT, self._accept, listener.config.log)
 
     async def close(self) -> None:
         """Take no new connection, and drop those that have not become a session yet."""
@@ -51,54 +51,54 @@ class Reception:
             try:
                 accepted, name = await loop.sock_accept(self._listening)
             except OSError as exc:
-                self._shared.terms.log.error(LogEvent.SESSION_REFUSED, error=str(exc))
+                self._listener.config.log.error(LogEvent.SESSION_REFUSED, error=str(exc))
                 await asyncio.sleep(_PAUSE_SECONDS)
                 continue
-            if self._shared.connections.is_full:
+            if self._listener.connections.is_full:
                 accepted.close()  # there is no telling a client what it could read only after the handshake
                 continue
             task = loop.create_task(self._receive(accepted, plain_ip(name[0])))
             self._arriving.add(task)
-            self._shared.connections.arriving += 1
+            self._listener.connections.arriving += 1
             task.add_done_callback(self._arrived)
 
     def _arrived(self, task: asyncio.Task[None]) -> None:
         self._arriving.discard(task)
-        self._shared.connections.arriving -= 1
+        self._listener.connections.arriving -= 1
 
     async def _receive(self, accepted: socket.socket, peer: str) -> None:
         """Bring one connection to its session. Whatever it has done wrong ends it without a word: nobody knows yet who listens."""
-        terms = self._shared.terms
+        config = self._listener.config
         try:
-            source = await self._source(accepted, peer, terms) if terms.expects_header(peer) else None
+            source = await self._source(accepted, peer, config) if config.expects_header(peer) else None
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: self._session(source),
                 accepted,
-                ssl=terms.tls if self._implicit_tls else None,
+                ssl=config.tls if self._implicit_tls else None,
                 ssl_handshake_timeout=_TLS_SECONDS if self._implicit_tls else None,
                 ssl_shutdown_timeout=_TLS_CLOSE_SECONDS if self._implicit_tls else None,
             )
         except HeaderMalformed as exc:
-            terms.log.warning(LogEvent.SESSION_REFUSED, peer=peer, error=f"PROXY header: {exc}")
+            config.log.warning(LogEvent.SESSION_REFUSED, peer=peer, error=f"PROXY header: {exc}")
             accepted.close()
         except (OSError, ssl.SSLError) as exc:  # among them TimeoutError
-            terms.log.info(LogEvent.SESSION_REFUSED, peer=peer, error=str(exc) or type(exc).__name__)
+            config.log.info(LogEvent.SESSION_REFUSED, peer=peer, error=str(exc) or type(exc).__name__)
             accepted.close()
         except BaseException:
             accepted.close()
             raise
 
     @staticmethod
-    async def _source(accepted: socket.socket, peer: str, terms: Terms) -> Source:
+    async def _source(accepted: socket.socket, peer: str, config: SessionConfig) -> ProxySource:
         loop = asyncio.get_running_loop()
         reading = read_header()
         needed = next(reading)
         try:
-            async with asyncio.timeout(terms.limits.header_seconds):
+            async with asyncio.timeout(config.limits.header_seconds):
                 while True:
                     needed = reading.send(await _exactly(loop, accepted, needed))
         except StopIteration as done:
-            source: Source = done.value
+            source: ProxySource = done.value
             return source
 
 

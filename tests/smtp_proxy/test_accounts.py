@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from app.core.model import BrandId
-from smtp_proxy.session import credentials
-from smtp_proxy.session.credentials import Account, Credentials, hash_password, verify
+from smtp_proxy.session import accounts
+from smtp_proxy.session.accounts import Account, Accounts, hash_password, verify
 
 ACME = BrandId("acme")
 
@@ -29,7 +29,7 @@ def test_a_damaged_hash_fits_no_password(damaged: str) -> None:
 
 
 async def test_a_login_is_of_its_brand_and_nobody_else_gets_in() -> None:
-    check = Credentials({"news": Account(brand=ACME, password_hash=hash_password("correct horse"))})
+    check = Accounts({"news": Account(brand=ACME, password_hash=hash_password("correct horse"))})
 
     found = [
         await check(user, password)
@@ -46,8 +46,8 @@ async def test_a_thousand_logins_of_one_sender_pay_for_one_check(monkeypatch: py
         paid.append(password_hash)
         return verify(password, password_hash)
 
-    monkeypatch.setattr(credentials, "verify", counted)
-    check = Credentials({"news": Account(brand=ACME, password_hash=hash_password("correct horse"))})
+    monkeypatch.setattr(accounts, "verify", counted)
+    check = Accounts({"news": Account(brand=ACME, password_hash=hash_password("correct horse"))})
 
     found = await asyncio.gather(*(check("news", b"correct horse") for _ in range(1000)))
     later = await check("news", b"correct horse")
@@ -57,7 +57,7 @@ async def test_a_thousand_logins_of_one_sender_pay_for_one_check(monkeypatch: py
 
 
 async def test_a_client_that_leaves_does_not_end_the_check_of_the_others() -> None:
-    check = Credentials({"news": Account(brand=ACME, password_hash=hash_password("correct horse"))})
+    check = Accounts({"news": Account(brand=ACME, password_hash=hash_password("correct horse"))})
     first = asyncio.ensure_future(check("news", b"correct horse"))
     second = asyncio.ensure_future(check("news", b"correct horse"))
     await asyncio.sleep(0)

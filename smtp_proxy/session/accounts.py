@@ -51,7 +51,7 @@ def verify(password: str | bytes, password_hash: str) -> bool:
     return name == "scrypt" and hmac.compare_digest(expected, found)
 
 
-class Credentials:
+class Accounts:
     """The authenticator over a fixed set of accounts. An unknown user costs as much as a wrong password."""
 
     def __init__(self, accounts: Mapping[str, Account]) -> None:

@@ -40,7 +40,7 @@ def plain_ip(peer: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class SessionConfig:
     """What every session of one listener is held to."""
 
     hostname: str
@@ -100,23 +100,23 @@ def _is_in(peer: str, networks: tuple[IPv4Network | IPv6Network, ...]) -> bool:
     return any(address in network for network in networks)
 
 
-class Shared:
+class ListenerState:
     """What the sessions of one listener have in common while they run."""
 
-    __slots__ = ("all_gone", "bad_logins", "connections", "memory", "rules", "sessions", "stopping", "terms")
+    __slots__ = ("all_gone", "bad_logins", "config", "connections", "memory", "rules", "sessions", "stopping")
 
-    def __init__(self, terms: Terms, memory: MemoryBudget | None = None) -> None:
-        self.terms = terms
-        self.rules = terms.content_rules()
-        self.memory = memory or MemoryBudget(terms.limits.max_in_flight_bytes)
-        self.connections = Connections(terms.limits)
+    def __init__(self, config: SessionConfig, memory: MemoryBudget | None = None) -> None:
+        self.config = config
+        self.rules = config.content_rules()
+        self.memory = memory or MemoryBudget(config.limits.max_in_flight_bytes)
+        self.connections = Connections(config.limits)
         self.bad_logins = BadLogins()
         self.sessions: set[Conversation] = set()
         self.stopping = False
         self.all_gone = asyncio.Event()  # set by the last session that leaves while the listener is stopping
 
-    def adopt(self, terms: Terms) -> None:
-        """Hold sessions that begin from now on to other terms; the budget of memory stays."""
-        self.terms = terms
-        self.rules = terms.content_rules()
-        self.connections.adopt(terms.limits)
+    def adopt(self, config: SessionConfig) -> None:
+        """Hold sessions that begin from now on to another configuration; the budget of memory stays."""
+        self.config = config
+        self.rules = config.content_rules()
+        self.connections.adopt(config.limits)

@@ -15,7 +15,7 @@ from smtp_proxy.replies import Reply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Login:
+class LoginAttempt:
     """What a client presented."""
 
     user: str
@@ -30,7 +30,7 @@ class AuthRefused(Exception):
         self.reply = reply
 
 
-Exchange = Generator[bytes, bytes, Login]
+Exchange = Generator[bytes, bytes, LoginAttempt]
 
 
 def plain(initial: bytes | None) -> Exchange:
@@ -55,9 +55,9 @@ def login(initial: bytes | None) -> Exchange:
 MECHANISMS: Mapping[bytes, Callable[[bytes | None], Exchange]] = MappingProxyType({b"PLAIN": plain, b"LOGIN": login})
 
 
-def _login(user: bytes, password: bytes) -> Login:
+def _login(user: bytes, password: bytes) -> LoginAttempt:
     try:
-        return Login(user=user.decode("utf-8"), password=password)
+        return LoginAttempt(user=user.decode("utf-8"), password=password)
     except UnicodeDecodeError as exc:
         raise AuthRefused(replies.CREDENTIALS_INVALID) from exc
 
