@@ -3,7 +3,7 @@
 import asyncio
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -15,11 +15,12 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509 import load_pem_x509_certificates
 
 from app import wiring
-from app.cli.doctor_network import ask_around, certificate_findings
+from app.cli.doctor_network import all_tried, ask_around, certificate_findings
 from app.cli.findings import Finding, Verdict
 from app.cli.output import Exit, show
 from app.core.errors import Misconfigured, SignoffError, Unavailable
 from app.core.mail.dkim_record import problems_of, record_name, record_of, zone_line
+from app.core.visible import visible
 from app.outbound.dns import txt_records
 from app.settings import keyring_file
 from app.settings.brand import DkimSettings
@@ -29,6 +30,7 @@ from app.wiring import validation
 
 _SPOOL_ROOM = 256 * 1024 * 1024
 _OPEN_TO_OTHERS = 0o007
+_MOST_WORDS = 300
 
 
 def doctor(
@@ -42,21 +44,32 @@ def doctor(
     """
     settings = load()
     findings = [
-        *_configuration(settings),
-        *_keyring(settings),
-        *_certificates(settings),
-        *_dkim(settings, dns=dns and not offline),
-        *_spool(settings),
-        *_store(settings),
+        *_guarded("configuration", _configuration(settings)),
+        *_guarded("keyring", _keyring(settings)),
+        *_guarded("certificates", _certificates(settings)),
+        *asyncio.run(_dkim(settings, dns=dns and not offline)),
+        *_guarded("spool", _spool(settings)),
+        *_guarded("store", _store(settings)),
         *asyncio.run(ask_around(settings, dns=dns, offline=offline)),
     ]
     show([finding._asdict() for finding in findings], as_json=as_json)
     raise typer.Exit(Exit.FINDING if any(finding.verdict is Verdict.PROBLEM for finding in findings) else Exit.GOOD)
 
 
+def _guarded(check: str, findings: Iterator[Finding]) -> Iterator[Finding]:
+    """Yield the findings of a check, and why it broke off where it does: that hides no other check."""
+    try:
+        yield from findings
+    except Exception as exc:  # a rim: whatever a file or the store answers is a line of the report
+        yield Finding(check, Verdict.PROBLEM, visible(str(exc) or type(exc).__name__, most=_MOST_WORDS))
+
+
 def _configuration(settings: Settings) -> Iterator[Finding]:
     """Say what every process would say before it starts."""
     yield from (Finding("configuration", Verdict.PROBLEM, problem) for problem in validation.problems_of(settings))
+    if not settings.development and not settings.web.security_contact and not settings.inbox.domain:
+        words = "unset, and there is no inbox.domain, so there is no security.txt: name who is told of a weakness"
+        yield Finding("web.security_contact", Verdict.WARNING, words)
 
 
 def _keyring(settings: Settings) -> Iterator[Finding]:
@@ -73,43 +86,37 @@ def _keyring(settings: Settings) -> Iterator[Finding]:
     yield Finding("keyring", Verdict.GOOD, f"{path}, fingerprint of the pepper {keyring.identity().pepper}")
 
 
-def _dkim(settings: Settings, *, dns: bool) -> Iterator[Finding]:
-    for name, brand in settings.brands.items():
-        if not brand.dkim:
-            yield Finding(f"brand {name}", Verdict.PROBLEM, "no DKIM key: promotional mail cannot carry one-click (RFC 8058 4)")
-        for key in brand.dkim:
-            yield from _one_key(f"dkim {record_name(key.selector, key.domain)}", key, dns=dns, of_relay_alone=settings.dkim_keys == "relay")
+async def _dkim(settings: Settings, *, dns: bool) -> Sequence[Finding]:
+    none = "no DKIM key: promotional mail cannot carry one-click (RFC 8058 4)"
+    without = [Finding(f"brand {name}", Verdict.PROBLEM, none) for name, brand in settings.brands.items() if not brand.dkim]
+    checks = {f"dkim {record_name(key.selector, key.domain)}": key for brand in settings.brands.values() for key in brand.dkim}
+    return [*without, *await all_tried((check, _one_key(check, key, settings, dns=dns)) for check, key in checks.items())]
 
 
-def _one_key(check: str, key: DkimSettings, *, dns: bool, of_relay_alone: bool) -> Iterator[Finding]:
+async def _one_key(check: str, key: DkimSettings, settings: Settings, *, dns: bool) -> Sequence[Finding]:
     try:
         private = load_pem_private_key(key.key_file.read_bytes(), password=None)
     except (OSError, ValueError, TypeError) as exc:
-        if of_relay_alone and isinstance(exc, OSError):
-            yield Finding(check, Verdict.SKIPPED, f"{key.key_file} is for the relay alone (dkim_keys): ask where it runs")
-        else:
-            yield Finding(check, Verdict.PROBLEM, f"{key.key_file}: {exc}")
-        return
+        if settings.dkim_keys == "relay" and isinstance(exc, OSError):
+            return [Finding(check, Verdict.SKIPPED, f"{key.key_file} is for the relay alone (dkim_keys): ask where it runs")]
+        return [Finding(check, Verdict.PROBLEM, f"{key.key_file}: {exc}")]
     if not isinstance(private, RSAPrivateKey | Ed25519PrivateKey):
-        yield Finding(check, Verdict.PROBLEM, f"{key.key_file} is neither an RSA nor an ed25519 key")
-        return
+        return [Finding(check, Verdict.PROBLEM, f"{key.key_file} is neither an RSA nor an ed25519 key")]
     if not dns:
-        yield Finding(check, Verdict.GOOD, "the key loads; the record was not looked up")
-        return
+        return [Finding(check, Verdict.GOOD, "the key loads; the record was not looked up")]
+    if settings.development:
+        return [Finding(check, Verdict.SKIPPED, "development: the key loads; nobody outside looks for its record")]
     try:
-        records = asyncio.run(txt_records(record_name(key.selector, key.domain)))
+        records = await txt_records(record_name(key.selector, key.domain))
     except Unavailable as exc:
-        yield Finding(check, Verdict.WARNING, f"the record could not be looked up: {exc}")
-        return
+        return [Finding(check, Verdict.WARNING, f"the record could not be looked up: {exc}")]
     if not records:
         name = record_name(key.selector, key.domain)
         line = zone_line(name, record_of(key.key_file.read_bytes()))
-        yield Finding(check, Verdict.PROBLEM, f"no record is published, so nobody can verify the signature; publish: {line}")
-        return
+        return [Finding(check, Verdict.PROBLEM, f"no record is published, so nobody can verify the signature; publish: {line}")]
     problems = problems_of(records, private.public_key())
-    yield from (Finding(check, Verdict.PROBLEM, problem) for problem in problems)
-    if not problems:
-        yield Finding(check, Verdict.GOOD, "the published record fits the key")
+    good = Finding(check, Verdict.GOOD, "the published record fits the key")
+    return [Finding(check, Verdict.PROBLEM, problem) for problem in problems] or [good]
 
 
 def _certificates(settings: Settings) -> Iterator[Finding]:
@@ -120,15 +127,15 @@ def _certificates(settings: Settings) -> Iterator[Finding]:
             continue
         key = f"{section}.tls_cert_file"
         try:
-            first = load_pem_x509_certificates(path.read_bytes())[0]
+            chain = load_pem_x509_certificates(path.read_bytes())
         except (OSError, ValueError) as exc:
             yield Finding(key, Verdict.PROBLEM, f"{path}: {exc}")
             continue
-        if first.not_valid_before_utc > now:
-            yield Finding(key, Verdict.PROBLEM, f"{path} is good only from {first.not_valid_before_utc:%Y-%m-%d %H:%M} UTC on")
-        yield from certificate_findings(key, first.not_valid_after_utc, now=now) or [
-            Finding(key, Verdict.GOOD, f"{path}, until {first.not_valid_after_utc:%Y-%m-%d}")
-        ]
+        begins = max(one.not_valid_before_utc for one in chain)
+        ends = min(one.not_valid_after_utc for one in chain)  # clients trust none of it longer than its shortest
+        if begins > now:
+            yield Finding(key, Verdict.PROBLEM, f"{path} is good only from {begins:%Y-%m-%d %H:%M} UTC on")
+        yield from certificate_findings(key, ends, now=now) or [Finding(key, Verdict.GOOD, f"{path}, until {ends:%Y-%m-%d}")]
 
 
 def _spool(settings: Settings) -> Iterator[Finding]:

@@ -3,7 +3,7 @@
 import asyncio
 import errno
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from urllib.parse import urlsplit
@@ -12,6 +12,7 @@ from app.cli.findings import Finding, Verdict
 from app.cli.health import NO_ANSWER, states
 from app.core.downstream import Target
 from app.core.errors import Misconfigured, SignoffError, Unavailable
+from app.core.webhook import Reach
 from app.outbound.dns import mail_exchangers
 from app.outbound.trials import get_page, greet_downstream, reach_endpoint
 from app.settings.model import Settings
@@ -21,30 +22,43 @@ ENDS_SOON = timedelta(days=14)
 _WANTED = ("8BITMIME", "SMTPUTF8")  # what the relay offers while its downstream does
 _OUR_ROBOTS = b"User-agent: *\nDisallow: /"
 
-Trial = Callable[[Settings], Awaitable[Iterable[Finding]]]
+_AT_ONCE = 8  # trials of one kind
 
 
 async def ask_around(settings: Settings, *, dns: bool, offline: bool) -> Sequence[Finding]:
     """Try everything that others must answer for; what fails in one trial hides no other."""
     if offline:
-        return await _tried("listeners", _listeners, settings)
+        return await tried("listeners", _listeners(settings))
     trials: list[Awaitable[Sequence[Finding]]] = [
-        _tried("listeners", _listeners, settings),
-        _tried("downstream", _downstream, settings),
-        _tried("public_url", _public_url, settings),
-        _tried("webhooks", _webhooks, settings),
+        tried("listeners", _listeners(settings)),
+        tried("downstream", _downstream(settings)),
+        tried("public_url", _public_url(settings)),
+        tried("webhooks", _webhooks(settings)),
     ]
     if dns:
-        trials.append(_tried("inbox.domain", _inbox, settings))
+        trials.append(tried("inbox.domain", _inbox(settings)))
     return [finding for found in await asyncio.gather(*trials) for finding in found]
 
 
-async def _tried(check: str, trial: Trial, settings: Settings) -> Sequence[Finding]:
+async def all_tried(trials: Iterable[tuple[str, Awaitable[Iterable[Finding]]]]) -> Sequence[Finding]:
+    """Try several of one kind, a few at once, and return their findings in the order of the trials, each under its check's name."""
+    room = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(check: str, trial: Awaitable[Iterable[Finding]]) -> Sequence[Finding]:
+        async with room:
+            return await tried(check, trial)
+
+    found = await asyncio.gather(*(one(check, trial) for check, trial in trials))
+    return [finding for findings in found for finding in findings]
+
+
+async def tried(check: str, trial: Awaitable[Iterable[Finding]]) -> Sequence[Finding]:
+    """Return what a trial finds, or why it broke off: that too is a line of the report, and hides no other line."""
     try:
-        return list(await trial(settings))
+        return list(await trial)
     except Misconfigured as exc:
         return [Finding(check, Verdict.PROBLEM, problem) for problem in exc.problems]
-    except Exception as exc:  # a rim: whatever another machine answers is a line of the report, and hides no other line
+    except Exception as exc:  # a rim: whatever another machine answers is told
         return [Finding(check, Verdict.PROBLEM, f"{type(exc).__name__}: {exc}")]
 
 
@@ -117,16 +131,16 @@ async def _webhooks(settings: Settings) -> Iterable[Finding]:
         if record.id == name
         for hook in brand.webhooks
     ]
-    found: list[Finding] = []
-    for check, url, reach in endpoints:
-        host = urlsplit(url).hostname
-        try:
-            ends = await reach_endpoint(url, reach=reach)
-        except SignoffError as exc:
-            found.append(Finding(check, Verdict.PROBLEM, f"{host}: {exc}"))
-        else:
-            found += [*_ending(check, ends), Finding(check, Verdict.GOOD, f"{host} takes connections; no event was sent")]
-    return found
+    return await all_tried((check, _webhook(check, url, reach)) for check, url, reach in endpoints)
+
+
+async def _webhook(check: str, url: str, reach: Reach) -> Iterable[Finding]:
+    host = urlsplit(url).hostname
+    try:
+        ends = await reach_endpoint(url, reach=reach)
+    except SignoffError as exc:
+        return [Finding(check, Verdict.PROBLEM, f"{host}: {exc}")]
+    return [*_ending(check, ends), Finding(check, Verdict.GOOD, f"{host} takes connections; no event was sent")]
 
 
 def _ending(check: str, ends: datetime | None) -> Iterable[Finding]:

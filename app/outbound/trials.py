@@ -9,11 +9,12 @@ import os
 import smtplib
 import socket
 import ssl
-from collections.abc import Awaitable
+import threading
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import BinaryIO, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from app.core.downstream import Scheme, Target, Tls
@@ -25,6 +26,7 @@ from app.outbound.guard import Blocked, addresses_of, check_host
 SECONDS = 10.0
 _MOST_ANSWER = 16_384
 _MOST_WORDS = 200
+_MOST_OF_A_SESSION = 65_536  # octets of all replies of a downstream
 
 T = TypeVar("T")
 
@@ -85,7 +87,33 @@ async def _connected(host: str, port: int, context: ssl.SSLContext | None, reach
 
 async def greet_downstream(target: Target, *, hostname: str, ca_file: Path | None, seconds: float = SECONDS) -> frozenset[str]:
     """Greet the downstream as the relay does, up to and with the login, and return the extensions that it offers."""
-    return await _within(4 * seconds, asyncio.to_thread(_greeted, target, hostname, ca_file, seconds))
+    return await _within(4 * seconds, _aside(lambda: _greeted(target, hostname, ca_file, seconds)))
+
+
+async def _aside(act: Callable[[], T]) -> T:
+    """Return what a blocking call gives. A thread of its own: one of the loop's would have to end before the program does."""
+    loop = asyncio.get_running_loop()
+    result: asyncio.Future[T] = loop.create_future()
+
+    def settle(given: T | None, error: Exception | None) -> None:
+        if result.done():  # nobody waits any longer
+            return
+        if error is not None:
+            result.set_exception(error)
+        else:
+            result.set_result(given)  # type: ignore[arg-type] # without an error it is a T
+
+    def run() -> None:
+        given, error = None, None
+        try:
+            given = act()
+        except Exception as exc:  # a rim: it is raised where the result is awaited
+            error = exc
+        with suppress(RuntimeError):  # the loop has been closed meanwhile
+            loop.call_soon_threadsafe(settle, given, error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return await result
 
 
 def _greeted(target: Target, hostname: str, ca_file: Path | None, seconds: float) -> frozenset[str]:
@@ -103,13 +131,49 @@ def _greeted(target: Target, hostname: str, ca_file: Path | None, seconds: float
         raise Unavailable(_shown(str(exc).encode())) from exc
 
 
+class _Replies:
+    """The replies of a downstream, up to a bound; smtplib gathers the lines of one reply for as long as they come."""
+
+    def __init__(self, source: BinaryIO) -> None:
+        self._source = source
+        self._left = _MOST_OF_A_SESSION
+
+    def readline(self, most: int) -> bytes:
+        line = self._source.readline(most)
+        self._left -= len(line)
+        if self._left < 0:
+            raise Unavailable("its reply has no end")
+        return line
+
+    def close(self) -> None:
+        self._source.close()
+
+
+class _Bounded(smtplib.SMTP):
+    """Reads no more than a bound from its server."""
+
+    def getreply(self) -> tuple[int, bytes]:
+        """Return the next reply. Raises Unavailable for one without an end."""
+        if self.file is None and self.sock is not None:
+            self.file = _Replies(self.sock.makefile("rb"))
+        return super().getreply()
+
+
+class _BoundedTls(_Bounded, smtplib.SMTP_SSL):
+    """The same, with TLS from the first octet."""
+
+
+class _BoundedLmtp(_Bounded, smtplib.LMTP):
+    """The same, for LMTP."""
+
+
 def _session(target: Target, hostname: str, ca_file: Path | None, seconds: float) -> smtplib.SMTP:
     if target.scheme is Scheme.SMTPS:
         context = ssl.create_default_context(cafile=ca_file)
-        return smtplib.SMTP_SSL(target.host, target.port, local_hostname=hostname, timeout=seconds, context=context)
+        return _BoundedTls(target.host, target.port, local_hostname=hostname, timeout=seconds, context=context)
     if target.scheme is Scheme.LMTP:
-        return smtplib.LMTP(target.host, target.port, local_hostname=hostname, timeout=seconds)
-    return smtplib.SMTP(target.host, target.port, local_hostname=hostname, timeout=seconds)
+        return _BoundedLmtp(target.host, target.port, local_hostname=hostname, timeout=seconds)
+    return _Bounded(target.host, target.port, local_hostname=hostname, timeout=seconds)
 
 
 def _encrypt(session: smtplib.SMTP, target: Target, ca_file: Path | None) -> None:

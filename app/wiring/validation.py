@@ -99,7 +99,13 @@ def _admin_key(settings: Settings) -> None:
 
 def _maildir(settings: Settings) -> None:
     folder = settings.inbox.maildir
-    if folder is not None and (obstacle := _obstacle(folder)):
+    if folder is None:
+        return
+    try:
+        obstacle = _obstacle(folder)
+    except OSError as exc:
+        raise Misconfigured([f"inbox.maildir: {folder}: {exc.strerror}"]) from exc
+    if obstacle:
         raise Misconfigured([f"inbox.maildir: {folder}: {obstacle} is no folder"])
 
 

@@ -6,7 +6,11 @@ import os
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+import pytest
+import trustme
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -53,6 +57,61 @@ def test_every_problem_is_found_at_once(tmp_path: Path) -> None:
     assert verdicts["keyring"] == "warning"
     assert verdicts["dkim s1._domainkey.acme.example"] == "problem"
     assert verdicts["store"] == "problem"
+
+
+@pytest.mark.parametrize(("setting", "check"), [("SPOOL_DIR", "spool"), ("INBOX__MAILDIR", "configuration")])
+def test_a_path_that_cannot_be_looked_at_is_a_problem_and_hides_no_other_check(tmp_path: Path, setting: str, check: str) -> None:
+    """Catalogue N37: a name that the file system refuses gives a line, not a traceback."""
+    code, out = signoff(tmp_path, "doctor", "--offline", "--json", **{**FREE, setting: str(tmp_path / ("x" * 300))})
+
+    verdicts = {finding["check"]: finding["verdict"] for finding in json.loads(out)}
+    assert (1, "problem") == (code, verdicts[check])
+    assert {"keyring", "store", "listeners"} <= verdicts.keys()
+    assert "File name too long" in out
+
+
+def test_in_development_nobody_is_asked_for_a_dkim_record(tmp_path: Path) -> None:
+    """Nobody outside looks for it there, and no DNS holds it; so no trial of the network is made."""
+    _, out = signoff(tmp_path, "doctor", "--json", **FREE)
+
+    found = {finding["check"]: (finding["verdict"], finding["detail"]) for finding in json.loads(out)}
+    verdict, detail = found["dkim s1._domainkey.acme.example"]
+    assert ("not checked", True) == (verdict, detail.startswith("development"))
+
+
+def _pem(name: str, authority: trustme.CA, ends: datetime) -> bytes:
+    return authority.issue_cert(name, not_after=ends).cert_chain_pems[0].bytes()
+
+
+def test_a_chain_is_good_only_as_long_as_its_shortest_certificate(tmp_path: Path) -> None:
+    signoff(tmp_path, "doctor", "--offline", **FREE)
+    authority = trustme.CA()
+    ends = datetime.now(UTC) - timedelta(days=2)
+    (tmp_path / "chain.pem").write_bytes((tmp_path / "var/tls/cert.pem").read_bytes() + _pem("between.example", authority, ends))
+    place = {"WEB__TLS_CERT_FILE": str(tmp_path / "chain.pem"), "WEB__TLS_KEY_FILE": str(tmp_path / "var/tls/key.pem")}
+
+    code, out = signoff(tmp_path, "doctor", "--offline", "--json", **FREE, **place)
+
+    found = {finding["check"]: (finding["verdict"], finding["detail"]) for finding in json.loads(out)}
+    assert 1 == code
+    assert ("problem", f"the certificate has ended on {ends:%Y-%m-%d}") == found["web.tls_cert_file"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "is_told"),
+    [({}, True), ({"WEB__SECURITY_CONTACT": "mailto:security@acme.example"}, False), ({"INBOX__DOMAIN": "in.acme.example"}, False)],
+)
+def test_a_production_without_a_security_contact_is_told_so(tmp_path: Path, settings: dict[str, str], is_told: bool) -> None:
+    signoff(tmp_path, "doctor", "--offline", **FREE)
+    (tmp_path / "signoff.toml").write_text(
+        'public_url = "https://unsubscribe.acme.example"\n[brands.acme]\nsender_domains = ["acme.example"]\n'
+        '[[brands.acme.dkim]]\ndomain = "acme.example"\nselector = "s1"\nkey_file = "var/keys/acme-s1.pem"\n'
+    )
+
+    listeners = {name: value for name, value in FREE.items() if name != "WEB__TLS_LISTEN"}
+    _, out = signoff(tmp_path, "doctor", "--offline", "--json", **listeners, **settings)
+
+    assert is_told == ("web.security_contact" in {finding["check"] for finding in json.loads(out)}), out
 
 
 class _Ready(http.server.BaseHTTPRequestHandler):

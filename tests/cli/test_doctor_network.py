@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from app.cli.doctor_network import certificate_findings
-from app.cli.findings import Verdict
+from app.cli.doctor_network import all_tried, certificate_findings
+from app.cli.findings import Finding, Verdict
 from app.settings.first_run import new_dkim_key
 from tests.cli.test_doctor_and_health import FREE, signoff
 from tests.support.ports import free_port
@@ -131,6 +131,26 @@ async def test_a_webhook_is_good_when_its_host_takes_connections_and_hears_nothi
     assert verdict == found["webhook of acme, standard"][0], found
     assert "hidden-path" not in str(found)
     assert not any(heard)
+
+
+async def test_receivers_are_tried_side_by_side_and_none_hides_another() -> None:
+    """Each trial waits for the others of its kind, so one after the other would never end."""
+    met, arrived = asyncio.Event(), 0
+
+    async def meeting(number: int) -> list[Finding]:
+        nonlocal arrived
+        arrived += 1
+        if arrived == 3:
+            met.set()
+        await met.wait()
+        if number == 1:
+            raise ValueError("an answer of no known kind")
+        return [Finding(f"webhook {number}", Verdict.GOOD, "")]
+
+    async with asyncio.timeout(60):
+        found = await all_tried((f"webhook {number}", meeting(number)) for number in range(3))
+
+    assert [("webhook 0", "good"), ("webhook 1", "problem"), ("webhook 2", "good")] == [(one.check, one.verdict) for one in found]
 
 
 async def test_a_port_that_another_program_holds_and_an_address_of_no_machine_are_told(tmp_path: Path) -> None:

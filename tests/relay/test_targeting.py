@@ -8,13 +8,17 @@ import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
+from app.core.audit import AuditAction
 from app.core.errors import StoreUnavailable
 from app.core.groups import group_key
 from app.core.model import BrandNumber, GroupId, OnStoreDown, OnSuppressed, SubscriptionGroup
 from app.core.preferences import SuppressionReason
+from app.observe.log import logger
+from app.store.memory_queries import MemoryAudit
+from app.usecases.auditing import Auditing
 from smtp_proxy.relay.send import Patience
 from tests.relay.test_refusals import DeadStore
-from tests.support.relay import ACME, PROMOTIONAL, Relay, relaying
+from tests.support.relay import ACME, NOW_MS, PROMOTIONAL, Relay, relaying
 
 NEWS, OFFERS = group_key(GroupId("news")), group_key(GroupId("offers"))
 
@@ -184,6 +188,21 @@ async def test_a_copy_against_an_opt_out_is_counted_and_logged_and_keeps_its_lin
     assert (told["reason"], told["campaign"], told["brand"]) == ("unsubscribed", "spring-24", "acme")
     assert counted("signoff_opt_outs_overridden", SuppressionReason.UNSUBSCRIBED) == before + 1
     assert {relay.claims(copy.content).address for copy in relay.sink.received} == set(recipients)
+
+
+async def test_the_audit_holds_how_many_copies_went_against_an_opt_out() -> None:
+    """Catalogue Q8: one entry a mail, with the campaign and the count, and nobody's address; none for a mail that overrides nobody."""
+    trail = MemoryAudit()
+    async with relaying(auditing=Auditing(trail, lambda: NOW_MS, logger("test"))) as relay:
+        recipients = await three(relay)
+        await relay.relayed(mail("X-Signoff-Override-Opt-Out: yes"), *recipients)
+        await relay.relayed(mail("X-Signoff-Override-Opt-Out: yes"), "stranger@example.net")
+        await relay.relayed(PROMOTIONAL, *recipients)
+
+    (entry,) = await trail.entries(ACME.number, after="", limit=10)
+    assert ("relay", AuditAction.OPT_OUTS_OVERRIDDEN, NOW_MS) == (entry.actor, entry.action, entry.at_ms)
+    assert {"campaign": "spring-24", "copies": "1"} == dict(entry.detail)
+    assert "@" not in str(entry)
 
 
 async def test_who_leaves_while_the_copy_waits_gets_none() -> None:

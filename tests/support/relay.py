@@ -20,6 +20,7 @@ from app.store.groups_memory import MemoryGroups
 from app.store.ledger_memory import MemoryLedger
 from app.store.memory import MemoryStore
 from app.usecases.audience import Audience
+from app.usecases.auditing import Auditing
 from app.usecases.counting import Counting
 from app.usecases.group_cache import GroupReader
 from app.usecases.ports import CopyLedger
@@ -130,6 +131,7 @@ def pipeline_on(
     patience: Patience = DEFAULT_PATIENCE,
     counting: Counting | None = None,
     tries: Tries | None = None,
+    auditing: Auditing | None = None,
     clock: Callable[[], int] = lambda: NOW_MS,
 ) -> Pipeline:
     """Put a pipeline together, as the wiring does."""
@@ -144,7 +146,7 @@ def pipeline_on(
     counted = counting or Counting(MemoryTallies())
     return Pipeline(
         brands=Brands(brands),
-        selector=Selector(identify=codec.digest, audience=audience, log=log),
+        selector=Selector(identify=codec.digest, audience=audience, log=log, auditing=auditing),
         stamping=Stamping(
             links=LinkMaker(codec=codec, public_url="https://unsubscribe.example.com", inbox_domain=inbox_domain),
             bodies=Bodies(
@@ -194,6 +196,7 @@ async def relaying(
     patience: Patience = DEFAULT_PATIENCE,
     limits: Limits = _LIMITS,
     clock: Callable[[], int] = lambda: NOW_MS,
+    auditing: Auditing | None = None,
     **terms: object,
 ) -> AsyncIterator[Relay]:
     """Run a relay for these brands, `acme` and `shop` unless said; `copies` is the ledger in the store, which outlives the relay."""
@@ -228,6 +231,7 @@ async def relaying(
             counting=counting,
             tries=tries,
             clock=clock,
+            auditing=auditing,
         )
         server, port = await stack.enter_async_context(listening(pipeline.relay, memory=memory, limits=limits, **terms))
         yield Relay(
