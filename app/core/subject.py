@@ -20,9 +20,12 @@ _PATTERN = re.compile(r"cattr:\s*([A-Za-z0-9+/=\s]*)-\s*(\S.*)", re.IGNORECASE |
 _SHORTEST = 40  # characters of a token for a@b
 _MARK = re.compile(r"cattr:", re.IGNORECASE)
 _IDENTIFIER = re.compile(r"[^-]{0,1000}+-")
-# A token on its own: its first octets are the version and a key's number, so it begins with A and one of Q to f. Behind anything that
-# stands in a URL it does not count: a newsletter whose links somebody sends on asks for nothing.
+# A token on its own: its first octets are the version and a key's number, so it begins with A and one of Q to f.
 _ALONE = re.compile(r"(?<![^\s<>(\[\"'|:,;])A[Q-Za-f][A-Za-z0-9_-]{14}")
+# What stands in a URL does not count, also where the URL was wrapped: a newsletter whose links somebody sends on asks for nothing.
+_IN_URL = re.compile(r"[=/&?%#](?:<wbr>|[\s\"'<>(])*\Z")
+_IN_MAILTO = re.compile(r"(?:mailto:|[?&;](?:subject|body)=)[^<>\"]*\Z", re.IGNORECASE)
+_BEFORE = 120  # characters that are looked at
 _RUN = re.compile(r"[A-Za-z0-9_-]*")
 _INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
 _WINDOW = 600  # of text behind the beginning of a token, more than any folding makes of it
@@ -61,12 +64,15 @@ def readings(text: str, *, may_begin: Callable[[], bool] = _always) -> Iterator[
     for mark in _MARK.finditer(text):
         if not may_begin():
             return
+        if _IN_MAILTO.search(text[max(0, mark.start() - _BEFORE) : mark.start()]):
+            continue
         if identifier := _IDENTIFIER.match(text, mark.end()):
             yield from _grown(text[identifier.end() : identifier.end() + _WINDOW])
     for start in _ALONE.finditer(text):
         if not may_begin():
             return
-        yield from _grown(text[start.start() : start.start() + _WINDOW])
+        if not _IN_URL.search(text[max(0, start.start() - _BEFORE) : start.start()]):
+            yield from _grown(text[start.start() : start.start() + _WINDOW])
 
 
 def _grown(tail: str) -> Iterator[str]:

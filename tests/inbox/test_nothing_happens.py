@@ -240,3 +240,120 @@ async def test_the_operator_decides_how_wide_a_complaint_reaches(
 
         state = await inbox.state(ann)
     assert (any(not said.subscribed for said in state.groups.values()), not state.everything.subscribed) == (left_group, left_all)
+
+
+OF_A_QUOTED_MAIL = [
+    "De: x <x@y>\r\nEnviado: lunes\r\nAsunto: {}\r\n",
+    "De : x <x@y>\r\nEnvoyé : lundi\r\nÀ : y\r\nObjet : {}\r\n",
+    "From: x\r\nCc: z\r\nSubject: {}\r\n",
+    "*From:* x\r\n*Sent:* y\r\n*Subject:* {}\r\n",
+    "From: x\r\n y\r\nTo: z\r\nSubject: {}\r\n",
+    "差出人: x\r\n件名: {}\r\n",
+    "发件人：x\r\n主题：{}\r\n",
+    "Van: x\r\nVerzonden: y\r\nOnderwerp: {}\r\n",
+    "Von: x\r\nAn: y\r\nBetreff: {}\r\n",
+    "Från: x\r\nTill: y\r\nÄmne: {}\r\n",
+    "Od: x\r\nDo: y\r\nTemat: {}\r\n",
+    "От: x\r\nКому: y\r\nТема: {}\r\n",
+    "> {}\r\n",
+    "  >> {}\r\n",
+    "Am 1.1. schrieb x:\r\n| {}\r\n",
+    "-----Ursprüngliche Nachricht-----\r\n{}\r\n",
+    "Return-Path: <n@acme.example>\r\nX: y\r\n{}\r\n",
+    "List-Unsubscribe: <https://x.example>\r\n{}\r\n",
+]
+
+
+@pytest.mark.parametrize("quoted", OF_A_QUOTED_MAIL)
+async def test_what_a_text_quotes_is_no_request_and_what_stands_above_it_is(inbox: Inbox, quoted: str) -> None:
+    """Catalogue M5: as mail software writes the head of a quoted mail, in many languages."""
+    ann, bob = person(), person()
+    utf8 = "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n"
+
+    await inbox.takes(mail("For your information\r\n\r\n" + quoted.format(ann.subject), fields=utf8), ROOT)
+    await inbox.takes(mail(f"{bob.subject}\r\n\r\n" + quoted.format(ann.subject), fields=utf8), ROOT)
+
+    assert not await inbox.left(ann)
+    assert await inbox.left(bob)
+
+
+QUOTED_HTML = [
+    "<div style='border:none;border-top:solid #E1E1E1 1.0pt;padding:3.0pt'><p><b>From:</b> x<br>{}</p></div>",
+    '<div class="yahoo_quoted">{}</div>',
+    "<div class='moz-cite-prefix'>x</div><pre>{}</pre>",
+    "<div id='appendonsend'></div><hr>{}",
+    '<div class="moz-forward-container"><table><tr><th>Subject:</th><td>{}</td></tr></table></div>',
+    '<div dir="ltr" class="x gmail_quote y">{}</div>',
+    '<BLOCKQUOTE type="cite">{}</BLOCKQUOTE>',
+    '<div class="protonmail_quote">{}</div>',
+    "<p>-----Original Message-----</p>{}",
+]
+UNSEEN_HTML = [
+    "<style>{}</style>",
+    "<!-- {} -->",
+    "<script>{}</script>",
+    "<title>{}</title>",
+    "<p title='a>{}'>x</p>",
+    '<p title="a > {}">x</p>',
+]
+
+
+@pytest.mark.parametrize("quoted", [*QUOTED_HTML, *UNSEEN_HTML])
+async def test_nor_is_what_html_quotes_or_shows_to_nobody(inbox: Inbox, quoted: str) -> None:
+    """Catalogue M5."""
+    ann, bob = person(), person()
+    html = "MIME-Version: 1.0\r\nContent-Type: text/html; charset=utf-8\r\n"
+
+    await inbox.takes(mail("<p>For your information</p>" + quoted.format(ann.subject), fields=html), ROOT)
+    await inbox.takes(mail(f"<p>{bob.subject}</p>" + quoted.format(ann.subject), fields=html), ROOT)
+
+    assert not await inbox.left(ann)
+    assert await inbox.left(bob)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://unsubscribe.example.com/u?qmoe=\r\n{token}",
+        "https://unsubscribe.example.com/u/\r\n{token}",
+        "https://unsubscribe.example.com/u?qmoe='{token}'",
+        "https://unsubscribe.example.com/u?qmoe=<wbr>{token}",
+        "https://unsubscribe.example.com/u?qmoe=<\r\n{token}",
+        "<https://unsubscribe.example.com/u?x=1&qmoe=  {token}>",
+        "mailto:{box}?subject=Unsubscribe | cattr:SUQ=-{token}",
+        "<mailto:{box}?subject=Unsubscribe%20|%20cattr:SUQ=-{token}>",
+    ],
+)
+@pytest.mark.parametrize("kind", ["plain", "html"])
+async def test_a_link_in_a_text_is_no_request_also_where_it_was_wrapped(inbox: Inbox, text: str, kind: str) -> None:
+    """Catalogue M5: a newsletter that somebody sends on must not unsubscribe its first reader."""
+    ann = person()
+    fields = f"MIME-Version: 1.0\r\nContent-Type: text/{kind}\r\n"
+
+    await inbox.takes(mail("See " + text.format(token=ann.token, box=ann.box) + "\r\n", fields=fields), ROOT)
+
+    assert not await inbox.left(ann)
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    ["Automatic reply: ", "Undeliverable: ", "Undelivered Mail Returned to Sender: ", "Automatische Antwort: ", "Réponse automatique : "],
+)
+async def test_a_subject_that_software_returned_is_no_request(inbox: Inbox, prefix: str) -> None:
+    """Catalogue M2: no other field says that nobody wrote it; at the address of a token it is a request like any mail."""
+    ann, bob = person(), person()
+
+    await inbox.takes(mail("I am away", subject=prefix + ann.subject), ROOT)
+    await inbox.takes(mail("I am away", subject=prefix + "x"), bob.box)
+
+    assert not await inbox.left(ann)
+    assert await inbox.left(bob)
+
+
+async def test_a_report_of_two_kinds_is_no_complaint(inbox: Inbox) -> None:
+    """Catalogue B1."""
+    ann = person()
+
+    await inbox.takes(complaint(ann, "abuse\r\nFeedback-Type: not-spam"), f"complaints@{DOMAIN}")
+
+    assert not await inbox.left(ann)

@@ -97,7 +97,7 @@ class Incoming:
         """
         original = next(self.attached(), None)
         if self.nature is Nature.COMPLAINT:
-            kinds = {report.value(b"feedback-type").lower() for report in self._parts.reports}
+            kinds = {value.strip().lower() for report in self._parts.reports for value in report.values(b"feedback-type")}
             return original if kinds == {"abuse"} else None
         return original if original and original._mail.value(b"x-hmxmroriginalrecipient") else None
 

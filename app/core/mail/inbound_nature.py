@@ -36,6 +36,14 @@ _REPLY_FIELDS = (b"x-autoreply", b"x-autoreply-from", b"x-autorespond", b"x-auto
 _ANSWERED_FIELDS = (b"in-reply-to", b"references")  # RFC 3834 3.1.5: an automatic answer names what it answers
 # A request in its own words, perhaps handed on. `Re:` or `Automatic reply:` before it would make it an answer.
 _REQUEST = re.compile(r"(?:\s*(?:(?:fwd?|wg|tr|rv|enc|vs|vb|i)\s*:|\[[^\]]{0,80}\]))*\s*unsubscribe\b", re.IGNORECASE)
+# What mail software writes before the subject that it answers or returns by itself, where nothing else says that nobody wrote it.
+_RETURNED = re.compile(
+    r"\s*(?:automatic reply|auto(?:matic)?[- ]?(?:reply|response)|out of (?:the )?office|automatische antwort|abwesen\w*|"
+    r"réponse automatique|respuesta automática|resposta automática|risposta automatica|automatisch antwoord|autosvar|"
+    r"automaattinen vastaus|автоответ|自動応答|自动回复|undeliver(?:able|ed)\b[^:]{0,40}|unzustellbar|non remis|"
+    r"no se puede entregar|returned mail|mail delivery (?:failed|failure)|delivery status notification|failure notice)\s*[:：(]",
+    re.IGNORECASE,
+)
 _LIST_FIELDS = (b"list-id", b"list-post", b"list-unsubscribe", b"mailing-list")
 _REPLY_PRECEDENCES = frozenset({"auto_reply", "auto-reply"})
 _LIST_PRECEDENCES = frozenset({"bulk", "junk", "list"})
@@ -51,6 +59,9 @@ def nature(mail: Entity, *, null_sender: bool) -> Nature:
         return Nature.COMPLAINT
     if null_sender or is_report or _is_bounce(mail):
         return Nature.BOUNCE
+    subject = next(subject_readings(mail.value(b"subject")))
+    if _RETURNED.match(subject) or _RETURNED.match(subject.encode("latin-1", "ignore").decode("utf-8", "replace")):  # RFC 6532
+        return Nature.AUTO_REPLY
     automatic = mail.value(b"auto-submitted").lower().partition(";")[0].strip()
     precedence = mail.value(b"precedence").lower()
     if precedence in _REPLY_PRECEDENCES or _says_yes(mail, _REPLY_FIELDS):

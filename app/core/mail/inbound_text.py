@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator
 from urllib.parse import unquote
 
+from app.core.mail import inbound_quotes
+
 MAX_SUBJECT_CHARS = 4096
 
 _WORD = re.compile(r"=\?[^?\s]{1,80}\?([QqBb])\?([^?]*)\?=")
@@ -18,16 +20,10 @@ _BETWEEN_WORDS = re.compile(r"(?<=\?=)\s+(?=\=\?)")
 _Q_OCTET = re.compile(r"=([0-9A-Fa-f]{2})")
 _LEADING_ZEROS = re.compile(r"(&#[xX]?)0+(?=[0-9A-Fa-f])")
 _NO_CHARACTER = re.compile(r"&#(?:[0-9]{8,}+|[xX][0-9A-Fa-f]{7,}+);?")  # beyond Unicode; int() raises on thousands of digits
-_TAG = re.compile(r"<[^<>]*+>")
-_HTML_QUOTE = re.compile(r"<(?:blockquote|div[^<>]*(?:gmail_quote|divRplyFwdMsg))|-----\s*Original", re.IGNORECASE)
-# Where other people's words begin in a plain text: the line that mail software puts above a mail it quotes or forwards.
-_TEXT_QUOTE = re.compile(
-    r"^[ \t]*(?:-{2,}[^\n-]{3,80}-{2,}|_{10,}|Begin forwarded message:"
-    r"|(?:From|Von|De|Da|Van): [^\n]*\n(?:Sent|Date|To|Subject|Gesendet|Datum)\b)",
-    re.IGNORECASE | re.MULTILINE,
-)
-_QUOTED_LINE = re.compile(r"^[ \t]*>.*$", re.MULTILINE)
-_QUOTE_MARKS = re.compile(r"^[ \t]*(?:>[ \t]?)+", re.MULTILINE)
+# A tag; a mark of its end may stand in the quotes of a few attributes.
+_TAG = re.compile(r"<[a-z/!?](?:[^<>\"']++|\"[^\"<]{0,2000}+\"|'[^'<]{0,2000}+'){0,40}+>|<[^<>]*+>", re.IGNORECASE)
+# Markup that no reader sees as text, with what is in it.
+_UNSEEN = re.compile(r"<(style|script|title|template)\b[^<>]*+>.*?(?:</\1\b|\Z)", re.IGNORECASE | re.DOTALL)
 
 
 def subject_readings(value: str) -> Iterator[str]:
@@ -46,19 +42,22 @@ def subject_readings(value: str) -> Iterator[str]:
 
 def own_text(text: str) -> str:
     """Return a plain text without the lines and the mail that it quotes (catalogue M5)."""
-    quote = _TEXT_QUOTE.search(text)
-    return _QUOTED_LINE.sub("", text[: quote.start()] if quote else text)
+    quote = inbound_quotes.IN_TEXT.search(text)
+    return inbound_quotes.QUOTED_LINE.sub("", text[: quote.start()] if quote else text)
 
 
 def whole_text(text: str) -> str:
     """Return a plain text with its quote marks taken off."""
-    return _QUOTE_MARKS.sub("", text)
+    return inbound_quotes.QUOTE_MARKS.sub("", text)
 
 
 def text_of_html(source: str, *, quoted: bool) -> str:
     """Return the text between the tags; with `quoted` also that of mail inside, else only what stands above it."""
-    quote = None if quoted else _HTML_QUOTE.search(source)
-    return unescaped(_TAG.sub(" ", source[: quote.start()] if quote else source))
+    quote = None if quoted else inbound_quotes.IN_HTML.search(source)
+    shown = _UNSEEN.sub(" ", source[: quote.start()] if quote else source)
+    text = unescaped(_TAG.sub(" ", shown))
+    quote = None if quoted else inbound_quotes.IN_TEXT.search(text)
+    return text[: quote.start()] if quote else text
 
 
 def unescaped(source: str) -> str:

@@ -268,3 +268,12 @@ def test_every_rule_says_why_and_how_and_no_finding_is_without_one() -> None:
 
 def test_white_space_in_uris_is_dropped() -> None:
     assert fields.one_click_uris(entity(mail(lu=f"List-Unsubscribe: < {URL} >\r\n"))) == [URL]
+
+
+@pytest.mark.parametrize("junk", [b"a" * 90_000, b"a@" * 45_000, b"<" * 90_000, b"a@b.example, " * 7_000, b'"' + b"a " * 45_000])
+@pytest.mark.parametrize("field", [b"To", b"List-Unsubscribe", b"Delivered-To", b"Subject"])
+def test_no_field_is_read_in_more_than_linear_time(field: bytes, junk: bytes) -> None:
+    """Catalogue N15: hours, if each letter of a name were tried as its beginning."""
+    octets = b"From: a@acme.example\r\nList-Unsubscribe: <https://x.example/u>\r\n" + field + b": " + junk + b"\r\n\r\nx\r\n"
+
+    assert lint.judge(octets, None)

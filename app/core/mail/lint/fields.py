@@ -4,6 +4,7 @@ import base64
 import re
 import urllib.parse
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from app.core.mail.inbound_parts import Entity
 from app.core.mail.lint.rules import Finding
@@ -13,7 +14,10 @@ from app.core.reach import is_public_host
 ONE_CLICK = "List-Unsubscribe=One-Click"
 _LIST = re.compile(r"\s*<[^<>]*>\s*(?:,\s*<[^<>]*>\s*)*")
 _URI = re.compile(r"<([^<>]*)>")
-_ADDRESS = re.compile(r"[^\s<>,;:\"]+@[^\s<>,;:\"]+")
+_ADDRESS = re.compile(
+    r"(?<![^\s<>,;:\"])[^\s<>,;:\"@]++@[^\s<>,;:\"]++"
+)  # begins where no address goes on, so that no letter is tried twice
+_MOST_ADDRESSES = 100  # a copy is for one; more are looked at, but not any number
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}(?=:)")
 _CUTTING = frozenset(",;\"'")
 _MAX_LINE, _GOOD_URI = 998, 250
@@ -89,19 +93,20 @@ def _is_public(uri: str) -> bool:
 
 
 def _privacy(uris: Sequence[str], mail: Entity) -> Iterator[Finding]:
-    addresses = {found.lower() for value in mail.values(b"to", b"delivered-to", b"x-original-to") for found in _ADDRESS.findall(value)}
-    for uri in uris:
-        if uri.lower().startswith("https://") and any(_names(uri, address) for address in addresses):
-            yield Finding("lu-address-in-url", "the URL holds the recipient's address, in clear or encoded")
-            return
+    found = (one.lower() for value in mail.values(b"to", b"delivered-to", b"x-original-to") for one in _ADDRESS.findall(value))
+    addresses = dict.fromkeys(islice(found, _MOST_ADDRESSES))
+    urls = "\n".join(uri for uri in uris if uri.lower().startswith("https://"))
+    decoded, folded = urllib.parse.unquote(urls), urllib.parse.unquote_plus(urls).lower()
+    if any(_names(decoded, folded, address) for address in addresses):
+        yield Finding("lu-address-in-url", "the URL holds the recipient's address, in clear or encoded")
 
 
-def _names(uri: str, address: str) -> bool:
-    text = urllib.parse.unquote_plus(uri).lower()
+def _names(decoded: str, folded: str, address: str) -> bool:
+    """Say whether URLs hold an address: `decoded` as they are without percent signs, `folded` in lower case besides."""
     plain = address.encode("utf-8", "surrogateescape")
     # Base64 of an address inside longer data begins at any of three offsets, so only whole values are looked for.
     encoded = {base64.b64encode(plain), base64.urlsafe_b64encode(plain)}
-    return address in text or plain.hex() in text or any(code.rstrip(b"=").decode("ascii") in urllib.parse.unquote(uri) for code in encoded)
+    return address in folded or plain.hex() in folded or any(code.rstrip(b"=").decode("ascii") in decoded for code in encoded)
 
 
 def _post(mail: Entity) -> Iterator[Finding]:
