@@ -1,4 +1,4 @@
-"""The three addresses that CleverTap's Web SDK calls, so that a page written for it works unmodified (seed 000): `/e`, `/a` and `/r`.
+"""The addresses that CleverTap's Web SDK calls, `/e`, `/a` and `/r`: a page made for it works once its account line is changed.
 
 The SDK adds a script tag for each call. State changes by GET are its protocol; what keeps prefetchers and link scanners out is that the
 link leads to the brand's page, not here, and that a change needs what only the page's script puts together: the brand's id, packed. A
