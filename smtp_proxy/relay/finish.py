@@ -1,6 +1,4 @@
-"""The end of a message: its copies' outcomes become what is remembered, who is notified, and what the upstream hears.
-
-Serves catalogue X1 to X7, X14 and X17.
+"""The end of a message: its copies' outcomes are counted, logged and remembered, its sender is notified, and the upstream gets its reply.
 
     SMTP, some deferred        4yz, and the ledger holds the finished ones: the upstream's next try sends the rest only
     SMTP, all refused          the downstream's own 5yz
@@ -10,102 +8,137 @@ Serves catalogue X1 to X7, X14 and X17.
     an upstream that has gone  the same, and all of it is remembered: it comes again, as RFC 1047 tells
 
 A recipient who was refused because they have left (`on_suppressed = "reject"`) counts as refused: one notification tells of all of them.
+What becomes of a message and its copies is counted here and nowhere else; what stops a message earlier is counted where that is found.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
+from app.core.audit import AuditAction
 from app.core.errors import AddressInvalid
-from app.core.mail.message import Message
-from app.core.model import Brand, BrandNumber, Campaign, CampaignId, MailClass, RecipientDigest
+from app.core.model import Brand, BrandNumber, CampaignId, RecipientDigest
 from app.observe import metrics
 from app.observe.log import LogEvent, Logger
 from app.observe.metrics import labelled
-from smtp_proxy.relay.dsn import Reports
-from smtp_proxy.relay.ledger import Page
+from app.usecases.auditing import Auditing
+from smtp_proxy.relay.dsn import Notified, Notifier
+from smtp_proxy.relay.ledger import Ledger, Try
+from smtp_proxy.relay.mail import Mail, PromotionalMail
 from smtp_proxy.replies import Answer, Deferred, Delivered, Outcome, Refused, Reply, Suppressed, combine
-from smtp_proxy.session.submission import Envelope
 
 NO_BRAND = BrandNumber(0)  # a mail of no brand's sender: its recipients' digests in the log are those of nobody's records
 
 Identify = Callable[..., RecipientDigest]  # (address, *, brand)
-Tally = Callable[[BrandNumber, CampaignId], None]
+CountCopy = Callable[[BrandNumber, CampaignId], None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mail:
-    """One message on its way: as it came, its page in the ledger, and what the relay decided about it."""
+class Finisher:
+    """Ends messages. `identify` gives the digest by which the log names a recipient; `count_copy` counts each copy of a campaign."""
 
-    envelope: Envelope
-    message: Message
-    page: Page
-    brand: Brand | None
-    class_: MailClass
-    campaign: Campaign | None = None  # of a mail that is stamped
-
-
-class Conclusion:
-    """Concludes messages. `identify` gives the digest by which the log names a recipient; `tally` counts each copy of a campaign."""
-
-    def __init__(self, *, reports: Reports, identify: Identify, tally: Tally, log: Logger) -> None:
-        self._reports = reports
-        self._tally = tally
+    def __init__(  # noqa: PLR0913 - everybody who is told of a message's end
+        self,
+        *,
+        ledger: Ledger,
+        notifier: Notifier,
+        identify: Identify,
+        count_copy: CountCopy,
+        log: Logger,
+        auditing: Auditing | None = None,
+    ) -> None:
+        self._ledger = ledger
+        self._notifier = notifier
+        self._count_copy = count_copy
         self._identify = identify
         self._log = log
+        self._auditing = auditing
 
-    async def answer(self, mail: Mail, outcomes: Mapping[str, Outcome]) -> Answer:
-        """Conclude one message; `outcomes` has every recipient of the envelope, those of earlier tries as the page told them."""
+    async def finish(self, mail: Mail, one: Try, outcomes: Mapping[str, Outcome]) -> Answer:
+        """End one message; `outcomes` has every recipient of the envelope, those of earlier tries as the ledger told them."""
+        if isinstance(mail, PromotionalMail) and (mail.suppressed or mail.overridden or mail.unknown_groups or mail.states_missed):
+            self.tell_of_states(mail)
+            await self._audit_overridden(mail)
         for recipient, outcome in outcomes.items():
-            if recipient not in mail.page.known:
-                self._note(mail, recipient, outcome)
-        labelled(metrics.MESSAGES, mail.class_, _told(outcomes)).inc()
-        answer = await (self._each(mail, outcomes) if mail.envelope.each else self._combined(mail, outcomes))
-        mail.page.answered(outcomes)
+            if recipient not in one.known:
+                self._tell_of_copy(mail, recipient, outcome)
+        kinds = {type(outcome) for outcome in outcomes.values()}
+        # One copy that must be sent again says so for all, one that went out outweighs the rest.
+        label = _LABELS[Deferred if Deferred in kinds else Delivered if Delivered in kinds else Refused if Refused in kinds else Suppressed]
+        labelled(metrics.MESSAGES, mail.class_, label).inc()
+        answer: Answer
+        if mail.envelope.each:
+            answer = await self._answer_each(mail, one, outcomes)
+        else:
+            answer = await self._answer_all(mail, one, outcomes, kinds)
+        one.answered = outcomes
         self._log.info(
             LogEvent.MESSAGE_RELAYED,
             id=mail.envelope.id,
             brand=mail.brand.id if mail.brand else None,
             mail_class=mail.class_,
             recipients=len(outcomes),
-            remembered=len(mail.page.known),
+            remembered=len(one.known),
             reply=str(answer) if isinstance(answer, Reply) else [str(reply) for reply in dict.fromkeys(answer)],
         )
         return answer
 
-    async def _each(self, mail: Mail, outcomes: Mapping[str, Outcome]) -> Answer:
+    async def _answer_each(self, mail: Mail, one: Try, outcomes: Mapping[str, Outcome]) -> Answer:
         unknown = {recipient: outcome for recipient, outcome in outcomes.items() if _is_unknown(outcome)}
         if unknown:
-            await mail.page.note(outcomes if not mail.envelope.listens() else unknown)
+            await self._ledger.note(one, outcomes if not mail.envelope.listens() else unknown)
         else:
-            await mail.page.conclude(outcomes, reported=False)
+            await self._ledger.conclude(one, outcomes, reported=False)
         return tuple(combine([outcomes[recipient]]) for recipient in mail.envelope.recipients)
 
-    async def _combined(self, mail: Mail, outcomes: Mapping[str, Outcome]) -> Reply:
-        page, reply = mail.page, combine(list(outcomes.values()))
-        if any(isinstance(outcome, Deferred) for outcome in outcomes.values()):
-            await page.note(outcomes)
+    async def _answer_all(self, mail: Mail, one: Try, outcomes: Mapping[str, Outcome], kinds: set[type[Outcome]]) -> Reply:
+        reply = combine(list(outcomes.values()))
+        if Deferred in kinds:
+            await self._ledger.note(one, outcomes)
             return reply
-        refused = {recipient: outcome for recipient, outcome in outcomes.items() if isinstance(outcome, Refused)}
-        told_by_reply = not refused or len(refused) == len(outcomes)
-        if not told_by_reply and not page.reported:
+        told_by_reply = Refused not in kinds or len(kinds) == 1
+        if not told_by_reply and not one.reported:
+            refused = {recipient: outcome for recipient, outcome in outcomes.items() if isinstance(outcome, Refused)}
             try:
-                unable = await self._reports.tell(mail.envelope, mail.message, refused)
+                notified = await self._notifier.notify(mail.envelope, mail.message, refused)
             except asyncio.CancelledError:
-                await page.note(outcomes)  # the upstream hears nothing and comes again
+                await self._ledger.note(one, outcomes)  # the upstream hears nothing and comes again
                 raise
-            if unable is not None:
-                await page.note(outcomes)
-                return combine([unable])
-            page.reported = True
-        await page.conclude(outcomes, reported=not told_by_reply)
+            self._tell_of_notification(mail, notified)
+            if isinstance(notified.outcome, Deferred):
+                await self._ledger.note(one, outcomes)
+                return combine([notified.outcome])
+            one.reported = True
+        await self._ledger.conclude(one, outcomes, reported=not told_by_reply)
         return reply
 
-    def _note(self, mail: Mail, recipient: str, outcome: Outcome) -> None:
+    def tell_of_states(self, mail: PromotionalMail) -> None:
+        """Count and log what was found when the recipients' states were read."""
+        id_, brand = mail.envelope.id, mail.brand.id
+        if mail.unknown_groups:
+            metrics.UNKNOWN_GROUPS.inc(len(mail.unknown_groups))
+            self._log.warning(LogEvent.GROUP_UNKNOWN, id=id_, brand=brand, groups=list(mail.unknown_groups))
+        if mail.states_missed:
+            self._log.error(LogEvent.STATES_UNKNOWN, id=id_, brand=brand, reason=mail.states_missed)
+        for event, counter, found in (
+            (LogEvent.COPY_SUPPRESSED, metrics.RECIPIENTS_SUPPRESSED, mail.suppressed),
+            (LogEvent.OPT_OUT_OVERRIDDEN, metrics.OPT_OUTS_OVERRIDDEN, mail.overridden),
+        ):
+            for digest, reason in found.values():
+                labelled(counter, reason).inc()
+                self._log.info(event, id=id_, brand=brand, campaign=mail.campaign.id, recipient=digest.hex(), reason=reason)
+
+    async def _audit_overridden(self, mail: PromotionalMail) -> None:
+        """Write into the brand's audit how many copies went to who has opted out, on the sender's word."""
+        if mail.overridden and self._auditing:
+            detail = {"campaign": mail.campaign.id, "copies": str(len(mail.overridden))}
+            await self._auditing.note(mail.brand, "relay", AuditAction.OPT_OUTS_OVERRIDDEN, mail.envelope.id, **detail)
+
+    def _tell_of_copy(self, mail: Mail, recipient: str, outcome: Outcome) -> None:
         labelled(metrics.COPIES, mail.class_, _LABELS[type(outcome)]).inc()
         if isinstance(outcome, Delivered):
-            self._count(mail)
-        if isinstance(outcome, Delivered | Suppressed):  # a suppression was noted where it was decided
+            if mail.brand and mail.campaign and mail.campaign.id and not mail.campaign.test:
+                self._count_copy(mail.brand.number, mail.campaign.id)
+            return
+        if isinstance(outcome, Suppressed):
             return
         unknown = _is_unknown(outcome)
         if unknown:
@@ -119,10 +152,15 @@ class Conclusion:
             **({"unknown": True} if unknown else {}),
         )
 
-    def _count(self, mail: Mail) -> None:
-        campaign = mail.campaign
-        if mail.brand and campaign and campaign.id and not campaign.test:
-            self._tally(mail.brand.number, campaign.id)
+    def _tell_of_notification(self, mail: Mail, notified: Notified) -> None:
+        labelled(metrics.REPORTS, notified.result).inc()
+        details: dict[str, object] = {"id": mail.envelope.id, "result": notified.result, "recipients": notified.recipients}
+        if notified.outcome is not None:
+            details["reply"] = "" if isinstance(notified.outcome, Suppressed) else str(notified.outcome.reply)
+        if notified.result == "sent":
+            self._log.info(LogEvent.REPORT_SENT, **details)
+        else:
+            self._log.warning(LogEvent.REPORT_NOT_SENT, **details)
 
     def _digest(self, recipient: str, brand: Brand | None) -> str:
         try:
@@ -131,14 +169,8 @@ class Conclusion:
             return ""
 
 
-def _told(outcomes: Mapping[str, Outcome]) -> str:
-    """Return the outcome of the whole message: one copy that must be sent again says so for all, one that went out outweighs the rest."""
-    kinds = {type(outcome) for outcome in outcomes.values()}
-    return _LABELS[next(kind for kind in (Deferred, Delivered, Refused, Suppressed) if kind in kinds)]
-
-
 def _is_unknown(outcome: Outcome) -> bool:
     return isinstance(outcome, Deferred) and outcome.unknown
 
 
-_LABELS = {kind: kind.__name__.lower() for kind in (Delivered, Suppressed, Deferred, Refused)}
+_LABELS: Mapping[type[Outcome], str] = {kind: kind.__name__.lower() for kind in (Delivered, Suppressed, Deferred, Refused)}

@@ -6,7 +6,7 @@ leaves together with those that wait, so a later word never comes before an earl
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from app.core.errors import StoreUnavailable
@@ -22,7 +22,7 @@ LAST_SECONDS = 3.0  # at an orderly stop
 
 
 class LateNotes:
-    """The port `CopyLedger` over another one, whose failed notes it keeps. Each failure is still raised: the caller logs it."""
+    """Writes notes to the ledger in the store and keeps those that fail. Each failure is still raised: the caller logs it."""
 
     def __init__(self, store: CopyLedger, *, log: Logger, max_entries: int = MAX_ENTRIES) -> None:
         self._store = store
@@ -35,10 +35,6 @@ class LateNotes:
     def waiting(self) -> int:
         """Return how many entries wait for the store."""
         return self._entries
-
-    def entries(self, message: bytes) -> Awaitable[Mapping[bytes, bytes]]:
-        """Return every entry of a message; see `app.usecases.ports.CopyLedger`."""
-        return self._store.entries(message)
 
     async def note(self, message: bytes, entries: Mapping[bytes, bytes], *, keep_seconds: int) -> None:
         """Write entries of a message, with those of it that wait; keep them all and raise StoreUnavailable when that fails."""

@@ -1,6 +1,14 @@
-"""What the operator decided for the whole relay."""
+"""What the operator has decided for the whole relay."""
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class UnknownOutcome(StrEnum):
+    """What a further try does with a copy of which nobody knows whether the downstream took it."""
+
+    RESEND = "resend"  # perhaps twice, never lost
+    DROP = "drop"  # perhaps lost, never twice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -9,7 +17,8 @@ class Policy:
 
     hostname: str
     max_received: int = 50
-    pass_foreign_from: bool = False  # relay mail of no brand's sender domain, untouched, instead of refusing it (catalogue D6)
-    pass_unsigned: bool = False  # stamp without List-Unsubscribe-Post when no key signs, instead of deferring (catalogue H3)
-    pass_repeated: bool = False  # stamp a mail that repeats a field which may stand once, instead of refusing it (catalogue H15)
-    one_signature: bool = False  # the downstream takes one DKIM-Signature, so those of others go where ours comes (catalogue D7)
+    pass_foreign_from: bool = False  # relay mail of no brand's sender domain, untouched, instead of refusing it
+    pass_unsigned: bool = False  # stamp without List-Unsubscribe-Post when no key signs, instead of deferring
+    pass_repeated: bool = False  # stamp a mail that repeats a field which may stand once, instead of refusing it
+    one_signature: bool = False  # the downstream takes one DKIM-Signature, so those of others go where ours comes
+    unknown: UnknownOutcome = UnknownOutcome.RESEND

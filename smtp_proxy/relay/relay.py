@@ -1,50 +1,56 @@
-"""One message becomes one Outcome a recipient: the way of a mail through the relay, from top to bottom.
+"""One message becomes one outcome a recipient: the way of a mail through the relay, from top to bottom.
 
 What is the same for all copies (parse, class, canonical body, constant part of the signature) is done once a message; a copy costs a token,
 the hash of a few header fields and one signature. The relay holds no mail: whatever it answers, the downstream has said first.
 """
 
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
 from app.core.address import ascii_domain
 from app.core.brands import Brands
-from app.core.errors import AddressInvalid, MalformedMessage, RuleViolation
+from app.core.errors import AddressInvalid, MailLoop, MalformedMessage, PlaceholderUnusable, RuleViolation
 from app.core.links import check_attributes
 from app.core.mail import controls
-from app.core.mail.classify import Marking, classify
-from app.core.mail.message import Message, from_domains, parse, parse_loosely, sender_field
-from app.core.model import Brand, MailClass, OnStoreDown, Recipient, RecipientDigest
+from app.core.mail.automatic import is_automatic
+from app.core.mail.classify import classify
+from app.core.mail.macros_plan import stray_placeholder
+from app.core.mail.message import Field, Message, from_domains, parse, parse_loosely, sender_field
+from app.core.mail.unique_fields import repeated
+from app.core.model import Brand, MailClass, OnStoreDown, Recipient, RecipientDigest, StrayPlaceholder
+from app.observe import metrics
+from app.observe.log import LogEvent, Logger
+from app.observe.metrics import labelled
 from smtp_proxy.downstream.transaction import Buffer
-from smtp_proxy.relay.finish import Conclusion, Mail
-from smtp_proxy.relay.ledger import Ledger
+from smtp_proxy.relay.finish import Finisher
+from smtp_proxy.relay.ledger import Ledger, Try
+from smtp_proxy.relay.mail import Mail, PromotionalMail
+from smtp_proxy.relay.outgoing import Stamper, beside_the_loop
 from smtp_proxy.relay.policy import Policy
-from smtp_proxy.relay.recipients import Selector
-from smtp_proxy.relay.send import Dispatch
-from smtp_proxy.relay.stamping import Stamping
-from smtp_proxy.relay.trace import check_loop
-from smtp_proxy.replies import Answer
+from smtp_proxy.relay.recipients import RecipientReader, unwanted
+from smtp_proxy.relay.send import Sender
+from smtp_proxy.replies import Answer, Outcome
 from smtp_proxy.session.submission import Envelope
 
+MAX_OWN_HOPS = 3  # a mail may rightly pass us more than once, such as to a list behind us and on; not for ever
+_BY = re.compile(rb"\bby\s+([^\s;()]+)", re.IGNORECASE)
+_NOBODY = RecipientDigest(b"")  # a mail that passes unchanged needs no identity
 
-class Pipeline:
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relay:
     """Relays messages. One instance serves all sessions of a process."""
 
-    def __init__(  # noqa: PLR0913 - the parts that one mail passes through
-        self,
-        *,
-        brands: Brands,
-        selector: Selector,
-        stamping: Stamping,
-        ledger: Ledger,
-        dispatch: Dispatch,
-        conclusion: Conclusion,
-        policy: Policy,
-    ) -> None:
-        self._brands = brands
-        self._selector = selector
-        self._stamping = stamping
-        self._ledger = ledger
-        self._dispatch = dispatch
-        self._conclusion = conclusion
-        self._policy = policy
+    brands: Brands
+    recipients: RecipientReader
+    stamper: Stamper
+    ledger: Ledger
+    sender: Sender
+    finisher: Finisher
+    policy: Policy
+    log: Logger
 
     async def relay(self, envelope: Envelope, content: Buffer) -> Answer:
         """Relay one message and return what the upstream is told; raises what `replies.for_error` has a row for."""
@@ -52,24 +58,26 @@ class Pipeline:
             message = parse(content)
         except MalformedMessage as exc:
             return await self._relay_odd(envelope, content, exc)
-        check_loop(message.fields, hostname=self._policy.hostname, max_received=self._policy.max_received)
+        self._check_loop(message.fields)
         brand = self._brand_of(message, envelope)
         if brand is None:
             controls.read(message)  # also here a field that nobody understands is refused
-            return await self._relay_unchanged(envelope, message, brand)
+            return await self._relay_unchanged(Mail(envelope=envelope, message=message, brand=None))
         marking = classify(message, brand.promotional, null_sender=not envelope.sender)
         if marking.class_ is MailClass.TRANSACTIONAL:
-            await self._stamping.check_stray(envelope, message, brand)
-            return await self._relay_unchanged(envelope, message, brand)
-        return await self._relay_promotional(envelope, message, brand, marking)
+            await self._check_stray(envelope, message, brand)
+            return await self._relay_unchanged(Mail(envelope=envelope, message=message, brand=brand))
+        return await self._relay_promotional(
+            PromotionalMail(envelope=envelope, message=message, brand=brand, marking=marking, campaign=marking.campaign)
+        )
 
     async def _relay_odd(self, envelope: Envelope, content: Buffer, fault: MalformedMessage) -> Answer:
         """Relay a message whose head cannot be signed for sure, where it passes unchanged; raise its fault where it would be stamped.
 
-        Mail of a brand has nothing but fields all the same: behind any other line a receiver may see another From (catalogue D5).
+        Mail of a brand has nothing but fields all the same: behind any other line a receiver may see another From.
         """
         message = parse_loosely(content)
-        check_loop(message.fields, hostname=self._policy.hostname, max_received=self._policy.max_received)
+        self._check_loop(message.fields)
         brand = self._brand_of(message, envelope)
         if brand is None:
             controls.read(message)
@@ -77,15 +85,63 @@ class Pipeline:
             marking = classify(message, brand.promotional, null_sender=not envelope.sender)
             if marking.class_ is MailClass.PROMOTIONAL or not all(field.name for field in message.fields):
                 raise fault
-            await self._stamping.check_stray(envelope, message, brand)
-        return await self._relay_unchanged(envelope, message, brand)
+            await self._check_stray(envelope, message, brand)
+        return await self._relay_unchanged(Mail(envelope=envelope, message=message, brand=brand))
+
+    async def _relay_unchanged(self, mail: Mail) -> Answer:
+        with self.ledger.trying(mail.envelope, mail.message) as one:
+            # Such mail passes without the store, at the risk of a second copy.
+            known = await self.ledger.finished(one, required=False, unknown=self.policy.unknown)
+            outgoing = await self.stamper.unchanged(mail)
+            waiting = [Recipient(address=address, digest=_NOBODY) for address in mail.envelope.recipients if address not in known]
+            heard, note = partial(self.ledger.heard, one), partial(self.ledger.note, one)
+            sent = await self.sender.send_all(outgoing, waiting, heard=heard, note=note)
+            return await self.finisher.finish(mail, one, {**known, **sent})
+
+    async def _relay_promotional(self, mail: PromotionalMail) -> Answer:
+        self._check_unique(mail)
+        check_attributes(mail.brand, mail.marking.attributes, recipients=len(mail.envelope.recipients))
+        with self.ledger.trying(mail.envelope, mail.message) as one:
+            await self.recipients.resolve_groups(mail)
+            recipients, outcomes = self.recipients.identified(mail)
+            states = await self.recipients.states(mail, recipients)
+            required = mail.brand.on_store_down is OnStoreDown.TEMPFAIL
+            known = await self.ledger.finished(one, required=required, unknown=self.policy.unknown)
+            if one.waited:  # for an earlier try: somebody may have left meanwhile
+                states = await self.recipients.states(mail, [recipient for recipient in recipients if recipient.address not in known])
+            outcomes |= mail.unread
+            outcomes |= known
+            if outcomes:
+                states = {recipient: state for recipient, state in states.items() if recipient.address not in outcomes}
+            outcomes |= unwanted(mail, states)
+            wanted = [recipient for recipient in recipients if recipient.address not in outcomes]
+            if wanted:
+                outgoing = await self.stamper.stamped(mail)
+                recheck = partial(self.recipients.unwanted_now, mail)
+                heard, note = partial(self.ledger.heard, one), partial(self._note_cancelled, mail, one)
+                outcomes |= await self.sender.send_all(outgoing, wanted, recheck=recheck, heard=heard, note=note)
+            return await self.finisher.finish(mail, one, outcomes)
+
+    async def _note_cancelled(self, mail: PromotionalMail, one: Try, outcomes: Mapping[str, Outcome]) -> None:
+        self.finisher.tell_of_states(mail)  # no copy goes to who has opted out without a trace
+        await self.ledger.note(one, outcomes)
+
+    def _check_loop(self, fields: Sequence[Field]) -> None:
+        """Raise MailLoop when the Received fields show a loop (RFC 5321 6.3)."""
+        received = [field.value for field in fields if field[0] == b"received"]
+        if not received:
+            return
+        own = self.policy.hostname.lower().encode()
+        passed_us = sum(1 for value in received if (found := _BY.search(value)) and found[1].lower() == own)
+        if len(received) > self.policy.max_received or passed_us > MAX_OWN_HOPS:
+            raise MailLoop(f"{len(received)} Received fields, {passed_us} of them ours")
 
     def _brand_of(self, message: Message, envelope: Envelope) -> Brand | None:
         """Return whose mail it is; None for mail of nobody here that passes all the same: a bounce of the server in front (RFC 5321 4.5.5),
         and what the operator lets pass. Raises MarkingInvalid for such mail with marks of a brand here, for nobody would obey them.
         """
         account = envelope.client.account
-        passes = not envelope.sender or (self._policy.pass_foreign_from and account is None)
+        passes = not envelope.sender or (self.policy.pass_foreign_from and account is None)
         try:
             domains = from_domains(sender_field(message).value)
         except MalformedMessage:
@@ -94,11 +150,11 @@ class Pipeline:
             controls.refuse_unheard(message, "whose From field cannot be read, so nobody can say whose it is")
             return None
         try:
-            brand = self._brands.of_sender(domains)
+            brand = self.brands.of_sender(domains)
         except RuleViolation:
             if not passes:
                 raise
-            if self._brands.has_any(domains):
+            if self.brands.has_any(domains):
                 controls.refuse_unheard(message, "whose From field is not of one brand alone")
             return None
         if account is not None and account != brand.id:
@@ -115,45 +171,30 @@ class Pipeline:
         business, since bounces are often taken by a server of their own.
         """
         try:
-            owner = self._brands.of_sender(frozenset((ascii_domain(sender.rpartition("@")[2]),)))
+            owner = self.brands.of_sender(frozenset((ascii_domain(sender.rpartition("@")[2]),)))
         except (RuleViolation, AddressInvalid):
             return
         if owner.id != brand.id:
             raise RuleViolation("the envelope sender is of another brand than the authenticated account")
 
-    async def _relay_unchanged(self, envelope: Envelope, message: Message, brand: Brand | None) -> Answer:
-        with self._ledger.page(envelope, message) as page:
-            known = await page.finished(required=False)  # such mail passes without the store, at the risk of a second copy
-            maker = await self._stamping.unchanged(envelope, message)
-            recipients = [Recipient(address=address, digest=_NOBODY) for address in envelope.recipients if address not in known]
-            sent = await self._dispatch.send(envelope, recipients, maker, heard=page.heard, when_cancelled=page.note)
-            mail = Mail(envelope=envelope, message=message, page=page, brand=brand, class_=MailClass.TRANSACTIONAL)
-            return await self._conclusion.answer(mail, {**known, **sent})
+    def _check_unique(self, mail: PromotionalMail) -> None:
+        """Refuse or report fields that may stand once and do not: receivers would refuse the mail later."""
+        names = repeated(mail.message.fields)
+        if not names:
+            return
+        if not self.policy.pass_repeated:
+            raise MalformedMessage(f"more than one field of: {', '.join(names)}")
+        self.log.warning(LogEvent.FIELDS_REPEATED, id=mail.envelope.id, fields=list(names))
 
-    async def _relay_promotional(self, envelope: Envelope, message: Message, brand: Brand, marking: Marking) -> Answer:
-        self._stamping.check(envelope, message)
-        check_attributes(brand, marking.attributes, recipients=len(envelope.recipients))
-        with self._ledger.page(envelope, message) as page:
-            selection = await self._selector.of(envelope, brand, marking)
-            recipients, outcomes = selection.identified()
-            states = await selection.states(recipients)
-            known = await page.finished(required=brand.on_store_down is OnStoreDown.TEMPFAIL)
-            if page.waited:  # for an earlier try: somebody may have left meanwhile
-                states = await selection.states([recipient for recipient in recipients if recipient.address not in known])
-            outcomes |= selection.unread
-            outcomes |= known
-            outcomes |= selection.unwanted({recipient: state for recipient, state in states.items() if recipient.address not in outcomes})
-            wanted = [recipient for recipient in recipients if recipient.address not in outcomes]
-            if wanted:
-                maker = await self._stamping.stamped(envelope, message, brand, marking, selection.campaign)
-                outcomes |= await self._dispatch.send(
-                    envelope, wanted, maker, recheck=selection.recheck, heard=page.heard, when_cancelled=page.note
-                )
-                await selection.note_overrides()
-            mail = Mail(
-                envelope=envelope, message=message, page=page, brand=brand, class_=MailClass.PROMOTIONAL, campaign=selection.campaign
-            )
-            return await self._conclusion.answer(mail, outcomes)
+    async def _check_stray(self, envelope: Envelope, message: Message, brand: Brand) -> None:
+        """Refuse or report a placeholder in a mail that is not promotional: its reader would see it as it is.
 
-
-_NOBODY = RecipientDigest(b"")  # a mail that passes unchanged needs no identity
+        Raises PlaceholderUnusable. A bounce or an automatic reply may quote one.
+        """
+        stray = await beside_the_loop(message.body, lambda: stray_placeholder(message))
+        if stray is None or is_automatic(message, null_sender=not envelope.sender):
+            return
+        labelled(metrics.STRAY_PLACEHOLDERS, brand.stray_placeholder).inc()
+        if brand.stray_placeholder is StrayPlaceholder.REJECT:
+            raise PlaceholderUnusable(f"{stray} is filled in in promotional mail alone, and nothing marks this mail so")
+        self.log.warning(LogEvent.PLACEHOLDER_STRAY, id=envelope.id, brand=brand.id, placeholder=stray)

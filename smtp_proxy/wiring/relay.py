@@ -8,11 +8,10 @@ from functools import partial
 
 from app import wiring as web_side
 from app.core.downstream import Target
-from app.core.errors import DownstreamUnavailable
-from app.core.links import LinkMaker
+from app.core.errors import DownstreamUnavailable, StoreUnavailable
 from app.core.mail.dkim import BodyMode, Profile
 from app.core.model import BrandId
-from app.core.page_links import PageLinkMaker
+from app.core.tally import copy_tick
 from app.http.server import run
 from app.observe import log as logs
 from app.observe import service_manager
@@ -25,31 +24,35 @@ from app.settings.relay import RelaySettings
 from app.settings.types import split_address
 from app.store.administration import RedisAudit
 from app.store.clock import monotonic_ms
+from app.store.counters import RedisTallies
 from app.store.groups import RedisGroups
+from app.store.ledger import RedisLedger
+from app.store.ledger_memory import MemoryLedger
+from app.store.redis import Durability, RedisStore
 from app.usecases.audience import STATES_SECONDS, Audience
 from app.usecases.auditing import Auditing
+from app.usecases.counting import Counting
 from app.usecases.group_cache import CachedGroups
 from app.wiring.belonging import belong
 from app.wiring.certificates import trusting
 from app.wiring.validation import validated
 from smtp_proxy.downstream.connection import Timeouts
 from smtp_proxy.downstream.pool import Downstream
-from smtp_proxy.relay.bodies import Bodies
-from smtp_proxy.relay.policy import Policy
-from smtp_proxy.relay.recipients import Selector
-from smtp_proxy.relay.relay import Pipeline
-from smtp_proxy.relay.send import Dispatch
-from smtp_proxy.relay.sign import DkimKey, Signer, SigningKey
-from smtp_proxy.relay.signing_thread import SigningThread
-from smtp_proxy.relay.stamping import Stamping
+from smtp_proxy.relay.finish import CountCopy
+from smtp_proxy.relay.ledger import Ledger
+from smtp_proxy.relay.policy import Policy, UnknownOutcome
+from smtp_proxy.relay.send import CopyTimes, Sender
+from smtp_proxy.relay.sign import DkimKey, Signer, SigningKey, SigningThread
 from smtp_proxy.session.config import SessionConfig
 from smtp_proxy.session.listener import Server
 from smtp_proxy.session.memory import MemoryBudget
-from smtp_proxy.wiring import health, session_config, transactions
+from smtp_proxy.wiring import health, session_config
+from smtp_proxy.wiring.build import build_relay
 from smtp_proxy.wiring.worker_config import WorkerConfig, needing_restart, stopped_or_left
 from smtp_proxy.wiring.workers import GRACE_SECONDS, supervise
 
 _PROBE_SECONDS = 2.0
+_START_SHARE = 0.75  # of the time for a message: what is left is for the copies that started last
 
 
 def serve_relay(settings: Settings) -> None:
@@ -79,36 +82,35 @@ async def _serve(*, load: Callable[[], Settings], settings: Settings, stop: Call
         await stack.enter_async_context(_probed(downstream, log))
         auditing = Auditing(RedisAudit(store.wire), web_side.now_ms, log)
         audience = Audience(store, CachedGroups(RedisGroups(store.wire), monotonic_ms))
-        books = await stack.enter_async_context(transactions.books(store, settings, log))
-        tally = await stack.enter_async_context(transactions.counting_copies(store, log))
+        local = MemoryLedger(clock=monotonic_ms)
+        ledger = Ledger(_shared_ledger(store, settings), local, key=keyring.ledger_key(), log=log, clock=web_side.now_ms)
+        await stack.enter_async_context(ledger.running())
+        count_copy = await stack.enter_async_context(_counting_copies(store, log))
         signing = stack.enter_context(closing(SigningThread()))
         memory = MemoryBudget(relay.max_in_flight_bytes)
-        dispatch = Dispatch(downstream, signing, memory=memory, log=log, patience=transactions.patience(relay))
+        sender = Sender(downstream, memory=memory, log=log, times=_times(relay))
 
         def terms(settings: Settings) -> SessionConfig:
-            """Return what holds for new sessions; made anew when the configuration is read again."""
-            codec, policy = web_side.token_codec(settings), _policy(settings.relay)
-            pipeline = Pipeline(
+            """Return what holds for new sessions under these settings."""
+            built = build_relay(
                 brands=web_side.brands(settings),
-                selector=Selector(identify=codec.digest, audience=audience, log=log, auditing=auditing),
-                stamping=Stamping(
-                    links=LinkMaker(codec=codec, public_url=settings.public_url, inbox_domain=settings.inbox.domain),
-                    bodies=Bodies(
-                        pages=PageLinkMaker(codec=codec, public_url=settings.public_url, inbox_domain=settings.inbox.domain),
-                        has_groups=audience.has_groups,
-                    ),
-                    signers=_signers(settings),
-                    policy=policy,
-                    clock=web_side.now_ms,
-                    new_id=lambda: secrets.token_hex(12),
-                    log=log,
-                ),
-                ledger=transactions.ledger(settings, books, log),
-                dispatch=dispatch,
-                conclusion=transactions.conclusion(settings, downstream, codec, tally, log),
-                policy=policy,
+                codec=web_side.token_codec(settings),
+                policy=_policy(settings.relay),
+                public_url=settings.public_url,
+                inbox_domain=settings.inbox.domain,
+                signers=_signers(settings),
+                signing=signing,
+                audience=audience,
+                ledger=ledger,
+                downstream=downstream,
+                sender=sender,
+                count_copy=count_copy,
+                clock=web_side.now_ms,
+                new_id=lambda: secrets.token_hex(12),
+                log=log,
+                auditing=auditing,
             )
-            return session_config.terms(settings, pipeline.relay, downstream, log)
+            return session_config.terms(settings, built.relay, downstream, log)
 
         def read_again() -> tuple[SessionConfig, Sequence[str]]:
             """Return the terms of the configuration as it is now, and what of it needs a restart. Raises Misconfigured."""
@@ -118,11 +120,11 @@ async def _serve(*, load: Callable[[], Settings], settings: Settings, stop: Call
 
         first_terms = terms(settings)
         server = Server(first_terms, memory)
-        lmtp_server = Server(transactions.lmtp(first_terms), memory)
+        lmtp_server = Server(session_config.lmtp(first_terms), memory)
 
         def adopt(anew: SessionConfig) -> None:
             server.adopt(anew)
-            lmtp_server.adopt(transactions.lmtp(anew))
+            lmtp_server.adopt(session_config.lmtp(anew))
 
         await stack.enter_async_context(health(relay.health_listen, {"store": store.ping}))
         host, port = await server.start(*split_address(relay.listen), reuse_port=relay.workers > 1)
@@ -155,7 +157,13 @@ def _policy(relay: RelaySettings) -> Policy:
         pass_unsigned=relay.unsigned == "bare",
         pass_repeated=relay.repeated_fields == "warn",
         one_signature=relay.profile == "ses",
+        unknown=UnknownOutcome(relay.unknown_outcome),
     )
+
+
+def _times(relay: RelaySettings) -> CopyTimes:
+    """Return the time that a message has: that of one copy is its bound too, for the upstream waits for the whole."""
+    return CopyTimes(start=relay.downstream_seconds * _START_SHARE, total=relay.downstream_seconds)
 
 
 def _signers(settings: Settings) -> dict[BrandId, Signer]:
@@ -166,6 +174,22 @@ def _signers(settings: Settings) -> dict[BrandId, Signer]:
 
 def _key(key: LoadedKey) -> DkimKey:
     return DkimKey(domain=key.domain, selector=key.selector, key=SigningKey(key.private), canonicalization=BodyMode(key.body_form))
+
+
+def _shared_ledger(store: RedisStore, settings: Settings) -> RedisLedger:
+    return RedisLedger(store.wire, store.reads, replicated=Durability(settings.store.durability) is Durability.REPLICATED)
+
+
+@asynccontextmanager
+async def _counting_copies(store: RedisStore, log: Logger) -> AsyncIterator[CountCopy]:
+    """Count copies by campaign for as long as the context is open; write the counts every few seconds, and at the end."""
+    counting = Counting(RedisTallies(store.wire))
+    try:
+        async with kept_running(Part.COUNTING, counting.run, log):
+            yield lambda brand, campaign: counting.count(copy_tick(brand, campaign, now_ms=web_side.now_ms()))
+    finally:
+        with suppress(StoreUnavailable):  # an overview may miss a few
+            await counting.write()
 
 
 @asynccontextmanager

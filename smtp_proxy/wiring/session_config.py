@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network
 
@@ -45,6 +46,11 @@ def terms(settings: Settings, handler: Handler, downstream: Downstream, log: Log
         one_recipient=relay.recipients == "one",
         log=log,
     )
+
+
+def lmtp(terms: SessionConfig) -> SessionConfig:
+    """Return the same for the LMTP listener. It says one reply a recipient, so each message may have many."""
+    return replace(terms, lmtp=True, one_recipient=False)
 
 
 def _offers(downstream: Downstream) -> Offers:

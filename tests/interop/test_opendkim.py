@@ -8,7 +8,7 @@ import pytest
 
 from app.core.mail.canonical import BodyMode
 from tests.support.corpus import NAMED
-from tests.support.dkim_keys import RSA_KEY, dkim_key
+from tests.support.dkim_keys import RSA_KEY, dkim_key, dns_record
 from tests.support.relay import relaying
 
 pytestmark = pytest.mark.interop
@@ -20,7 +20,7 @@ FAIL = "failed: signature verification failed"
 
 def verdict(copy: bytes, folder: Path) -> str:
     """Return what opendkim says of a mail, with the key from a file instead of the DNS."""
-    (folder / "dns").write_text(f"s1._domainkey.acme.example {RSA_KEY.dns_record}\n")
+    (folder / "dns").write_text(f"s1._domainkey.acme.example {dns_record(RSA_KEY)}\n")
     (folder / "conf").write_text(f"Mode v\nTestDNSData file:{folder}/dns\nSyslog no\n")
     (folder / "copy.eml").write_bytes(copy)
     done = subprocess.run(

@@ -8,7 +8,7 @@ import time_machine
 from app.core.errors import Unavailable
 from app.core.mail.canonical import BodyMode
 from app.outbound.signatures import verify
-from tests.support.dkim_keys import NOW, RSA_KEY, dkim_key, signed_copy
+from tests.support.dkim_keys import NOW, RSA_KEY, dkim_key, dns_record, signed_copy
 
 MAIL = (
     b"From: Acme <news@acme.example>\r\nTo: ann@example.net\r\nSubject: Spring\r\nDate: Mon, 02 Mar 2026 09:00:00 +0000\r\n"
@@ -17,7 +17,7 @@ MAIL = (
 
 
 async def published(_: str) -> Sequence[str]:
-    return [RSA_KEY.dns_record]
+    return [dns_record(RSA_KEY)]
 
 
 @pytest.mark.parametrize("mode", BodyMode)

@@ -8,7 +8,7 @@ import pytest
 from app.core.mail import lint
 from app.core.mail.lint import copies
 from app.outbound.signatures import verify
-from tests.support.dkim_keys import RSA_KEY
+from tests.support.dkim_keys import RSA_KEY, dns_record
 from tests.support.relay import PROMOTIONAL, relaying
 
 WAY_OUT = b"\r\nUnsubscribe: *|UNSUBSCRIBE|*\r\n"
@@ -18,7 +18,7 @@ MENDED = ("good", "nothing", "mailto_only", "post_value", "encoded_word", "twice
 
 
 async def published(_: str) -> Sequence[str]:
-    return [RSA_KEY.dns_record]
+    return [dns_record(RSA_KEY)]
 
 
 async def findings(copy: bytes) -> list[str]:

@@ -5,9 +5,8 @@ import tracemalloc
 
 import pytest
 
-from app.core.mail.stamp import Base
-from smtp_proxy.relay.send import PARALLEL_COPIES, Patience
-from smtp_proxy.relay.sign import Signer
+from smtp_proxy.relay.send import PARALLEL_COPIES, CopyTimes
+from smtp_proxy.relay.sign import MessageSignature
 from tests.support.relay import PROMOTIONAL, relaying
 from tests.support.sink import Say, Sink
 from tests.support.upstream import connected
@@ -29,20 +28,16 @@ async def test_copies_of_one_destination_leave_together_one_recipient_each() -> 
     assert sorted(starts) == starts
 
 
-class CountingSigner(Signer):
-    """A signer that counts how often a body was hashed."""
-
-    hashed = 0
-
-    async def hash_body(self, base: Base) -> bytes:
-        CountingSigner.hashed += 1
-        return await super().hash_body(base)
-
-
 async def test_a_thousand_recipients_of_five_megabytes_hash_the_body_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Catalogue D17, S10: all refused at RCPT, so that only the relay's own work is done a thousand times."""
-    monkeypatch.setattr("tests.support.relay.Signer", CountingSigner)
-    monkeypatch.setattr(CountingSigner, "hashed", 0)
+    hashed: list[int] = []
+    hash_body = MessageSignature.hash_body
+
+    async def counted(signature: MessageSignature, body: bytes | memoryview) -> bytes:
+        hashed.append(len(body))
+        return await hash_body(signature, body)
+
+    monkeypatch.setattr(MessageSignature, "hash_body", counted)
     mail = PROMOTIONAL + (b"x" * 998 + b"\r\n") * 5 * 1024
     async with relaying() as relay:
         relay.sink.always("RCPT", GONE)
@@ -50,7 +45,7 @@ async def test_a_thousand_recipients_of_five_megabytes_hash_the_body_once(monkey
 
     assert "550 5.1.1 no such user" == reply
     assert 1000 == relay.sink.stages.count("RCPT")
-    assert 1 == CountingSigner.hashed
+    assert 1 == len(hashed)
 
 
 async def test_a_downstream_that_stops_reading_holds_a_bounded_part_of_the_copies() -> None:
@@ -78,7 +73,7 @@ async def test_a_downstream_that_stops_reading_holds_a_bounded_part_of_the_copie
 async def test_who_leaves_while_copies_wait_in_line_gets_none() -> None:
     """Catalogue Q1: between two queued copies, the second is dropped."""
     recipients = [f"user{number:02}@example.net" for number in range(PARALLEL_COPIES + 3)]
-    async with relaying(patience=Patience(fresh=0)) as relay:
+    async with relaying(times=CopyTimes(fresh=0)) as relay:
         relay.sink.may_read.clear()
         sending = asyncio.create_task(relay.relayed(PROMOTIONAL, *recipients))
         await relay.sink.reached("DATA", PARALLEL_COPIES)

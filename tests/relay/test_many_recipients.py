@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from app.core.model import OnSuppressed
 from app.store.ledger_memory import MemoryLedger
-from smtp_proxy.relay.send import Patience
+from smtp_proxy.relay.send import CopyTimes
 from tests.support.relay import ACME, NOW_MS, PROMOTIONAL, relaying
 from tests.support.sink import Say, Sink
 from tests.support.upstream import connected
@@ -195,7 +195,7 @@ async def test_copies_that_cannot_start_in_time_are_deferred_and_the_next_try_se
     """Catalogue X12, X3."""
     copies = ledger()
     sink = Sink()
-    async with relaying(sink=sink, copies=copies, patience=Patience(start=0)) as relay:
+    async with relaying(sink=sink, copies=copies, times=CopyTimes(start=0)) as relay:
         too_late = await relay.relayed(PROMOTIONAL, ANN, BOB)
     async with relaying(sink=sink, copies=copies) as relay:
         in_time = await relay.relayed(PROMOTIONAL, ANN, BOB)

@@ -7,7 +7,7 @@ import pytest
 
 from app.core.mail.macros_plan import BodyPlan
 from app.core.mail.macros_text import Urls
-from smtp_proxy.relay.send import Patience
+from smtp_proxy.relay.send import CopyTimes
 from smtp_proxy.session.limits import Limits
 from tests.support.relay import PROMOTIONAL, Relay, relaying
 from tests.support.sink import Sink
@@ -79,7 +79,7 @@ async def test_messages_that_fill_the_memory_still_get_their_copies_out() -> Non
 async def test_a_copy_for_which_no_memory_comes_free_in_time_is_deferred() -> None:
     """Catalogue X12, X13: its upstream hears 451 and comes again; what did go out is remembered."""
     limits = Limits(max_message_bytes=250_000, max_in_flight_bytes=250_000)  # one body at a time
-    async with relaying(sink=Sink(keep=False), limits=limits, patience=Patience(start=2)) as relay:
+    async with relaying(sink=Sink(keep=False), limits=limits, times=CopyTimes(start=2)) as relay:
         relay.sink.may_read.clear()
         sending = asyncio.create_task(relay.relayed(MAIL, *recipients(0, 3)))
         await relay.sink.reached("DATA", 1)

@@ -27,7 +27,7 @@ from app.core.model import (
     SubscriptionGroup,
 )
 from app.core.page_links import PageLinkMaker
-from smtp_proxy.relay.bodies import OWN_BODIES_BYTES, OwnBodies
+from smtp_proxy.relay.outgoing import OWN_BODIES_BYTES, OwnBodies
 from smtp_proxy.relay.policy import Policy
 from tests.core.test_page_links import CODEC
 from tests.support.dkim_keys import dkim_key, dns

@@ -30,7 +30,7 @@ async def left(relay: Relay, *recipients: str) -> AsyncIterator[None]:
         await upstream.send(PROMOTIONAL + b".\r\n")
         await relay.sink.reached("DATA", len(recipients))
         upstream.drop()
-        assert await eventually(lambda: not any(one.is_heard for one in relay.tries.all()))
+        assert await eventually(lambda: not any(one.envelope.listens() for one in relay.ledger.tries))
     yield
     relay.sink.may_read.set()
 

@@ -1,8 +1,7 @@
 """The copies of one message: what one of them can do to the others, and what is said when all of them are cancelled."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, closing
+from collections.abc import Mapping, Sequence
 
 import pytest
 from structlog.testing import capture_logs
@@ -13,11 +12,9 @@ from app.core.mail.message import parse
 from app.core.model import Recipient, RecipientDigest
 from app.observe.log import logger
 from smtp_proxy.downstream.pool import Downstream
-from smtp_proxy.downstream.transaction import wire_body
-from smtp_proxy.relay.bodies import SharedBody
-from smtp_proxy.relay.copies import Copy, CopyMaker
-from smtp_proxy.relay.send import ASKED_TOGETHER, Dispatch, Patience
-from smtp_proxy.relay.signing_thread import SigningThread
+from smtp_proxy.downstream.transaction import Transaction, wire_body
+from smtp_proxy.relay.outgoing import OutgoingMessage
+from smtp_proxy.relay.send import ASKED_TOGETHER, CopyTimes, Sender
 from smtp_proxy.replies import Deferred, Delivered, Outcome, Refused, Suppressed
 from smtp_proxy.session.memory import MemoryBudget
 from smtp_proxy.session.submission import Client, Envelope
@@ -38,15 +35,18 @@ def people(*addresses: str) -> list[Recipient]:
     return [Recipient(address=address, digest=RecipientDigest(b"")) for address in addresses]
 
 
-def maker(kind: type[CopyMaker] = CopyMaker) -> CopyMaker:
+def outgoing(*recipients: str, kind: type[OutgoingMessage] = OutgoingMessage) -> OutgoingMessage:
     message = parse(PROMOTIONAL)
-    return kind(base=stamp.unchanged(message), received=(b"Received: for <", b">; now\r\n"), bodies=SharedBody(wire_body(message.body)))
+    return kind(
+        envelope=envelope(*recipients),
+        base=stamp.unchanged(message),
+        received=(b"Received: for <", b">; now\r\n"),
+        body=wire_body(message.body),
+    )
 
 
-@asynccontextmanager
-async def dispatching(downstream: Downstream, patience: Patience) -> AsyncIterator[Dispatch]:
-    with closing(SigningThread()) as signing:
-        yield Dispatch(downstream, signing, memory=MemoryBudget(10**6), log=logger("test"), patience=patience)
+def sender_by(downstream: Downstream, times: CopyTimes) -> Sender:
+    return Sender(downstream, memory=MemoryBudget(10**6), log=logger("test"), times=times)
 
 
 @pytest.mark.parametrize(
@@ -60,15 +60,16 @@ async def dispatching(downstream: Downstream, patience: Patience) -> AsyncIterat
 async def test_a_copy_that_cannot_be_made_is_an_outcome_and_ends_no_other(error: Exception, kind: type[Outcome], start: str) -> None:
     """Catalogue X3, D9: the others are delivered, and the reply says so."""
 
-    class Failing(CopyMaker):
-        async def copy(self, recipient: Recipient, signing: SigningThread) -> Copy:
+    class Failing(OutgoingMessage):
+        async def copy(self, recipient: Recipient) -> Transaction:
             if recipient.address == BOB:
                 raise error
-            return await CopyMaker.copy(self, recipient, signing)
+            return await OutgoingMessage.copy(self, recipient)
 
     with capture_logs() as lines:
-        async with Sink() as sink, downstream_to(sink) as downstream, dispatching(downstream, Patience()) as dispatch:
-            outcomes = await dispatch.send(envelope(ANN, BOB, CID), people(ANN, BOB, CID), maker(Failing))
+        async with Sink() as sink, downstream_to(sink) as downstream:
+            sender = sender_by(downstream, CopyTimes())
+            outcomes = await sender.send_all(outgoing(ANN, BOB, CID, kind=Failing), people(ANN, BOB, CID))
 
     bob = outcomes.pop(BOB)
     assert isinstance(bob, kind)
@@ -86,9 +87,10 @@ async def test_who_is_cancelled_first_says_what_is_finished() -> None:
         await asyncio.sleep(0)  # as a store does that is asked
         finished.update(outcomes)
 
-    async with Sink() as sink, downstream_to(sink) as downstream, dispatching(downstream, Patience()) as dispatch:
+    async with Sink() as sink, downstream_to(sink) as downstream:
+        sender = sender_by(downstream, CopyTimes())
         sink.on("DOT", Silence(), recipient=BOB)
-        sending = asyncio.create_task(dispatch.send(envelope(ANN, BOB), people(ANN, BOB), maker(), when_cancelled=hear))
+        sending = asyncio.create_task(sender.send_all(outgoing(ANN, BOB), people(ANN, BOB), note=hear))
         await sink.reached("DOT", 2)
         assert await eventually(lambda: len(downstream._idle) == 1)  # the session that carried the finished one
         sending.cancel()
@@ -102,7 +104,6 @@ async def test_who_is_cancelled_first_says_what_is_finished() -> None:
 async def test_those_who_are_asked_about_are_asked_about_together() -> None:
     """Catalogue Q1: one question for many copies, and none about a copy that has just been asked about."""
     asked: list[int] = []
-    now = Patience(fresh=0)
 
     async def recheck(recipients: Sequence[Recipient]) -> Mapping[str, Outcome]:
         asked.append(len(recipients))
@@ -110,11 +111,9 @@ async def test_those_who_are_asked_about_are_asked_about_together() -> None:
 
     everybody = people(*(f"user{number:03}@a.example" for number in range(ASKED_TOGETHER + 50)), BOB)
     async with Sink() as sink, downstream_to(sink) as downstream:
-        async with dispatching(downstream, now) as dispatch:
-            always = await dispatch.send(envelope(), everybody, maker(), recheck=recheck)
+        always = await sender_by(downstream, CopyTimes(fresh=0)).send_all(outgoing(), everybody, recheck=recheck)
         questions, asked = asked, []
-        async with dispatching(downstream, Patience(fresh=3600)) as dispatch:
-            never = await dispatch.send(envelope(), everybody, maker(), recheck=recheck)
+        never = await sender_by(downstream, CopyTimes(fresh=3600)).send_all(outgoing(), everybody, recheck=recheck)
 
     assert Suppressed(reason="unsubscribed") == always[BOB]
     assert ASKED_TOGETHER == max(questions)
@@ -129,8 +128,9 @@ async def test_a_question_that_cannot_be_answered_defers_the_copy() -> None:
     async def recheck(_: Sequence[Recipient]) -> Mapping[str, Outcome]:
         raise StoreUnavailable("away")
 
-    async with Sink() as sink, downstream_to(sink) as downstream, dispatching(downstream, Patience(fresh=0)) as dispatch:
-        outcomes = await dispatch.send(envelope(ANN, BOB), people(ANN, BOB), maker(), recheck=recheck)
+    async with Sink() as sink, downstream_to(sink) as downstream:
+        sender = sender_by(downstream, CopyTimes(fresh=0))
+        outcomes = await sender.send_all(outgoing(ANN, BOB), people(ANN, BOB), recheck=recheck)
 
         assert [Deferred, Deferred] == [type(outcome) for outcome in outcomes.values()]
         assert [] == sink.clients

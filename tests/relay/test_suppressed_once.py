@@ -5,7 +5,7 @@ import asyncio
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
-from smtp_proxy.relay.send import PARALLEL_COPIES, Patience
+from smtp_proxy.relay.send import PARALLEL_COPIES, CopyTimes
 from tests.support.relay import PROMOTIONAL, relaying
 
 
@@ -17,7 +17,7 @@ async def test_who_leaves_while_copies_wait_is_suppressed_once() -> None:
     recipients = [f"user{number:02}@example.net" for number in range(3 * PARALLEL_COPIES)]
     before = suppressed()
     with capture_logs() as lines:
-        async with relaying(patience=Patience(fresh=0)) as relay:
+        async with relaying(times=CopyTimes(fresh=0)) as relay:
             relay.sink.may_read.clear()
             sending = asyncio.create_task(relay.relayed(PROMOTIONAL, *recipients))
             await relay.sink.reached("DATA", PARALLEL_COPIES)

@@ -13,10 +13,14 @@ from app.core.errors import StoreUnavailable
 from app.core.groups import group_key
 from app.core.model import BrandNumber, GroupId, OnStoreDown, OnSuppressed, SubscriptionGroup
 from app.core.preferences import SuppressionReason
+<<<<<<< HEAD
 from app.observe.log import logger
 from app.store.memory_queries import MemoryAudit
 from app.usecases.auditing import Auditing
 from smtp_proxy.relay.send import Patience
+=======
+from smtp_proxy.relay.send import CopyTimes
+>>>>>>> a1bd121 (The relay in one room a step: relay, recipients, outgoing, sign, send, ledger, finish, dsn; built by one function in wiring and tests)
 from tests.relay.test_refusals import DeadStore
 from tests.support.relay import ACME, NOW_MS, PROMOTIONAL, Relay, relaying
 
@@ -207,7 +211,7 @@ async def test_the_audit_holds_how_many_copies_went_against_an_opt_out() -> None
 
 async def test_who_leaves_while_the_copy_waits_gets_none() -> None:
     """Catalogue Q1: asked again right before the copy is handed over."""
-    async with relaying(patience=Patience(fresh=0.0)) as relay:
+    async with relaying(times=CopyTimes(fresh=0.0)) as relay:
         arrived = asyncio.Event()
         preferences = relay.store.preferences
         asked = 0

@@ -19,17 +19,19 @@ from hypothesis import strategies as st
 from app.core.keyring import Keyring, KeyStatus, MasterKey
 from app.core.model import Management, Source, Statement
 from app.core.token import TokenCodec
+from app.observe.log import logger
 from app.store.groups_memory import MemoryGroups
 from app.store.ledger_memory import MemoryLedger
 from app.store.memory import MemoryStore
 from smtp_proxy.downstream.pool import Downstream, Veto
 from smtp_proxy.downstream.transaction import Transaction
-from smtp_proxy.relay.ledger import UnknownOutcome
-from smtp_proxy.relay.signing_thread import SigningThread
+from smtp_proxy.relay.ledger import Ledger
+from smtp_proxy.relay.policy import Policy, UnknownOutcome
+from smtp_proxy.relay.sign import SigningThread
 from smtp_proxy.replies import Deferred, Delivered, Outcome, Refused, Reply
 from smtp_proxy.session.memory import MemoryBudget
 from smtp_proxy.session.submission import Client, Envelope
-from tests.support.relay import ACME, NOW_MS, PROMOTIONAL, pipeline_on
+from tests.support.relay import ACME, NOW_MS, PROMOTIONAL, relay_on
 
 Script = tuple[str, ...]  # what becomes of one copy, try by try: any number of temporary ends, then a last one
 
@@ -88,20 +90,20 @@ class World:
         while not self.replies or self.replies[-1].code // 100 == 4:
             assert len(self.replies) < 12, "an upstream that never hears an end"
             await self._leave(len(self.replies))
-            pipeline = pipeline_on(
+            local, key = MemoryLedger(clock=lambda: NOW_MS), KEYRING.ledger_key()
+            relay = relay_on(
                 cast("Downstream", self.peer),  # what of it is used, in a class that has nothing else
                 signing,
                 BRAND,
                 codec=CODEC,
-                ledger_key=KEYRING.ledger_key(),
                 memory=MemoryBudget(10**6),
                 store=self.store,
                 groups=MemoryGroups(),
                 keys=(),
-                copies=self.copies,
-                unknown=self.unknown,
+                ledger=Ledger(self.copies, local, key=key, log=logger("test"), clock=lambda: NOW_MS),
+                policy=Policy(hostname="relay.example", unknown=self.unknown),
             )
-            answer = await pipeline.relay(envelope, PROMOTIONAL)
+            answer = await relay.relay(envelope, PROMOTIONAL)
             assert isinstance(answer, Reply)
             self.replies.append(answer)
 

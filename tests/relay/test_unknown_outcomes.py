@@ -9,13 +9,14 @@ from structlog.testing import capture_logs
 
 from app.core.errors import StoreUnavailable
 from app.store.ledger_memory import MemoryLedger
-from smtp_proxy.relay.ledger import UnknownOutcome
+from smtp_proxy.relay.policy import Policy, UnknownOutcome
 from tests.support.relay import NOW_MS, PROMOTIONAL, relaying
 from tests.support.sink import Drop, Reset, Say, Sink
 from tests.support.upstream import connected, eventually
 
 ANN, BOB, CID = "ann@example.net", "bob@example.net", "cid@example.net"
 BUSY = Say(b"450 4.2.1 mailbox busy\r\n")
+DROPPING = Policy(hostname="relay.example", unknown=UnknownOutcome.DROP)
 
 
 def ledger() -> MemoryLedger:
@@ -50,7 +51,7 @@ async def test_an_operator_may_have_it_dropped_even_by_another_relay() -> None:
     sink.on("RCPT", BUSY, recipient=BOB)
     replies = []
     for _ in range(2):
-        async with relaying(sink=sink, copies=copies, unknown=UnknownOutcome.DROP) as relay:
+        async with relaying(sink=sink, copies=copies, policy=DROPPING) as relay:
             replies.append(await relay.relayed(PROMOTIONAL, ANN, BOB))
 
     assert ["451", "250"] == [reply[:3] for reply in replies]
@@ -60,7 +61,7 @@ async def test_an_operator_may_have_it_dropped_even_by_another_relay() -> None:
 
 async def test_a_drop_before_the_last_byte_is_no_unknown_outcome() -> None:
     """Catalogue X5, X14: nobody has it, so it is sent again whatever the operator prefers."""
-    async with relaying(unknown=UnknownOutcome.DROP) as relay:
+    async with relaying(policy=DROPPING) as relay:
         relay.sink.on("DATA", Drop())
         first = await relay.relayed(PROMOTIONAL)
         second = await relay.relayed(PROMOTIONAL)
@@ -86,7 +87,7 @@ async def test_lmtp_says_each_recipients_own_reply_and_notifies_nobody() -> None
 
 async def test_an_lmtp_upstream_sends_again_only_what_it_was_told_to() -> None:
     """Catalogue X4, X14."""
-    async with relaying(lmtp=True, unknown=UnknownOutcome.DROP) as relay:
+    async with relaying(lmtp=True, policy=DROPPING) as relay:
         relay.sink.on("DOT", Drop(), recipient=BOB)
         relay.sink.on("RCPT", BUSY, recipient=CID)
         left, tries = [ANN, BOB, CID], []

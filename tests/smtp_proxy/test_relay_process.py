@@ -8,6 +8,7 @@ import dkim
 
 from app.settings.first_run import new_dkim_key
 from smtp_proxy.relay.sign import SigningKey
+from tests.support.dkim_keys import dns_record
 from tests.support.relay import PROMOTIONAL
 from tests.support.relay_process import relay_process
 from tests.support.sink import Say, Silence, Sink
@@ -96,7 +97,7 @@ def selectors_of(copy: bytes) -> list[str]:
 
 def verifies(copy: bytes, keys: dict[str, SigningKey]) -> bool:
     def dns(name: bytes, timeout: int = 5) -> bytes:
-        return keys[name.decode().partition(".")[0]].dns_record.encode()
+        return dns_record(keys[name.decode().partition(".")[0]]).encode()
 
     result: bool = dkim.verify(copy, dnsfunc=dns)
     return result

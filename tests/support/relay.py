@@ -1,4 +1,4 @@
-"""A whole relay in this process: real listener, real pipeline, real downstream client, a real sink; states in the twin."""
+"""A whole relay in this process: real listener, real relay, real downstream client, a real sink; states in the twin."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
@@ -8,10 +8,8 @@ from itertools import count
 from app.core.brands import Brands
 from app.core.downstream import Target
 from app.core.keyring import Keyring, KeyStatus, MasterKey
-from app.core.links import LinkMaker
 from app.core.mail.dkim import Profile
 from app.core.model import Brand, BrandId, BrandNumber, Claims, GroupId, Purpose, Source, Statement, SubscriptionGroup
-from app.core.page_links import PageLinkMaker
 from app.core.tally import copy_tick
 from app.core.token import TokenCodec
 from app.observe.log import logger
@@ -26,21 +24,15 @@ from app.usecases.group_cache import GroupReader
 from app.usecases.ports import CopyLedger
 from smtp_proxy.downstream.connection import Timeouts
 from smtp_proxy.downstream.pool import Downstream
-from smtp_proxy.relay.bodies import Bodies
-from smtp_proxy.relay.dsn import Reports
-from smtp_proxy.relay.finish import Conclusion
-from smtp_proxy.relay.ledger import Ledger, UnknownOutcome
+from smtp_proxy.relay import relay as product
+from smtp_proxy.relay.ledger import Ledger
 from smtp_proxy.relay.policy import Policy
-from smtp_proxy.relay.recipients import Selector
-from smtp_proxy.relay.relay import Pipeline
-from smtp_proxy.relay.send import DEFAULT_PATIENCE, Dispatch, Patience
-from smtp_proxy.relay.sign import DkimKey, Signer
-from smtp_proxy.relay.signing_thread import SigningThread
-from smtp_proxy.relay.stamping import Stamping
-from smtp_proxy.relay.tries import Tries
+from smtp_proxy.relay.send import DEFAULT_TIMES, CopyTimes, Sender
+from smtp_proxy.relay.sign import DkimKey, Signer, SigningThread
 from smtp_proxy.session.limits import Limits
 from smtp_proxy.session.listener import Server
 from smtp_proxy.session.memory import MemoryBudget
+from smtp_proxy.wiring.build import build_relay
 from tests.support.dkim_keys import dkim_key
 from tests.support.sink import Sink
 from tests.support.upstream import connected, listening
@@ -68,7 +60,7 @@ class Relay:
     codec: TokenCodec
     tallies: MemoryTallies
     counting: Counting
-    tries: Tries
+    ledger: Ledger
 
     async def relayed(self, mail: bytes, *recipients: str, sender: str = "bounce@acme.example", parameters: str = "") -> str:
         """Send one mail and return the reply to its end."""
@@ -113,69 +105,46 @@ def without_trace(copy: bytes) -> bytes:
     return rest
 
 
-def pipeline_on(
+def relay_on(
     downstream: Downstream,
     signing: SigningThread,
     *brands: Brand,
     codec: TokenCodec,
-    ledger_key: bytes,
     memory: MemoryBudget,
     store: MemoryStore,
     groups: GroupReader,
+    ledger: Ledger,
     policy: Policy | None = None,
     keys: tuple[DkimKey, ...] | None = None,
     inbox_domain: str = "",
     profile: Profile = Profile.DEFAULT,
-    copies: CopyLedger | None = None,
-    unknown: UnknownOutcome = UnknownOutcome.RESEND,
-    patience: Patience = DEFAULT_PATIENCE,
+    times: CopyTimes = DEFAULT_TIMES,
     counting: Counting | None = None,
-    tries: Tries | None = None,
     auditing: Auditing | None = None,
     clock: Callable[[], int] = lambda: NOW_MS,
-) -> Pipeline:
-    """Put a pipeline together, as the wiring does."""
-    log, policy = logger("test"), policy or Policy(hostname="relay.example")
+) -> product.Relay:
+    """Put a relay together, by the function that the wiring uses."""
+    log = logger("test")
     own = (dkim_key(), dkim_key("shop.example")) if keys is None else keys
     numbers = count(1)
-
-    def new_id() -> str:
-        return f"id{next(numbers)}"
-
-    audience = Audience(store, groups)
     counted = counting or Counting(MemoryTallies())
-    return Pipeline(
+    return build_relay(
         brands=Brands(brands),
-        selector=Selector(identify=codec.digest, audience=audience, log=log, auditing=auditing),
-        stamping=Stamping(
-            links=LinkMaker(codec=codec, public_url="https://unsubscribe.example.com", inbox_domain=inbox_domain),
-            bodies=Bodies(
-                pages=PageLinkMaker(codec=codec, public_url="https://unsubscribe.example.com", inbox_domain=inbox_domain),
-                has_groups=audience.has_groups,
-            ),
-            signers={brand.id: Signer(own, profile=profile) for brand in brands},
-            policy=policy,
-            clock=clock,
-            new_id=new_id,
-            log=log,
-        ),
-        ledger=Ledger(
-            copies or MemoryLedger(clock=clock),
-            MemoryLedger(clock=clock),
-            key=ledger_key,
-            log=log,
-            clock=clock,
-            tries=tries or Tries(),
-            unknown=unknown,
-        ),
-        dispatch=Dispatch(downstream, signing, memory=memory, log=log, patience=patience),
-        conclusion=Conclusion(
-            reports=Reports(downstream, hostname="relay.example", clock=clock, new_id=new_id, log=log),
-            identify=codec.digest,
-            tally=lambda brand, campaign: counted.count(copy_tick(brand, campaign, now_ms=NOW_MS)),
-            log=log,
-        ),
-        policy=policy,
+        codec=codec,
+        policy=policy or Policy(hostname="relay.example"),
+        public_url="https://unsubscribe.example.com",
+        inbox_domain=inbox_domain,
+        signers={brand.id: Signer(own, profile=profile) for brand in brands},
+        signing=signing,
+        audience=Audience(store, groups),
+        ledger=ledger,
+        downstream=downstream,
+        sender=Sender(downstream, memory=memory, log=log, times=times),
+        count_copy=lambda brand, campaign: counted.count(copy_tick(brand, campaign, now_ms=NOW_MS)),
+        clock=clock,
+        new_id=lambda: f"id{next(numbers)}",
+        log=log,
+        auditing=auditing,
     )
 
 
@@ -192,8 +161,7 @@ async def relaying(
     downstream_port: int | None = None,
     scheme: str = "smtp",
     copies: CopyLedger | None = None,
-    unknown: UnknownOutcome = UnknownOutcome.RESEND,
-    patience: Patience = DEFAULT_PATIENCE,
+    times: CopyTimes = DEFAULT_TIMES,
     limits: Limits = _LIMITS,
     clock: Callable[[], int] = lambda: NOW_MS,
     auditing: Auditing | None = None,
@@ -210,14 +178,14 @@ async def relaying(
         downstream = await stack.enter_async_context(Downstream(target, hostname="relay.example", timeouts=_TIMEOUTS))
         signing = stack.enter_context(closing(SigningThread()))
         book, tallies, memory = MemoryGroups(), MemoryTallies(), MemoryBudget(limits.max_in_flight_bytes)
-        counting, tries = Counting(tallies), Tries()
-        await stack.enter_async_context(tries.looked_after(logger("test")))
-        pipeline = pipeline_on(
+        counting, shared = Counting(tallies), copies or MemoryLedger(clock=clock)
+        ledger = Ledger(shared, MemoryLedger(clock=clock), key=keyring.ledger_key(), log=logger("test"), clock=clock)
+        await stack.enter_async_context(ledger.running())
+        relay = relay_on(
             downstream,
             signing,
             *brands,
             codec=codec,
-            ledger_key=keyring.ledger_key(),
             memory=memory,
             store=states,
             groups=groups or book,
@@ -225,15 +193,13 @@ async def relaying(
             keys=keys,
             inbox_domain=inbox_domain,
             profile=profile,
-            copies=copies,
-            unknown=unknown,
-            patience=patience,
+            ledger=ledger,
+            times=times,
             counting=counting,
-            tries=tries,
             clock=clock,
             auditing=auditing,
         )
-        server, port = await stack.enter_async_context(listening(pipeline.relay, memory=memory, limits=limits, **terms))
+        server, port = await stack.enter_async_context(listening(relay.relay, memory=memory, limits=limits, **terms))
         yield Relay(
-            server=server, port=port, sink=peer, store=states, groups=book, codec=codec, tallies=tallies, counting=counting, tries=tries
+            server=server, port=port, sink=peer, store=states, groups=book, codec=codec, tallies=tallies, counting=counting, ledger=ledger
         )

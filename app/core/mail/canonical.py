@@ -10,8 +10,6 @@ import re
 from collections.abc import Iterable
 from enum import StrEnum
 
-from app.core.mail.message import Field
-
 CHUNK_BYTES = 256 * 1024
 
 _LONG_RUNS = (b" " * 32, b" " * 8)  # a run of n spaces takes n/32 replacements first, not n/2: 990-space lines are twice as fast
@@ -27,8 +25,8 @@ class BodyMode(StrEnum):
     RELAXED = "relaxed"
 
 
-def relaxed(fields: Iterable[Field]) -> bytes:
-    """Return the relaxed form of header fields, in this order, each with its CRLF (RFC 6376 3.4.2).
+def relaxed(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Return the relaxed form of header fields (RFC 6376 3.4.2), in this order, each with its CRLF; given as lower-case name and raw field.
 
     All go through the passes together, which costs half of one by one: no name begins with a space, so a CRLF before one is a fold.
     """

@@ -1,11 +1,18 @@
-"""One entry of the ledger as bytes: a version, the kind of outcome, and the reply that goes with it.
+"""The ledger as bytes: the keyed names of messages, copies and marks, and what an entry says of a copy.
 
-An entry of another version, or one that cannot be read, is as good as none: its copy is sent again.
+Trace fields are no part of a name: an upstream in front of its own queue writes them again for each try. An entry is a version, the kind
+of outcome, and the reply that goes with it. One of another version, or one that cannot be read, is as good as none: its copy is sent again.
 """
 
+import asyncio
+import hashlib
+import hmac
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from app.core.mail.message import Message
 from smtp_proxy.replies import Delivered, Outcome, Refused, Reply, Suppressed
+from smtp_proxy.session.submission import Envelope
 
 MARK = b"1n"  # the whole entry of something that has only happened or not
 UNKNOWN = b"1u"
@@ -17,11 +24,44 @@ _MARK = b"m"
 _MARK_OCTETS = 20
 _MAX_TEXT = 200
 _REPLY_PARTS = 3
+_NAME_OCTETS = 16
+_TRACE = frozenset((b"received", b"return-path"))
+_MESSAGE_ID = b"message-id"
+_IDENTITY = frozenset((_MESSAGE_ID, b"date", b"resent-message-id", b"resent-date"))
+_THREAD_OCTETS = 1024 * 1024  # a larger body would hold the event loop for more than a millisecond
 
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
     """The downstream went away after the last byte, so it may have the copy."""
+
+
+def message_name(key: bytes, envelope: Envelope, message: Message) -> bytes:
+    """Return the name of a message, which costs no look at the body."""
+    identity = [field for field in message.fields if field[0] in _IDENTITY]
+    names, raws = zip(*identity, strict=True) if identity else ((), ())
+    if _MESSAGE_ID not in names:
+        raws = tuple([raw for name, raw in message.fields if name not in _TRACE])
+    account, length = str(envelope.client.account or ""), str(len(message.body))
+    parts = (account.encode(), envelope.sender.encode(), length.encode(), *raws)
+    return hmac.digest(key, b"\0".join(parts), "sha256")[:_NAME_OCTETS]
+
+
+def copy_name(key: bytes, body_hash: bytes, recipient: str) -> bytes:
+    """Return the name of the entry of one recipient's copy."""
+    return hmac.digest(key, body_hash + recipient.encode(), "sha256")[:_NAME_OCTETS]
+
+
+def mark_name(key: bytes, body_hash: bytes, recipients: Iterable[str]) -> bytes:
+    """Return the name of the mark that all tries of a message for the same recipients share."""
+    return hmac.digest(key, b"under way\0" + body_hash + "\0".join(sorted(recipients)).encode(), "sha256")[:_NAME_OCTETS]
+
+
+async def hash_body(body: memoryview) -> bytes:
+    """Return the hash of a body; a large one is hashed off the event loop."""
+    if len(body) <= _THREAD_OCTETS:
+        return hashlib.sha256(body).digest()
+    return await asyncio.to_thread(lambda: hashlib.sha256(body).digest())
 
 
 def encoded(outcome: Outcome) -> bytes | None:
