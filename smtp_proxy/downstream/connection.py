@@ -1,7 +1,7 @@
 """One connection to the downstream: replies in, bytes out, one deadline, back-pressure. It knows no SMTP command.
 
-Whoever holds the connection listens to it: `Listener` hears each reply, the end, and when there is room to write again. Nobody listening
-means that nothing may arrive, so whatever does (a 421 before an idle peer closes, bytes slipped in behind a STARTTLS reply) ends it.
+One `ReplyListener` at a time holds the connection: it hears each reply, the end, and when there is room to write again. Without one nothing
+may arrive, so whatever does (a 421 before an idle peer closes, bytes slipped in behind a STARTTLS reply) ends the connection.
 
 Deadlines cost one timer for many mails: it is only moved when it would come too late, and looks at `_due` when it fires.
 """
@@ -41,7 +41,7 @@ class Timeouts:
     total: float = 540
 
 
-class Listener(Protocol):
+class ReplyListener(Protocol):
     """Who holds a connection."""
 
     def replied(self, reply: PeerReply) -> None:
@@ -51,10 +51,10 @@ class Listener(Protocol):
         """Take note that nothing more will come; called once at most."""
 
     def writable(self) -> None:
-        """Go on writing after `Connection.full` was true."""
+        """Go on writing after `PeerConnection.full` was true."""
 
 
-class Connection(asyncio.BufferedProtocol):
+class PeerConnection(asyncio.BufferedProtocol):
     """The transport of one SMTP session, owned by one listener at a time."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -62,7 +62,7 @@ class Connection(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._received = memoryview(bytearray(RECEIVE_OCTETS))  # a view, because asyncio's TLS fills a slice of what it is lent
         self._replies = ReplyReader()
-        self._listener: Listener | None = None
+        self._listener: ReplyListener | None = None
         self._ending: Ending | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = NEVER
@@ -83,7 +83,7 @@ class Connection(asyncio.BufferedProtocol):
             raise ConnectionError("not connected")
         return self._transport
 
-    def listen(self, listener: Listener | None) -> None:
+    def listen(self, listener: ReplyListener | None) -> None:
         """Give the connection to a listener, or to nobody; a listener hears at once of an end that came before."""
         self._listener = listener
         if listener is None:
@@ -103,7 +103,7 @@ class Connection(asyncio.BufferedProtocol):
             self._start_timer()
 
     def write(self, data: Buffer) -> None:
-        """Write octets; `full` tells when to stop until `Listener.writable`."""
+        """Write octets; `full` tells when to stop until `ReplyListener.writable`."""
         self.transport.write(data)
 
     def writelines(self, pieces: list[Buffer]) -> None:
@@ -151,7 +151,10 @@ class Connection(asyncio.BufferedProtocol):
             return
         try:
             for reply in self._replies.feed(bytes(self._received[:nbytes])):
-                self._heard(reply)
+                if self._listener is None:  # a reply that nobody asked for
+                    self.abort(Ending.VIOLATION)
+                    return
+                self._listener.replied(reply)
         except ProtocolViolation:
             self.abort(Ending.VIOLATION)
 
@@ -164,11 +167,6 @@ class Connection(asyncio.BufferedProtocol):
         self.full = False
         if self._listener is not None:
             self._listener.writable()
-
-    def _heard(self, reply: PeerReply) -> None:
-        if self._listener is None:
-            raise ProtocolViolation("a reply that nobody asked for")
-        self._listener.replied(reply)
 
     def _start_timer(self) -> None:
         if self._timer is not None:

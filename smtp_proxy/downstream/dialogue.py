@@ -1,7 +1,7 @@
 """The SMTP dialogue for one copy: RSET? XFORWARD? MAIL RCPT DATA, content, final dot; every end of it is one Outcome (catalogue App. C).
 
 With PIPELINING (RFC 2920) the commands leave in one write and the content in another, both written from inside the receive callback: a
-copy costs one future and no task. What decides the outcome:
+copy costs one future and no task. A copy that the peer cannot get, by what it offers, is not begun (`refusal`). What decides the outcome:
 
 1. The first refusal among MAIL, RCPT and DATA, with the peer's own code and text.
 2. Before any octet of content was written nobody has the copy: 451 4.4.1. `stale` says that another connection may be tried (C5).
@@ -16,7 +16,7 @@ from enum import IntEnum
 
 from smtp_proxy.downstream import xforward
 from smtp_proxy.downstream.capabilities import Capabilities
-from smtp_proxy.downstream.connection import Connection, Ending, Timeouts
+from smtp_proxy.downstream.connection import Ending, PeerConnection, Timeouts
 from smtp_proxy.downstream.peer_reply import PeerReply, ProtocolViolation, accepted, declined
 from smtp_proxy.downstream.transaction import SLICE, Buffer, Transaction
 from smtp_proxy.replies import Deferred, Delivered, Refused, Reply
@@ -48,7 +48,7 @@ class Dialogue:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: PeerConnection,
         transaction: Transaction,
         *,
         capabilities: Capabilities,
@@ -63,7 +63,9 @@ class Dialogue:
         self._transaction = transaction
         self._timeouts = timeouts
         self._pipelining = capabilities.pipelining
-        self._forwards = deque(xforward.commands(transaction.forwarded, capabilities.xforward))  # those that are not answered yet
+        self._forwards: deque[bytes] = deque()  # those that are not answered yet
+        if transaction.forwarded:
+            self._forwards.extend(xforward.commands(transaction.forwarded, capabilities.xforward))
         self._commands = _commands(transaction, capabilities)
         self._stage = _Stage.RESET if reset else self._after(_Stage.RESET)
         self._refusal: Deferred | Refused | None = None
@@ -185,10 +187,10 @@ class Dialogue:
         if self._transaction.size <= SLICE:
             self._stage = _Stage.FINAL
             self._connection.expect_within(self._timeouts.final)
-            self._connection.writelines(list(self._transaction.content()))
+            self._connection.writelines([*self._transaction.content()])
             return
         self._stage = _Stage.CONTENT
-        self._content = self._transaction.content()
+        self._content = iter(self._transaction.content())
         self._pump()
 
     def _pump(self) -> None:
@@ -224,12 +226,29 @@ _STEPS: dict[_Stage, Callable[[Dialogue, PeerReply], None]] = {
 }
 
 
+def refusal(transaction: Transaction, capabilities: Capabilities) -> Deferred | Refused | None:
+    """Return why a peer with these capabilities cannot get the copy, or None.
+
+    A copy is never converted: its signature covers the bytes as they are. An upstream that used an extension was offered it, by what was known
+    then: it hears 451, and next time the extension is not offered. Only octets above 127 that it did not declare are refused for good.
+    """
+    if transaction.needs_smtputf8 and not capabilities.smtputf8:
+        return Deferred(reply=Reply(451, "4.6.7", "Downstream does not take internationalized mail (SMTPUTF8)"))  # RFC 6531 3.5
+    if transaction.holds_8bit and not capabilities.eightbit:  # RFC 6152 3
+        if transaction.body_8bit:
+            return Deferred(reply=Reply(451, "4.6.3", "Downstream does not take 8-bit content (8BITMIME)"))
+        return Refused(reply=Reply(554, "5.6.3", "Downstream does not take 8-bit content (8BITMIME): encode it before it is signed"))
+    if capabilities.size and transaction.size > capabilities.size:
+        return Refused(reply=Reply(552, "5.3.4", "Message is larger than downstream takes"))
+    return None
+
+
 def _commands(transaction: Transaction, capabilities: Capabilities) -> tuple[bytes, ...]:
     """Return the command of each stage by its number; those that forward are another matter."""
     parameters = ""
     if capabilities.size is not None:
         parameters += f" SIZE={transaction.size}"
-    if capabilities.eightbit and (transaction.body_8bit or transaction.holds_8bit()):  # also what the upstream did not declare
+    if capabilities.eightbit and (transaction.body_8bit or transaction.holds_8bit):  # also what the upstream did not declare
         parameters += " BODY=8BITMIME"
     if transaction.needs_smtputf8:
         parameters += " SMTPUTF8"

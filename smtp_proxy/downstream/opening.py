@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from app.core.downstream import Credentials, Scheme, Target, Tls
 from app.observe.log import LogEvent, logger
 from smtp_proxy.downstream.capabilities import Capabilities
-from smtp_proxy.downstream.connection import Connection, Ending, Timeouts
+from smtp_proxy.downstream.connection import Ending, PeerConnection, Timeouts
 from smtp_proxy.downstream.dialogue import NO_ANSWER
 from smtp_proxy.downstream.logins import Logins, PutOff
 from smtp_proxy.downstream.peer_reply import PeerReply, as_reply
@@ -53,7 +53,7 @@ class _LoginPutOff(NotOpened):
 class OpenSession:
     """A ready session: its connection, what the peer offers, and what was done with it so far."""
 
-    connection: Connection
+    connection: PeerConnection
     capabilities: Capabilities
     mails: int = 0
     dirty: bool = False  # the peer may hold an unfinished transaction, so the next one begins with RSET
@@ -62,7 +62,7 @@ class OpenSession:
 class _Question:
     """Listens for one reply. `answer` is None when the connection ended without it."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, connection: Connection) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, connection: PeerConnection) -> None:
         self.answer: asyncio.Future[PeerReply | None] = loop.create_future()
         self._connection = connection
         connection.listen(self)
@@ -115,7 +115,7 @@ class SessionOpener:
 
     async def _open(self, limit: float, tls: Tls) -> OpenSession:
         loop = asyncio.get_running_loop()
-        connection = Connection(loop)
+        connection = PeerConnection(loop)
         connection.limit(limit)
         # asked before there is a connection, because a greeting may be delivered before this task runs again
         greeting = _Question(loop, connection)
@@ -126,7 +126,7 @@ class SessionOpener:
             connection.abort()
             raise
 
-    async def _connect(self, connection: Connection, limit: float) -> None:
+    async def _connect(self, connection: PeerConnection, limit: float) -> None:
         loop = asyncio.get_running_loop()
         target = self._target
         try:
@@ -142,7 +142,7 @@ class SessionOpener:
         except (OSError, UnicodeError) as exc:  # TimeoutError is an OSError; a host name that IDNA refuses is a UnicodeError
             raise NotOpened(NO_ANSWER, "connect", _words(exc)) from exc
 
-    async def _begin(self, connection: Connection, greeting: _Question, tls: Tls) -> OpenSession:
+    async def _begin(self, connection: PeerConnection, greeting: _Question, tls: Tls) -> OpenSession:
         connection.expect_within(self._timeouts.greeting)
         _agreed(await greeting.answer, "greeting")
         capabilities = await self._hear_offers(connection)
@@ -160,10 +160,10 @@ class SessionOpener:
                 await self._authenticate(connection, self._target.credentials, capabilities.auth)
         return OpenSession(connection=connection, capabilities=capabilities)
 
-    async def _hear_offers(self, connection: Connection) -> Capabilities:
+    async def _hear_offers(self, connection: PeerConnection) -> Capabilities:
         return Capabilities.parse(_agreed(await self._ask(connection, self._hello), "hello"))
 
-    async def _start_tls(self, connection: Connection) -> str:
+    async def _start_tls(self, connection: PeerConnection) -> str:
         """Go on over TLS; return what was said when the peer declined, else nothing."""
         reply = await self._ask(connection, b"STARTTLS\r\n")
         if reply is not None and reply.code != READY_FOR_TLS:
@@ -181,7 +181,7 @@ class SessionOpener:
         connection.replace_transport(transport)
         return ""
 
-    async def _authenticate(self, connection: Connection, credentials: Credentials, offered: frozenset[str]) -> None:
+    async def _authenticate(self, connection: PeerConnection, credentials: Credentials, offered: frozenset[str]) -> None:
         user, password = credentials.user.encode(), credentials.password.encode()
         if "PLAIN" in offered:
             steps = [b"AUTH PLAIN " + base64.b64encode(b"\0" + user + b"\0" + password)]
@@ -199,7 +199,7 @@ class SessionOpener:
                 raise NotOpened(_declining("4.7.0", "our login", reply), "auth", _said(reply))
         self._logins.accepted()
 
-    async def _ask(self, connection: Connection, command: bytes) -> PeerReply | None:
+    async def _ask(self, connection: PeerConnection, command: bytes) -> PeerReply | None:
         question = _Question(asyncio.get_running_loop(), connection)
         if not question.answer.done():
             connection.expect_within(self._timeouts.greeting)

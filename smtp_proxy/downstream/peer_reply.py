@@ -43,17 +43,18 @@ class PeerReply(NamedTuple):
 class ReplyReader:
     """Cuts a byte stream into replies; keeps at most `MAX_REPLY_OCTETS` of an unfinished one."""
 
-    __slots__ = ("_held", "_lines", "_partial")
+    __slots__ = ("_code", "_held", "_partial", "_texts")
 
     def __init__(self) -> None:
         self._partial = b""
-        self._lines: list[bytes] = []
+        self._code = b""  # of the reply that has begun
+        self._texts: list[bytes] = []  # of its lines
         self._held = 0
 
     @property
     def pending(self) -> bool:
         """Whether a reply has begun and not ended."""
-        return bool(self._partial or self._lines)
+        return bool(self._partial or self._texts)
 
     def feed(self, data: bytes) -> list[PeerReply]:
         """Return the replies that these bytes complete, in order; raise ProtocolViolation for anything else than replies."""
@@ -64,13 +65,14 @@ class ReplyReader:
             if match is None:
                 raise ProtocolViolation("not a reply line")
             code, mark, text = match.groups()
-            if self._lines and code != self._lines[0][:3]:
+            if self._texts and code != self._code:
                 raise ProtocolViolation("the code changed within one reply")
             self._held += len(line)
-            self._lines.append(code + (text or b""))
+            self._code = code
+            self._texts.append(text or b"")
             if mark != b"-":
-                replies.append(PeerReply(int(code), tuple(held[3:] for held in self._lines)))
-                self._lines, self._held = [], 0
+                replies.append(PeerReply(int(code), tuple(self._texts)))
+                self._texts, self._held = [], 0
             elif self._held > MAX_REPLY_OCTETS:
                 raise ProtocolViolation("an endless reply")
         if self._held + len(self._partial) > MAX_REPLY_OCTETS:

@@ -18,7 +18,7 @@ from app.core.downstream import Target
 from app.core.errors import DownstreamUnavailable
 from smtp_proxy.downstream.capabilities import UNSEEN, Capabilities
 from smtp_proxy.downstream.connection import NEVER, Timeouts
-from smtp_proxy.downstream.dialogue import Dialogue, SendOutcome
+from smtp_proxy.downstream.dialogue import Dialogue, SendOutcome, refusal
 from smtp_proxy.downstream.opening import NotOpened, OpenSession, SessionOpener
 from smtp_proxy.downstream.transaction import Transaction, unsendable
 from smtp_proxy.replies import Deferred, Delivered, Outcome, Reply
@@ -86,9 +86,9 @@ class Downstream:
 
         `unless` is asked when a session may be had, right before the copy leaves: what it returns is the outcome instead.
         """
-        refusal = unsendable(transaction)
-        if refusal is not None:
-            return refusal
+        refused = unsendable(transaction)
+        if refused is not None:
+            return refused
         limit = min(limit, asyncio.get_running_loop().time() + self._timeouts.total)
         if not await self._take_place():
             return Deferred(reply=BUSY)
@@ -145,10 +145,10 @@ class Downstream:
         return outcome
 
     async def _converse(self, session: OpenSession, transaction: Transaction, limit: float) -> tuple[SendOutcome, bool]:
-        refusal = session.capabilities.refuse(transaction)
-        if refusal is not None:
+        refused = refusal(transaction, session.capabilities)
+        if refused is not None:
             self._give_back(session)
-            return refusal, False
+            return refused, False
         session.connection.limit(limit)
         dialogue = Dialogue(
             session.connection,

@@ -6,8 +6,9 @@ the server's duty.
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
 
 from smtp_proxy.replies import Refused, Reply
 
@@ -21,15 +22,12 @@ Buffer = bytes | bytearray | memoryview
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WireBody:
-    """A body ready for the wire, shared by all copies of a message; `len()` is its size in octets before dot-stuffing."""
+    """A body ready for the wire, shared by all copies of a message."""
 
     view: memoryview
     dotted: bool  # some line starts with a dot
     ends_line: bool  # the last octets are CRLF, or there are none
     ascii: bool  # no octet is above 127
-
-    def __len__(self) -> int:
-        return len(self.view)
 
     def slices(self) -> Iterator[Buffer]:
         """Yield the dot-stuffed octets in order, in pieces of about `SLICE`."""
@@ -63,27 +61,24 @@ class Transaction:
     mail_options: str = ""  # parameters of RFC 3461, each with a blank before it, for a downstream that offers DSN
     recipient_options: str = ""
     forwarded: tuple[tuple[bytes, bytes], ...] = ()  # XFORWARD attributes, name and xtext, for a downstream that offers it
+    size: int = field(init=False)  # octets as RFC 1870 counts them: without dot-stuffing and terminator
+    needs_smtputf8: bool = field(init=False)  # only a downstream with SMTPUTF8 may get the copy (RFC 6531 3.2)
+    holds_8bit: bool = field(init=False)  # an octet above 127: many upstreams declare 8BITMIME for whatever they send, others never do
 
-    @property
-    def size(self) -> int:
-        """Return the octets of the message as RFC 1870 counts them: without dot-stuffing and terminator."""
-        return len(self.head) + len(self.body)
+    def __post_init__(self) -> None:
+        set_ = object.__setattr__  # the record is frozen, and this is still its making
+        set_(self, "size", len(self.head) + len(self.body.view))
+        set_(self, "needs_smtputf8", self.smtputf8 or not (self.sender.isascii() and self.recipient.isascii()))
+        set_(self, "holds_8bit", not (self.body.ascii and self.head.isascii()))
 
-    @property
-    def needs_smtputf8(self) -> bool:
-        """Whether only a downstream with SMTPUTF8 may get the copy (RFC 6531 3.2)."""
-        return self.smtputf8 or not (self.sender.isascii() and self.recipient.isascii())
-
-    def holds_8bit(self) -> bool:
-        """Say whether there is an octet above 127: many upstreams declare 8BITMIME for whatever they send, others never do."""
-        return not (self.body.ascii and self.head.isascii())
-
-    def content(self) -> Iterator[Buffer]:
-        """Yield everything that follows the 354: stuffed head, stuffed body, and the dot that ends it."""
-        yield _stuff(self.head)
-        yield from self.body.slices()
-        ends_line = self.body.ends_line if self.body else self.head.endswith(b"\r\n")
-        yield b".\r\n" if ends_line else b"\r\n.\r\n"  # RFC 5321 4.1.1.4: the dot stands on a line of its own
+    def content(self) -> Iterable[Buffer]:
+        """Return everything that follows the 354 in pieces: stuffed head, stuffed body, and the dot that ends it."""
+        ends_line = self.body.ends_line if self.body.view else self.head.endswith(b"\r\n")
+        end = b".\r\n" if ends_line else b"\r\n.\r\n"  # RFC 5321 4.1.1.4: the dot stands on a line of its own
+        head = _stuff(self.head)
+        if self.size <= SLICE and not self.body.dotted:  # nearly all mail
+            return (head, self.body.view, end)
+        return chain((head,), self.body.slices(), (end,))
 
 
 def wire_body(body: Buffer) -> WireBody:
