@@ -229,8 +229,8 @@ _STEPS: dict[_Stage, Callable[[Dialogue, PeerReply], None]] = {
 def refusal(transaction: Transaction, capabilities: Capabilities) -> Deferred | Refused | None:
     """Return why a peer with these capabilities cannot get the copy, or None.
 
-    A copy is never converted: its signature covers the bytes as they are. An upstream that used an extension was offered it, by what was known
-    then: it hears 451, and next time the extension is not offered. Only octets above 127 that it did not declare are refused for good.
+    A copy is never converted: its signature covers the bytes as they are. An upstream that used an extension was offered it, by what was
+    known then: it hears 451, and next time the extension is not offered. Octets above 127 that it did not declare are refused for good.
     """
     if transaction.needs_smtputf8 and not capabilities.smtputf8:
         return Deferred(reply=Reply(451, "4.6.7", "Downstream does not take internationalized mail (SMTPUTF8)"))  # RFC 6531 3.5
