@@ -13,14 +13,10 @@ from app.core.errors import StoreUnavailable
 from app.core.groups import group_key
 from app.core.model import BrandNumber, GroupId, OnStoreDown, OnSuppressed, SubscriptionGroup
 from app.core.preferences import SuppressionReason
-<<<<<<< HEAD
 from app.observe.log import logger
 from app.store.memory_queries import MemoryAudit
 from app.usecases.auditing import Auditing
-from smtp_proxy.relay.send import Patience
-=======
 from smtp_proxy.relay.send import CopyTimes
->>>>>>> a1bd121 (The relay in one room a step: relay, recipients, outgoing, sign, send, ledger, finish, dsn; built by one function in wiring and tests)
 from tests.relay.test_refusals import DeadStore
 from tests.support.relay import ACME, NOW_MS, PROMOTIONAL, Relay, relaying
 
