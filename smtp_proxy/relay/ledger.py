@@ -14,7 +14,7 @@
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
@@ -133,9 +133,9 @@ class Ledger:
         later = {name: entry for name, entry in there.items() if here.get(name, ledger_codec.UNKNOWN) == ledger_codec.UNKNOWN}
         entries = {**here, **later}
         one.begun = True
-        fields = await self._names(one, (*one.envelope.recipients, REPORTED))
-        one.reported = fields.pop(REPORTED) in entries or one.reported
-        found = {recipient: ledger_codec.decoded(entries[name]) for recipient, name in fields.items() if name in entries}
+        names = ledger_codec.copy_names(self._key, await _hash(one), (*one.envelope.recipients, REPORTED))
+        one.reported = names.pop(REPORTED) in entries or one.reported
+        found = {recipient: ledger_codec.decoded(entries[name]) for recipient, name in names.items() if name in entries}
         decided = {
             recipient: _decided(entry, unknown) for recipient, entry in found.items() if entry is not None and recipient not in joined
         }
@@ -239,10 +239,7 @@ class Ledger:
 
     async def _mark(self, one: Try) -> None:
         mark = {await self._mark_name(one): ledger_codec.mark(self._clock() + MARK_MS)}
-        try:
-            await self._notes.note(one.name, mark, keep_seconds=KEEP_SECONDS)
-        except StoreUnavailable as exc:
-            self._failed(one, exc)
+        await self._enter(one, mark, self._notes, keep_seconds=KEEP_SECONDS)
 
     async def _write(
         self, one: Try, outcomes: Mapping[str, Outcome], *, reported: bool = False, over: bool = False, keep_seconds: int = KEEP_SECONDS
@@ -253,23 +250,21 @@ class Ledger:
         ended = over and one.marked is not None
         if not written and not ended:
             return
-        names = await self._names(one, written)
+        names = ledger_codec.copy_names(self._key, await _hash(one), written)
         entries = {names[recipient]: entry for recipient, entry in written.items()}
         if ended:
             entries[await self._mark_name(one)] = ledger_codec.mark(0)
-        for book in (self._local, self._notes):
-            try:
-                await book.note(one.name, entries, keep_seconds=keep_seconds)
-            except StoreUnavailable as exc:
-                self._failed(one, exc)
+        await self._enter(one, entries, self._local, keep_seconds=keep_seconds)
+        await self._enter(one, entries, self._notes, keep_seconds=keep_seconds)
+
+    async def _enter(self, one: Try, entries: Mapping[bytes, bytes], where: CopyLedger | LateNotes, *, keep_seconds: int) -> None:
+        try:
+            await where.note(one.name, entries, keep_seconds=keep_seconds)
+        except StoreUnavailable as exc:
+            self._failed(one, exc)
 
     def _failed(self, one: Try, error: StoreUnavailable) -> None:
         self._log.error(LogEvent.LEDGER_FAILED, id=one.envelope.id, reason=str(error))
-
-    async def _names(self, one: Try, recipients: Iterable[str]) -> dict[str, bytes]:
-        """Return the keyed name of each recipient's entry."""
-        body_hash = await _hash(one)
-        return {recipient: ledger_codec.copy_name(self._key, body_hash, recipient) for recipient in recipients}
 
     async def _mark_name(self, one: Try) -> bytes:
         return ledger_codec.mark_name(self._key, await _hash(one), one.envelope.recipients)

@@ -47,9 +47,9 @@ def message_name(key: bytes, envelope: Envelope, message: Message) -> bytes:
     return hmac.digest(key, b"\0".join(parts), "sha256")[:_NAME_OCTETS]
 
 
-def copy_name(key: bytes, body_hash: bytes, recipient: str) -> bytes:
-    """Return the name of the entry of one recipient's copy."""
-    return hmac.digest(key, body_hash + recipient.encode(), "sha256")[:_NAME_OCTETS]
+def copy_names(key: bytes, body_hash: bytes, recipients: Iterable[str]) -> dict[str, bytes]:
+    """Return the name of the entry of each recipient's copy."""
+    return {recipient: hmac.digest(key, body_hash + recipient.encode(), "sha256")[:_NAME_OCTETS] for recipient in recipients}
 
 
 def mark_name(key: bytes, body_hash: bytes, recipients: Iterable[str]) -> bytes:
