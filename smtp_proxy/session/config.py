@@ -13,8 +13,8 @@ from app.observe.log import Logger, logger
 from smtp_proxy.replies import Answer, Reply
 from smtp_proxy.session.bad_logins import BadLogins
 from smtp_proxy.session.content import ContentRules, LineEndings, LongLines
-from smtp_proxy.session.conversation import Conversation
 from smtp_proxy.session.limits import Connections, Limits
+from smtp_proxy.session.line_protocol import LineProtocol
 from smtp_proxy.session.memory import MemoryBudget
 from smtp_proxy.session.submission import Envelope, Offers
 
@@ -111,7 +111,7 @@ class ListenerState:
         self.memory = memory or MemoryBudget(config.limits.max_in_flight_bytes)
         self.connections = Connections(config.limits)
         self.bad_logins = BadLogins()
-        self.sessions: set[Conversation] = set()
+        self.sessions: set[LineProtocol] = set()
         self.stopping = False
         self.all_gone = asyncio.Event()  # set by the last session that leaves while the listener is stopping
 

@@ -13,7 +13,7 @@ from typing import Any
 from app.core.errors import Misconfigured
 from smtp_proxy.allocator import return_large_blocks
 from smtp_proxy.session.config import ListenerState, SessionConfig
-from smtp_proxy.session.lmtp import LmtpSession
+from smtp_proxy.session.line_protocol import LineProtocol
 from smtp_proxy.session.memory import MemoryBudget
 from smtp_proxy.session.preamble import PreambleAcceptor
 from smtp_proxy.session.proxy_protocol import ProxySource
@@ -56,9 +56,9 @@ class Server:
         for listening in sockets:
             if implicit_tls or self._state.config.proxy_networks:
                 listening.listen(_BACKLOG)
-                self._acceptors.append(PreambleAcceptor(listening, self._state, self._session, implicit_tls=implicit_tls))
+                self._acceptors.append(PreambleAcceptor(listening, self._state, self._protocol, implicit_tls=implicit_tls))
             else:
-                self._servers.append(await loop.create_server(self._session, sock=listening, backlog=_BACKLOG))
+                self._servers.append(await loop.create_server(self._protocol, sock=listening, backlog=_BACKLOG))
         name = sockets[0].getsockname()
         return str(ip_address(name[0])), int(name[1])
 
@@ -87,8 +87,8 @@ class Server:
                 await asyncio.wait_for(self._state.all_gone.wait(), within)
         return not self._state.sessions
 
-    def _session(self, source: ProxySource | None = None) -> Session:
-        return (LmtpSession if self._state.config.lmtp else Session)(self._state, source)
+    def _protocol(self, source: ProxySource | None = None) -> LineProtocol:
+        return Session(self._state, source).line
 
 
 def _bound(addresses: Iterable[tuple[int, Any]], *, reuse_port: bool) -> list[socket.socket]:  # Any: its shape is the family's own affair

@@ -1,7 +1,19 @@
-"""The attributes of XCLIENT and XFORWARD: what a proxy in front of us says of the client behind it. Pure.
+"""XCLIENT and XFORWARD: what a proxy in front of us says of the client behind it.
 
-Serves Postfix's XCLIENT_README and XFORWARD_README, which are the definition of both commands, and catalogue S20. A value is xtext (RFC
-3461 4); `[UNAVAILABLE]` and `[TEMPUNAVAIL]` stand for what the proxy does not know, here None.
+Serves Postfix's XCLIENT_README and XFORWARD_README, which define both commands. By XCLIENT a listed proxy passes
+its place on; XFORWARD only tells the next server. What must hold:
+
+1. Both are offered to, and heard from, listed networks alone.
+2. After XCLIENT the session is that of the stated client, as if it had just connected: its address counts for
+   trusted networks and bounds, and nothing that was said before counts. The proxy may go on stating until the next
+   hello; then the right is the client's own, which has none. A proxy that hands the connection through, as nginx
+   does, would otherwise let its client state any address.
+3. LOGIN grants nothing: an account belongs to the one who proves its password to us, so a listed host cannot send
+   in the name of a brand.
+4. XFORWARD holds for one transaction and goes on to a downstream that offers it. XCLIENT is never said to a
+   downstream.
+
+A value is xtext (RFC 3461 4); `[UNAVAILABLE]` and `[TEMPUNAVAIL]` stand for what the proxy does not know, here None.
 """
 
 import re
@@ -11,6 +23,9 @@ from types import MappingProxyType
 
 from smtp_proxy import replies
 from smtp_proxy.replies import Reply
+from smtp_proxy.session.config import plain_ip
+from smtp_proxy.session.hello import greet
+from smtp_proxy.session.state import SessionState
 
 MAX_VALUE = 255
 _UNKNOWN = frozenset({b"[UNAVAILABLE]", b"[TEMPUNAVAIL]"})
@@ -54,7 +69,7 @@ def _one_of(*words: str) -> ReadValue:
 
 
 _PROTOCOL = _one_of("SMTP", "ESMTP")
-# LOGIN and where the client connected to are read, and change nothing: see `smtp_proxy.session.proxied`.
+# LOGIN (rule 3) and where the client connected to are read, and change nothing.
 XCLIENT: Mapping[bytes, ReadValue] = MappingProxyType(
     {
         b"NAME": _name,
@@ -78,6 +93,52 @@ XFORWARD: Mapping[bytes, ReadValue] = MappingProxyType(
         b"SOURCE": _one_of("LOCAL", "REMOTE"),
     }
 )
+
+
+def xclient(state: SessionState, argument: bytes) -> Reply | None:
+    """Obey XCLIENT: go on as the session of the stated client, from a new greeting on."""
+    attributes = _stated(state, argument, XCLIENT)
+    if isinstance(attributes, Reply):
+        return attributes
+    state.forget()
+    if b"ADDR" in attributes:
+        address = attributes[b"ADDR"]
+        _become(state, plain_ip(address) if address else "")
+    if b"NAME" in attributes:
+        state.peer_name = attributes[b"NAME"] or ""
+    state.helo = attributes.get(b"HELO") or ""
+    state.extended = attributes.get(b"PROTO") == "ESMTP"
+    state.offers = state.config.offers()
+    greet(state)
+    return None
+
+
+def xforward(state: SessionState, argument: bytes) -> Reply:
+    """Obey XFORWARD: remember what the next server shall hear with this transaction."""
+    attributes = _stated(state, argument, XFORWARD)
+    if isinstance(attributes, Reply):
+        return attributes
+    state.forwarded |= dict(written(attributes))
+    return replies.OK
+
+
+def _stated(state: SessionState, argument: bytes, known: Mapping[bytes, ReadValue]) -> dict[bytes, str | None] | Reply:
+    if not state.speaks_for_others:
+        return replies.MAY_NOT_SPEAK_FOR_OTHERS
+    if state.submission is not None:
+        return replies.MAIL_AGAIN
+    return read_attributes(argument, known)
+
+
+def _become(state: SessionState, address: str) -> None:
+    """Count the session as one of the stated address, which may have too many. Empty: unknown, so trusted nowhere."""
+    connections = state.listener.connections
+    connections.leave(state.peer)
+    refusal = connections.refusal_for(address)
+    connections.enter(address)
+    state.peer, state.peer_name, state.trusted = address, "", state.config.trusts(address)
+    if refusal is not None:
+        state.send_away(refusal)
 
 
 def read_attributes(argument: bytes, known: Mapping[bytes, ReadValue]) -> dict[bytes, str | None] | Reply:

@@ -32,7 +32,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 IMPURE = frozenset({"asyncio", "socket", "os", "time", "random", "secrets", "logging", "pathlib", "subprocess", "threading"})
 CORE_LIBRARIES = frozenset({"cryptography", "idna", "jinja2"})
 ONLY_IN: dict[str, tuple[str, ...]] = {
-    "aiosmtpd": ("smtp_proxy.session.conversation",),
+    "aiosmtpd": ("smtp_proxy.mailbox",),
     "redis": ("app.store",),
     "sqlite3": ("app.store",),
     "starlette": ("app.http", "app.web", "app.admin"),

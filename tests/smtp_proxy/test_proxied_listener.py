@@ -13,7 +13,7 @@ import uvloop
 
 from smtp_proxy.session.limits import Limits
 from tests.smtp_proxy.test_proxy_protocol import TCP4, TCP6, v2
-from tests.support.upstream import PATIENCE, Recorder, Upstream, eventually, listening, terms_for
+from tests.support.upstream import PATIENCE, Recorder, Upstream, config_for, eventually, listening
 
 AUTHORITY = trustme.CA()
 BALANCERS = {"proxy_networks": (ipaddress.ip_network("127.0.0.0/8"),)}
@@ -209,7 +209,7 @@ async def test_a_new_certificate_serves_new_connections() -> None:
 
     async with listening(Recorder(), implicit_tls=True, tls=server_context()) as (server, port):
         before = await tls_mail(port, b"")
-        server.adopt(terms_for(Recorder(), tls=renewed))
+        server.adopt(config_for(Recorder(), tls=renewed))
         with pytest.raises(ssl.SSLError):
             await tls_mail(port, b"")
 

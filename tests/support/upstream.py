@@ -89,9 +89,9 @@ class Upstream:
         self.writer.transport.abort()
 
 
-def terms_for(handler: Handler, **terms: object) -> SessionConfig:
-    """Return terms as most tests want them."""
-    given: dict[str, object] = {"hostname": "relay.example", "trusted_networks": LOOPBACK, **terms}
+def config_for(handler: Handler, **config: object) -> SessionConfig:
+    """Return the configuration as most tests want it."""
+    given: dict[str, object] = {"hostname": "relay.example", "trusted_networks": LOOPBACK, **config}
     return SessionConfig(handler=handler, **given)  # type: ignore[arg-type] # the tests name fields of SessionConfig
 
 
@@ -104,7 +104,7 @@ async def listening(handler: Handler, **terms: object) -> AsyncIterator[tuple[Se
     implicit_tls = bool(terms.pop("implicit_tls", False))
     memory = terms.pop("memory", None)
     assert memory is None or isinstance(memory, MemoryBudget)
-    server = Server(terms_for(handler, **terms), memory)
+    server = Server(config_for(handler, **terms), memory)
     _, port = await server.start("127.0.0.1", 0, implicit_tls=implicit_tls)
     try:
         yield server, port

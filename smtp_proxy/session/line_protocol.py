@@ -1,23 +1,20 @@
-"""A dialogue of lines and replies over one connection: buffers, back-pressure, deadlines, and an orderly end.
+"""Lines in and replies out over one connection: buffers, back-pressure, deadlines, and an orderly end.
 
-Knows transports and lines, and no SMTP verb. Serves RFC 5321 2.3.8 (only CR LF ends a line) and 4.5.3.2 (timeouts). Surprising facts first:
+Knows transports and lines, and no SMTP command: what the lines mean is its interpreter's business (`Session`).
+Serves RFC 5321 2.3.8 (only CR LF ends a line) and 4.5.3.2 (timeouts). Surprising facts first:
 
-1. The dialogue is a generator that the transport drives: it runs on inside `data_received` for as long as the client has sent enough, and
-   stops at a `yield`: `yield None` waits for octets, `yield task` for a task. Reading a mail takes no future and no task.
-2. Of aiosmtpd the class keeps its place and type as an asyncio protocol. Its constructor looks all methods up by introspection for each
-   connection, it reads content line by line, and it answers 500 with the text of an exception (catalogue App. D): all that is replaced here
-   and in `server.py`, so its constructor does not run.
-3. A connection that we end is first closed for writing only, and what still comes is dropped: closing it whole over unread octets would
-   make the kernel send a reset, and the client would never read why.
+1. The dialogue is a generator that the transport drives: it runs on inside `data_received` for as long as the
+   client has sent enough, and stops at a `yield`: `yield None` waits for octets, `yield task` for a task. Reading
+   a mail takes no future and no task (docs/adr/0004, docs/adr/0053).
+2. A connection that we end is first closed for writing only, and what still comes is dropped: closing it whole
+   over unread octets would make the kernel send a reset, and the client would never read why.
 """
 
 import asyncio
 import ssl
 from collections.abc import Coroutine, Generator
 from contextlib import suppress
-from typing import Any, TypeVar, cast
-
-from aiosmtpd.smtp import SMTP
+from typing import Any, Protocol, TypeVar, cast
 
 from app.observe.metrics import SMTP_REFUSALS
 from smtp_proxy.replies import SHUTTING_DOWN, TOO_SLOW, Reply, wire
@@ -43,45 +40,48 @@ class Farewell(Exception):
         self.at_once = at_once
 
 
-class Conversation(SMTP):
-    """One connection. A subclass gives the dialogue and says who may come in."""
+class Interpreter(Protocol):
+    """Gives the lines of one connection their meaning, and decides who may connect."""
 
-    def __init__(self, *, idle_seconds: float, tick_seconds: float) -> None:
-        # No super().__init__(): fact 2.
+    def admit(self, peer: str) -> Reply | None:
+        """Count the connection in, or return why it may not stay. `peer` is an IP address, empty when unknown."""
+        ...
+
+    def dialogue(self) -> Waiting[None]:
+        """Return the dialogue, from the greeting on."""
+        ...
+
+    def leave(self) -> None:
+        """Count an admitted connection out: it is closed, and nothing runs for it any more."""
+        ...
+
+    def is_stopping(self) -> bool:
+        """Say whether the dialogue shall end before its next command."""
+        ...
+
+    def failed(self, error: Exception) -> None:
+        """Log an error that ended the dialogue."""
+        ...
+
+
+class LineProtocol(asyncio.Protocol):
+    """One connection. Made within a running event loop; a transport is needed only by what a transport calls."""
+
+    def __init__(self, interpreter: Interpreter, *, idle_seconds: float, tick_seconds: float) -> None:
+        self._interpreter = interpreter
+        self._loop = asyncio.get_running_loop()
         self._idle_seconds = idle_seconds
         self._tick_seconds = tick_seconds / _TICKS
-        self._lines = Lines()
-        self._unsent: list[bytes] = []
         self._steps: Waiting[None] | None = None
         self._pending: asyncio.Future[Any] | None = None  # Any: as in Waiting
         self._timer: asyncio.TimerHandle | None = None
         self._deadline = 0.0
         self._ended_by_client = self._deaf = self._lost = False
         self._reading_paused = self._writing_paused = False
-        self.over_tls = False
         self._transport: asyncio.Transport
-
-    # What a subclass gives.
-
-    def dialogue(self) -> Waiting[None]:
-        """Return the dialogue, from the greeting on."""
-        raise NotImplementedError
-
-    def admit(self, peer: str) -> Reply | None:
-        """Count the connection in, or return why it may not stay."""
-        raise NotImplementedError
-
-    def leave(self) -> None:
-        """Count an admitted connection out: it is closed, and nothing runs for it any more."""
-        raise NotImplementedError
-
-    def is_stopping(self) -> bool:
-        """Say whether dialogues shall end before their next command."""
-        raise NotImplementedError
-
-    def failed(self, error: Exception) -> None:
-        """Log an error that ended the dialogue."""
-        raise NotImplementedError
+        self.lines = Lines()  # what has come and is unread; more will arrive in the same buffer
+        self.unsent: list[bytes] = []  # what was said and leaves when the dialogue waits next
+        self.over_tls = False
 
     # What the dialogue uses.
 
@@ -89,22 +89,22 @@ class Conversation(SMTP):
         """Put a reply in line; it leaves when the dialogue waits next."""
         if reply.code >= _FIRST_REFUSAL:
             SMTP_REFUSALS.labels(str(reply.code)).inc()
-        self._unsent.append(wire(reply))
+        self.unsent.append(wire(reply))
 
     def say_raw(self, lines: bytes) -> None:
         """Put something in line that has no enhanced code: a greeting, the answer to EHLO, 334, 354."""
-        self._unsent.append(lines)
+        self.unsent.append(lines)
 
     def read_line(self) -> Waiting[bytes | Reply]:
         """Wait for one line and return it without its end, or the reply to a line that cannot be one."""
-        line = self._lines.take()
+        line = self.lines.take()
         if line is None:
             self.renew(self._idle_seconds)
         while line is None:
-            if self.is_stopping():
+            if self._interpreter.is_stopping():
                 raise Farewell(SHUTTING_DOWN)
             yield None
-            line = self._lines.take()
+            line = self.lines.take()
         return line
 
     def listens(self) -> bool:
@@ -113,21 +113,20 @@ class Conversation(SMTP):
 
     def until(self, work: Coroutine[Any, Any, T]) -> Waiting[T]:  # Any: what a coroutine yields is asyncio's own affair
         """Wait for a task and return its result; the task goes on when the client leaves."""
-        task = self.loop.create_task(work)
+        task = self._loop.create_task(work)
         yield task
         return task.result()
 
     def renew(self, seconds: float) -> None:
         """Give the client this long from now for its next progress."""
-        self._deadline = self.loop.time() + seconds
+        self._deadline = self._loop.time() + seconds
 
-    @property
-    def lines(self) -> Lines:
-        """Return what has come and is unread; more will arrive in the same buffer."""
-        return self._lines
+    def now(self) -> float:
+        """Return the time of the loop's clock, in seconds."""
+        return self._loop.time()
 
     def secure(self, context: ssl.SSLContext) -> Waiting[bool]:
-        """Turn TLS on and say whether it succeeded; octets that came in clear after the command are gone (catalogue S3)."""
+        """Turn TLS on and say whether it succeeded; octets that came in clear after the command are gone."""
         self._flush()
         transport = yield from self.until(self._start_tls(context))
         if transport is None:
@@ -136,9 +135,9 @@ class Conversation(SMTP):
         return True
 
     async def _start_tls(self, context: ssl.SSLContext) -> asyncio.Transport | None:
-        self._lines.buffer.clear()  # nothing can arrive between here and the moment when the handshake owns the connection
+        self.lines.buffer.clear()  # nothing can arrive between here and the moment when the handshake owns the connection
         with suppress(OSError, TimeoutError):
-            return await self.loop.start_tls(
+            return await self._loop.start_tls(
                 self._transport, self, context, server_side=True, ssl_handshake_timeout=_TLS_SECONDS, ssl_shutdown_timeout=_LINGER_SECONDS
             )
         return None
@@ -147,31 +146,30 @@ class Conversation(SMTP):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet the client, or send it away."""
-        self.loop = asyncio.get_running_loop()
         self._transport = cast(asyncio.Transport, transport)  # a stream has no other, though those of uvloop do not inherit from it
         with suppress(AttributeError):  # uvloop has a buffer of its own
             transport.max_size = _RECEIVE  # type: ignore[attr-defined] # of asyncio's transport, not in its published interface
         self.over_tls = transport.get_extra_info("ssl_object") is not None
         name = transport.get_extra_info("peername")
-        refusal = self.admit(name[0] if isinstance(name, tuple) else "")
+        refusal = self._interpreter.admit(name[0] if isinstance(name, tuple) else "")
         if refusal is not None:
             self._deaf = True
             self._transport.write(wire(refusal))
             self._transport.close()
             return
-        self._steps = self.dialogue()
+        self._steps = self._interpreter.dialogue()
         self.renew(self._idle_seconds)
-        self._timer = self.loop.call_later(self._tick_seconds, self._tick)
+        self._timer = self._loop.call_later(self._tick_seconds, self._tick)
         self._drive()
 
     def data_received(self, data: bytes) -> None:
         """Go on with the dialogue, or keep what has come for later."""
         if self._deaf:
             return
-        self._lines.buffer += data
+        self.lines.buffer += data
         if self._pending is None and not self._writing_paused:
             self._drive()
-        elif len(self._lines.buffer) > _HIGH_WATER:
+        elif len(self.lines.buffer) > _HIGH_WATER:
             self._pause_reading()
 
     def eof_received(self) -> bool:
@@ -188,7 +186,7 @@ class Conversation(SMTP):
             self._timer.cancel()
         if self._pending is None:
             self._steps.close()
-            self.leave()
+            self._interpreter.leave()
 
     def pause_writing(self) -> None:
         """Stop answering a client that does not read."""
@@ -227,7 +225,7 @@ class Conversation(SMTP):
             self._end(at_once=last.at_once)
             return
         except Exception as error:
-            self.failed(error)
+            self._interpreter.failed(error)
             self.abort()
             return
         self._flush()
@@ -243,15 +241,15 @@ class Conversation(SMTP):
             self._lost = True
             if self._steps is not None:
                 self._steps.close()
-            self.leave()
+            self._interpreter.leave()
             return
         self._resume_reading()
         self._drive()
 
     def _flush(self) -> None:
-        if self._unsent:
-            self._transport.write(b"".join(self._unsent))
-            self._unsent.clear()
+        if self.unsent:
+            self._transport.write(b"".join(self.unsent))
+            self.unsent.clear()
 
     def _end(self, *, at_once: bool) -> None:
         """Close: at once, or when the client has read the last reply (fact 3)."""
@@ -266,16 +264,16 @@ class Conversation(SMTP):
                 transport.write_eof()
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self.loop.call_later(_LINGER_SECONDS, transport.abort)
+        self._timer = self._loop.call_later(_LINGER_SECONDS, transport.abort)
 
     def _tick(self) -> None:
-        if self._pending is None and self.loop.time() >= self._deadline:
+        if self._pending is None and self._loop.time() >= self._deadline:
             if self._writing_paused:
                 self.abort()  # it has not read what we said before
             else:
                 self._drive(Farewell(TOO_SLOW))
             return
-        self._timer = self.loop.call_later(self._tick_seconds, self._tick)
+        self._timer = self._loop.call_later(self._tick_seconds, self._tick)
 
     def _pause_reading(self) -> None:
         if not self._reading_paused:
