@@ -18,8 +18,9 @@ from typing import IO, Self
 
 from app.core.errors import Misconfigured
 from app.observe.log import LogEvent, logger
+from app.store import spool_log
 from app.store.spool_record import RecordDamaged, open_record, seal
-from app.store.spool_salvage import FileDamaged, dropped
+from app.store.spool_salvage import FileDamaged
 
 MAX_INSERT = 250  # rows a statement; every count has its own prepared text, so there are as many texts
 DAMAGED = ".damaged"
@@ -71,7 +72,7 @@ class SpoolFile:
     def open(self) -> sqlite3.Connection:
         """Return the open connection; sqlite3.Error when the disk does not let us, FileDamaged when the content is damaged."""
         if self._connection is None:
-            log = b"" if self._checked else self._log_bytes()
+            log = b"" if self._checked else spool_log.octets(self.path)
             connection = sqlite3.connect(self.path, isolation_level=None, cached_statements=MAX_INSERT + 16, check_same_thread=False)
             try:
                 self._prepare(connection, log)
@@ -81,30 +82,25 @@ class SpoolFile:
             self._connection = connection
         return self._connection
 
-    def _log_bytes(self) -> bytes:
-        """Return the write-ahead log that a killed process left, before SQLite drops what it does not understand of it."""
-        try:
-            return self.path.with_name(f"{self.path.name}-wal").read_bytes()
-        except FileNotFoundError:
-            return b""
-
     def _prepare(self, connection: sqlite3.Connection, log: bytes) -> None:
         for pragma in ("auto_vacuum=INCREMENTAL", "locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=FULL"):
             connection.execute(f"PRAGMA {pragma}")
         connection.execute(f"PRAGMA journal_size_limit={_LOG_BYTES}")
         (_, valid, _) = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        rescued = spool_log.rescued(self.path, log, valid)
         # After a failed fsync the kernel may hold the log for written: move what is in it to the database before it is added to.
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         for statement in _SCHEMA:
             connection.execute(statement)
         if not self._checked:
             self._check(connection)
-            if log:
-                self._recover(connection, dropped(log, valid))
+            self._recover(connection, rescued)
             self._checked = True
 
-    def _recover(self, connection: sqlite3.Connection, records: Iterator[bytes]) -> None:
+    def _recover(self, connection: sqlite3.Connection, records: Sequence[bytes]) -> None:
         """Add the records that SQLite dropped with a damaged or torn end of its log."""
+        if not records:
+            return
         known = {record for (record,) in connection.execute("SELECT statement FROM spool ORDER BY row DESC LIMIT ?", (_RECENT,))}
         missing = [record for record in dict.fromkeys(records) if record not in known]
         for start in range(0, len(missing), MAX_INSERT):
@@ -113,6 +109,7 @@ class SpoolFile:
         if missing:
             reason = "the end of the log is damaged"
             logger("spool").error(LogEvent.SPOOL_DAMAGED, file=f"{self.path.name}-wal", salvaged=len(missing), reason=reason)
+        spool_log.rescued_file(self.path).unlink(missing_ok=True)
 
     @staticmethod
     def _check(connection: sqlite3.Connection) -> None:
@@ -141,7 +138,7 @@ class SpoolFile:
     def delete(self) -> None:
         """Remove the database, then close; the lock's file stays, since removing a lock is a race."""
         self.reset()
-        for suffix in (".db-wal", ".db-shm", ".db"):
+        for suffix in (".db-rescued", ".db-wal", ".db-shm", ".db"):
             self.path.with_suffix(suffix).unlink(missing_ok=True)
         self.close()
 
@@ -149,7 +146,7 @@ class SpoolFile:
         """Rename the damaged database and its log, so that nobody opens them as a spool, and close; return the new name."""
         self.reset()
         aside = _unused(self.path)
-        for part in ("-wal", "-shm"):
+        for part in ("-wal", "-shm", "-rescued"):
             log = self.path.with_name(self.path.name + part)
             if log.exists():
                 log.rename(aside.with_name(aside.name + part))

@@ -7,9 +7,6 @@ from pathlib import Path
 
 from app.store.spool_record import RecordDamaged, carved, salvaged
 
-_LOG_HEAD, _FRAME_HEAD = 32, 24  # bytes of a write-ahead log
-_USUAL_PAGE = 4096
-_PAGE_SIZES = frozenset(2**power for power in range(9, 17))
 # What SQLite says of a file that is no spool any more. SQLITE_ERROR: our statements are constant, so their table is another one.
 _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_ERROR})
 _DAMAGE_BELOW = frozenset({sqlite3.SQLITE_IOERR_CORRUPTFS})  # what the file system says of it
@@ -41,7 +38,7 @@ def readable(path: Path) -> Iterator[bytes]:
 
 
 def _found(path: Path) -> Iterator[bytes]:
-    for part in (path, path.with_name(f"{path.name}-wal")):
+    for part in (path, *(path.with_name(f"{path.name}-{end}") for end in ("wal", "rescued"))):
         if part.exists():
             yield from carved(part.read_bytes())
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
@@ -60,18 +57,3 @@ def _rows(connection: sqlite3.Connection, query: str, after: int) -> Iterator[by
             return
         after = rows[-1][0]
         yield from (record for _, record in rows if isinstance(record, bytes))
-
-
-def dropped(log: bytes, valid: int) -> Iterator[bytes]:
-    """Yield the records in those frames of a write-ahead log that SQLite drops: all from the first one that is damaged or torn on.
-
-    `valid` is how many frames SQLite took. Frames of an earlier use of the log have another salt (SQLite file format, section 4).
-    """
-    if len(log) <= _LOG_HEAD:
-        return
-    page_bytes, salt = int.from_bytes(log[8:12]), log[16:24]
-    step = _FRAME_HEAD + (page_bytes if page_bytes in _PAGE_SIZES else _USUAL_PAGE)
-    frames = [log[at : at + step] for at in range(_LOG_HEAD, len(log), step)]
-    ours = [number for number, frame in enumerate(frames) if frame[8:16] == salt]
-    last = len(frames) if valid <= 0 else max(ours, default=-1) + 1
-    yield from carved(b"".join(frames[max(valid, 0) : last]))

@@ -23,6 +23,7 @@ from app.store.spool_probe import probe
 
 Make = Callable[..., Statement]
 Harm = Callable[[Path], object]
+LOG_HEAD_OCTETS, FRAME_OCTETS = 32, 24 + 4096  # SQLite file format, section 4
 FIRST_EDITION = "CREATE TABLE spool (row INTEGER PRIMARY KEY AUTOINCREMENT, statement BLOB NOT NULL, confirmed_ms INTEGER)"
 
 
@@ -281,6 +282,35 @@ async def test_the_log_of_a_killed_process_that_is_damaged_gives_back_its_rows(t
 
         assert found == set(range(1, 41)), number
     assert child.returncode == -signal.SIGKILL
+
+
+async def test_a_start_that_is_killed_while_it_saves_the_end_of_a_log_loses_nothing(tmp_path: Path, make_statement: Make) -> None:
+    """Catalogue E8: the log is cut before its records are added to the database, so they are on the disk elsewhere by then."""
+    spool = SqliteSpool(tmp_path / "first")
+    for at in range(1, 21):
+        await spool.append(make_statement(at_ms=at))
+    killed = shutil.copytree(tmp_path / "first", tmp_path / "killed")
+    await spool.close()
+    overwrite(LOG_HEAD_OCTETS + 3 * FRAME_OCTETS + 100, b"\xa5")(killed / "spool-0.db-wal")
+    program = (
+        "import asyncio, os, sys\n"
+        "from pathlib import Path\n"
+        "from app.store.spool import SqliteSpool\n"
+        "from app.store.spool_file import SpoolFile\n"
+        "SpoolFile._recover = lambda *_: os._exit(9)\n"
+        "async def main():\n"
+        "    await SqliteSpool(Path(sys.argv[1])).recent(after=0, limit=1)\n"
+        "asyncio.run(main())\n"
+    )
+
+    for _ in range(2):  # and a second start too
+        child = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", program, str(killed)], check=False)
+        assert child.returncode == 9
+
+    again = SqliteSpool(killed)
+    assert await times(again) == set(range(1, 21))
+    await again.close()
+    assert not list(killed.glob("*rescued*"))
 
 
 def test_every_single_flipped_bit_of_a_record_is_noticed_and_put_right(make_statement: Make) -> None:
