@@ -36,10 +36,9 @@ def rescued(database: Path, log: bytes, valid: int) -> list[bytes]:
     stay as it is.
     """
     kept = rescued_file(database)
-    records = list(_dropped(log, valid))
-    if kept.exists():
-        return [*records, *carved(kept.read_bytes())]
-    if records:
+    earlier = list(carved(kept.read_bytes())) if kept.exists() else []
+    records = [*earlier, *_dropped(log, valid)]
+    if len(records) > len(earlier):
         try:
             _write_durably(kept, b"".join(records))
         except OSError as exc:
