@@ -42,8 +42,7 @@ def subject_readings(value: str) -> Iterator[str]:
 
 def own_text(text: str) -> str:
     """Return a plain text without the lines and the mail that it quotes (catalogue M5)."""
-    quote = inbound_quotes.IN_TEXT.search(text)
-    return inbound_quotes.QUOTED_LINE.sub("", text[: quote.start()] if quote else text)
+    return inbound_quotes.QUOTED_LINE.sub("", text[: inbound_quotes.beginning_in_text(text)])
 
 
 def whole_text(text: str) -> str:
@@ -53,11 +52,9 @@ def whole_text(text: str) -> str:
 
 def text_of_html(source: str, *, quoted: bool) -> str:
     """Return the text between the tags; with `quoted` also that of mail inside, else only what stands above it."""
-    quote = None if quoted else inbound_quotes.IN_HTML.search(source)
-    shown = _UNSEEN.sub(" ", source[: quote.start()] if quote else source)
-    text = unescaped(_TAG.sub(" ", shown))
-    quote = None if quoted else inbound_quotes.IN_TEXT.search(text)
-    return text[: quote.start()] if quote else text
+    shown = source if quoted else source[: inbound_quotes.beginning_in_html(source)]
+    text = unescaped(_TAG.sub(" ", _UNSEEN.sub(" ", shown)))
+    return text if quoted else text[: inbound_quotes.beginning_in_text(text)]
 
 
 def unescaped(source: str) -> str:
