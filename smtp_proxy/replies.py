@@ -213,7 +213,7 @@ def _all_equal(replies: Sequence[Reply]) -> bool:
 
 
 def _temporary(reply: Reply, *, alone: bool) -> Reply:
-    """Keep the code of a single copy. 421 would end the upstream's connection for a problem that is not on it (catalogue App. C)."""
+    """Keep the code of a single copy. 421 would end the upstream's connection for a problem that is not on it (catalogue X6)."""
     reply = _in_class(reply, 4, fallback=451)
     return reply if alone and reply.code != 421 else replace(reply, code=451)  # noqa: PLR2004 - the reply code
 

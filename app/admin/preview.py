@@ -1,4 +1,4 @@
-"""The operator's preview of every page, in every language and for every brand, with sample groups (seed 001): needs no link, saves nothing.
+"""The operator's preview of every page, in every language and for every brand, with sample groups. It needs no link and saves nothing.
 
 `/preview/PAGE?lang=fr&groups=3&brand=acme` on the admin listener. Its forms lead to the page that would follow. What the pages load comes
 from `/preview/static` and `/preview/brand`, since the admin listener serves nothing of the public one.

@@ -5,8 +5,8 @@ The rules, the same with and without a script on the page:
 1. A toggle shows what is in force: a group is on while neither it nor all mail was left. One for all mail stands above the groups.
 2. Saving means what the form says at that moment, for every group that the page showed; a group that it did not show stays as it is.
 3. A toggle that the reader did not touch states nothing, so two pages that save against each other lose nothing.
-4. Switching all mail off switches off every group shown (seed 001). Switching a group on while all mail is off switches all mail on, for
-   else nothing would come; then rule 2 keeps every other group off.
+4. Switching all mail off switches off every group shown, as at CleverTap. Switching a group on while all mail is off switches all mail on,
+   since nothing would come otherwise; rule 2 then keeps every other group off.
 """
 
 from collections.abc import Iterable, Mapping, Set

@@ -1,7 +1,7 @@
 """Subscription groups: what a group may be called, and how its id becomes the fixed-width key of tokens and records.
 
 A name is unique in the brand without regard to case, and an archived group keeps its name: so restoring never fails for a name, and a page
-of an old mail that knows groups by name (seed 000) never finds another group under it. Rename the archived one to free its name.
+of an old mail that knows groups by name, as CleverTap's do, never finds another group under it. Rename the archived one to free its name.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from app.core.model import GroupId, GroupKey
 
 EVERYTHING = GroupKey(0)  # all mail of the brand
 ALL = "all"  # the word for it wherever groups are named, so no group is called so
-MOST_ACTIVE = 50  # seed 003: 50 active groups; archive some to create new ones
+MOST_ACTIVE = 50  # as at CleverTap: archive some to create new ones
 MOST_GROUPS = 1000  # of one brand, archived ones too: every page of the brand reads them all
 MAX_NAME_CHARS = 100
 MAX_DESCRIPTION_CHARS = 500

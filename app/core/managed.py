@@ -1,6 +1,6 @@
 """The links of managed mail: our one-click URL, and the mail-to address of our inbox.
 
-The URL holds a token of the recipient of this copy alone (RFC 8058 3.1, catalogue H11). The subject of the mail-to is that of seed 004,
+The URL holds a token of the recipient of this copy alone (RFC 8058 3.1, catalogue H11). The subject of the mail-to is MoEngage's,
 `Unsubscribe | cattr:<identifier>-<token>`, for both kinds of brands.
 """
 

@@ -23,7 +23,7 @@ DIGEST_BYTES = 10
 
 
 class Management(StrEnum):
-    """Who receives a brand's one-click requests (seed 004)."""
+    """Who receives a brand's one-click requests."""
 
     MANAGED = "managed"
     SELF_MANAGED = "self_managed"
@@ -121,7 +121,7 @@ class Promotional(StrEnum):
 
 
 class PreferenceCentre(StrEnum):
-    """Whose pages the links in a brand's mails lead to (seed 001)."""
+    """Whose pages the links in a brand's mails lead to."""
 
     NONE = "none"
     SYSTEM = "system"
@@ -173,7 +173,7 @@ class Brand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionGroup:
-    """A kind of mail that recipients can leave by itself (seeds 001 to 003).
+    """A kind of mail that recipients can unsubscribe from by itself, a subscription group at CleverTap.
 
     `id` never changes and is what tokens and records hold (as `group_key`); `name` is what people read, unique in the brand without regard
     to case, and never translated. An archived group is offered to nobody; what recipients said about it is kept.

@@ -1,4 +1,4 @@
-"""Which recipients belong to a segment (seed 002: include or exclude subscription groups, All by default).
+"""Which recipients belong to a segment (as at CleverTap: include or exclude subscription groups, all mail by default).
 
 1. Who is subscribed to every included group and to no excluded one belongs to it. `EVERYTHING` stands for All: who has not left all mail.
 2. With neither, All is included. So `exclude` All alone gives those who have left everything.

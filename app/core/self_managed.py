@@ -1,4 +1,4 @@
-"""The links of a brand that takes its one-click requests itself: its own URL, its own mail-to address (seed 004).
+"""The links of a brand that takes its one-click requests itself: its own URL, its own mail-to address.
 
 1. The URL is a template; what it gives for a recipient is percent-encoded, the text around it is the brand's. The host is text: no
    attribute of a recipient decides where a click goes.

@@ -130,7 +130,7 @@ def _value(name: str, value: str) -> str | int | bool:
 
 
 def _split(text: str) -> SplitResult:
-    # By RFC 3986 App. B: newer Pythons' urlsplit refuses several hosts of which one stands in brackets.
+    # By RFC 3986 appendix B: newer Pythons' urlsplit refuses several hosts of which one stands in brackets.
     found = _URL.fullmatch(text)
     if found is None:
         raise ValueError(f"this is no URL: the scheme must be one of {', '.join(sorted(SCHEMES))}, then :// and a host")

@@ -1,4 +1,4 @@
-"""The subject of a mail-to unsubscribe: `Unsubscribe | cattr:<identifier>-<token>` (seed 004), and the tokens that a text may hold.
+"""The subject of a mail-to unsubscribe: `Unsubscribe | cattr:<identifier>-<token>` (MoEngage), and the tokens that a text may hold.
 
 The identifier is standard Base64, whose alphabet has no hyphen, so a brand finds its user between `cattr:` and the first hyphen. It is a
 help for the brand only: the token behind the hyphen is the authority (catalogue M4, M8).

@@ -1,4 +1,4 @@
-"""A brand's Jinja templates: what they may hold, and what they give for one recipient. Serves seed 004, catalogue L4.
+"""A brand's Jinja templates: what they may hold, and what they give for one recipient. Serves catalogue L4.
 
 1. Text, and `{{UserAttribute['Name']|default('else')}}` in it; beside `default` (or `d`) the filters `lower`, `upper`, `trim` and
    `urlencode`. Every attribute has its default, so that no recipient goes without a link.

@@ -35,7 +35,7 @@ _LAST_PARTITION = 255
 _LAST_ENTRY = 2**63 - 1  # of a stream's numbers; the server takes twice as many, and refuses what is beyond
 GIVE_UP_MS = round(1000 * (1 + JITTER) * sum(SCHEDULE)) + 24 * 3_600_000  # then also what was never tried is given up
 ENDPOINT_GONE_MS = 600_000  # long enough for a rolling deployment, short enough that no alarm rises for nobody's endpoint
-PROMISED_MS = 48 * 3_600_000  # Gmail, Yahoo and seed 004: a request takes effect within 48 hours
+PROMISED_MS = 48 * 3_600_000  # Gmail, Yahoo and MoEngage: a request takes effect within 48 hours
 
 
 class Format(StrEnum):

@@ -3,9 +3,9 @@
 Hypercorn and its parsers accept more than a public port should. What is refused on the wire is refused here, and only here:
 
 1. A line of an HTTP/1 head or trailer ends with CRLF. h11 takes a bare LF too (RFC 9112 2.2 allows it); a proxy in front may not, and
-   then the two see different requests (catalogue L5, vector V6).
-2. Content-Length together with Transfer-Encoding is refused (RFC 9112 6.1), and so is Transfer-Encoding in HTTP/1.0 (V1).
-3. No CONNECT, no Upgrade, no HTTP/2 by prior knowledge on a clear port: nothing here switches protocols (V5, V6).
+   then the two see different requests (catalogue L5).
+2. Content-Length together with Transfer-Encoding is refused (RFC 9112 6.1), and so is Transfer-Encoding in HTTP/1.0.
+3. No CONNECT, no Upgrade, no HTTP/2 by prior knowledge on a clear port: nothing here switches protocols.
 4. A CRLF before a request line is no part of a request (RFC 9112 2.2): some clients send one behind a body. Whatever else stands behind
    a complete request never replaces its answer. Behind the last request of a connection it is dropped (RFC 9112 9.6). Behind another
    one, where it cannot be a request, the answer says `Connection: close`, and what cannot be read is not answered.

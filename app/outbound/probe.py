@@ -1,4 +1,4 @@
-"""A one-click URL probed as mailbox providers use it (catalogue App. A, E14, E15).
+"""A one-click URL probed as mailbox providers use it (catalogue E14, E15, and its vectors).
 
 1. Four POSTs over HTTP/1.1 (form, multipart, no body, chunked) and one over HTTP/2, each on a connection of its own.
 2. The address is checked before it is connected to, and it is the one that was checked: no name leads a probe into a private network.

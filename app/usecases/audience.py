@@ -1,6 +1,6 @@
 """Whom a mail may reach: the states of its recipients in one round trip, and the groups that its sender names.
 
-Both are read in time for the session that waits (design: storage.md, "The relay").
+Both are read in time for the session that waits.
 """
 
 import asyncio

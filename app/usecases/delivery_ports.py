@@ -1,4 +1,4 @@
-"""What the delivery of events needs from outside, as Protocols, beside `ports`. A partition is 0..255 (design: storage.md)."""
+"""What the delivery of events needs from outside, as Protocols, beside `ports`. A partition is 0..255: the first octet of a digest."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol

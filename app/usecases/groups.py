@@ -1,4 +1,4 @@
-"""Subscription groups of a brand: list, create, edit, archive, restore (seeds 002 and 003).
+"""Subscription groups of a brand: list, create, edit, archive, restore.
 
 Who names a group may do so by its id, or by its name without regard to case; an id that reads exactly so wins.
 

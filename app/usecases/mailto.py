@@ -1,4 +1,4 @@
-"""A mail to the inbox becomes statements: whose token it holds, and whether a person sent it (seed 004, catalogue M1 to M8, B1).
+"""A mail to the inbox becomes statements: whose token it holds, and whether a person sent it (catalogue M1 to M8, B1).
 
 1. The seal of the token is the only authority; From proves nothing and is only asked which spelling of an address the mail is about (M4).
 2. The first place with a token that opens decides: envelope, address fields, subject, text. The full token of the subject completes the

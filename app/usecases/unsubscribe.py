@@ -1,4 +1,4 @@
-"""The durable acknowledgement: what a 200 promises (design: storage.md; catalogue E7, E8).
+"""The durable acknowledgement: what a 200 promises (docs/how-it-works.md; catalogue E7, E8).
 
 A statement goes to the spool and to the store at the same time. Both are waited for, the store 400 ms; then whatever is durable decides.
 While nothing is durable yet, the wait goes on for 5 s in all. Neither: StoreUnavailable, and nothing was promised.

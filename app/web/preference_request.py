@@ -157,7 +157,7 @@ class PreferenceRequests:
         return f"{self._base}{UNSUBSCRIBE_PATH}?{PARAMETER}={visitor.token}"
 
     def manage_link(self, visitor: Visitor, groups: Sequence[SubscriptionGroup]) -> str:
-        """Return the address of the preference centre while there is something to choose in it (seed 001), else nothing."""
+        """Return the address of the preference centre while there is something to choose in it, else nothing."""
         brand = visitor.visit.brand
         offered = brand is not None and brand.preference_centre is not PreferenceCentre.NONE
         return self.centre_link(visitor) if offered and any(not group.archived for group in groups) else ""

@@ -4,7 +4,7 @@
 2. A batch holds only deliveries with no more failed attempts than its first, and is the smaller the more those are: one event that a
    receiver cannot digest comes to stand alone, and the others get through.
 3. Two requests never carry the same recipient at the same time, so first attempts arrive in order. Retries may come later than what
-   followed them; the sequence tells (design: storage.md).
+   followed them; the sequence tells (docs/webhooks.md).
 """
 
 import asyncio

@@ -32,7 +32,7 @@ _SIGNS = 5  # signs of life in the time after which a worker counts as dead
 _AWAY_SECONDS = 1.0
 Move = tuple[Work, Sequence[Delivery]]
 
-_RETURNS = frozenset((Source.CALLBACK, Source.MAILTO))  # by which a self-managed brand gives us a token back (seed 004)
+_RETURNS = frozenset((Source.CALLBACK, Source.MAILTO))  # by which a self-managed brand gives us a token back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The SMTP dialogue for one copy: RSET? XFORWARD? MAIL RCPT DATA, content, final dot; every end of it is one Outcome (catalogue App. C).
+"""The SMTP dialogue for one copy: RSET? XFORWARD? MAIL RCPT DATA, content, final dot; every end of it is one Outcome (catalogue X6).
 
 With PIPELINING (RFC 2920) the commands leave in one write and the content in another, both written from inside the receive callback: a
 copy costs one future and no task. A copy that the peer cannot get, by what it offers, is not begun (`refusal`). What decides the outcome:

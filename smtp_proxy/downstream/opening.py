@@ -1,7 +1,7 @@
 """How a session with the downstream begins: connect, greeting, EHLO, STARTTLS, EHLO again, AUTH (RFC 5321, RFC 3207, RFC 4954).
 
 Nothing that was heard before TLS counts after it, and bytes that arrive between the STARTTLS reply and the handshake end the session
-(catalogue S3, C4). Every failure becomes a 451, because the mail is not at fault (App. C: connect, STARTTLS, AUTH). Its text, and that of
+(catalogue S3, C4). Every failure becomes a 451, because the mail is not at fault (X6: connect, STARTTLS, AUTH). Its text, and that of
 the log, holds what the downstream said. After a refused login none is tried for a while: see `logins`.
 """
 

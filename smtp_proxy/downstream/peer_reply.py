@@ -87,12 +87,12 @@ def as_reply(peer: PeerReply) -> Reply:
 
 
 def accepted(peer: PeerReply) -> Reply:
-    """Return the upstream's 250 for a copy that the peer took; its text holds the peer's queue id (App. C, DOT 2yz)."""
+    """Return the upstream's 250 for a copy that the peer took; its text holds the peer's queue id (catalogue X6)."""
     return Reply(250, "2.0.0", _texts(peer)[1])
 
 
 def declined(peer: PeerReply) -> Deferred | Refused:
-    """Return the outcome of a 4yz or 5yz. 421 ends the peer's session, not the upstream's, so it becomes 451 (App. C)."""
+    """Return the outcome of a 4yz or 5yz. 421 ends the peer's session, not the upstream's, so it becomes 451 (catalogue X6)."""
     if peer.code in _AUTHENTICATION_CODES:
         return Deferred(reply=Reply(451, "4.7.0", f"Downstream declined: {as_reply(peer)}"))
     reply = as_reply(peer)

@@ -17,7 +17,7 @@ PAGES = ("preferences", "saved", "unsubscribe", "unsubscribed", "resubscribed", 
 
 @pytest.mark.parametrize("tag", LANGUAGES)
 async def test_every_page_is_there_in_every_language(site: Site, tag: str) -> None:
-    """Seed 001. Catalogue E24."""
+    """As CleverTap's documents say. Catalogue E24."""
     for page, groups in itertools.product(PAGES, (0, 1, 2, 50)):
         reply = await site.ask("GET", f"/preview/{page}?lang={tag}&groups={groups}", listener="admin")
 

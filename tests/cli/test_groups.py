@@ -50,7 +50,7 @@ def rows(*arguments: str) -> list[dict[str, str]]:
 
 
 def test_a_groups_life() -> None:
-    """Seeds 002, 003."""
+    """As CleverTap's documents say."""
     made = rows("create", "Product news", "--description", "Once a month")
     edited = rows("edit", "product-news", "--name", "साप्ताहिक")
     archived = rows("archive", "साप्ताहिक")

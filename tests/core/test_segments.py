@@ -1,4 +1,4 @@
-"""Which recipients a segment holds (seed 002)."""
+"""Which recipients a segment holds (CleverTap's documents)."""
 
 import pytest
 

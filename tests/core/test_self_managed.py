@@ -49,7 +49,7 @@ def mailto_of(made: Links) -> tuple[str, str]:
 
 
 def test_the_url_is_the_brands_with_the_recipient_encoded_and_qmoe_behind() -> None:
-    """Catalogue H2; seed 004's example."""
+    """Catalogue H2; the example of MoEngage's documents."""
     made = links()
     head, _, token = made.https_uri.partition("&qmoe=")
 
@@ -143,7 +143,7 @@ def test_the_mailto_is_the_brands_and_names_the_user_in_base64(identifier: str) 
 
 
 def test_the_default_of_the_identifier_is_used_as_it_is_written() -> None:
-    """Seed 004: `default('ID')`."""
+    """MoEngage's documents: `default('ID')`."""
     assert subject.decode(mailto_of(links())[1])[0] == "ID"
 
 

@@ -1,4 +1,4 @@
-"""The subject of a mail-to unsubscribe, as seed 004 describes it to brands."""
+"""The subject of a mail-to unsubscribe, as MoEngage's documents describe it to brands."""
 
 import base64
 

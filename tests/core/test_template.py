@@ -83,7 +83,7 @@ def test_a_template_that_could_do_more_is_refused_before_it_is_compiled(source: 
     "source", ["{{UserAttribute['ID']}}", "{{UserAttribute['ID']|upper}}", "{{UserAttribute['A']|default(UserAttribute['B'])}}"]
 )
 def test_an_attribute_without_a_default_is_refused_and_the_message_says_so(source: str) -> None:
-    """Catalogue L4; seed 004 asks for a default in the link and in the identifier."""
+    """Catalogue L4; MoEngage's documents ask for a default in the link and in the identifier."""
     with pytest.raises(RuleViolation, match=r"no default; write .*default"):
         Template(source)
 

@@ -13,6 +13,8 @@ import yaml
 from app.core.errors import Misconfigured
 from app.settings.load import load
 from tests.support.command_line import page as command_line
+from tests.support.requirements import PAGE
+from tests.support.requirements import page as requirements
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -216,3 +218,7 @@ def _names_in(path: Path) -> set[str]:
         if isinstance(node, ast.ClassDef):
             found |= {f"{node.name}.{one.name}" for one in node.body if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)}
     return found
+
+
+def test_the_page_of_requirements_names_the_tests_that_there_are() -> None:
+    assert PAGE.read_text() == requirements(), "run python -m tests.support.requirements"

@@ -44,7 +44,7 @@ async def test_the_mail_that_a_client_makes_of_a_copys_mailto_unsubscribes(inbox
 
 
 async def test_the_mail_that_a_self_managed_brand_gets_and_forwards_unsubscribes(inbox: Inbox) -> None:
-    """Catalogue M5, M8 (seed 004)."""
+    """Catalogue M5, M8 (MoEngage's documents)."""
     ann = person()
     box, subject = mail_of(ann, SELF_MANAGED)
 

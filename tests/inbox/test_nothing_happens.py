@@ -1,4 +1,4 @@
-"""Mails that must have no effect: the N vectors of the catalogue's App. B, reports, and what no person wrote."""
+"""Mails that must have no effect: the N vectors of docs/requirements.md, reports, and what no person wrote."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Mails that unsubscribe, by a real SMTP conversation against a real Valkey: the M vectors of the catalogue's App. B."""
+"""Mails that unsubscribe, by a real SMTP conversation against a real Valkey: the M vectors of docs/requirements.md."""
 
 import base64
 import quopri
@@ -222,7 +222,7 @@ async def test_the_seal_is_the_authority_whoever_sends(inbox: Inbox) -> None:
 
 @pytest.mark.parametrize("auto", ["", "Auto-Submitted: auto-generated\r\n", "List-Id: <unsubscribe.acme.example>\r\nPrecedence: list\r\n"])
 async def test_what_a_self_managed_brand_forwards_by_itself_is_obeyed(inbox: Inbox, auto: str) -> None:
-    """Catalogue M5: its rule or its mailing list may mark the mail as generated (seed 004)."""
+    """Catalogue M5: its rule or its mailing list may mark the mail as generated (MoEngage's documents)."""
     ann = person()
     subject = ann.subject.replace(ann.token, ann.token_for(Purpose.CALLBACK | Purpose.MAILTO))
 

@@ -59,7 +59,7 @@ def foreign(opened: Tab, site: Site) -> Sequence[str]:
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("script", [True, False], ids=["script", "plain"])
 async def test_a_reader_chooses_leaves_and_comes_back(browser: Browser, language: str, script: bool) -> None:
-    """Seed 001. Catalogue E17, E24, Q13."""
+    """As CleverTap's documents say. Catalogue E17, E24, Q13."""
     async with running() as site, tab(browser, language=language, script=script) as opened:
         await with_groups(site, "News", "Offers", "Events")
         page = await at(opened, site, link(site, "/preferences", groups=("news", "offers")))
@@ -103,7 +103,7 @@ async def test_no_script_of_ours_and_no_time_makes_the_change(browser: Browser) 
 
 
 async def test_all_communication_moves_the_others_along(browser: Browser) -> None:
-    """Seed 001."""
+    """As CleverTap's documents say."""
     async with running() as site, tab(browser) as opened:
         await with_groups(site, "News", "Offers")
         await site.click(f"/u?qmoe={site.token(groups=('offers',))}")
@@ -127,7 +127,7 @@ async def test_all_communication_moves_the_others_along(browser: Browser) -> Non
 
 
 async def test_without_a_script_the_server_switches_all_off_and_says_so(browser: Browser) -> None:
-    """Seed 001."""
+    """As CleverTap's documents say."""
     async with running() as site, tab(browser, script=False) as opened:
         await with_groups(site, "News", "Offers")
         page = await at(opened, site, link(site, "/preferences"))

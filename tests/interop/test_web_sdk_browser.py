@@ -90,7 +90,7 @@ async def visited(browser: Browser, certificate: Path, folder: Path, sdk: NpmPac
 
 
 async def test_the_plain_page_shows_its_reader_unsubscribes_and_resubscribes(brand: Brand) -> None:
-    """Seed 000. Catalogue E20."""
+    """As CleverTap's documents say. Catalogue E20."""
     page = await brand.opened(plain_page(account_line(brand.host)))
     await page.wait_for_function("document.getElementById('email').value")
     looked = (await brand.site.state()).sequence
@@ -107,7 +107,7 @@ async def test_the_plain_page_shows_its_reader_unsubscribes_and_resubscribes(bra
 
 
 async def test_the_plain_page_opened_anew_does_not_resubscribe(brand: Brand) -> None:
-    """Seed 000. Catalogue T4."""
+    """As CleverTap's documents say. Catalogue T4."""
     page = await brand.opened(plain_page(account_line(brand.host)))
     await brand.press("#off")
     await said(page, "[off]")
@@ -120,7 +120,7 @@ async def test_the_plain_page_opened_anew_does_not_resubscribe(brand: Brand) -> 
 
 
 async def test_the_page_with_groups_shows_and_saves_them(brand: Brand) -> None:
-    """Seed 000. Catalogue E20."""
+    """As CleverTap's documents say. Catalogue E20."""
     await brand.site.click(f"/u?qmoe={brand.site.token(groups=('offers',))}")
     page = await brand.opened(groups_page(account_line(brand.host)))
     await page.wait_for_selector("#Offers")
@@ -139,7 +139,7 @@ async def test_the_page_with_groups_shows_and_saves_them(brand: Brand) -> None:
 
 
 async def test_the_page_of_a_group_link_shows_the_campaigns_groups(brand: Brand) -> None:
-    """Seeds 000 and 001."""
+    """As CleverTap's documents say."""
     link = brand.mail_link(groups=("news", "events"), rest="&wzrk_ex=0&page_type=group")
     page = await brand.opened(groups_page(account_line(brand.host)), link)
     await page.wait_for_selector("#Events")
@@ -148,7 +148,7 @@ async def test_the_page_of_a_group_link_shows_the_campaigns_groups(brand: Brand)
 
 
 async def test_a_page_without_wzrk_ex_is_given_a_device_first_and_works_then(brand: Brand) -> None:
-    """Seed 000: the SDK calls `/a`, and asks for the reader once that is answered."""
+    """CleverTap's documents: the SDK calls `/a`, and asks for the reader once that is answered."""
     page = await brand.opened(plain_page(account_line(brand.host)), brand.mail_link(rest=""))
     await page.wait_for_function("document.getElementById('email').value")
     await brand.press("#off")
@@ -159,7 +159,7 @@ async def test_a_page_without_wzrk_ex_is_given_a_device_first_and_works_then(bra
 
 
 async def test_a_page_whose_server_encodes_its_address_once_more_works(brand: Brand) -> None:
-    """Seed 000: `isReEncode`."""
+    """CleverTap's documents: `isReEncode`."""
     token = "".join(f"%25{ord(char):02X}" for char in brand.site.token(purpose=Purpose.PREFERENCES))
     page = await brand.opened(plain_page(account_line(brand.host), encoded=True), f"{brand.address}/preferences.html?e={token}&wzrk_ex=0")
     await brand.press("#off")
@@ -182,7 +182,7 @@ async def test_a_page_of_another_account_and_a_one_click_token_save_nothing(bran
 
 
 async def test_a_test_link_works_and_saves_nothing(brand: Brand) -> None:
-    """Seed 000. Catalogue H12."""
+    """As CleverTap's documents say. Catalogue H12."""
     page = await brand.opened(plain_page(account_line(brand.host)), brand.mail_link(test=True))
     await brand.press("#off")
     await said(page, "[off]")

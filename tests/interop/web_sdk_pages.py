@@ -1,4 +1,4 @@
-"""Pages of a brand that were written for CleverTap (seed 000), on a web server of the brand's own."""
+"""Pages of a brand that were written for CleverTap, on a web server of the brand's own."""
 
 import functools
 import http.server
@@ -11,7 +11,7 @@ from pathlib import Path
 from playwright.async_api import BrowserContext, Page
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs/custom-page.md"
-# Where the snippet of seed 000 loads the SDK from, for a page that is served in clear.
+# Where CleverTap's snippet loads the SDK from, for a page that is served in clear.
 HOSTED_SDK = "http://static.clevertap.com/js/a.js"
 
 _HEAD = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Unsubscribe</title>

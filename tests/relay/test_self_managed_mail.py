@@ -1,4 +1,4 @@
-"""Mail of a brand that takes its one-click requests itself, through the whole relay (seed 004)."""
+"""Mail of a brand that takes its one-click requests itself, through the whole relay (MoEngage's documents)."""
 
 import base64
 import re
@@ -68,7 +68,7 @@ async def test_each_recipient_gets_a_url_of_their_own() -> None:
 
 
 async def test_who_has_left_gets_no_mail_of_a_self_managed_brand_either() -> None:
-    """Catalogue Q1; seed 004: users whose request the brand has returned are excluded."""
+    """Catalogue Q1; MoEngage's documents: users whose request the brand has returned are excluded."""
     async with relaying(OWN) as relay:
         await relay.leave("ann@example.net")
         await relay.relayed(PROMOTIONAL, "ann@example.net", "bob@example.net")

@@ -176,7 +176,7 @@ async def test_each_reason_is_told_counted_and_logged(
 
 
 async def test_a_copy_against_an_opt_out_is_counted_and_logged_and_keeps_its_links() -> None:
-    """Catalogue Q1; seed 001: "Send email to users who have opted out", audited."""
+    """Catalogue Q1; CleverTap's documents: "Send email to users who have opted out", audited."""
     before = counted("signoff_opt_outs_overridden", SuppressionReason.UNSUBSCRIBED)
     with capture_logs() as lines:
         async with relaying() as relay:

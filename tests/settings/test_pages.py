@@ -34,7 +34,7 @@ def test_a_brand_has_our_page_unless_it_says_otherwise(monkeypatch: pytest.Monke
 
 
 def test_a_custom_page_is_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Seed 000: the page's URL without parameters."""
+    """CleverTap's documents: the page's URL without parameters."""
     monkeypatch.setenv("SIGNOFF_BRANDS__ACME__PREFERENCE_CENTRE", "custom")
     monkeypatch.setenv("SIGNOFF_BRANDS__ACME__CUSTOM_PAGE_URL", "http://www.acme.example/unsubscribe.html")
 

@@ -32,7 +32,7 @@ def told(monkeypatch: pytest.MonkeyPatch, said: dict[str, str], *, public: bool 
 
 
 def test_the_sample_of_the_seed_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Seed 004."""
+    """As MoEngage's documents say."""
     said = {"one_click_email": "unsubscribe@shop.example", "user_identifier": "{{UserAttribute['ID']|default('ID')}}"}
 
     assert [] == told(monkeypatch, said)

@@ -1,4 +1,4 @@
-"""Every stage of the dialogue against every way a peer can answer it (catalogue App. C)."""
+"""Every stage of the dialogue against every way a peer can answer it (docs/requirements.md)."""
 
 import pytest
 

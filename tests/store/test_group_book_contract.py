@@ -105,7 +105,7 @@ async def test_only_so_many_may_be_active_and_archiving_makes_room(book: GroupBo
 
 
 async def test_two_who_create_at_the_same_time_cannot_make_one_group_too_many(book: GroupBook, brand: BrandNumber) -> None:
-    """Seed 003: 50 active groups, decided where they are written."""
+    """CleverTap's documents: 50 active groups, decided where they are written."""
     made = await asyncio.gather(*(book.add(brand, group(f"g{n}"), most_active=50) for n in range(80)), return_exceptions=True)
 
     kept = await book.groups(brand)

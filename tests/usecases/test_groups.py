@@ -54,7 +54,7 @@ async def test_an_id_may_be_chosen_and_is_taken_once(groups: Groups) -> None:
     ["", "   ", "x" * 101, "<b>", "a < b", "a > b", "a\u2066b", "a\x85b", "a\tb", "a\x00b", "a\nb", "a\u2028b", "\u202eevil", "a\x1b[31m"],
 )
 async def test_a_name_that_a_page_could_not_print_is_refused(groups: Groups, name: str) -> None:
-    """Seed 000: pages of brands print names without escaping. Catalogue L9."""
+    """CleverTap's documents: pages of brands print names without escaping. Catalogue L9."""
     with pytest.raises(RuleViolation):
         await groups.create(BRAND, name=name)
     assert [] == list(await groups.list(BRAND))
@@ -92,7 +92,7 @@ async def test_archiving_and_restoring_may_be_repeated(groups: Groups) -> None:
 
 
 async def test_the_fifty_first_active_group_is_refused_until_one_is_archived(groups: Groups) -> None:
-    """Seed 003."""
+    """As CleverTap's documents say."""
     for number in range(MOST_ACTIVE):
         await groups.create(BRAND, name=f"Group {number}")
 

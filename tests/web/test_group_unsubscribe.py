@@ -8,7 +8,7 @@ PATH = "/unsubscribe"
 
 
 async def test_a_campaign_with_groups_names_them_and_leaves_only_them(site: Site) -> None:
-    """Seed 001. Catalogue E4, E17."""
+    """As CleverTap's documents say. Catalogue E4, E17."""
     await with_groups(site, "News", "Offers", "Events")
     target = link(site, PATH, groups=("news", "offers"))
 
@@ -44,7 +44,7 @@ async def test_no_number_of_looks_changes_anything(site: Site) -> None:
 
 
 async def test_the_preference_link_is_there_while_there_is_something_to_choose(site: Site) -> None:
-    """Seed 001."""
+    """As CleverTap's documents say."""
     target = link(site, PATH)
     without = await opened(site, target)
     await with_groups(site, "News")
@@ -58,7 +58,7 @@ async def test_the_preference_link_is_there_while_there_is_something_to_choose(s
 
 
 async def test_a_campaign_without_groups_leaves_all_mail(site: Site) -> None:
-    """Seed 001."""
+    """As CleverTap's documents say."""
     await with_groups(site, "News")
     target = link(site, PATH)
     page = await opened(site, target)
@@ -71,7 +71,7 @@ async def test_a_campaign_without_groups_leaves_all_mail(site: Site) -> None:
 
 
 async def test_an_account_without_groups_offers_to_resubscribe_after_leaving(site: Site) -> None:
-    """Seed 001. Catalogue Q13."""
+    """As CleverTap's documents say. Catalogue Q13."""
     target = link(site, PATH)
     page = await opened(site, target)
     left = Form((await pressed(site, target, page.body())).text)
@@ -175,7 +175,7 @@ async def test_a_resubscribe_a_day_later_is_not_taken(site: Site) -> None:
 
 
 async def test_a_test_link_shows_every_group_says_so_and_saves_nothing(site: Site) -> None:
-    """Seed 001. Catalogue H12."""
+    """As CleverTap's documents say. Catalogue H12."""
     await with_groups(site, "News", "Offers")
     target = link(site, PATH, groups=("news",), test=True)
     page = await opened(site, target)

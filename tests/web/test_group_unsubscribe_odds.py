@@ -61,7 +61,7 @@ async def test_the_page_works_for_a_brand_that_has_left(site: Site) -> None:
 
 @pytest.mark.parametrize("mode", PreferenceCentre)
 async def test_leaving_works_whatever_the_brands_preference_centre_is(mode: PreferenceCentre) -> None:
-    """Seed 001."""
+    """As CleverTap's documents say."""
     brand = replace(BRAND, preference_centre=mode, custom_page_url="https://www.acme.example/p.html")
     async with running(brand=brand) as site:
         await with_groups(site, "News")

@@ -1,4 +1,7 @@
-"""The one-click URL over real connections: what acts, what does not, and what every answer looks like (catalogue App. A)."""
+"""The one-click URL over real connections: what acts, what does not, and what every answer looks like.
+
+The cases W1 to W14 are the vectors of docs/requirements.md.
+"""
 
 import asyncio
 

@@ -15,7 +15,7 @@ OTHER = type(PRIMARY)(id=9, secret=b"9" * 32, status=PRIMARY.status)
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("tag", LANGUAGES)
 async def test_a_link_that_does_not_open_says_so_with_the_hints_in_the_readers_language(site: Site, path: str, tag: str) -> None:
-    """Seed 001. Catalogue E9, E24."""
+    """As CleverTap's documents say. Catalogue E9, E24."""
     headings = {"en": "We could not retrieve your email address", "fr": "retrouver votre adresse", "es": "su dirección", "hi": "ईमेल पता"}
 
     reply = await site.ask("GET", f"{path}?e=bad", fields={"Accept-Language": tag})

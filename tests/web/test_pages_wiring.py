@@ -43,7 +43,7 @@ def asked(url: str, body: bytes | None = None) -> str:
 
 
 async def test_a_saved_preference_is_in_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Seed 001."""
+    """As CleverTap's documents say."""
     listen, health, tls = (f"127.0.0.1:{free_port()}" for _ in range(3))
     monkeypatch.chdir(tmp_path)
     for name, value in {"LISTEN": listen, "HEALTH_LISTEN": health, "TLS_LISTEN": tls}.items():

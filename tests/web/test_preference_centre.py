@@ -14,7 +14,7 @@ PATH = "/preferences"
 
 
 async def test_every_active_group_has_a_toggle_in_the_order_of_creation(site: Site) -> None:
-    """Seed 001."""
+    """As CleverTap's documents say."""
     await with_groups(site, "Zebra", "Apple", "Gone")
     await Groups(site.book, lambda: 1).archive(ACME, GroupId("gone"))
 
@@ -27,7 +27,7 @@ async def test_every_active_group_has_a_toggle_in_the_order_of_creation(site: Si
 
 
 async def test_saving_switches_off_what_was_unticked_and_shows_the_state_read_anew(site: Site) -> None:
-    """Seed 001. Catalogue E17."""
+    """As CleverTap's documents say. Catalogue E17."""
     await with_groups(site, "News", "Offers")
     target = link(site, PATH)
 
@@ -58,7 +58,7 @@ async def test_a_group_can_be_switched_on_again_whoever_switched_it_off(site: Si
 
 @pytest.mark.parametrize("script", [True, False])
 async def test_all_communication_off_switches_every_group_off_with_and_without_a_script(site: Site, script: bool) -> None:
-    """Seed 001: the server draws the conclusion that the script would have drawn."""
+    """CleverTap's documents: the server draws the conclusion that the script would have drawn."""
     await with_groups(site, "News", "Offers")
     target = link(site, PATH)
     page = await opened(site, target)
@@ -87,7 +87,7 @@ async def test_a_group_switched_on_while_all_is_off_switches_all_on_and_says_so(
 
 
 async def test_an_account_without_groups_has_the_one_toggle(site: Site) -> None:
-    """Seed 001."""
+    """As CleverTap's documents say."""
     target = link(site, PATH)
     page = await opened(site, target)
 
@@ -189,7 +189,7 @@ async def test_what_an_old_page_still_asks_for_is_saved_when_it_is_confirmed(sit
 
 
 async def test_a_test_link_shows_what_would_be_saved_and_saves_nothing(site: Site) -> None:
-    """Seed 001. Catalogue H12."""
+    """As CleverTap's documents say. Catalogue H12."""
     await with_groups(site, "News", "Offers")
     target = link(site, PATH, test=True)
     page = await opened(site, target)
@@ -203,7 +203,7 @@ async def test_a_test_link_shows_what_would_be_saved_and_saves_nothing(site: Sit
 
 
 async def test_a_brand_without_a_preference_centre_has_no_such_page() -> None:
-    """Seed 001."""
+    """As CleverTap's documents say."""
     async with running(brand=replace(BRAND, preference_centre=PreferenceCentre.NONE)) as site:
         await with_groups(site, "News")
         shown = await site.ask("GET", link(site, PATH))
@@ -213,7 +213,7 @@ async def test_a_brand_without_a_preference_centre_has_no_such_page() -> None:
 
 
 async def test_our_page_works_for_old_links_of_a_brand_that_has_its_own() -> None:
-    """Seed 001."""
+    """As CleverTap's documents say."""
     async with running(brand=replace(BRAND, preference_centre=PreferenceCentre.CUSTOM, custom_page_url="https://acme.example/p")) as site:
         await with_groups(site, "News")
         target = link(site, PATH)

@@ -11,7 +11,7 @@ PATH = "/preferences"
 
 
 async def test_fifty_groups_fit_into_a_form(site: Site) -> None:
-    """Seed 003: 50 active groups. Catalogue L10."""
+    """CleverTap's documents: 50 active groups. Catalogue L10."""
     await with_groups(site, *(f"Group {number}" for number in range(50)))
     target = link(site, PATH)
     page = await opened(site, target)

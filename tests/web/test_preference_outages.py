@@ -13,7 +13,7 @@ PATH = "/preferences"
 
 
 async def test_preferences_that_cannot_be_read_are_not_guessed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Seed 001. Catalogue E8."""
+    """As CleverTap's documents say. Catalogue E8."""
 
     async def unread(*_: object) -> None:
         raise StoreUnavailable("unplugged")
@@ -31,7 +31,7 @@ async def test_preferences_that_cannot_be_read_are_not_guessed(site: Site, monke
 
 
 async def test_what_could_not_be_saved_is_told_with_the_hints_and_kept_in_the_form(site: Site) -> None:
-    """Seed 001. Catalogue E8."""
+    """As CleverTap's documents say. Catalogue E8."""
     await with_groups(site, "News")
     target = link(site, PATH)
     page = await opened(site, target)

@@ -1,4 +1,4 @@
-"""What a brand's own page does through CleverTap's Web SDK: it looks, leaves, comes back and chooses groups (seed 000)."""
+"""What a brand's own page does through CleverTap's Web SDK: it looks, leaves, comes back and chooses groups."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -27,7 +27,7 @@ def page(site: Site, *, groups: tuple[str, ...] = (), page_type: str = "", test:
 
 
 async def test_a_page_is_told_its_reader_and_every_active_group(site: Site) -> None:
-    """Seed 000. Catalogue E20."""
+    """As CleverTap's documents say. Catalogue E20."""
     await with_groups(site, "News", "Offers", "Gone")
     await Groups(site.book, lambda: 1).archive(ACME, GroupId("gone"))
     await site.click(f"/u?qmoe={site.token(groups=('offers',))}")
@@ -56,7 +56,7 @@ async def test_to_look_changes_nothing(site: Site) -> None:
 
 
 async def test_who_leaves_leaves_all_mail_and_may_take_it_back_while_still_on_the_page(site: Site) -> None:
-    """Seed 000: without groups no page sends back what it was told, so the answer itself makes the SDK do that."""
+    """CleverTap's documents: without groups no page sends back what it was told, so the answer itself makes the SDK do that."""
     opened = page(site)
     await opened.look()
 
@@ -74,7 +74,7 @@ async def test_who_leaves_leaves_all_mail_and_may_take_it_back_while_still_on_th
 
 
 async def test_a_page_that_was_opened_anew_takes_nothing_back(site: Site) -> None:
-    """Seed 000: only valid on the page on which the reader unsubscribed. Catalogue T4."""
+    """CleverTap's documents: only valid on the page on which the reader unsubscribed. Catalogue T4."""
     first = page(site)
     await first.act("0")
     second = page(site)
@@ -153,7 +153,7 @@ async def test_the_right_to_come_back_ends_with_its_day_and_serves_no_other_link
 
 
 async def test_a_group_page_shows_leaves_and_takes_back_the_campaigns_groups_alone(site: Site) -> None:
-    """Seeds 000 and 001."""
+    """As CleverTap's documents say."""
     await with_groups(site, "News", "Offers", "Events")
     await site.click(f"/u?qmoe={site.token(groups=('offers',))}")
     opened = page(site, groups=("news", "offers"), page_type="group")
@@ -170,7 +170,7 @@ async def test_a_group_page_shows_leaves_and_takes_back_the_campaigns_groups_alo
 
 
 async def test_a_group_page_of_a_campaign_without_groups_leaves_all_mail(site: Site) -> None:
-    """Seed 001."""
+    """As CleverTap's documents say."""
     await with_groups(site, "News")
 
     assert "0" == await page(site, page_type="group").act("0")
@@ -178,7 +178,7 @@ async def test_a_group_page_of_a_campaign_without_groups_leaves_all_mail(site: S
 
 
 async def test_chosen_groups_are_saved_and_may_be_chosen_again_on_the_same_page(site: Site) -> None:
-    """Seed 000, the page with groups."""
+    """CleverTap's documents, the page with groups."""
     await with_groups(site, "News", "Offers", "Events")
     await site.click(f"/u?qmoe={site.token(groups=('events',))}")
     opened = page(site)
@@ -236,7 +236,7 @@ async def test_a_page_that_never_looked_switches_nothing_on_but_everything_off(s
 
 
 async def test_a_group_switched_on_while_all_mail_is_off_brings_that_group_alone(site: Site) -> None:
-    """Seed 001, and the rules of `app.core.choices`."""
+    """CleverTap's documents, and the rules of `app.core.choices`."""
     await with_groups(site, "News", "Offers", "Events")
     opened = page(site, groups=("news", "offers"), page_type="group")
     everything = page(site)
@@ -250,7 +250,7 @@ async def test_a_group_switched_on_while_all_mail_is_off_brings_that_group_alone
 
 
 async def test_an_archived_group_on_a_page_opened_before_can_still_be_left(site: Site) -> None:
-    """Seed 003."""
+    """As CleverTap's documents say."""
     await with_groups(site, "News", "Old")
     opened = page(site)
     await opened.look(with_groups=True)
@@ -264,7 +264,7 @@ async def test_an_archived_group_on_a_page_opened_before_can_still_be_left(site:
 
 @pytest.mark.parametrize("sub", ["0", "1", "2"])
 async def test_a_test_link_answers_as_ever_and_saves_nothing(site: Site, sub: str) -> None:
-    """Seed 001. Catalogue H12."""
+    """As CleverTap's documents say. Catalogue H12."""
     await with_groups(site, "News", "Offers")
     opened = page(site, groups=("news",), page_type="group", test=True)
     opened.groups = [{"name": "News", "isUnsubscribed": True}]

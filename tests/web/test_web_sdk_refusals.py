@@ -126,7 +126,7 @@ async def test_groups_that_cannot_be_understood_are_refused_whole(site: Site, gr
 
 
 async def test_a_group_page_saves_no_group_of_another_campaign(site: Site) -> None:
-    """Seed 001."""
+    """As CleverTap's documents say."""
     await with_groups(site, "News", "Offers")
     opened = SdkPage(site, site.token(purpose=Purpose.PREFERENCES, groups=("news",)), "group")
     await opened.look(with_groups=True)
@@ -261,7 +261,7 @@ async def test_every_answer_is_a_script_that_any_page_may_load_and_nobody_may_ke
 
 
 async def test_no_address_and_no_name_ends_the_script(site: Site) -> None:
-    """Seed 000: pages print names as they come."""
+    """CleverTap's documents: pages print names as they come."""
     await with_groups(site, "Bücher \u2764 🎉")
     address = '"</script>&\u2028\'\\"@example.com'
     token = site.token(address, purpose=Purpose.PREFERENCES)
@@ -278,7 +278,7 @@ async def test_no_address_and_no_name_ends_the_script(site: Site) -> None:
 
 
 async def test_fifty_groups_with_long_descriptions_fit_into_the_url_that_brings_them_back(site: Site) -> None:
-    """Seed 000: the SDK sends with every request what the page has given it, descriptions too."""
+    """CleverTap's documents: the SDK sends with every request what the page has given it, descriptions too."""
     groups = Groups(site.book, lambda: site.now_ms)
     for number in range(50):
         await groups.create(
@@ -292,7 +292,7 @@ async def test_fifty_groups_with_long_descriptions_fit_into_the_url_that_brings_
 
 
 async def test_groups_that_cannot_be_read_are_not_guessed_and_the_way_out_stays_open(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Seed 001. Catalogue E8."""
+    """As CleverTap's documents say. Catalogue E8."""
 
     async def unread(*_: object) -> None:
         raise StoreUnavailable("unplugged")

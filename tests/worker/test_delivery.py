@@ -181,7 +181,7 @@ async def test_an_event_that_a_receiver_cannot_digest_holds_up_no_other(url: str
 
 
 async def test_groups_that_change_together_with_all_mail_are_named_beside_it(url: str, store: RedisStore) -> None:
-    """Seed 001: all off switches each group off; one of them on again brings back all mail and that one."""
+    """CleverTap's documents: all off switches each group off; one of them on again brings back all mail and that one."""
     news, offers = (SubscriptionGroup(id=GroupId(name), name=name.title()) for name in ("news", "offers"))
     for group in (news, offers):
         await RedisGroups(store.wire).add(BRAND, group, most_active=50)

@@ -2,7 +2,7 @@
 
 `u-TOKEN@`        a short token: who writes there leaves
 `unsubscribe@`    the root, for mail whose token stands further inside
-`unsubscribe-DC0X@`  the box to which self-managed brands forward (seed 004); X is the data centre
+`unsubscribe-DC0X@`  the box to which self-managed brands forward, named as MoEngage's; X is the data centre
 `complaints@`     where a provider's feedback loop reports to
 `postmaster@`, `abuse@`  for people (RFC 2142, RFC 5321 4.5.1); a complaint in the form of RFC 5965 is read at `abuse@` too
 """

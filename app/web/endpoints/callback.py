@@ -1,4 +1,4 @@
-"""The callback API: what a self-managed brand calls after it has handled a one-click request (seed 004).
+"""The callback API: what a self-managed brand calls after it has handled a one-click request.
 
 Only a token made for it acts: a managed token, whose URL mail scanners fetch, is refused and does nothing (catalogue T4). GET acts here
 because the API is so; HEAD does not, since no caller means it.

@@ -1,4 +1,4 @@
-"""The group unsubscribe page: GET shows what its one button leaves and changes nothing, POST leaves it, or takes that back (seed 001).
+"""The group unsubscribe page: GET shows what its one button leaves and changes nothing, POST leaves it, or takes that back.
 
 A campaign with groups: those groups. Without: all mail. Taking back is for whoever has just left by this page: its form carries, signed,
 what this page switched off and the sequence of the state after it (catalogue Q6, Q13).
@@ -112,7 +112,7 @@ class GroupUnsubscribeEndpoint:
 
 
 def _scope_keys(visitor: Visitor, groups: Sequence[SubscriptionGroup]) -> tuple[GroupKey, ...]:
-    """Return the groups that the link is about; a test link shows every group that there is (seed 001)."""
+    """Return the groups that the link is about; a test link shows every group that there is."""
     if visitor.visit.claims.test:
         return tuple(group_key(group.id) for group in groups if not group.archived)
     return visitor.visit.claims.groups

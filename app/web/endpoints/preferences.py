@@ -1,4 +1,4 @@
-"""The preference centre: a toggle for each active group and one for all mail (seed 001). GET changes nothing, POST saves the form.
+"""The preference centre: a toggle for each active group and one for all mail. GET changes nothing, POST saves the form.
 
 What a form means is decided in `app.core.choices`; the page token says what the reader had seen, and only what was on that page can be
 saved.

@@ -1,10 +1,10 @@
-"""What a brand's own page may do through CleverTap's Web SDK: look, leave, come back, choose groups (seed 000).
+"""What a brand's own page may do through CleverTap's Web SDK: look, leave, come back, choose groups.
 
-1. Leaving needs nothing but the link, and goes the durable way of every unsubscribe. It means all mail (seed 000: "account level"), with
+1. Leaving needs nothing but the link, and goes the durable way of every unsubscribe. It means all mail, as at CleverTap, with
    `page_type=group` the campaign's groups.
 2. The page is told, as `cUsY`, what it was shown and the sequence of that state, signed and bound to its link (`app.core.page_token`). What
    it switches on counts against that alone: without it, or when the state has moved on, nothing is switched on.
-3. After leaving, `cUsY` also holds the right to take that back. It lives in the page, so it ends with it (seed 000: "still on that page").
+3. After leaving, `cUsY` also holds the right to take that back. It lives in the page, so it ends with it, as at CleverTap.
    It is not given, and is worth nothing, where the reader had left, or has since left again, by another way than a brand's page.
 4. A test link does all this and saves nothing.
 """
@@ -153,7 +153,7 @@ def _active(groups: Iterable[SubscriptionGroup]) -> list[GroupKey]:
 
 
 def _of_campaign(call: SdkCall, claims: Claims, groups: Sequence[SubscriptionGroup]) -> Sequence[SubscriptionGroup]:
-    """Return the groups that the page is about; a test link is about every group that there is (seed 001)."""
+    """Return the groups that the page is about; a test link is about every group that there is."""
     if claims.test or not call.of_campaign:
         return groups
     return [group for group in groups if group_key(group.id) in claims.groups]

@@ -54,7 +54,7 @@ def sdk_call(function: str, *values: object) -> str:
 
 
 def remember(told: str) -> str:
-    """Return the call that makes the SDK send this with its next request: pages without groups do not do it themselves (seed 000)."""
+    """Return the call that makes the SDK send this with its next request: pages without groups do not do it themselves."""
     return sdk_call("setUpdatedCategoryLong", {"cUsY": told}) if told else ""
 
 

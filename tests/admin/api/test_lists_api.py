@@ -278,7 +278,7 @@ async def test_ten_thousand_addresses_are_checked_and_one_more_is_refused(api: A
 
 
 async def test_segments_include_and_exclude_groups_with_all_as_the_default(api: Api) -> None:
-    """Seed 002, use subscription groups in segments."""
+    """As CleverTap's documents say of groups in segments."""
     await with_groups(api)
     await leave(api, "left@x.com")
     await leave(api, "no-news@x.com", groups=("news",))

@@ -78,7 +78,7 @@ async def test_a_brand_whose_mail_could_not_be_stamped_says_why() -> None:
 
 
 async def test_every_page_can_be_looked_at_in_every_language(site: Site) -> None:
-    """Seed 001. Catalogue E24."""
+    """As CleverTap's documents say. Catalogue E24."""
     await site.sign_in()
 
     page = await site.get(f"{ACME_PAGE}/pages")

@@ -1,7 +1,7 @@
 """The compliance check: whether a mail meets what RFC 8058, RFC 2369, Gmail and Yahoo ask of promotional mail.
 
 `judge` looks at one mail and `compare` at several copies; both are pure. Who verifies signatures and probes URLs is outside. Nothing here
-promises that a mailbox provider shows its button: that is the provider's choice (seed 004).
+promises that a mailbox provider shows its button: that is the provider's choice.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,7 @@
 """Every rule of the compliance check in one table: how grave a breach is, why it matters, how it is mended.
 
-Codes are stable: scripts and reports name them. Sources: RFC sections, the providers' pages of catalogue.md section 1, catalogue rows.
+Codes are stable: scripts and reports name them. Sources: RFC sections, the providers' sender guidelines,
+and docs/requirements.md.
 """
 
 from collections.abc import Mapping
@@ -74,7 +75,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "dkim-expired": Rule(P, "x= has passed (RFC 6376 3.5).", "Leave x= out, or give it a week."),
         "dkim-testing": Rule(W, "t=y asks receivers not to rely on it (RFC 6376 3.6.1).", "Remove t=y from the record."),
         # --- the rest of the message
-        "body-no-link": Rule(P, "Gmail and Yahoo want a visible link in the body too (seed 004).", "Put a link to leave into the text."),
+        "body-no-link": Rule(P, "Gmail and Yahoo want a visible link in the body too.", "Put a link to leave into the text."),
         "body-host-not-public": Rule(P, "Readers are elsewhere: the link in the body leads nowhere for them.", "Use a public host name."),
         "placeholder-left": Rule(P, "Readers see the template's text in place of a link.", "Send through the software that replaces it."),
         "text-not-read": Rule(N, "A reader sees no text of this length; Gmail cuts it at 102 KB.", "Shorten the text."),
