@@ -9,7 +9,7 @@ import threading
 import time
 from pathlib import Path
 
-from smtp_proxy.mailbox import Maildir
+from smtp_proxy.maildir import Maildir
 
 _RECOUNT_SECONDS = 60.0
 _BLOCK = 4096  # a file takes whole blocks, so a million empty mails are no nothing
