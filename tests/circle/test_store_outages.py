@@ -8,8 +8,8 @@ import aiohttp
 
 from app.store.redis import RedisStore
 from tests.support import circles
+from tests.support.mail_server import MailServer
 from tests.support.services import Services, becomes, port, running_services
-from tests.support.sink import Sink
 from tests.support.upstream import connected
 from tests.support.valkeys import Name, cluster, valkey
 
@@ -31,9 +31,9 @@ async def promoted(services: Services, address: str) -> bool:
 async def test_a_whole_cluster_killed_and_started_again_gets_every_click_and_every_process_lives(tmp_path: Path) -> None:
     """Catalogue N21."""
     async with AsyncExitStack() as stack:
-        sink = await stack.enter_async_context(Sink())
+        mail_server = await stack.enter_async_context(MailServer())
         nodes = await stack.enter_async_context(cluster(tmp_path))
-        downstream = f"smtp://127.0.0.1:{sink.port}?tls=none"
+        downstream = f"smtp://127.0.0.1:{mail_server.port}?tls=none"
         services = await stack.enter_async_context(running_services(tmp_path, *ALL, STORE__URL=nodes.url, RELAY__DOWNSTREAM=downstream))
         assert await becomes(lambda: promoted(services, "before@mail.example"))
         pids = {name: services[name].pid for name in ALL}
@@ -53,7 +53,7 @@ async def test_a_whole_cluster_killed_and_started_again_gets_every_click_and_eve
     assert told == [200] * 6
     assert held.startswith("451")
     assert refused.startswith("250")  # discarded
-    assert leaving[0] not in sink.mailboxes
+    assert leaving[0] not in mail_server.mailboxes
     assert codes == [0] * len(ALL)
     assert {name: services[name].pid for name in ALL} == pids
     assert not [line for name in ALL for line in services[name].lines if "Traceback" in line]
@@ -79,7 +79,7 @@ async def test_processes_start_while_the_whole_store_is_away_and_find_it_when_it
 async def test_a_name_that_moves_is_followed_by_clicks_and_mail(tmp_path: Path) -> None:
     """Catalogue N22: the demoted server lives on, and answers."""
     async with AsyncExitStack() as stack:
-        sink = await stack.enter_async_context(Sink())
+        mail_server = await stack.enter_async_context(MailServer())
         first = await stack.enter_async_context(valkey(tmp_path / "a"))
         second = await stack.enter_async_context(valkey(tmp_path / "b"))
         name = await stack.enter_async_context(Name())
@@ -90,7 +90,7 @@ async def test_a_name_that_moves_is_followed_by_clicks_and_mail(tmp_path: Path) 
                 "web",
                 "relay",
                 STORE__URL=f"redis://127.0.0.1:{name.port}",
-                RELAY__DOWNSTREAM=f"smtp://127.0.0.1:{sink.port}?tls=none",
+                RELAY__DOWNSTREAM=f"smtp://127.0.0.1:{mail_server.port}?tls=none",
             )
         )
         assert await becomes(lambda: promoted(services, "before@mail.example"))
@@ -110,16 +110,16 @@ async def test_a_name_that_moves_is_followed_by_clicks_and_mail(tmp_path: Path) 
         assert await becomes(lambda: ready(services, services.settings.relay.health_listen))
 
     assert told == 200
-    assert await asyncio.to_thread(lambda: "after@mail.example" in sink.mailboxes)
+    assert await asyncio.to_thread(lambda: "after@mail.example" in mail_server.mailboxes)
 
 
 async def test_with_one_primary_dead_the_mail_of_the_others_recipients_goes_on(tmp_path: Path) -> None:
     """Catalogue N23: of one message, those whose states can be read get theirs, and the upstream's next try brings the rest."""
     everybody = [f"person-{number}@mail.example" for number in range(12)]
     async with AsyncExitStack() as stack:
-        sink = await stack.enter_async_context(Sink())
+        mail_server = await stack.enter_async_context(MailServer())
         nodes = await stack.enter_async_context(cluster(tmp_path))
-        downstream = f"smtp://127.0.0.1:{sink.port}?tls=none"
+        downstream = f"smtp://127.0.0.1:{mail_server.port}?tls=none"
         services = await stack.enter_async_context(running_services(tmp_path, "relay", STORE__URL=nodes.url, RELAY__DOWNSTREAM=downstream))
         assert await becomes(lambda: promoted(services, "before@mail.example"))
         await nodes.nodes[1].kill()
@@ -129,7 +129,7 @@ async def test_with_one_primary_dead_the_mail_of_the_others_recipients_goes_on(t
         async def some_served() -> bool:
             """The first try meets clients that still learn of the outage; the upstream tries again."""
             await sent(services, everybody)
-            served.update(set(sink.mailboxes) - {"before@mail.example"})
+            served.update(set(mail_server.mailboxes) - {"before@mail.example"})
             return bool(served)
 
         assert await becomes(some_served)
@@ -139,7 +139,7 @@ async def test_with_one_primary_dead_the_mail_of_the_others_recipients_goes_on(t
 
     assert first.startswith("451")
     assert 0 < len(served) < len(everybody)
-    assert sorted(sink.mailboxes) == sorted([*everybody, "before@mail.example"])
+    assert sorted(mail_server.mailboxes) == sorted([*everybody, "before@mail.example"])
 
 
 async def sent(services: Services, recipients: list[str]) -> str:

@@ -7,6 +7,7 @@ from app.core.downstream import Target
 from smtp_proxy.downstream.connection import Timeouts
 from smtp_proxy.downstream.pool import Downstream
 from smtp_proxy.downstream.transaction import Transaction, wire_body
+from tests.support.mail_server import MailServer
 from tests.support.sink import Sink
 
 HEAD = b"From: news@acme.example\r\nTo: ann@example.net\r\nSubject: Spring\r\n\r\n"
@@ -22,7 +23,7 @@ def copy_of(body: bytes, *, recipient: str = "ann@example.net") -> Transaction:
 
 
 def downstream_to(
-    sink: Sink,
+    sink: Sink | MailServer,
     *,
     scheme: str = "smtp",
     query: str = "",
