@@ -28,6 +28,11 @@ commands.command("dev")(dev.run)
 commands.command("demo")(demo.run)
 
 
+@commands.callback()
+def options(version: output.Version = False) -> None:
+    """Take the options of the program itself."""
+
+
 @commands.command()
 def web() -> None:
     """Run the web service: one-click, callback API, pages."""

@@ -16,6 +16,11 @@ from smtp_proxy.wiring.worker_config import WorkerConfig
 commands = typer.Typer(help="The SMTP side of Signoff.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
+@commands.callback()
+def options(version: output.Version = False) -> None:
+    """Take the options of the program itself."""
+
+
 @commands.command()
 def relay() -> None:
     """Run the relay: it stamps and signs promotional mail, and drops who has left."""

@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -25,6 +25,18 @@ class Exit(IntEnum):
     GOOD = 0
     FINDING = 1
     USAGE = 2
+
+
+def show_version(asked: bool) -> None:
+    """Print the version and end, if that was asked for."""
+    if asked:
+        from importlib.metadata import version  # the other commands need not wait for it
+
+        print(version("signoff"))
+        raise typer.Exit
+
+
+Version = Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="print the version and end")]
 
 
 def show(rows: Sequence[Mapping[str, object]], *, as_json: bool) -> None:
