@@ -12,7 +12,8 @@ RUN .venv/bin/pip install --no-deps --no-build-isolation . && .venv/bin/python -
 
 FROM python:3.13.9-slim-bookworm
 LABEL org.opencontainers.image.title="Signoff" org.opencontainers.image.licenses="Apache-2.0"
-RUN useradd --uid 10001 --user-group --home-dir /var/lib/signoff --create-home --shell /usr/sbin/nologin signoff
+RUN useradd --uid 10001 --user-group --home-dir /var/lib/signoff --create-home --shell /usr/sbin/nologin signoff \
+    && install -d -o signoff -g signoff -m 0700 /var/lib/signoff-dkim
 COPY --from=build /opt/signoff/.venv /opt/signoff/.venv
 ENV PATH=/opt/signoff/.venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 WORKDIR /var/lib/signoff

@@ -23,13 +23,14 @@ DKIM_KEY_BITS = 2048
 _CERTIFICATE_LIFE = datetime.timedelta(days=825)
 
 
-def prepare(state: Path) -> None:
-    """Make whatever is missing under `state`. Safe to run in several processes at once."""
+def prepare(state: Path, *, dkim: bool = True) -> None:
+    """Make whatever is missing under `state`; a DKIM key only with `dkim`. Safe to run in several processes at once."""
     state.mkdir(parents=True, exist_ok=True)
     with (state / "first-run.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         _if_missing(state / "keys/keyring.toml", lambda: dump((new_key(1, not_before_ms=int(time.time()) * 1000),), new_pepper()))
-        _if_missing(state / "keys/acme-s1.pem", new_dkim_key)
+        if dkim:
+            _if_missing(state / "keys/acme-s1.pem", new_dkim_key)
         _if_missing(state / "keys/admin-api-key", _new_api_key)
         if not (state / "tls/cert.pem").exists():
             certificate, key = new_certificate()

@@ -36,7 +36,7 @@ def load() -> Settings:
     problems: list[str] = []
     data = _merged(_config_file(), _decoded(_Environment(problems)()))
     if in_development(data) and not problems:
-        _prepare(Path(str(data.get("state_dir") or "var")))
+        _prepare(Path(str(data.get("state_dir") or "var")), dkim=not _has_keys_for_the_relay_alone(data))
     problems += [*_unknown_names(), *_missing_keys(data)]
     try:
         settings = Settings.model_validate(data)
@@ -57,6 +57,11 @@ def _missing_keys(data: Mapping[str, object]) -> Iterator[str]:
             path = dict(_items(key)).get("key_file")
             if isinstance(path, str) and (problem := problem_of_key_file(Path(path))):
                 yield f"brands.{name}.dkim.{number}.key_file: {problem}"
+
+
+def _has_keys_for_the_relay_alone(data: Mapping[str, object]) -> bool:
+    """Tell whether the settings name DKIM keys that lie where the relay alone can read them, so that no process makes one elsewhere."""
+    return data.get("dkim_keys") == "relay" and any("dkim" in dict(_items(brand)) for _, brand in _items(data.get("brands")))
 
 
 def _items(value: object) -> Iterable[tuple[object, object]]:
@@ -117,9 +122,9 @@ def _is_setting(name: str) -> bool:
     return section is None or rest in section
 
 
-def _prepare(state: Path) -> None:
+def _prepare(state: Path, *, dkim: bool) -> None:
     try:
-        first_run.prepare(state)
+        first_run.prepare(state, dkim=dkim)
     except OSError as exc:
         raise Misconfigured([f"state_dir: {state}: what a development machine needs cannot be made there: {exc}"]) from exc
 
