@@ -16,7 +16,8 @@ _HEAD = """\
 # The command line
 
 Two programs: `signoff` (also `python -m app`) and `signoff-smtp` (also `python -m smtp_proxy`). Both read the same [settings](settings.md).
-`--version` prints the version, `--json` what a program can read. Exit codes: 0 good, 1 something was found or could not be done, 2 wrong usage or configuration.
+`--version` prints the version, `--json` what a program can read.
+Exit codes: 0 good, 1 something was found or could not be done, 2 wrong usage or configuration.
 What is wrong is said on standard error, a line a problem, and never as a traceback.
 
 This page is made by `python -m tests.support.command_line` of what the programs know of themselves; a test compares it.
