@@ -42,10 +42,10 @@ from app.store.redis import RedisStore
 from app.store.spool import SqliteSpool
 from app.usecases.audience import Audience
 from app.usecases.group_cache import CachedGroups
-from app.usecases.one_click import OneClick
+from app.usecases.one_click import TokenLinks
 from app.usecases.save_preferences import SavePreferences
 from app.usecases.shipping import TakeShipment
-from app.usecases.unsubscribe import Unsubscribe
+from app.usecases.unsubscribe import RecordStatement
 from app.web import application
 from app.web.preference_request import PreferenceParts
 
@@ -60,7 +60,7 @@ local requests, at = {}, 0
 function init(args)
   for token in io.lines(args[1]) do
     requests[#requests + 1] = wrk.format("POST", "/u?qmoe=" .. token,
-      { ["Content-Type"] = "application/x-www-form-urlencoded" }, "List-Unsubscribe=One-Click")
+      { ["Content-Type"] = "application/x-www-form-urlencoded" }, "List-RecordStatement=One-Click")
   end
 end
 function request()
@@ -128,8 +128,8 @@ async def serve_click(folder: Path) -> None:
     await store.start()
     spool = SqliteSpool(folder / "spool")
     tokens = codec()
-    unsubscribe = Unsubscribe(store, spool, now_ms, witness=LoggingWitness(logger("web")))
-    click = OneClick(codec=tokens, unsubscribe=unsubscribe, clock=now_ms, new_id=lambda: os.urandom(16), seal=tokens.seal_address)
+    unsubscribe = RecordStatement(store, spool, now_ms, witness=LoggingWitness(logger("web")))
+    click = TokenLinks(codec=tokens, unsubscribe=unsubscribe, clock=now_ms, new_id=lambda: os.urandom(16), seal=tokens.seal_address)
     brand = Brand(id=BrandId("acme"), number=BRAND, name="Acme", sender_domains=frozenset({"acme.example"}))
     groups = CachedGroups(RedisGroups(store.wire), now_ms)
     public = application.public(

@@ -19,7 +19,7 @@ from app.core.model import BrandNumber, RecipientDigest, Source, Statement
 from app.store.embedded import EmbeddedStore
 from app.store.redis import RedisStore
 from app.store.spool import SqliteSpool
-from app.usecases.unsubscribe import Unsubscribe
+from app.usecases.unsubscribe import RecordStatement
 
 BRAND = BrandNumber(1)
 CALLERS = 50
@@ -70,7 +70,7 @@ async def acknowledge(url: str, folder: Path) -> None:
     """Measure store, spool and both, with one caller and with many."""
     store, spool = RedisStore(url), SqliteSpool(folder)
     await store.start()
-    unsubscribe = Unsubscribe(store, spool, lambda: time.time_ns() // 1_000_000)
+    unsubscribe = RecordStatement(store, spool, lambda: time.time_ns() // 1_000_000)
     for _ in range(2):
         for callers in (1, CALLERS):
             calls = 20_000 if callers > 1 else 2_000

@@ -50,13 +50,13 @@ class Deferred:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
+class RefusedCopy:
     """The copy will never be taken."""
 
     reply: Reply
 
 
-Outcome = Delivered | Suppressed | Deferred | Refused
+Outcome = Delivered | Suppressed | Deferred | RefusedCopy
 
 OK = Reply(250, "2.0.0", "OK")
 SENDER_OK = Reply(250, "2.1.0", "Sender OK")
@@ -155,7 +155,7 @@ SMTP_REPLY: Mapping[type[errors.SignoffError], Reply] = MappingProxyType(
         errors.TryUnderWay: Reply(451, "4.3.0", "An earlier try of this message is still under way, try again later"),
         errors.SignerUnavailable: NOT_CONFIGURED,
         errors.Overloaded: OUT_OF_MEMORY,
-        errors.Refused: Reply(554, "5.0.0", "Refused by the next mail server"),
+        errors.Refused: Reply(554, "5.0.0", "RefusedCopy by the next mail server"),
         errors.Misconfigured: NOT_CONFIGURED,
     }
 )
@@ -196,7 +196,7 @@ def combine(outcomes: Sequence[Outcome]) -> Reply:
     deferred = [outcome.reply for outcome in outcomes if isinstance(outcome, Deferred)]
     if deferred:
         return _temporary(deferred[0], alone=len(outcomes) == 1) if _all_equal(deferred) else PARTLY_DEFERRED
-    refused = [outcome.reply for outcome in outcomes if isinstance(outcome, Refused)]
+    refused = [outcome.reply for outcome in outcomes if isinstance(outcome, RefusedCopy)]
     if len(refused) == len(outcomes):
         return final(refused[0])
     delivered = [outcome.reply for outcome in outcomes if isinstance(outcome, Delivered)]

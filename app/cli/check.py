@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import track
 
 from app.cli import check_probe, check_report
-from app.cli.check_report import Format, Judged
+from app.cli.check_report import Judged, ReportFormat
 from app.cli.output import Exit
 from app.core.errors import Misconfigured, Unavailable
 from app.core.mail import lint
@@ -41,7 +41,7 @@ def check(  # noqa: PLR0913, PLR0917 - the options of a command
     yes: Annotated[bool, typer.Option("--yes", help="probe URLs of others too: that UNSUBSCRIBES the recipient there")] = False,
     allow_private: Annotated[bool, typer.Option("--allow-private", help="probe private addresses too, for trials")] = False,
     ca_file: Annotated[Path | None, typer.Option(help="certificates to trust when probing")] = None,
-    form: Annotated[Format, typer.Option("--format", help="how to report")] = Format.TABLE,
+    form: Annotated[ReportFormat, typer.Option("--format", help="how to report")] = ReportFormat.TABLE,
     as_json: Annotated[bool, typer.Option("--json", help="the same as --format json")] = False,
 ) -> None:
     """Judge raw messages by RFC 8058, RFC 2369 and what Gmail and Yahoo ask of bulk senders."""
@@ -50,7 +50,7 @@ def check(  # noqa: PLR0913, PLR0917 - the options of a command
     if probe:
         prober = check_probe.Prober(yes=yes, allow_private=allow_private, ca_file=ca_file)
         judged = _each("Probing", prober, judged)
-    check_report.show(judged, Format.JSON if as_json else form)
+    check_report.show(judged, ReportFormat.JSON if as_json else form)
     raise typer.Exit(Exit.FINDING if any(mail.fails for mail in judged) else Exit.GOOD)
 
 

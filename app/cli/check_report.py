@@ -18,7 +18,7 @@ _COLOURS = {Severity.PROBLEM: "red", Severity.WARNING: "yellow", Severity.NOTE: 
 _LEVELS = {Severity.PROBLEM: "error", Severity.WARNING: "warning", Severity.NOTE: "note"}
 
 
-class Format(StrEnum):
+class ReportFormat(StrEnum):
     """The forms of a report."""
 
     TABLE = "table"
@@ -45,10 +45,10 @@ class Judged:
         return replace(self, findings=(*self.findings, *more))
 
 
-def show(judged: Sequence[Judged], form: Format) -> None:
+def show(judged: Sequence[Judged], form: ReportFormat) -> None:
     """Print the report on stdout; what strangers wrote is made visible."""
     judged = [_shown(mail) for mail in judged]
-    {Format.TABLE: _table, Format.JSON: _json, Format.SARIF: _sarif, Format.JUNIT: _junit}[form](judged)
+    {ReportFormat.TABLE: _table, ReportFormat.JSON: _json, ReportFormat.SARIF: _sarif, ReportFormat.JUNIT: _junit}[form](judged)
 
 
 def _shown(mail: Judged) -> Judged:

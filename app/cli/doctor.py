@@ -16,7 +16,7 @@ from cryptography.x509 import load_pem_x509_certificates
 
 from app import wiring
 from app.cli.doctor_network import all_tried, ask_around, certificate_findings
-from app.cli.findings import Finding, Verdict
+from app.cli.findings import CheckVerdict, DoctorFinding
 from app.cli.output import Exit, show
 from app.core.errors import Misconfigured, SignoffError, Unavailable
 from app.core.mail.dkim_record import problems_of, record_name, record_of, zone_line
@@ -53,73 +53,73 @@ def doctor(
         *asyncio.run(ask_around(settings, dns=dns, offline=offline)),
     ]
     show([finding._asdict() for finding in findings], as_json=as_json)
-    raise typer.Exit(Exit.FINDING if any(finding.verdict is Verdict.PROBLEM for finding in findings) else Exit.GOOD)
+    raise typer.Exit(Exit.FINDING if any(finding.verdict is CheckVerdict.PROBLEM for finding in findings) else Exit.GOOD)
 
 
-def _guarded(check: str, findings: Iterator[Finding]) -> Iterator[Finding]:
+def _guarded(check: str, findings: Iterator[DoctorFinding]) -> Iterator[DoctorFinding]:
     """Yield the findings of a check, and why it broke off where it does: that hides no other check."""
     try:
         yield from findings
     except Exception as exc:  # a rim: whatever a file or the store answers is a line of the report
-        yield Finding(check, Verdict.PROBLEM, visible(str(exc) or type(exc).__name__, most=_MOST_WORDS))
+        yield DoctorFinding(check, CheckVerdict.PROBLEM, visible(str(exc) or type(exc).__name__, most=_MOST_WORDS))
 
 
-def _configuration(settings: Settings) -> Iterator[Finding]:
+def _configuration(settings: Settings) -> Iterator[DoctorFinding]:
     """Say what every process would say before it starts."""
-    yield from (Finding("configuration", Verdict.PROBLEM, problem) for problem in validation.problems_of(settings))
+    yield from (DoctorFinding("configuration", CheckVerdict.PROBLEM, problem) for problem in validation.problems_of(settings))
     if not settings.development and not settings.web.security_contact and not settings.inbox.domain:
         words = "unset, and there is no inbox.domain, so there is no security.txt: name who is told of a weakness"
-        yield Finding("web.security_contact", Verdict.WARNING, words)
+        yield DoctorFinding("web.security_contact", CheckVerdict.WARNING, words)
 
 
-def _keyring(settings: Settings) -> Iterator[Finding]:
+def _keyring(settings: Settings) -> Iterator[DoctorFinding]:
     path = settings.keyring_file
     try:
         keyring = keyring_file.load(path)
         keyring.minting_key(wiring.now_ms())
     except SignoffError as exc:
-        yield Finding("keyring", Verdict.PROBLEM, str(exc))
+        yield DoctorFinding("keyring", CheckVerdict.PROBLEM, str(exc))
         return
     if path.stat().st_mode & _OPEN_TO_OTHERS:
-        yield Finding("keyring", Verdict.WARNING, f"{path} can be read by every user of this machine; chmod 600")
+        yield DoctorFinding("keyring", CheckVerdict.WARNING, f"{path} can be read by every user of this machine; chmod 600")
         return
-    yield Finding("keyring", Verdict.GOOD, f"{path}, fingerprint of the pepper {keyring.identity().pepper}")
+    yield DoctorFinding("keyring", CheckVerdict.GOOD, f"{path}, fingerprint of the pepper {keyring.identity().pepper}")
 
 
-async def _dkim(settings: Settings, *, dns: bool) -> Sequence[Finding]:
+async def _dkim(settings: Settings, *, dns: bool) -> Sequence[DoctorFinding]:
     none = "no DKIM key: promotional mail cannot carry one-click (RFC 8058 4)"
-    without = [Finding(f"brand {name}", Verdict.PROBLEM, none) for name, brand in settings.brands.items() if not brand.dkim]
+    without = [DoctorFinding(f"brand {name}", CheckVerdict.PROBLEM, none) for name, brand in settings.brands.items() if not brand.dkim]
     checks = {f"dkim {record_name(key.selector, key.domain)}": key for brand in settings.brands.values() for key in brand.dkim}
     return [*without, *await all_tried((check, _one_key(check, key, settings, dns=dns)) for check, key in checks.items())]
 
 
-async def _one_key(check: str, key: DkimSettings, settings: Settings, *, dns: bool) -> Sequence[Finding]:
+async def _one_key(check: str, key: DkimSettings, settings: Settings, *, dns: bool) -> Sequence[DoctorFinding]:
     try:
         private = load_pem_private_key(key.key_file.read_bytes(), password=None)
     except (OSError, ValueError, TypeError) as exc:
         if settings.dkim_keys == "relay" and isinstance(exc, OSError):
-            return [Finding(check, Verdict.SKIPPED, f"{key.key_file} is for the relay alone (dkim_keys): ask where it runs")]
-        return [Finding(check, Verdict.PROBLEM, f"{key.key_file}: {exc}")]
+            return [DoctorFinding(check, CheckVerdict.SKIPPED, f"{key.key_file} is for the relay alone (dkim_keys): ask where it runs")]
+        return [DoctorFinding(check, CheckVerdict.PROBLEM, f"{key.key_file}: {exc}")]
     if not isinstance(private, RSAPrivateKey | Ed25519PrivateKey):
-        return [Finding(check, Verdict.PROBLEM, f"{key.key_file} is neither an RSA nor an ed25519 key")]
+        return [DoctorFinding(check, CheckVerdict.PROBLEM, f"{key.key_file} is neither an RSA nor an ed25519 key")]
     if not dns:
-        return [Finding(check, Verdict.GOOD, "the key loads; the record was not looked up")]
+        return [DoctorFinding(check, CheckVerdict.GOOD, "the key loads; the record was not looked up")]
     if settings.development:
-        return [Finding(check, Verdict.SKIPPED, "development: the key loads; nobody outside looks for its record")]
+        return [DoctorFinding(check, CheckVerdict.SKIPPED, "development: the key loads; nobody outside looks for its record")]
     try:
         records = await txt_records(record_name(key.selector, key.domain))
     except Unavailable as exc:
-        return [Finding(check, Verdict.WARNING, f"the record could not be looked up: {exc}")]
+        return [DoctorFinding(check, CheckVerdict.WARNING, f"the record could not be looked up: {exc}")]
     if not records:
         name = record_name(key.selector, key.domain)
         line = zone_line(name, record_of(key.key_file.read_bytes()))
-        return [Finding(check, Verdict.PROBLEM, f"no record is published, so nobody can verify the signature; publish: {line}")]
+        return [DoctorFinding(check, CheckVerdict.PROBLEM, f"no record is published, so nobody can verify the signature; publish: {line}")]
     problems = problems_of(records, private.public_key())
-    good = Finding(check, Verdict.GOOD, "the published record fits the key")
-    return [Finding(check, Verdict.PROBLEM, problem) for problem in problems] or [good]
+    good = DoctorFinding(check, CheckVerdict.GOOD, "the published record fits the key")
+    return [DoctorFinding(check, CheckVerdict.PROBLEM, problem) for problem in problems] or [good]
 
 
-def _certificates(settings: Settings) -> Iterator[Finding]:
+def _certificates(settings: Settings) -> Iterator[DoctorFinding]:
     now = datetime.now(UTC)
     for section in ("web", "relay", "inbox"):
         path: Path | None = getattr(settings, section).tls_cert_file
@@ -129,19 +129,19 @@ def _certificates(settings: Settings) -> Iterator[Finding]:
         try:
             chain = load_pem_x509_certificates(path.read_bytes())
         except (OSError, ValueError) as exc:
-            yield Finding(key, Verdict.PROBLEM, f"{path}: {exc}")
+            yield DoctorFinding(key, CheckVerdict.PROBLEM, f"{path}: {exc}")
             continue
         begins = max(one.not_valid_before_utc for one in chain)
         ends = min(one.not_valid_after_utc for one in chain)  # clients trust none of it longer than its shortest
         if begins > now:
-            yield Finding(key, Verdict.PROBLEM, f"{path} is good only from {begins:%Y-%m-%d %H:%M} UTC on")
-        yield from certificate_findings(key, ends, now=now) or [Finding(key, Verdict.GOOD, f"{path}, until {ends:%Y-%m-%d}")]
+            yield DoctorFinding(key, CheckVerdict.PROBLEM, f"{path} is good only from {begins:%Y-%m-%d %H:%M} UTC on")
+        yield from certificate_findings(key, ends, now=now) or [DoctorFinding(key, CheckVerdict.GOOD, f"{path}, until {ends:%Y-%m-%d}")]
 
 
-def _spool(settings: Settings) -> Iterator[Finding]:
+def _spool(settings: Settings) -> Iterator[DoctorFinding]:
     state = wiring.spool_state(settings)
     if settings.spool_dir is None or state is None:
-        yield Finding("spool", Verdict.WARNING, "spool_dir is unset: a click while the store is away is answered 503")
+        yield DoctorFinding("spool", CheckVerdict.WARNING, "spool_dir is unset: a click while the store is away is answered 503")
         return
     place = _nearest(settings.spool_dir)
     free = shutil.disk_usage(place).free
@@ -151,14 +151,16 @@ def _spool(settings: Settings) -> Iterator[Finding]:
     problems += [f"{name} cannot be used: {reason}" for name, reason in state.unusable.items()]
     if not state.exists and not os.access(place, os.W_OK):
         problems.append(f"{settings.spool_dir} is not there, and this user may not make it")
-    yield from (Finding("spool", Verdict.PROBLEM, problem) for problem in problems)
+    yield from (DoctorFinding("spool", CheckVerdict.PROBLEM, problem) for problem in problems)
     for path in state.damaged:
-        yield Finding("spool", Verdict.WARNING, f"{path} was set aside as damaged; look at it, then remove it (docs/operations.md)")
+        yield DoctorFinding(
+            "spool", CheckVerdict.WARNING, f"{path} was set aside as damaged; look at it, then remove it (docs/operations.md)"
+        )
     if state.waiting:
-        yield Finding("spool", Verdict.WARNING, f"{state.waiting} rows of processes that have ended wait for one that runs")
+        yield DoctorFinding("spool", CheckVerdict.WARNING, f"{state.waiting} rows of processes that have ended wait for one that runs")
     if not problems:
         tried = "took a row" if state.exists else "will be made at the first start"
-        yield Finding("spool", Verdict.GOOD, f"{settings.spool_dir} {tried}, {free // 1024 // 1024 // 1024} GiB free")
+        yield DoctorFinding("spool", CheckVerdict.GOOD, f"{settings.spool_dir} {tried}, {free // 1024 // 1024 // 1024} GiB free")
 
 
 def _nearest(path: Path) -> Path:
@@ -166,14 +168,14 @@ def _nearest(path: Path) -> Path:
     return next(place for place in (path, *path.absolute().parents) if place.exists())
 
 
-def _store(settings: Settings) -> Iterator[Finding]:
+def _store(settings: Settings) -> Iterator[DoctorFinding]:
     try:
         warnings = asyncio.run(wiring.store_warnings(settings))
     except Misconfigured as exc:
-        yield from (Finding("store", Verdict.PROBLEM, problem) for problem in exc.problems)
+        yield from (DoctorFinding("store", CheckVerdict.PROBLEM, problem) for problem in exc.problems)
     except Unavailable as exc:
-        yield Finding("store", Verdict.PROBLEM, f"no answer: {exc}")
+        yield DoctorFinding("store", CheckVerdict.PROBLEM, f"no answer: {exc}")
     else:
-        yield from (Finding("store", Verdict.WARNING, warning) for warning in warnings)
+        yield from (DoctorFinding("store", CheckVerdict.WARNING, warning) for warning in warnings)
         if not warnings:
-            yield Finding("store", Verdict.GOOD, "it answers, belongs to this keyring, and its settings keep every promise")
+            yield DoctorFinding("store", CheckVerdict.GOOD, "it answers, belongs to this keyring, and its settings keep every promise")

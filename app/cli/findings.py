@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 
-class Verdict(StrEnum):
+class CheckVerdict(StrEnum):
     """How one check ended. Only a problem is a finding for the exit code."""
 
     GOOD = "good"
@@ -13,9 +13,9 @@ class Verdict(StrEnum):
     SKIPPED = "not checked"
 
 
-class Finding(NamedTuple):
+class DoctorFinding(NamedTuple):
     """One line of the report."""
 
     check: str
-    verdict: Verdict
+    verdict: CheckVerdict
     detail: str

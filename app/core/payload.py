@@ -11,9 +11,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from app.core import vendor_payload
 from app.core.events import Event, EventName, EventScope, attributes, facts
-from app.core.webhook import EVERY_SCOPE, Format, signature_fields
+from app.core.webhook import EVERY_SCOPE, WebhookFormat, signature_fields
 
-_CONTENT_TYPES = {Format.CLOUDEVENTS: "application/cloudevents+json; charset=UTF-8"}
+_CONTENT_TYPES = {WebhookFormat.CLOUDEVENTS: "application/cloudevents+json; charset=UTF-8"}
 _EVENT_CODES = {
     EventName.EMAIL_UNSUBSCRIBED: "MOE_EMAIL_UNSUBSCRIBE",
     EventName.CHANNEL_UNSUBSCRIBED: "MOE_EMAIL_UNSUBSCRIBE",
@@ -32,20 +32,20 @@ def message_id(events: Sequence[Event]) -> str:
     return hashlib.sha256(b"".join(event.statement.id for event in events)).hexdigest()[:32]
 
 
-def body(form: Format, events: Sequence[Event], *, scopes: Collection[EventScope] = EVERY_SCOPE) -> bytes:
+def body(form: WebhookFormat, events: Sequence[Event], *, scopes: Collection[EventScope] = EVERY_SCOPE) -> bytes:
     """Return the request's JSON for one event or a batch, as many as `core.webhook.BATCH` allows, rows only about `scopes`."""
     return _json(_SHAPES[form](events, scopes))
 
 
 def request(
-    form: Format, events: Sequence[Event], *, scopes: Collection[EventScope], secrets: Sequence[bytes], at_ms: int
+    form: WebhookFormat, events: Sequence[Event], *, scopes: Collection[EventScope], secrets: Sequence[bytes], at_ms: int
 ) -> tuple[bytes, dict[str, str]]:
     """Return body and header fields of the request that tells these events, signed with the secrets: in the body as Mailgun does, else
     as Standard Webhooks say.
     """
     named = message_id(events)
     fields = {"content-type": _CONTENT_TYPES[form]} if form in _CONTENT_TYPES else {}
-    if form is Format.MAILGUN:
+    if form is WebhookFormat.MAILGUN:
         signed = vendor_payload.mailgun_signed(_SHAPES[form](events, scopes), key=secrets[0], message_id=named, at_s=at_ms // 1000)
         return _json(signed), fields | {"webhook-id": named}
     content = body(form, events, scopes=scopes)
@@ -135,13 +135,13 @@ def _clevertap_rows(event: Event, scopes: Collection[EventScope]) -> list[tuple[
     return rows
 
 
-_SHAPES: Mapping[Format, Callable[[Sequence[Event], Collection[EventScope]], object]] = {
-    Format.STANDARD: _standard,
-    Format.STREAMS: _streams,
-    Format.CLEVERTAP: _clevertap,
-    Format.CLOUDEVENTS: _cloudevents,
-    Format.SENDGRID: vendor_payload.sendgrid,
-    Format.MAILGUN: vendor_payload.mailgun,
-    Format.POSTMARK: vendor_payload.postmark,
-    Format.SES: vendor_payload.ses,
+_SHAPES: Mapping[WebhookFormat, Callable[[Sequence[Event], Collection[EventScope]], object]] = {
+    WebhookFormat.STANDARD: _standard,
+    WebhookFormat.STREAMS: _streams,
+    WebhookFormat.CLEVERTAP: _clevertap,
+    WebhookFormat.CLOUDEVENTS: _cloudevents,
+    WebhookFormat.SENDGRID: vendor_payload.sendgrid,
+    WebhookFormat.MAILGUN: vendor_payload.mailgun,
+    WebhookFormat.POSTMARK: vendor_payload.postmark,
+    WebhookFormat.SES: vendor_payload.ses,
 }

@@ -38,7 +38,7 @@ ENDPOINT_GONE_MS = 600_000  # long enough for a rolling deployment, short enough
 PROMISED_MS = 48 * 3_600_000  # Gmail, Yahoo and MoEngage: a request takes effect within 48 hours
 
 
-class Format(StrEnum):
+class WebhookFormat(StrEnum):
     """The shape in which an endpoint wants its events."""
 
     STANDARD = "standard"
@@ -59,18 +59,24 @@ class Reach(StrEnum):
     PRIVATE = "private"  # development: anywhere
 
 
-BATCH = dict.fromkeys(Format, 1) | {Format.STREAMS: 100, Format.CLEVERTAP: 100, Format.SENDGRID: 100}  # events in one request at most
+BATCH = dict.fromkeys(WebhookFormat, 1) | {
+    WebhookFormat.STREAMS: 100,
+    WebhookFormat.CLEVERTAP: 100,
+    WebhookFormat.SENDGRID: 100,
+}  # events in one request at most
 
 EVERY_SCOPE = frozenset(EventScope)
 ABOUT_ALL = frozenset((EventScope.ALL,))
 SCOPES = {  # what an endpoint hears of unless it says otherwise
-    **dict.fromkeys(Format, ABOUT_ALL),
-    **dict.fromkeys((Format.STANDARD, Format.CLOUDEVENTS, Format.SENDGRID), EVERY_SCOPE),
+    **dict.fromkeys(WebhookFormat, ABOUT_ALL),
+    **dict.fromkeys((WebhookFormat.STANDARD, WebhookFormat.CLOUDEVENTS, WebhookFormat.SENDGRID), EVERY_SCOPE),
 }
-ONLY_ALL = frozenset((Format.MAILGUN, Format.POSTMARK))  # whose shape has no place for a group: a receiver would take it for all mail
+ONLY_ALL = frozenset(
+    (WebhookFormat.MAILGUN, WebhookFormat.POSTMARK)
+)  # whose shape has no place for a group: a receiver would take it for all mail
 _NO_RETURN = {  # which returns the vendor has no event for: saying nothing is better than saying something else
-    Format.MAILGUN: EVERY_SCOPE,
-    Format.SENDGRID: ABOUT_ALL,
+    WebhookFormat.MAILGUN: EVERY_SCOPE,
+    WebhookFormat.SENDGRID: ABOUT_ALL,
 }
 
 
@@ -83,7 +89,7 @@ class Endpoint:
     brand_id: BrandId
     brand_name: str
     url: str = field(repr=False)  # may hold a key
-    format: Format = Format.STANDARD
+    format: WebhookFormat = WebhookFormat.STANDARD
     secrets: tuple[bytes, ...] = field(default=(), repr=False)  # the newest first
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     events: frozenset[EventName] = frozenset(EventName)
@@ -99,7 +105,7 @@ class Endpoint:
         return name in self.events and bool(told)
 
 
-def endpoint_key(brand: BrandNumber, url: str, form: Format) -> EndpointKey:
+def endpoint_key(brand: BrandNumber, url: str, form: WebhookFormat) -> EndpointKey:
     """Return the key of an endpoint: the same while brand, URL and format are the same."""
     return EndpointKey(brand.to_bytes(2, "big") + hashlib.sha256(f"{form} {url}".encode()).digest()[: ENDPOINT_KEY_BYTES - 2])
 
@@ -169,7 +175,7 @@ def place_of(cursor: str) -> tuple[int, str]:
     return int(found[1]), found[2]
 
 
-class Result(StrEnum):
+class DeliveryResult(StrEnum):
     """What became of an attempt; a metric label."""
 
     DELIVERED = "delivered"
@@ -181,7 +187,7 @@ class Result(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class ReceiverAnswer:
     """What one request came to: an HTTP status, or 0 with the reason why there was none."""
 
     status: int = 0
@@ -206,43 +212,43 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class DeliveryVerdict:
     """What to do with a delivery now: done (`due_ms` and `dead` unset), try again at `due_ms`, or give up."""
 
-    result: Result
+    result: DeliveryResult
     delivery: Delivery
     due_ms: int | None = None
 
     @property
     def is_dead(self) -> bool:
         """Tell whether the delivery becomes a dead letter."""
-        return self.result in {Result.GONE, Result.BLOCKED, Result.DEAD, Result.CANCELLED}
+        return self.result in {DeliveryResult.GONE, DeliveryResult.BLOCKED, DeliveryResult.DEAD, DeliveryResult.CANCELLED}
 
 
 def judge(  # noqa: PLR0913 - what a decision hangs on
-    delivery: Delivery, answer: Answer, *, now_ms: int, chance: float, schedule: Sequence[float] = SCHEDULE, endless: bool = False
-) -> Verdict:
+    delivery: Delivery, answer: ReceiverAnswer, *, now_ms: int, chance: float, schedule: Sequence[float] = SCHEDULE, endless: bool = False
+) -> DeliveryVerdict:
     """Decide about a delivery after an attempt. `chance` in 0..1 draws the jitter.
 
     `endless`: nothing is final but success, and the schedule's last pause comes again and again.
     """
     if answer.is_success:
-        return Verdict(result=Result.DELIVERED, delivery=delivery)
+        return DeliveryVerdict(result=DeliveryResult.DELIVERED, delivery=delivery)
     failed = replace(delivery, attempts=delivery.attempts + 1, reason=answer.why)
     final = None if endless else _final(failed, answer, len(schedule))
     if final:
-        return Verdict(result=final, delivery=failed)
+        return DeliveryVerdict(result=final, delivery=failed)
     pause = schedule[min(failed.attempts, len(schedule)) - 1] * (1 + JITTER * chance)
     wanted = min(retry_after_seconds(answer.retry_after, now_ms), LONGEST_RETRY_AFTER)
-    return Verdict(result=Result.FAILED, delivery=failed, due_ms=now_ms + round(1000 * max(pause, wanted)))
+    return DeliveryVerdict(result=DeliveryResult.FAILED, delivery=failed, due_ms=now_ms + round(1000 * max(pause, wanted)))
 
 
-def _final(failed: Delivery, answer: Answer, pauses: int) -> Result | None:
+def _final(failed: Delivery, answer: ReceiverAnswer, pauses: int) -> DeliveryResult | None:
     if answer.blocked:
-        return Result.BLOCKED
+        return DeliveryResult.BLOCKED
     if answer.is_gone:
-        return Result.GONE
-    return Result.DEAD if failed.attempts > pauses else None
+        return DeliveryResult.GONE
+    return DeliveryResult.DEAD if failed.attempts > pauses else None
 
 
 def retry_after_seconds(field: str, now_ms: int) -> float:

@@ -54,7 +54,7 @@ INBOX_MAILS = Counter("signoff_inbox_mails", "Mails to the inbox by mailbox and 
 INBOX_UNFILED = Counter("signoff_inbox_unfiled", "Mails for people that found the inbox's folder full")
 
 
-class Result(StrEnum):
+class ClickResult(StrEnum):
     """What became of an unsubscribe request: a label of `UNSUBSCRIBES`."""
 
     SAVED = "saved"

@@ -23,7 +23,7 @@ from app.core.mail.lint.rules import Finding
 from app.core.webhook import Reach
 from app.outbound import probe_http2
 from app.outbound.guard import Blocked, check, check_host, system_lookup
-from app.outbound.probe_answer import MAX_ANSWER, Answer
+from app.outbound.probe_answer import MAX_ANSWER, ProbeAnswer
 
 SECONDS = 10.0
 _SLOW_SECONDS = 3.0
@@ -137,7 +137,7 @@ def _certificate(writer: asyncio.StreamWriter) -> Sequence[Finding]:
     return []
 
 
-async def _post(place: _Place, shape: _Shape, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Answer:
+async def _post(place: _Place, shape: _Shape, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> ProbeAnswer:
     started = time.monotonic()
     connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_ANSWER)
     host = place.host if place.port == 443 else f"{place.host}:{place.port}"  # noqa: PLR2004 - the default port of https
@@ -155,7 +155,7 @@ async def _post(place: _Place, shape: _Shape, reader: asyncio.StreamReader, writ
         elif isinstance(event, h11.Data):
             size += len(event.data)
         if isinstance(event, h11.EndOfMessage) or size > MAX_ANSWER or event is h11.PAUSED:
-            return Answer(status=status, fields=headers, endless=size > MAX_ANSWER, seconds=time.monotonic() - started)
+            return ProbeAnswer(status=status, fields=headers, endless=size > MAX_ANSWER, seconds=time.monotonic() - started)
         if isinstance(event, h11.ConnectionClosed):
             raise ConnectionError("the connection was closed before the answer was complete")
 
@@ -174,7 +174,7 @@ async def _over_http2(place: _Place, ca_file: Path | None, seconds: float) -> Se
     return _judge("HTTP/2", answer)
 
 
-def _judge(shape: str, answer: Answer) -> Sequence[Finding]:
+def _judge(shape: str, answer: ProbeAnswer) -> Sequence[Finding]:
     findings: list[Finding] = []
     if HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST:
         findings.append(Finding("probe-redirect", f"a POST ({shape}) is answered {answer.status}, a redirect"))

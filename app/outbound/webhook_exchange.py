@@ -10,7 +10,7 @@ from typing import cast
 
 import h11
 
-from app.core.webhook import Answer
+from app.core.webhook import ReceiverAnswer
 
 MOST_ANSWER_BYTES = 64 * 1024  # of one answer: interim answers, head and body
 MOST_INTERIM = 16  # 1xx answers before the final one
@@ -30,8 +30,8 @@ class Exchange(asyncio.Protocol):
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MOST_ANSWER_BYTES)
-        self._answer: asyncio.Future[Answer] | None = None
-        self._found: Answer | None = None  # what the status line says, while the rest comes
+        self._answer: asyncio.Future[ReceiverAnswer] | None = None
+        self._found: ReceiverAnswer | None = None  # what the status line says, while the rest comes
         self._read = self._interim = self._exchanges = 0
         self._tail: asyncio.TimerHandle | None = None
         self._ended = False
@@ -41,7 +41,7 @@ class Exchange(asyncio.Protocol):
         """Keep the transport."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's transports do all of it, but are no subclass
 
-    async def ask(self, head: h11.Request, body: bytes) -> Answer:
+    async def ask(self, head: h11.Request, body: bytes) -> ReceiverAnswer:
         """Send a request and return its answer. Raises NotSent when a kept connection turns out to have ended."""
         transport = self._transport
         if transport is None or self._ended or transport.is_closing():
@@ -80,7 +80,7 @@ class Exchange(asyncio.Protocol):
         self._http.receive_data(data[:room])
         self._look()
         if self._read > MOST_ANSWER_BYTES and not self._answer.done():
-            self._decide(self._found or Answer(reason="the answer has no end"))
+            self._decide(self._found or ReceiverAnswer(reason="the answer has no end"))
 
     def eof_received(self) -> None:
         """Take what has come for the answer; the transport closes itself."""
@@ -98,7 +98,7 @@ class Exchange(asyncio.Protocol):
         if self._exchanges > 1 and not self._read:
             self._answer.set_exception(NotSent())
             return
-        self._decide(self._found or Answer(reason="broken off: the connection ended before an answer"))
+        self._decide(self._found or ReceiverAnswer(reason="broken off: the connection ended before an answer"))
 
     def _look(self) -> None:
         """Read the events of HTTP that are there, until the answer is complete or cannot be."""
@@ -107,7 +107,7 @@ class Exchange(asyncio.Protocol):
             try:
                 event = self._http.next_event()
             except h11.RemoteProtocolError:
-                self._decide(self._found or _by_status_line(unread) or Answer(reason="broken off: the answer is no HTTP"))
+                self._decide(self._found or _by_status_line(unread) or ReceiverAnswer(reason="broken off: the answer is no HTTP"))
                 return
             match event:
                 case h11.NEED_DATA | h11.PAUSED:
@@ -116,13 +116,13 @@ class Exchange(asyncio.Protocol):
                 case h11.InformationalResponse(status_code=status):
                     self._interim += 1
                     if status == _SWITCHING or self._interim > MOST_INTERIM:
-                        self._decide(Answer(reason="too many interim answers" if status != _SWITCHING else f"answered {status}"))
+                        self._decide(ReceiverAnswer(reason="too many interim answers" if status != _SWITCHING else f"answered {status}"))
                 case h11.Response():
                     self._note_status(_answer_of(event))
                 case h11.EndOfMessage():
                     self._complete()
 
-    def _note_status(self, found: Answer | None) -> None:
+    def _note_status(self, found: ReceiverAnswer | None) -> None:
         if found is None:
             return
         self._found = found
@@ -134,7 +134,7 @@ class Exchange(asyncio.Protocol):
             self._decide(self._found)
 
     def _complete(self) -> None:
-        found = self._found or Answer(reason="broken off: the answer has no status")
+        found = self._found or ReceiverAnswer(reason="broken off: the answer has no status")
         states = self._http.states
         self.is_reusable = all(state is h11.DONE for state in states.values()) and not self._http.trailing_data[0] and not self._ended
         if self.is_reusable:
@@ -145,7 +145,7 @@ class Exchange(asyncio.Protocol):
         else:
             self._decide(found)
 
-    def _decide(self, answer: Answer) -> None:
+    def _decide(self, answer: ReceiverAnswer) -> None:
         """Give the answer and end the connection, which is good for nothing more."""
         self.abort()
         if self._answer is not None and not self._answer.done():
@@ -157,12 +157,12 @@ class Exchange(asyncio.Protocol):
             self._tail = None
 
 
-def _answer_of(response: h11.Response) -> Answer:
+def _answer_of(response: h11.Response) -> ReceiverAnswer:
     retry = next((value for name, value in response.headers if name == b"retry-after"), b"")
-    return Answer(status=response.status_code, retry_after=retry.decode("latin-1")[:_RETRY_AFTER_CHARS])
+    return ReceiverAnswer(status=response.status_code, retry_after=retry.decode("latin-1")[:_RETRY_AFTER_CHARS])
 
 
-def _by_status_line(unread: bytes) -> Answer | None:
+def _by_status_line(unread: bytes) -> ReceiverAnswer | None:
     """Return what the status line of a final answer says, when the rest of its head has not come or cannot be read."""
     found = _STATUS_LINE.match(unread)
-    return Answer(status=int(found[1])) if found else None
+    return ReceiverAnswer(status=int(found[1])) if found else None

@@ -1,4 +1,4 @@
-"""The HTTP client of webhooks: one POST, one `Answer`; it never raises for what a receiver or the network does.
+"""The HTTP client of webhooks: one POST, one `ReceiverAnswer`; it never raises for what a receiver or the network does.
 
 1. The status line decides. What stands behind it, long fields or an endless body, can neither make a failure of a success nor keep us.
 2. Bounded in every direction, before and behind the status line: time for the whole exchange, octets read (`MOST_ANSWER_BYTES`), interim
@@ -18,7 +18,7 @@ import h11
 
 from app.core.address import ascii_domain
 from app.core.errors import AddressInvalid
-from app.core.webhook import Answer, Endpoint, Reach
+from app.core.webhook import Endpoint, Reach, ReceiverAnswer
 from app.outbound.guard import Blocked, Lookup, addresses_of, check_host, system_lookup
 from app.outbound.webhook_exchange import Exchange, NotSent
 
@@ -32,7 +32,7 @@ _Place = tuple[str, str, int, Reach]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class WebhookRequest:
     """What is posted to an endpoint, beside the fields that the endpoint itself asks for."""
 
     body: bytes
@@ -61,25 +61,25 @@ class WebhookClient:
                 connection.abort()
         self._idle.clear()
 
-    async def post(self, endpoint: Endpoint, request: Request) -> Answer:
+    async def post(self, endpoint: Endpoint, request: WebhookRequest) -> ReceiverAnswer:
         """Post once and return what came of it."""
         try:
             async with asyncio.timeout(self._seconds):
                 return await self._post(endpoint, request)
         except Blocked as exc:
-            return Answer(reason=str(exc), blocked=True)
+            return ReceiverAnswer(reason=str(exc), blocked=True)
         except TimeoutError:
-            return Answer(reason="no answer in time")
+            return ReceiverAnswer(reason="no answer in time")
         except ssl.SSLError:
-            return Answer(reason="no trusted TLS connection")
+            return ReceiverAnswer(reason="no trusted TLS connection")
         except NameUnknown:
-            return Answer(reason="the name was not found")
+            return ReceiverAnswer(reason="the name was not found")
         except ConnectionError:
-            return Answer(reason="no connection")
+            return ReceiverAnswer(reason="no connection")
         except (OSError, ValueError, h11.LocalProtocolError, AddressInvalid) as exc:
-            return Answer(reason=f"broken off: {type(exc).__name__}")
+            return ReceiverAnswer(reason=f"broken off: {type(exc).__name__}")
 
-    async def _post(self, endpoint: Endpoint, request: Request) -> Answer:
+    async def _post(self, endpoint: Endpoint, request: WebhookRequest) -> ReceiverAnswer:
         url = urlsplit(endpoint.url)
         host, port = url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
         check_host(host, endpoint.reach)
@@ -92,7 +92,7 @@ class WebhookClient:
                 continue
         return await self._exchange(place, await self._connected(place), head, request.body)
 
-    async def _exchange(self, place: _Place, connection: Exchange, head: h11.Request, body: bytes) -> Answer:
+    async def _exchange(self, place: _Place, connection: Exchange, head: h11.Request, body: bytes) -> ReceiverAnswer:
         try:
             answer = await connection.ask(head, body)
         except BaseException:
@@ -136,7 +136,7 @@ class WebhookClient:
         raise ConnectionError("none of the addresses took the connection") from refused
 
 
-def _head(url: SplitResult, endpoint: Endpoint, request: Request) -> h11.Request:
+def _head(url: SplitResult, endpoint: Endpoint, request: WebhookRequest) -> h11.Request:
     """Return the head of the request; our own fields stand before the endpoint's, and each name once."""
     fields = {"content-type": "application/json", "user-agent": "Signoff-Webhooks/1", "accept": "*/*"}
     fields |= {name.lower(): value for name, value in endpoint.headers}

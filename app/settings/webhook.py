@@ -15,7 +15,7 @@ from app.core.errors import AddressInvalid
 from app.core.events import EventName, EventScope
 from app.core.model import Brand
 from app.core.reach import is_disguised, is_public
-from app.core.webhook import ONLY_ALL, SCOPES, Endpoint, Format, Reach, endpoint_key
+from app.core.webhook import ONLY_ALL, SCOPES, Endpoint, Reach, WebhookFormat, endpoint_key
 from app.settings.secret import Secret, SecretUrl
 from app.settings.types import ExistingFile, Listed
 
@@ -30,7 +30,7 @@ class WebhookSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     url: SecretUrl
-    format: Format = Format.STANDARD
+    format: WebhookFormat = WebhookFormat.STANDARD
     secret_file: ExistingFile | None = None
     previous_secret_file: ExistingFile | None = None
     headers: dict[str, Secret] = Field(default_factory=dict)
@@ -75,9 +75,9 @@ class WebhookSettings(BaseModel):
 
     @model_validator(mode="after")
     def _parts_agree(self) -> Self:
-        if self.format is Format.STANDARD and self.secret_file is None:
+        if self.format is WebhookFormat.STANDARD and self.secret_file is None:
             raise ValueError('the standard format is signed: set secret_file (make one with `echo "whsec_$(openssl rand -base64 32)"`)')
-        if self.format is Format.MAILGUN and self.secret_file is None:
+        if self.format is WebhookFormat.MAILGUN and self.secret_file is None:
             raise ValueError("the mailgun format holds a signature: set secret_file, whose whole text is the receiver's signing key")
         if self.format in ONLY_ALL and EventScope.GROUPS in self.scopes:
             raise ValueError(f'the {self.format} format has no word for a group, so it takes scopes = ["all"] alone')
@@ -112,7 +112,7 @@ class WebhookSettings(BaseModel):
             brand_name=brand.name,
             url=self.url.reveal(),
             format=self.format,
-            secrets=tuple(_text(path).encode() if self.format is Format.MAILGUN else _secret(path) for path in files),
+            secrets=tuple(_text(path).encode() if self.format is WebhookFormat.MAILGUN else _secret(path) for path in files),
             headers=tuple((_read(self.headers) | self._authorization()).items()),
             events=frozenset(self.events or EventName),
             scopes=frozenset(self.scopes) or SCOPES[self.format],

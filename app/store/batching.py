@@ -19,7 +19,7 @@ Reply = bytes | int | list["Reply"] | None | Exception
 Run = Callable[[list[Command]], Awaitable[Sequence[Reply]]]
 
 
-class Request(Generic[T]):
+class BatchedCommand(Generic[T]):
     """Some commands of one caller, what turns their replies into its answer, and the future that gets it."""
 
     __slots__ = ("answer", "commands", "finish")
@@ -52,7 +52,7 @@ class Batcher:
         self._max_batch = max_batch
         self._max_in_flight = max_in_flight
         self._max_pending = max_pending
-        self._pending: deque[Request[Any]] = deque()  # Any: what a request is answered with is the affair of its caller
+        self._pending: deque[BatchedCommand[Any]] = deque()  # Any: what a request is answered with is the affair of its caller
         self._tasks: set[asyncio.Task[None]] = set()
         self._scheduled = False
         self._closed = False
@@ -60,7 +60,7 @@ class Batcher:
     def submit(self, commands: Sequence[Command], finish: Callable[[Sequence[Reply]], T]) -> asyncio.Future[T]:
         """Queue the commands; the future ends with what `finish` makes of their replies, or with StoreUnavailable."""
         loop = asyncio.get_running_loop()
-        request = Request(commands, finish, loop.create_future())
+        request = BatchedCommand(commands, finish, loop.create_future())
         if self._closed or len(self._pending) >= self._max_pending:
             request.fail(StoreUnavailable("the store is closed" if self._closed else "too many requests wait for the store"))
             return request.answer
@@ -85,8 +85,8 @@ class Batcher:
             self._tasks.add(task)
             task.add_done_callback(self._finished)
 
-    def _take(self) -> list[Request[Any]]:  # Any: as above
-        batch: list[Request[Any]] = []
+    def _take(self) -> list[BatchedCommand[Any]]:  # Any: as above
+        batch: list[BatchedCommand[Any]] = []
         size = 0
         while self._pending and size < self._max_batch:
             request = self._pending.popleft()
@@ -99,7 +99,7 @@ class Batcher:
         self._tasks.discard(task)
         self._flush()
 
-    async def _execute(self, batch: list[Request[Any]]) -> None:  # Any: as above
+    async def _execute(self, batch: list[BatchedCommand[Any]]) -> None:  # Any: as above
         try:
             replies = await self._run([command for request in batch for command in request.commands])
         except Exception as exc:  # whatever it was, every caller of the batch must hear of it

@@ -10,7 +10,7 @@ from app.usecases.check_audience import CheckAudience
 from app.usecases.erase import Erase
 from app.usecases.feed import Feed
 from app.usecases.groups import Groups
-from app.usecases.import_list import ImportList
+from app.usecases.import_list import ListImporter
 from app.usecases.ports import AuditTrail
 from app.usecases.recipients import Recipients
 from app.usecases.suppressions import Suppressions
@@ -26,7 +26,7 @@ class Administration:
     recipients: Recipients
     suppressions: Suppressions
     check: CheckAudience
-    import_list: ImportList
+    import_list: ListImporter
     imports: Imports
     feed: Feed
     erase: Erase

@@ -77,7 +77,7 @@ class ImportTerms:
     dry_run: bool = False
 
 
-class ImportList:
+class ListImporter:
     """Imports lists."""
 
     def __init__(self, *, unsubscribe: Unsubscriber, store: Store, codec: TokenCodec, clock: Clock, new_id: Callable[[], bytes]) -> None:

@@ -24,7 +24,7 @@ from app.core.mail.inbound_nature import AT_A_TOKEN, IN_FORWARD_BOX, Nature
 from app.core.model import Claims, Purpose, Source
 from app.core.subject import readings
 from app.core.token import TokenCodec
-from app.usecases.one_click import OneClick
+from app.usecases.one_click import TokenLinks
 
 MOST_REQUESTS = 100  # of one mail to the forward box
 
@@ -62,7 +62,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class MailtoRequest:
     """One recipient's wish, and where it stood."""
 
     claims: Claims
@@ -71,7 +71,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class MailtoVerdict:
     """What a mail to one mailbox asks for. `requests` are empty unless it is obeyed; `reason` says why it is not.
 
     Where it is obeyed, a `reason` says why there may be more in it than was found.
@@ -80,7 +80,7 @@ class Verdict:
     role: Role
     recipient: str = ""  # the envelope recipient that named the mailbox first
     outcome: Outcome
-    requests: tuple[Request, ...] = ()
+    requests: tuple[MailtoRequest, ...] = ()
     reason: str = ""
     token_error: str = ""  # the code of the last token that did not open, when none did
 
@@ -88,7 +88,7 @@ class Verdict:
 class Mailto:
     """Judges mails to the inbox and saves what they ask for."""
 
-    def __init__(self, *, codec: TokenCodec, one_click: OneClick, mailboxes: Mailboxes, complaints: Complaints) -> None:
+    def __init__(self, *, codec: TokenCodec, one_click: TokenLinks, mailboxes: Mailboxes, complaints: Complaints) -> None:
         self._codec = codec
         self._one_click = one_click
         self._mailboxes = mailboxes
@@ -101,7 +101,7 @@ class Mailto:
             self._codec.open_short(mailbox.token)
         return mailbox
 
-    def judge(self, recipients: Iterable[str], mail: Incoming) -> Sequence[Verdict]:
+    def judge(self, recipients: Iterable[str], mail: Incoming) -> Sequence[MailtoVerdict]:
         """Return what the mail means in each mailbox that the recipients name, however often and in whatever spelling; changes nothing.
 
         Raises as `mailbox` does.
@@ -112,50 +112,50 @@ class Mailto:
         search = _Search(self._codec, self._mailboxes, mail.budget)
         return [replace(self._judge(mailbox, mail, search), recipient=recipient) for mailbox, recipient in named.items()]
 
-    def unreadable(self, recipients: Iterable[str], *, null_sender: bool) -> Sequence[Verdict]:
+    def unreadable(self, recipients: Iterable[str], *, null_sender: bool) -> Sequence[MailtoVerdict]:
         """Return the verdicts on a mail that could not be read: the address of a token is a request by itself, else it is put aside."""
-        verdicts: dict[Mailbox, Verdict] = {}
+        verdicts: dict[Mailbox, MailtoVerdict] = {}
         for recipient in recipients:
             mailbox = self.mailbox(recipient)
-            verdict = Verdict(role=mailbox.role, recipient=recipient, outcome=Outcome.QUARANTINED, reason="unreadable")
+            verdict = MailtoVerdict(role=mailbox.role, recipient=recipient, outcome=Outcome.QUARANTINED, reason="unreadable")
             if mailbox.role is Role.TOKEN and not null_sender:
-                request = Request(claims=self._codec.open_short(mailbox.token), place=Place.ENVELOPE)
+                request = MailtoRequest(claims=self._codec.open_short(mailbox.token), place=Place.ENVELOPE)
                 verdict = replace(verdict, outcome=Outcome.OBEYED, requests=(request,))
             verdicts.setdefault(mailbox, verdict)
         return tuple(verdicts.values())
 
-    def _judge(self, mailbox: Mailbox, mail: Incoming, search: "_Search") -> Verdict:
+    def _judge(self, mailbox: Mailbox, mail: Incoming, search: "_Search") -> MailtoVerdict:
         search.last_error = ""
         if mailbox.role is Role.PEOPLE:
-            return Verdict(role=mailbox.role, outcome=Outcome.FOR_PEOPLE)
+            return MailtoVerdict(role=mailbox.role, outcome=Outcome.FOR_PEOPLE)
         if mail.nature is Nature.COMPLAINT or mailbox.role is Role.COMPLAINTS:
             return self._judge_complaint(mailbox, mail, search)
         if mail.nature not in _OBEYED.get(mailbox.role, (Nature.PERSONAL,)):
-            return Verdict(role=mailbox.role, outcome=Outcome.IGNORED, reason=_REASONS.get(mail.nature, mail.nature).value)
+            return MailtoVerdict(role=mailbox.role, outcome=Outcome.IGNORED, reason=_REASONS.get(mail.nature, mail.nature).value)
         found = search.every_request(mail) if mailbox.role is Role.FORWARD else search.first_request(mail, mailbox)
         return self._verdict(mailbox.role, mail, found, search)
 
-    async def obey(self, request: Request) -> int:
+    async def obey(self, request: MailtoRequest) -> int:
         """Save one request and return the number of durable copies, 0 for a test send; idempotent.
 
         Raises StoreUnavailable when nothing could be made durable.
         """
         return (await self._one_click.leave(request.claims, source=request.source)).copies
 
-    def _judge_complaint(self, mailbox: Mailbox, mail: Incoming, search: "_Search") -> Verdict:
+    def _judge_complaint(self, mailbox: Mailbox, mail: Incoming, search: "_Search") -> MailtoVerdict:
         original = None if mail.nature in (Nature.BOUNCE, Nature.AUTO_REPLY) else mail.complained_about()
         if original is None:
             for_people = mailbox.role is Role.COMPLAINTS and mail.nature is not Nature.COMPLAINT
             outcome = Outcome.FOR_PEOPLE if for_people else Outcome.IGNORED
-            return Verdict(role=mailbox.role, outcome=outcome, reason="no_abuse")
+            return MailtoVerdict(role=mailbox.role, outcome=outcome, reason="no_abuse")
         if self._complaints is Complaints.IGNORE:
-            return Verdict(role=mailbox.role, outcome=Outcome.IGNORED, reason=Nature.COMPLAINT.value)
+            return MailtoVerdict(role=mailbox.role, outcome=Outcome.IGNORED, reason=Nature.COMPLAINT.value)
         everything = self._complaints is Complaints.UNSUBSCRIBE_ALL
         return self._verdict(mailbox.role, mail, search.complaint(original, everything=everything), search)
 
     @staticmethod
-    def _verdict(role: Role, mail: Incoming, found: Iterable[Request], search: "_Search") -> Verdict:
-        different: dict[tuple[object, ...], Request] = {}
+    def _verdict(role: Role, mail: Incoming, found: Iterable[MailtoRequest], search: "_Search") -> MailtoVerdict:
+        different: dict[tuple[object, ...], MailtoRequest] = {}
         beyond = ""
         for request in found:
             different.setdefault((request.claims.brand, request.claims.digest, request.claims.groups), request)
@@ -165,10 +165,10 @@ class Mailto:
                 break
         cut = mail.cut if role is not Role.TOKEN else ""
         if different:
-            return Verdict(role=role, outcome=Outcome.OBEYED, requests=tuple(different.values()), reason=beyond or cut)
+            return MailtoVerdict(role=role, outcome=Outcome.OBEYED, requests=tuple(different.values()), reason=beyond or cut)
         if cut:
-            return Verdict(role=role, outcome=Outcome.QUARANTINED, reason=cut)
-        return Verdict(role=role, outcome=Outcome.IGNORED, reason="no_token", token_error=search.last_error)
+            return MailtoVerdict(role=role, outcome=Outcome.QUARANTINED, reason=cut)
+        return MailtoVerdict(role=role, outcome=Outcome.IGNORED, reason="no_token", token_error=search.last_error)
 
 
 class _Search:
@@ -181,30 +181,30 @@ class _Search:
         self._in_subject: dict[Incoming, tuple[Claims, ...]] = {}  # each of a hundred mailboxes asks again
         self.last_error = ""
 
-    def first_request(self, mail: Incoming, mailbox: Mailbox) -> Iterator[Request]:
+    def first_request(self, mail: Incoming, mailbox: Mailbox) -> Iterator[MailtoRequest]:
         """Yield the one request of a mail that a person sent, if there is any."""
         if mailbox.role is Role.TOKEN:
-            yield Request(claims=self._completed(self._codec.open_short(mailbox.token), mail), place=Place.ENVELOPE)
+            yield MailtoRequest(claims=self._completed(self._codec.open_short(mailbox.token), mail), place=Place.ENVELOPE)
             return
         for place, claims in self._places(mail, quoted=False):
-            yield Request(claims=self._completed(claims, mail), place=place)
+            yield MailtoRequest(claims=self._completed(claims, mail), place=place)
             return
 
-    def every_request(self, mail: Incoming) -> Iterator[Request]:
+    def every_request(self, mail: Incoming) -> Iterator[MailtoRequest]:
         """Yield the requests of a forwarded mail: its own, and those of the mails inside it."""
         by_button = mail.nature is Nature.BUTTON
         for place, claims in self._places(mail, quoted=True, words_only=by_button):
-            yield Request(claims=self._completed(claims, mail), place=place)
+            yield MailtoRequest(claims=self._completed(claims, mail), place=place)
         for inner in () if by_button else mail.attached():
             if inner.nature in IN_FORWARD_BOX:
                 yield from self.every_request(inner)
 
-    def complaint(self, original: Incoming, *, everything: bool) -> Iterator[Request]:
+    def complaint(self, original: Incoming, *, everything: bool) -> Iterator[MailtoRequest]:
         """Yield the request that the links of the mail complained about stand for."""
         links = (self._opened(original.link_tokens(), purpose=_IN_A_LINK), self._in_addresses(original.link_addresses()))
         for claims in (found for link in links for found in link):
             scoped = claims._replace(groups=()) if everything else claims
-            yield Request(claims=scoped, place=Place.REPORT, source=Source.COMPLAINT)
+            yield MailtoRequest(claims=scoped, place=Place.REPORT, source=Source.COMPLAINT)
             return
 
     def _places(self, mail: Incoming, *, quoted: bool, words_only: bool = False) -> Iterator[tuple[Place, Claims]]:

@@ -14,7 +14,7 @@ from app.usecases.statements import Seal, Statements
 Unsubscriber = Callable[[Statement], Awaitable[Acknowledgement]]  # `app.usecases.unsubscribe.Unsubscribe`
 
 
-class OneClick:
+class TokenLinks:
     """Opens tokens and turns them into statements."""
 
     def __init__(  # noqa: PLR0913 - the parts of the use case

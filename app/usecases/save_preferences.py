@@ -18,7 +18,7 @@ from app.usecases.ports import Clock
 from app.usecases.statements import Seal, Statements
 
 
-class Saved(StrEnum):
+class SavedPreferences(StrEnum):
     """What became of a wish."""
 
     SAVED = "saved"
@@ -34,31 +34,33 @@ class SavePreferences:
         self._unsubscribe = unsubscribe
         self._statements = Statements(clock=clock, new_id=new_id, seal=seal, home=home)
 
-    async def __call__(self, claims: Claims, wish: Wish, *, source: Source, expected_sequence: int) -> Saved:
+    async def __call__(self, claims: Claims, wish: Wish, *, source: Source, expected_sequence: int) -> SavedPreferences:
         """Save and return what became of it; a wish that holds already changes nothing, so it may be repeated.
 
         A test token saves nothing (catalogue H12). Raises StoreUnavailable when what was switched off could not be made durable, or when
         there was nothing to switch off and the store is away; then something may have been saved all the same.
         """
         if claims.test:
-            return Saved.TEST
+            return SavedPreferences.TEST
         joined = await self._join(claims, wish.join, source, expected_sequence, may_fail=bool(wish.leave))
         await self._leave(claims, wish.leave, source)
         return joined
 
-    async def _join(self, claims: Claims, groups: tuple[GroupKey, ...], source: Source, sequence: int, *, may_fail: bool) -> Saved:
+    async def _join(
+        self, claims: Claims, groups: tuple[GroupKey, ...], source: Source, sequence: int, *, may_fail: bool
+    ) -> SavedPreferences:
         if not groups:
-            return Saved.SAVED
+            return SavedPreferences.SAVED
         statement = self._statements.of(claims, _scope(groups), source, subscribed=True, expected_sequence=sequence)
         try:
             await self._unsubscribe(statement)
         except Conflict:
-            return Saved.STALE
+            return SavedPreferences.STALE
         except StoreUnavailable:
             if not may_fail:
                 raise
-            return Saved.ONLY_LEFT
-        return Saved.SAVED
+            return SavedPreferences.ONLY_LEFT
+        return SavedPreferences.SAVED
 
     async def _leave(self, claims: Claims, groups: tuple[GroupKey, ...], source: Source) -> None:
         if groups:

@@ -5,13 +5,13 @@ from app.core.keyring import Keyring
 from app.core.model import Acknowledgement
 from app.core.shipment import Shipment, unpack
 from app.usecases.homes import HERE
-from app.usecases.unsubscribe import Unsubscribe
+from app.usecases.unsubscribe import RecordStatement
 
 
 class TakeShipment:
     """Opens shipments and applies them. One for each process."""
 
-    def __init__(self, *, keyring: Keyring, data_centre: int, unsubscribe: Unsubscribe) -> None:
+    def __init__(self, *, keyring: Keyring, data_centre: int, unsubscribe: RecordStatement) -> None:
         self._keyring = keyring
         self._data_centre = data_centre
         self._unsubscribe = unsubscribe

@@ -20,7 +20,7 @@ STORE_SECONDS = 0.4
 LAST_SECONDS = 5.0
 
 
-class Unsubscribe:
+class RecordStatement:
     """Makes statements durable. One for each process; calls may run side by side in one event loop."""
 
     def __init__(self, store: Store, spool: Spool | None, clock: Clock, *, witness: Witness | None = None) -> None:

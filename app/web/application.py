@@ -16,7 +16,7 @@ from app.http.requests import accept_language
 from app.http.rim import Application, Rim
 from app.http.routes import Routes
 from app.http.throttle import Clients, Network, Throttle
-from app.usecases.one_click import OneClick
+from app.usecases.one_click import TokenLinks
 from app.usecases.ports import Clock
 from app.usecases.shipping import TakeShipment
 from app.web.endpoints.callback import CallbackEndpoint
@@ -41,7 +41,7 @@ _PLAIN = {404: "Not found.", 405: "Method not allowed.", 408: "Too slow.", 500: 
 
 def public(  # noqa: PLR0913 - the composition root names each part
     *,
-    one_click: OneClick,
+    one_click: TokenLinks,
     preferences: PreferenceParts,
     shipments: TakeShipment,
     brands: Brands,

@@ -15,9 +15,9 @@ from app.core.model import Acknowledgement, Claims, Purpose, Source
 from app.core.shipment import Shipment
 from app.http.throttle import Clients, Throttle
 from app.observe.log import LogEvent, logger
-from app.observe.metrics import SHIPMENTS_TAKEN, TOKEN_ERRORS, UNSUBSCRIBES, Result, labelled
-from app.usecases.one_click import OneClick
-from app.usecases.save_preferences import Saved, SavePreferences
+from app.observe.metrics import SHIPMENTS_TAKEN, TOKEN_ERRORS, UNSUBSCRIBES, ClickResult, labelled
+from app.usecases.one_click import TokenLinks
+from app.usecases.save_preferences import SavedPreferences, SavePreferences
 from app.usecases.shipping import TakeShipment
 
 PARAMETER = "qmoe"
@@ -37,7 +37,7 @@ class TokenRequests:
     """Opens the tokens of requests and saves what they state."""
 
     def __init__(
-        self, *, one_click: OneClick, save: SavePreferences, shipments: TakeShipment, throttle: Throttle, clients: Clients
+        self, *, one_click: TokenLinks, save: SavePreferences, shipments: TakeShipment, throttle: Throttle, clients: Clients
     ) -> None:
         self._one_click = one_click
         self._save = save
@@ -45,7 +45,7 @@ class TokenRequests:
         self._throttle = throttle
         self._clients = clients
         self._log = logger("web").bind()
-        self._counts = {(source, result): UNSUBSCRIBES.labels(source.label, result.value) for source in Source for result in Result}
+        self._counts = {(source, result): UNSUBSCRIBES.labels(source.label, result.value) for source in Source for result in ClickResult}
 
     def open(
         self,
@@ -65,9 +65,9 @@ class TokenRequests:
         try:
             acknowledgement = await self._one_click.leave(claims, source=source)
         except Unavailable:
-            self._counts[source, Result.UNAVAILABLE].inc()
+            self._counts[source, ClickResult.UNAVAILABLE].inc()
             raise
-        self._counts[source, Result.TEST if claims.test else Result.SAVED].inc()
+        self._counts[source, ClickResult.TEST if claims.test else ClickResult.SAVED].inc()
         self._log.debug(
             LogEvent.CLICK_ACKNOWLEDGED,
             id=acknowledgement.id.hex(),
@@ -77,15 +77,15 @@ class TokenRequests:
         )
         return acknowledgement
 
-    async def save(self, claims: Claims, wish: Wish, *, source: Source, sequence: int) -> Saved:
+    async def save(self, claims: Claims, wish: Wish, *, source: Source, sequence: int) -> SavedPreferences:
         """Save what the holder chose on a page that had seen this sequence. Raises Unavailable; see `SavePreferences`."""
         try:
             saved = await self._save(claims, wish, source=source, expected_sequence=sequence)
         except Unavailable:
-            self._counts[source, Result.UNAVAILABLE].inc()
+            self._counts[source, ClickResult.UNAVAILABLE].inc()
             raise
         if wish.leave:
-            self._counts[source, Result.TEST if claims.test else Result.SAVED].inc()
+            self._counts[source, ClickResult.TEST if claims.test else ClickResult.SAVED].inc()
         return saved
 
     def open_shipment(

@@ -30,7 +30,7 @@ from app.usecases.administration import Administration
 from app.usecases.backlog import Backlog
 from app.usecases.call_limit import CallLimit
 from app.usecases.overview import Overview
-from app.usecases.unsubscribe import Unsubscribe
+from app.usecases.unsubscribe import RecordStatement
 from app.wiring import (
     PATIENCE,
     asked_to_stop,
@@ -71,7 +71,7 @@ async def _serve_admin(settings: Settings) -> None:
         replaying(store, spool, witness, log),
         watching_backlog(known, store, spool, log) as backlog,
     ):
-        unsubscribe = Unsubscribe(store, spool, now_ms, witness=witness)
+        unsubscribe = RecordStatement(store, spool, now_ms, witness=witness)
         checks = durability_checks(settings, store, spool)
 
         def private(settings: Settings) -> Application:

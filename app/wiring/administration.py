@@ -23,12 +23,12 @@ from app.usecases.check_audience import CheckAudience
 from app.usecases.erase import Erase
 from app.usecases.feed import Feed
 from app.usecases.groups import Groups
-from app.usecases.import_list import ImportList
+from app.usecases.import_list import ListImporter
 from app.usecases.one_click import Unsubscriber
 from app.usecases.recipients import Recipients
 from app.usecases.suppressions import Suppressions
 from app.usecases.undo_import import Imports
-from app.usecases.unsubscribe import Unsubscribe
+from app.usecases.unsubscribe import RecordStatement
 from app.usecases.webhooks import Webhooks
 from app.wiring import now_ms, opened_store, token_codec
 
@@ -51,7 +51,7 @@ def admin_services(settings: Settings, store: RedisStore, unsubscribe: Unsubscri
         recipients=Recipients(store=store, unsubscribe=unsubscribe, codec=codec, clock=now_ms, new_id=_new_id),
         suppressions=Suppressions(roster=roster, codec=codec),
         check=CheckAudience(store=store, codec=codec),
-        import_list=ImportList(unsubscribe=unsubscribe, store=store, codec=codec, clock=now_ms, new_id=_new_id),
+        import_list=ListImporter(unsubscribe=unsubscribe, store=store, codec=codec, clock=now_ms, new_id=_new_id),
         imports=Imports(trail=audit, journal=journal, store=store, unsubscribe=unsubscribe, new_id=_new_id),
         feed=Feed(journal=journal, codec=codec),
         erase=Erase(roster=roster, pending=RedisPending(wire, replicated=replicated), clock=now_ms),
@@ -68,7 +68,7 @@ def admin_services(settings: Settings, store: RedisStore, unsubscribe: Unsubscri
 async def opened_services(settings: Settings, log: Logger) -> AsyncIterator[Administration]:
     """Open the use cases for one command. The store alone keeps what a command says: the spool belongs to the web process."""
     async with opened_store(settings, log, patience=_COMMAND_SECONDS, serving=False) as store:
-        yield admin_services(settings, store, Unsubscribe(store, None, now_ms), token_codec(settings), log)
+        yield admin_services(settings, store, RecordStatement(store, None, now_ms), token_codec(settings), log)
 
 
 def file_key(path: Path | None) -> str:

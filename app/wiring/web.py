@@ -20,10 +20,10 @@ from app.store.groups import RedisGroups
 from app.store.redis import RedisStore
 from app.usecases.audience import Audience
 from app.usecases.group_cache import CachedGroups
-from app.usecases.one_click import OneClick
+from app.usecases.one_click import TokenLinks
 from app.usecases.save_preferences import SavePreferences
 from app.usecases.shipping import TakeShipment
-from app.usecases.unsubscribe import Unsubscribe
+from app.usecases.unsubscribe import RecordStatement
 from app.web import application
 from app.web.preference_request import PreferenceParts
 from app.wiring import (
@@ -68,7 +68,7 @@ async def _serve_web(settings: Settings) -> None:
         replaying(store, spool, witness, log),
         watching_backlog(known, store, spool, log),
     ):
-        unsubscribe = Unsubscribe(store, spool, now_ms, witness=witness)
+        unsubscribe = RecordStatement(store, spool, now_ms, witness=witness)
         public = Replaceable(_public(settings, keyring, known, store, unsubscribe, log))
         listeners = public_listeners(public, _server_settings(settings))
         listeners["health"] = health_listener(settings.web.health_listen, durability_checks(settings, store, spool))
@@ -88,13 +88,13 @@ async def _serve_web(settings: Settings) -> None:
 
 
 def _public(  # noqa: PLR0913, PLR0917 - what a configuration is made an application with
-    settings: Settings, keyring: Keyring, known: Brands, store: RedisStore, unsubscribe: Unsubscribe, log: Logger
+    settings: Settings, keyring: Keyring, known: Brands, store: RedisStore, unsubscribe: RecordStatement, log: Logger
 ) -> Application:
     codec = token_codec(settings, keyring)
     home = homes(settings, log)
     save = SavePreferences(unsubscribe=unsubscribe, clock=now_ms, new_id=_new_id, seal=codec.seal_address, home=home)
     return application.public(
-        one_click=OneClick(codec=codec, unsubscribe=unsubscribe, clock=now_ms, new_id=_new_id, seal=codec.seal_address, home=home),
+        one_click=TokenLinks(codec=codec, unsubscribe=unsubscribe, clock=now_ms, new_id=_new_id, seal=codec.seal_address, home=home),
         preferences=_preference_parts(settings, store, save, PageTokens(keyring)),
         shipments=TakeShipment(keyring=keyring, data_centre=settings.data_centre, unsubscribe=unsubscribe),
         brands=known,

@@ -13,13 +13,13 @@ from app.core.errors import SignerUnavailable, StoreUnavailable
 from app.core.keyring import Keyring
 from app.core.model import BrandNumber, Management
 from app.core.shipment import home_of
-from app.core.webhook import Answer, Delivery, Endpoint, EndpointKey
+from app.core.webhook import Delivery, Endpoint, EndpointKey, ReceiverAnswer
 from app.http.server import run
 from app.observe import log as logs
 from app.observe import service_manager
 from app.observe.background import Part, cancelled, note_end
 from app.observe.log import LogEvent, Logger
-from app.outbound.webhooks import Request, WebhookClient
+from app.outbound.webhooks import WebhookClient, WebhookRequest
 from app.settings import keyring_file
 from app.settings.model import Settings
 from app.store.clock import monotonic_ms
@@ -167,13 +167,13 @@ async def _working(  # noqa: PLR0913, PLR0917 - the parts of the process
 def sender(client: WebhookClient, teller: Teller, *, clock: Callable[[], int] = wiring.now_ms) -> Send:
     """Return what sends a batch of deliveries to an endpoint; `clock` dates the signature, which receivers compare with theirs."""
 
-    async def send(endpoint: Endpoint, deliveries: Sequence[Delivery]) -> Answer:
+    async def send(endpoint: Endpoint, deliveries: Sequence[Delivery]) -> ReceiverAnswer:
         try:
             events = await teller.events(endpoint, deliveries)
         except StoreUnavailable:
-            return Answer(reason="the names of the groups cannot be read now")
+            return ReceiverAnswer(reason="the names of the groups cannot be read now")
         body, fields = request_of(endpoint, events, at_ms=clock())
-        return await client.post(endpoint, Request(body=body, fields=fields))
+        return await client.post(endpoint, WebhookRequest(body=body, fields=fields))
 
     return send
 
@@ -181,13 +181,13 @@ def sender(client: WebhookClient, teller: Teller, *, clock: Callable[[], int] = 
 def shipping(client: WebhookClient, shipper: Shipper) -> Send:
     """Return what ships one statement to its home data centre."""
 
-    async def send(endpoint: Endpoint, deliveries: Sequence[Delivery]) -> Answer:
+    async def send(endpoint: Endpoint, deliveries: Sequence[Delivery]) -> ReceiverAnswer:
         (delivery,) = deliveries
         try:
             home, body, fields = shipper.request(endpoint, delivery.statement)
         except SignerUnavailable as exc:
-            return Answer(reason=str(exc))
-        return await client.post(home, Request(body=body, fields=fields))
+            return ReceiverAnswer(reason=str(exc))
+        return await client.post(home, WebhookRequest(body=body, fields=fields))
 
     return send
 

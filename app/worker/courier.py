@@ -17,12 +17,12 @@ from app.core.webhook import (
     ENDPOINT_GONE_MS,
     GIVE_UP_MS,
     SCHEDULE,
-    Answer,
     Delivery,
+    DeliveryResult,
+    DeliveryVerdict,
     Endpoint,
     EndpointKey,
-    Result,
-    Verdict,
+    ReceiverAnswer,
     judge,
     lateness,
 )
@@ -71,7 +71,7 @@ class Courier:
         self._lanes: dict[EndpointKey, Lane] = {}
         self._held: set[bytes] = set()
         self._off: frozenset[EndpointKey] = frozenset()
-        self._verdicts: list[Verdict] = []
+        self._verdicts: list[DeliveryVerdict] = []
         self._postponed: list[tuple[Delivery, int]] = []
         self._news = asyncio.Event()
 
@@ -101,7 +101,7 @@ class Courier:
         if endpoint is None:
             self._miss(delivery, now)
         elif delivery.endpoint in self._off:
-            self._judge(delivery, Answer(status=410), now)
+            self._judge(delivery, ReceiverAnswer(status=410), now)
         elif (lane := self._lane(delivery.endpoint)).room:
             lane.add((delivery,))
         else:
@@ -110,9 +110,9 @@ class Courier:
     def _miss(self, delivery: Delivery, now: int) -> None:
         """Put off what waits for an endpoint that these settings lack, or cancel it when nobody has had it for long enough."""
         if shipment.home_of(delivery.endpoint):
-            self._judge(delivery, Answer(reason=_unlisted(delivery.endpoint)), now)
+            self._judge(delivery, ReceiverAnswer(reason=_unlisted(delivery.endpoint)), now)
         elif delivery.endpoint in self._gone:
-            self._decide(Verdict(result=Result.CANCELLED, delivery=replace(delivery, reason=_unlisted(delivery.endpoint))))
+            self._decide(DeliveryVerdict(result=DeliveryResult.CANCELLED, delivery=replace(delivery, reason=_unlisted(delivery.endpoint))))
         else:
             self._missed.setdefault(delivery.endpoint, now)
             again = min(_LOOK_AGAIN_MS, self._gone_ms)
@@ -122,7 +122,11 @@ class Courier:
     def _put_off(self, lane: Lane, delivery: Delivery, now: int) -> None:
         closed = lane.closed_until_ms > now
         if closed and now - delivery.queued_ms > GIVE_UP_MS and not self._is_endless(delivery):
-            self._decide(Verdict(result=Result.DEAD, delivery=replace(delivery, reason=delivery.reason or "the endpoint never answered")))
+            self._decide(
+                DeliveryVerdict(
+                    result=DeliveryResult.DEAD, delivery=replace(delivery, reason=delivery.reason or "the endpoint never answered")
+                )
+            )
             return
         again = lane.closed_until_ms + round(SPREAD_MS * self._chance()) if closed else lane.slot_ms()
         self._postponed.append((delivery, again))
@@ -136,7 +140,7 @@ class Courier:
             )
         return lane
 
-    def _settle(self, endpoint: Endpoint, batch: Sequence[Delivery], answer: Answer) -> None:
+    def _settle(self, endpoint: Endpoint, batch: Sequence[Delivery], answer: ReceiverAnswer) -> None:
         now = self._clock()
         self._witness.answered(endpoint, len(batch), answer)
         for delivery in batch:
@@ -146,7 +150,7 @@ class Courier:
             for delivery in lane.drain():
                 self._put_off(lane, delivery, now)
 
-    def _judge(self, delivery: Delivery, answer: Answer, now: int) -> None:
+    def _judge(self, delivery: Delivery, answer: ReceiverAnswer, now: int) -> None:
         marked, breach = lateness(delivery, now)
         if breach:
             self._witness.breached()
@@ -158,7 +162,7 @@ class Courier:
         """Tell whether a delivery is never given up: one to a data centre, while the settings list it."""
         return bool(shipment.home_of(delivery.endpoint)) and delivery.endpoint in self._endpoints
 
-    def _decide(self, verdict: Verdict) -> None:
+    def _decide(self, verdict: DeliveryVerdict) -> None:
         self._witness.judged(verdict)
         self._verdicts.append(verdict)
         self._news.set()
@@ -193,10 +197,10 @@ class Courier:
     async def write(self) -> None:
         """Write the outcomes that are known. Raises StoreUnavailable, and then they are still to be written."""
         verdicts, postponed = tuple(self._verdicts), tuple(self._postponed)
-        await self._deliveries.finish([verdict.delivery for verdict in verdicts if verdict.result is Result.DELIVERED])
+        await self._deliveries.finish([verdict.delivery for verdict in verdicts if verdict.result is DeliveryResult.DELIVERED])
         await self._deliveries.retry([(verdict.delivery, verdict.due_ms) for verdict in verdicts if verdict.due_ms is not None])
         await self._deliveries.postpone(postponed)
-        for endpoint in {verdict.delivery.endpoint for verdict in verdicts if verdict.result is Result.GONE} - self._off:
+        for endpoint in {verdict.delivery.endpoint for verdict in verdicts if verdict.result is DeliveryResult.GONE} - self._off:
             with suppress(StoreUnavailable):  # whoever is told 410 next writes it
                 await self._deliveries.switch_off(endpoint, at_ms=self._clock())
             self._off |= {endpoint}

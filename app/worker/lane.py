@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from app.core.model import RecipientDigest
-from app.core.webhook import BATCH, Answer, Delivery, Endpoint
+from app.core.webhook import BATCH, Delivery, Endpoint, ReceiverAnswer
 from app.worker.breaker import Breaker
 
 CONCURRENCY = 10
@@ -22,8 +22,8 @@ _OPTIMISM = 2.0  # what has no room comes again as if the lane were so much fast
 _LONGEST_WAIT_MS = 60_000
 _MEASURE_MS = 500
 
-Send = Callable[[Endpoint, Sequence[Delivery]], Awaitable[Answer]]
-Settle = Callable[[Endpoint, Sequence[Delivery], Answer], None]
+Send = Callable[[Endpoint, Sequence[Delivery]], Awaitable[ReceiverAnswer]]
+Settle = Callable[[Endpoint, Sequence[Delivery], ReceiverAnswer], None]
 
 
 class Lane:
@@ -128,7 +128,7 @@ class Lane:
             self._broken_off.extend(batch)
             raise
         except Exception as exc:  # a rim: what cannot be sent must come to be a dead letter with its reason, not wait here unseen
-            answer = Answer(reason=f"could not be sent: {type(exc).__name__}")
+            answer = ReceiverAnswer(reason=f"could not be sent: {type(exc).__name__}")
             _report(exc)
         finally:
             self._under_way.difference_update(delivery.digest for delivery in batch)

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from app.core.shipment import home_of
-from app.core.webhook import Answer, Endpoint, EndpointKey, Verdict
+from app.core.webhook import DeliveryVerdict, Endpoint, EndpointKey, ReceiverAnswer
 from app.observe import metrics
 from app.observe.log import LogEvent, Logger
 
@@ -14,7 +14,7 @@ class DeliveryWitness:
     def __init__(self, log: Logger) -> None:
         self._log = log
 
-    def answered(self, endpoint: Endpoint, events: int, answer: Answer) -> None:
+    def answered(self, endpoint: Endpoint, events: int, answer: ReceiverAnswer) -> None:
         """Log one request."""
         if number := home_of(endpoint.key):
             self._shipped(number, answer)
@@ -25,13 +25,13 @@ class DeliveryWitness:
         else:
             self._log.warning(LogEvent.WEBHOOK_FAILED, **facts, reason=answer.why)
 
-    def _shipped(self, data_centre: int, answer: Answer) -> None:
+    def _shipped(self, data_centre: int, answer: ReceiverAnswer) -> None:
         if answer.is_success:
             self._log.info(LogEvent.SHIPMENT_DELIVERED, data_centre=data_centre)
         else:
             self._log.warning(LogEvent.SHIPMENT_FAILED, data_centre=data_centre, reason=answer.why)
 
-    def judged(self, verdict: Verdict) -> None:
+    def judged(self, verdict: DeliveryVerdict) -> None:
         """Count what became of one delivery's attempt, and log one that is given up."""
         counter = metrics.SHIPMENTS if home_of(verdict.delivery.endpoint) else metrics.WEBHOOK_DELIVERIES
         metrics.labelled(counter, verdict.result.value).inc()

@@ -19,7 +19,7 @@ from smtp_proxy.downstream.capabilities import Capabilities
 from smtp_proxy.downstream.connection import Ending, PeerConnection, Timeouts
 from smtp_proxy.downstream.peer_reply import PeerReply, ProtocolViolation, accepted, declined
 from smtp_proxy.downstream.transaction import SLICE, Buffer, Transaction
-from smtp_proxy.replies import Deferred, Delivered, Refused, Reply
+from smtp_proxy.replies import Deferred, Delivered, RefusedCopy, Reply
 
 SLICES_A_TURN = 16  # then the event loop gets its turn, also when the peer reads as fast as we write
 START_CONTENT = 354
@@ -29,7 +29,7 @@ NO_ANSWER = Reply(451, "4.4.1", "Downstream cannot be reached or does not answer
 LOST = Reply(451, "4.4.2", "Connection to downstream was lost")
 VIOLATION = Reply(451, "4.5.0", "Downstream broke the protocol")
 
-SendOutcome = Delivered | Deferred | Refused
+SendOutcome = Delivered | Deferred | RefusedCopy
 
 
 class _Stage(IntEnum):
@@ -68,7 +68,7 @@ class Dialogue:
             self._forwards.extend(xforward.commands(transaction.forwarded, capabilities.xforward))
         self._commands = _commands(transaction, capabilities)
         self._stage = _Stage.RESET if reset else self._after(_Stage.RESET)
-        self._refusal: Deferred | Refused | None = None
+        self._refusal: Deferred | RefusedCopy | None = None
         self._content: Iterator[Buffer] = iter(())
 
     def start(self) -> None:
@@ -226,7 +226,7 @@ _STEPS: dict[_Stage, Callable[[Dialogue, PeerReply], None]] = {
 }
 
 
-def refusal(transaction: Transaction, capabilities: Capabilities) -> Deferred | Refused | None:
+def refusal(transaction: Transaction, capabilities: Capabilities) -> Deferred | RefusedCopy | None:
     """Return why a peer with these capabilities cannot get the copy, or None.
 
     A copy is never converted: its signature covers the bytes as they are. An upstream that used an extension was offered it, by what was
@@ -237,9 +237,9 @@ def refusal(transaction: Transaction, capabilities: Capabilities) -> Deferred | 
     if transaction.holds_8bit and not capabilities.eightbit:  # RFC 6152 3
         if transaction.body_8bit:
             return Deferred(reply=Reply(451, "4.6.3", "Downstream does not take 8-bit content (8BITMIME)"))
-        return Refused(reply=Reply(554, "5.6.3", "Downstream does not take 8-bit content (8BITMIME): encode it before it is signed"))
+        return RefusedCopy(reply=Reply(554, "5.6.3", "Downstream does not take 8-bit content (8BITMIME): encode it before it is signed"))
     if capabilities.size and transaction.size > capabilities.size:
-        return Refused(reply=Reply(552, "5.3.4", "Message is larger than downstream takes"))
+        return RefusedCopy(reply=Reply(552, "5.3.4", "Message is larger than downstream takes"))
     return None
 
 

@@ -7,7 +7,7 @@ them. Framing forgives length up to a bound, because a reply that was thrown awa
 import re
 from typing import NamedTuple
 
-from smtp_proxy.replies import Deferred, Refused, Reply
+from smtp_proxy.replies import Deferred, RefusedCopy, Reply
 
 MAX_REPLY_OCTETS = 16384  # all lines of one reply
 MAX_TEXT = 400
@@ -91,14 +91,14 @@ def accepted(peer: PeerReply) -> Reply:
     return Reply(250, "2.0.0", _texts(peer)[1])
 
 
-def declined(peer: PeerReply) -> Deferred | Refused:
+def declined(peer: PeerReply) -> Deferred | RefusedCopy:
     """Return the outcome of a 4yz or 5yz. 421 ends the peer's session, not the upstream's, so it becomes 451 (catalogue X6)."""
     if peer.code in _AUTHENTICATION_CODES:
         return Deferred(reply=Reply(451, "4.7.0", f"Downstream declined: {as_reply(peer)}"))
     reply = as_reply(peer)
     if peer.code == 421:  # noqa: PLR2004
         return Deferred(reply=Reply(451, reply.enhanced, reply.text))
-    return Refused(reply=reply) if peer.code >= 500 else Deferred(reply=reply)  # noqa: PLR2004
+    return RefusedCopy(reply=reply) if peer.code >= 500 else Deferred(reply=reply)  # noqa: PLR2004
 
 
 def _texts(peer: PeerReply) -> tuple[str, str]:

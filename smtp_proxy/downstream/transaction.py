@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 
-from smtp_proxy.replies import Refused, Reply
+from smtp_proxy.replies import RefusedCopy, Reply
 
 SLICE = 65536  # octets handed to the transport at once; with its high-water mark the bound of what a slow peer makes us hold
 MAX_ADDRESS_OCTETS = 254
@@ -87,12 +87,12 @@ def wire_body(body: Buffer) -> WireBody:
     return WireBody(view, _has_dotted_line(view), not view or bytes(view[-2:]) == b"\r\n", _is_ascii(view))
 
 
-def unsendable(transaction: Transaction) -> Refused | None:
+def unsendable(transaction: Transaction) -> RefusedCopy | None:
     """Refuse an address that could break out of its command line or is too long, before a byte of it is written (catalogue C2)."""
     if transaction.sender and not _is_safe(transaction.sender):
-        return Refused(reply=Reply(553, "5.1.7", "Bad sender address syntax"))
+        return RefusedCopy(reply=Reply(553, "5.1.7", "Bad sender address syntax"))
     if not _is_safe(transaction.recipient):
-        return Refused(reply=Reply(553, "5.1.3", "Bad destination mailbox address syntax"))
+        return RefusedCopy(reply=Reply(553, "5.1.3", "Bad destination mailbox address syntax"))
     return None
 
 

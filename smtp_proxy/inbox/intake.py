@@ -19,8 +19,8 @@ from app.core.mail.inbound import Incoming
 from app.core.mail.inbound_budget import ReadingBudget
 from app.core.model import BrandNumber, RecipientDigest
 from app.observe.log import LogEvent, Logger
-from app.observe.metrics import INBOX_MAILS, INBOX_UNFILED, TOKEN_ERRORS, UNSUBSCRIBES, Result, labelled
-from app.usecases.mailto import Mailto, Outcome, Request, Verdict
+from app.observe.metrics import INBOX_MAILS, INBOX_UNFILED, TOKEN_ERRORS, UNSUBSCRIBES, ClickResult, labelled
+from app.usecases.mailto import Mailto, MailtoRequest, MailtoVerdict, Outcome
 from smtp_proxy import replies
 from smtp_proxy.inbox.cabinet import Cabinet, CabinetFull
 from smtp_proxy.replies import Reply
@@ -62,7 +62,7 @@ class Intake:
             self._conclude(verdict, envelope)
         return unfiled or Reply(250, replies.ACCEPTED.enhanced, f"Accepted as {envelope.id}")
 
-    def _judged(self, envelope: Envelope, content: bytearray) -> Sequence[Verdict]:
+    def _judged(self, envelope: Envelope, content: bytearray) -> Sequence[MailtoVerdict]:
         """Return what the mail means in each of its mailboxes. Runs in a thread of its own."""
         try:
             mail = Incoming.read(content, null_sender=not envelope.sender, budget=ReadingBudget(time.monotonic))
@@ -73,14 +73,14 @@ class Intake:
             self._log.error(LogEvent.MAILTO_UNREADABLE, id=envelope.id, error=type(exc).__name__, place=_place_of(exc))
             return self._mailto.unreadable(envelope.recipients, null_sender=not envelope.sender)
 
-    async def _obey(self, request: Request, verdict: Verdict, envelope: Envelope) -> None:
+    async def _obey(self, request: MailtoRequest, verdict: MailtoVerdict, envelope: Envelope) -> None:
         source = request.source.label
         try:
             copies = await self._mailto.obey(request)
         except Unavailable:
-            labelled(UNSUBSCRIBES, source, Result.UNAVAILABLE).inc()
+            labelled(UNSUBSCRIBES, source, ClickResult.UNAVAILABLE).inc()
             raise
-        labelled(UNSUBSCRIBES, source, Result.TEST if request.claims.test else Result.SAVED).inc()
+        labelled(UNSUBSCRIBES, source, ClickResult.TEST if request.claims.test else ClickResult.SAVED).inc()
         self._log.info(
             LogEvent.MAILTO_OBEYED,
             id=envelope.id,
@@ -92,7 +92,7 @@ class Intake:
             copies=copies,
         )
 
-    async def _file(self, maildir: Cabinet, envelope: Envelope, verdict: Verdict, content: bytearray) -> Reply | None:
+    async def _file(self, maildir: Cabinet, envelope: Envelope, verdict: MailtoVerdict, content: bytearray) -> Reply | None:
         """File the mail once, and return the refusal where it has to be filed and cannot be."""
         try:
             await asyncio.to_thread(maildir.file, sender=envelope.sender, recipient=verdict.recipient, content=content)
@@ -105,7 +105,7 @@ class Intake:
         self._log.info(LogEvent.MAIL_FILED, id=envelope.id, maildir=str(maildir.folder))
         return None
 
-    def _conclude(self, verdict: Verdict, envelope: Envelope) -> None:
+    def _conclude(self, verdict: MailtoVerdict, envelope: Envelope) -> None:
         labelled(INBOX_MAILS, verdict.role, verdict.outcome).inc()
         if verdict.token_error:
             TOKEN_ERRORS.labels(verdict.token_error).inc()
@@ -129,7 +129,7 @@ class Intake:
             return "invalid"
 
 
-def _most_urgent(verdicts: Sequence[Verdict]) -> Verdict | None:
+def _most_urgent(verdicts: Sequence[MailtoVerdict]) -> MailtoVerdict | None:
     """Return the verdict for whose sake the mail has to be filed: one for people before one that was not read to its end."""
     for_people = (verdict for verdict in verdicts if verdict.outcome is Outcome.FOR_PEOPLE)
     unread = (v for v in verdicts if v.outcome is Outcome.QUARANTINED or (v.outcome is Outcome.OBEYED and v.reason))

@@ -15,7 +15,7 @@ from app.core.mail.message import Message
 from smtp_proxy.downstream.pool import Downstream
 from smtp_proxy.downstream.transaction import Transaction, wire_body
 from smtp_proxy.relay.outgoing import rfc5322_date
-from smtp_proxy.replies import Deferred, Delivered, Outcome, Refused, final
+from smtp_proxy.replies import Deferred, Delivered, Outcome, RefusedCopy, final
 from smtp_proxy.session.submission import Envelope
 
 SECONDS = 20.0  # what the session's time for an answer leaves beyond that of the copies
@@ -38,7 +38,7 @@ class Notifier:
         self._clock = clock
         self._new_id = new_id
 
-    async def notify(self, envelope: Envelope, message: Message, refused: Mapping[str, Refused]) -> Notified:
+    async def notify(self, envelope: Envelope, message: Message, refused: Mapping[str, RefusedCopy]) -> Notified:
         """Notify the envelope sender once of all refused recipients."""
         failed = [_failed(envelope, recipient, outcome) for recipient, outcome in refused.items()]
         failed = [recipient for recipient in failed if envelope.options_of(recipient.address).wants_failures]
@@ -64,6 +64,6 @@ class Notifier:
         return Transaction(sender="", recipient=envelope.sender, head=report.head(), body=wire_body(report.body()))
 
 
-def _failed(envelope: Envelope, recipient: str, outcome: Refused) -> FailedRecipient:
+def _failed(envelope: Envelope, recipient: str, outcome: RefusedCopy) -> FailedRecipient:
     reply = final(outcome.reply)
     return FailedRecipient(address=recipient, status=reply.enhanced, diagnostic=str(reply), original=envelope.options_of(recipient).orcpt)

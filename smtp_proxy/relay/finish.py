@@ -24,7 +24,7 @@ from app.usecases.auditing import Auditing
 from smtp_proxy.relay.dsn import Notified, Notifier
 from smtp_proxy.relay.ledger import Ledger, Try
 from smtp_proxy.relay.mail import Mail, PromotionalMail
-from smtp_proxy.replies import Answer, Deferred, Delivered, Outcome, Refused, Reply, Suppressed, combine
+from smtp_proxy.replies import Answer, Deferred, Delivered, Outcome, RefusedCopy, Reply, Suppressed, combine
 
 NO_BRAND = BrandNumber(0)  # a mail of no brand's sender: its recipients' digests in the log are those of nobody's records
 
@@ -62,7 +62,9 @@ class Finisher:
                 self._tell_of_copy(mail, recipient, outcome)
         kinds = {type(outcome) for outcome in outcomes.values()}
         # One copy that must be sent again says so for all, one that went out outweighs the rest.
-        label = _LABELS[Deferred if Deferred in kinds else Delivered if Delivered in kinds else Refused if Refused in kinds else Suppressed]
+        label = _LABELS[
+            Deferred if Deferred in kinds else Delivered if Delivered in kinds else RefusedCopy if RefusedCopy in kinds else Suppressed
+        ]
         labelled(metrics.MESSAGES, mail.class_, label).inc()
         answer: Answer
         if mail.envelope.each:
@@ -94,9 +96,9 @@ class Finisher:
         if Deferred in kinds:
             await self._ledger.note(one, outcomes)
             return reply
-        told_by_reply = Refused not in kinds or len(kinds) == 1
+        told_by_reply = RefusedCopy not in kinds or len(kinds) == 1
         if not told_by_reply and not one.reported:
-            refused = {recipient: outcome for recipient, outcome in outcomes.items() if isinstance(outcome, Refused)}
+            refused = {recipient: outcome for recipient, outcome in outcomes.items() if isinstance(outcome, RefusedCopy)}
             try:
                 notified = await self._notifier.notify(mail.envelope, mail.message, refused)
             except asyncio.CancelledError:
@@ -144,7 +146,7 @@ class Finisher:
         if unknown:
             labelled(metrics.COPIES_UNKNOWN, "seen").inc()
         self._log.info(
-            LogEvent.COPY_REFUSED if isinstance(outcome, Refused) else LogEvent.COPY_DEFERRED,
+            LogEvent.COPY_REFUSED if isinstance(outcome, RefusedCopy) else LogEvent.COPY_DEFERRED,
             id=mail.envelope.id,
             brand=mail.brand.id if mail.brand else None,
             recipient=self._digest(recipient, mail.brand),
@@ -173,4 +175,4 @@ def _is_unknown(outcome: Outcome) -> bool:
     return isinstance(outcome, Deferred) and outcome.unknown
 
 
-_LABELS: Mapping[type[Outcome], str] = {kind: kind.__name__.lower() for kind in (Delivered, Suppressed, Deferred, Refused)}
+_LABELS: Mapping[type[Outcome], str] = {kind: kind.__name__.lower() for kind in (Delivered, Suppressed, Deferred, RefusedCopy)}

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from app.core.mail.message import Message
-from smtp_proxy.replies import Delivered, Outcome, Refused, Reply, Suppressed
+from smtp_proxy.replies import Delivered, Outcome, RefusedCopy, Reply, Suppressed
 from smtp_proxy.session.submission import Envelope
 
 MARK = b"1n"  # the whole entry of something that has only happened or not
@@ -69,7 +69,7 @@ def encoded(outcome: Outcome) -> bytes | None:
     match outcome:
         case Delivered(reply=reply):
             return _VERSION + _DELIVERED + _reply(reply)
-        case Refused(reply=reply):
+        case RefusedCopy(reply=reply):
             return _VERSION + _REFUSED + _reply(reply)
         case Suppressed(reason=reason):
             return _VERSION + _SUPPRESSED + reason.encode("ascii")
@@ -92,7 +92,7 @@ def decoded(entry: bytes) -> Outcome | Unknown | None:
     reply = Reply(int(parts[0]), parts[1], parts[2])
     if kind == _DELIVERED:
         return Delivered(reply=reply)
-    return Refused(reply=reply) if kind == _REFUSED else None
+    return RefusedCopy(reply=reply) if kind == _REFUSED else None
 
 
 def mark(until_ms: int) -> bytes:

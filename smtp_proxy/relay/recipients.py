@@ -20,7 +20,7 @@ from app.core.visible import plain
 from app.usecases.audience import Audience
 from smtp_proxy import replies
 from smtp_proxy.relay.mail import PromotionalMail
-from smtp_proxy.replies import Deferred, Outcome, Refused, Suppressed
+from smtp_proxy.replies import Deferred, Outcome, RefusedCopy, Suppressed
 
 _ANYBODY, _OVERRIDDEN = Targeting(), Targeting(override=True)  # of mail without groups, which is most
 
@@ -68,7 +68,7 @@ class RecipientReader:
             try:
                 recipients.append(Recipient(address=address, digest=self.identify(address, brand=mail.brand.number)))
             except AddressInvalid:
-                refused[address] = Refused(reply=replies.BAD_RECIPIENT)
+                refused[address] = RefusedCopy(reply=replies.BAD_RECIPIENT)
         return recipients, refused
 
     async def states(self, mail: PromotionalMail, recipients: Sequence[Recipient]) -> States:
@@ -129,7 +129,7 @@ def unwanted(mail: PromotionalMail, states: States) -> dict[str, Outcome]:
         if reason:
             mail.suppressed[recipient.address] = recipient.digest, reason
             if mail.brand.on_suppressed is OnSuppressed.REJECT:
-                outcomes[recipient.address] = Refused(reply=replies.SUPPRESSED if reason in OPTED_OUT else replies.NOT_TARGETED)
+                outcomes[recipient.address] = RefusedCopy(reply=replies.SUPPRESSED if reason in OPTED_OUT else replies.NOT_TARGETED)
             else:
                 outcomes[recipient.address] = Suppressed(reason=reason)
         elif mail.targeting.override and (opt_out := suppression(state, mail.targeting.groups)):

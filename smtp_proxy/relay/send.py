@@ -23,7 +23,7 @@ from app.observe.log import LogEvent, Logger
 from smtp_proxy import replies
 from smtp_proxy.downstream.pool import Downstream
 from smtp_proxy.relay.outgoing import OutgoingMessage
-from smtp_proxy.replies import Deferred, Outcome, Refused, Reply, Suppressed
+from smtp_proxy.replies import Deferred, Outcome, RefusedCopy, Reply, Suppressed
 from smtp_proxy.session.memory import MemoryBudget
 
 PARALLEL_COPIES = 20  # of one message on their way at once
@@ -155,13 +155,13 @@ class Sender:
 
 def _is_decided(progress: _Progress, recipient: Recipient) -> bool:
     """Say whether a copy was found unwanted: nobody asks again. A deferred one may be wanted yet."""
-    return isinstance(progress.unwanted.get(recipient.address), Suppressed | Refused)
+    return isinstance(progress.unwanted.get(recipient.address), Suppressed | RefusedCopy)
 
 
 def _outcome_of(error: SignoffError) -> Outcome:
     """Return what an error of ours means for one copy: it says of itself whether trying again can help."""
     reply = replies.for_error(error)
-    return Refused(reply=reply) if reply.code >= 500 else Deferred(reply=reply)  # noqa: PLR2004 - the first digit of RFC 5321 4.2.1
+    return RefusedCopy(reply=reply) if reply.code >= 500 else Deferred(reply=reply)  # noqa: PLR2004 - the first digit of RFC 5321 4.2.1
 
 
 def _domain(recipient: Recipient) -> str:

@@ -21,8 +21,8 @@ from app.settings.model import Settings
 from app.settings.types import split_address
 from app.store.clock import monotonic_ms
 from app.usecases.mailto import Complaints, Mailto
-from app.usecases.one_click import OneClick
-from app.usecases.unsubscribe import Unsubscribe
+from app.usecases.one_click import TokenLinks
+from app.usecases.unsubscribe import RecordStatement
 from app.wiring.backlog import watching_backlog
 from app.wiring.belonging import belong
 from app.wiring.certificates import server_context
@@ -67,7 +67,7 @@ async def _serve_inbox(settings: Settings) -> None:
         spool = await stack.enter_async_context(web_side.opened_spool(settings, log))
         await stack.enter_async_context(web_side.replaying(store, spool, witness, log))
         await stack.enter_async_context(watching_backlog(known, store, spool, log))
-        unsubscribe = Unsubscribe(store, spool, web_side.now_ms, witness=witness)
+        unsubscribe = RecordStatement(store, spool, web_side.now_ms, witness=witness)
 
         def read_again() -> tuple[SessionConfig, Sequence[str]]:
             """Return the terms of the configuration as it is now, and what of it needs a restart. Raises Misconfigured."""
@@ -90,12 +90,12 @@ async def _serve_inbox(settings: Settings) -> None:
     log.info(LogEvent.PROCESS_STOPPED)
 
 
-def _terms(settings: Settings, unsubscribe: Unsubscribe, throttle: Throttle, log: Logger) -> SessionConfig:
+def _terms(settings: Settings, unsubscribe: RecordStatement, throttle: Throttle, log: Logger) -> SessionConfig:
     inbox = settings.inbox
     codec = web_side.token_codec(settings)
     mailto = Mailto(
         codec=codec,
-        one_click=OneClick(
+        one_click=TokenLinks(
             codec=codec,
             unsubscribe=unsubscribe,
             clock=web_side.now_ms,

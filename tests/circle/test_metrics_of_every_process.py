@@ -11,10 +11,10 @@ from app.core.errors import SignoffError
 from app.core.mail.inbound_mailbox import Role
 from app.core.model import MailClass, Source
 from app.core.preferences import SuppressionReason
-from app.core.webhook import Result as WebhookResult
-from app.observe.metrics import Result
+from app.core.webhook import DeliveryResult
+from app.observe.metrics import ClickResult
 from app.usecases.mailto import Outcome as MailOutcome
-from smtp_proxy.replies import Deferred, Delivered, Refused, Suppressed
+from smtp_proxy.replies import Deferred, Delivered, RefusedCopy, Suppressed
 from tests.deploy.test_kubernetes import known_metrics
 from tests.support.full_run import FullRun
 
@@ -41,14 +41,14 @@ OWNERS: Mapping[str, set[str]] = {  # of each name that other programs rely on
 ERROR_CODES = {error.code for error in vars(errors).values() if isinstance(error, type) and issubclass(error, SignoffError)}
 LABELS: Mapping[tuple[str, str], set[str]] = {
     ("signoff_unsubscribes_total", "source"): {source.label for source in Source},
-    ("signoff_unsubscribes_total", "result"): set(Result),
+    ("signoff_unsubscribes_total", "result"): set(ClickResult),
     ("signoff_ack_total", "copies"): {"1", "2"},
     ("signoff_token_errors_total", "reason"): ERROR_CODES,
     ("signoff_copies_total", "class"): set(MailClass),
-    ("signoff_copies_total", "outcome"): {kind.__name__.lower() for kind in (Delivered, Suppressed, Deferred, Refused)},
+    ("signoff_copies_total", "outcome"): {kind.__name__.lower() for kind in (Delivered, Suppressed, Deferred, RefusedCopy)},
     ("signoff_downstream_logins_total", "result"): {"accepted", "refused", "put_off"},
     ("signoff_messages_total", "class"): set(MailClass),
-    ("signoff_messages_total", "outcome"): {kind.__name__.lower() for kind in (Delivered, Suppressed, Deferred, Refused)},
+    ("signoff_messages_total", "outcome"): {kind.__name__.lower() for kind in (Delivered, Suppressed, Deferred, RefusedCopy)},
     ("signoff_recipients_suppressed_total", "reason"): set(SuppressionReason),
     ("signoff_opt_outs_overridden_total", "reason"): set(SuppressionReason),
     ("signoff_dkim_total", "result"): {"signed", "no_key"},
@@ -59,8 +59,8 @@ LABELS: Mapping[tuple[str, str], set[str]] = {
     ("signoff_tries_joined_total", "where"): {"process", "store"},
     ("signoff_inbox_mails_total", "mailbox"): set(Role),
     ("signoff_inbox_mails_total", "outcome"): set(MailOutcome),
-    ("signoff_webhook_deliveries_total", "result"): set(WebhookResult),
-    ("signoff_shipments_total", "result"): set(WebhookResult),
+    ("signoff_webhook_deliveries_total", "result"): set(DeliveryResult),
+    ("signoff_shipments_total", "result"): set(DeliveryResult),
     ("signoff_shipments_taken_total", "source"): {source.label for source in Source},
     ("signoff_brand_pending_oldest_age_seconds", "brand"): {"acme", "shop"},
     ("signoff_self_managed_last_return_age_seconds", "brand"): {"acme", "shop"},

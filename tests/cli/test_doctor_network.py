@@ -13,7 +13,7 @@ import pytest
 import trustme
 
 from app.cli.doctor_network import all_tried, certificate_findings
-from app.cli.findings import Finding, Verdict
+from app.cli.findings import CheckVerdict, DoctorFinding
 from app.settings.first_run import new_dkim_key
 from tests.cli.test_doctor_and_health import FREE, signoff
 from tests.support.ports import free_port
@@ -137,7 +137,7 @@ async def test_receivers_are_tried_side_by_side_and_none_hides_another() -> None
     """Each trial waits for the others of its kind, so one after the other would never end."""
     met, arrived = asyncio.Event(), 0
 
-    async def meeting(number: int) -> list[Finding]:
+    async def meeting(number: int) -> list[DoctorFinding]:
         nonlocal arrived
         arrived += 1
         if arrived == 3:
@@ -145,7 +145,7 @@ async def test_receivers_are_tried_side_by_side_and_none_hides_another() -> None
         await met.wait()
         if number == 1:
             raise ValueError("an answer of no known kind")
-        return [Finding(f"webhook {number}", Verdict.GOOD, "")]
+        return [DoctorFinding(f"webhook {number}", CheckVerdict.GOOD, "")]
 
     async with asyncio.timeout(60):
         found = await all_tried((f"webhook {number}", meeting(number)) for number in range(3))
@@ -179,7 +179,14 @@ async def test_the_spool_is_good_only_when_it_takes_a_row(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("days", "verdicts"),
-    [(90, []), (14, []), (13, [Verdict.WARNING]), (1, [Verdict.WARNING]), (0, [Verdict.PROBLEM]), (-3, [Verdict.PROBLEM])],
+    [
+        (90, []),
+        (14, []),
+        (13, [CheckVerdict.WARNING]),
+        (1, [CheckVerdict.WARNING]),
+        (0, [CheckVerdict.PROBLEM]),
+        (-3, [CheckVerdict.PROBLEM]),
+    ],
 )
-def test_the_end_of_a_certificate_is_told_two_weeks_before(days: int, verdicts: list[Verdict]) -> None:
+def test_the_end_of_a_certificate_is_told_two_weeks_before(days: int, verdicts: list[CheckVerdict]) -> None:
     assert verdicts == [one.verdict for one in certificate_findings("x", NOW + timedelta(days=days), now=NOW)]

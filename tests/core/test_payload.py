@@ -9,7 +9,7 @@ from app.core import payload
 from app.core.events import Event, EventName, EventScope, NamedGroup, event_name
 from app.core.groups import EVERYTHING
 from app.core.model import BrandId, BrandNumber, CampaignId, GroupKey, RecipientDigest, Source, Statement
-from app.core.webhook import Format
+from app.core.webhook import WebhookFormat
 
 NEWS = {"id": "news", "name": "News"}
 UUID = "00112233-4455-6677-8899-aabbccddeeff"
@@ -48,12 +48,12 @@ def event(
     )
 
 
-def read(form: Format, *events: Event) -> Any:  # Any: JSON
+def read(form: WebhookFormat, *events: Event) -> Any:  # Any: JSON
     return json.loads(payload.body(form, events))
 
 
 def test_a_streams_request_has_the_shape_that_its_receivers_know() -> None:
-    body = read(Format.STREAMS, event())
+    body = read(WebhookFormat.STREAMS, event())
 
     assert {"app_name", "source", "moe_request_id", "events"} == set(body)
     (told,) = body["events"]
@@ -75,11 +75,11 @@ def test_a_streams_request_has_the_shape_that_its_receivers_know() -> None:
 
 
 def test_a_clevertap_request_is_the_list_that_its_receivers_know() -> None:
-    assert [{"event": "unsubscribe", "data": [{"e": "ann@example.net", "ts": 1_700_000_000}]}] == read(Format.CLEVERTAP, event())
+    assert [{"event": "unsubscribe", "data": [{"e": "ann@example.net", "ts": 1_700_000_000}]}] == read(WebhookFormat.CLEVERTAP, event())
 
 
 def test_clevertap_rows_keep_their_order_and_name_the_groups_when_it_is_not_all_mail() -> None:
-    body = read(Format.CLEVERTAP, event(), event(number=1, subscribed=True), event(number=2, groups=("News",)))
+    body = read(WebhookFormat.CLEVERTAP, event(), event(number=1, subscribed=True), event(number=2, groups=("News",)))
 
     assert ["unsubscribe", "resubscribe", "group_unsubscribe"] == [run["event"] for run in body]
     assert [NEWS] == body[2]["data"][0]["groups"]
@@ -89,9 +89,9 @@ def test_groups_that_change_together_with_all_mail_are_told_beside_it() -> None:
     """A receiver that heard of all mail alone would take every group for on again when one of them, and all mail with it, comes back."""
     back = event(source=Source.PREFERENCE_CENTRE, subscribed=True, everything=True, groups=("News",))
 
-    standard = read(Format.STANDARD, back)["data"]
-    streams = read(Format.STREAMS, back)["events"][0]["event_attributes"]
-    everything, news = read(Format.CLEVERTAP, back)
+    standard = read(WebhookFormat.STANDARD, back)["data"]
+    streams = read(WebhookFormat.STREAMS, back)["events"][0]["event_attributes"]
+    everything, news = read(WebhookFormat.CLEVERTAP, back)
 
     assert ("all", [NEWS], "All, News", "all, news", "All", "Subscribed") == tuple(
         standard[name] for name in ("scope", "groups", "Group", "Group ID", "Subscription Type", "Subscription Status")
@@ -104,13 +104,13 @@ def test_groups_that_change_together_with_all_mail_are_told_beside_it() -> None:
 def test_without_an_address_the_recipient_goes_by_the_digest() -> None:
     unknown = event(address="", source=Source.GROUP_PAGE)
 
-    standard, streams = read(Format.STANDARD, unknown)["data"], read(Format.STREAMS, unknown)["events"][0]
+    standard, streams = read(WebhookFormat.STANDARD, unknown)["data"], read(WebhookFormat.STREAMS, unknown)["events"][0]
     assert (None, "01" * 10, "01" * 10) == (standard["email"], standard["recipient"], standard["Identity"])
     assert ("01" * 10, {}) == (streams["uid"], streams["user_attributes"])
 
 
 def test_a_standard_request_has_type_time_and_all_facts() -> None:
-    body = read(Format.STANDARD, event(source=Source.PREFERENCE_CENTRE, groups=("News", "Offers")))
+    body = read(WebhookFormat.STANDARD, event(source=Source.PREFERENCE_CENTRE, groups=("News", "Offers")))
 
     assert ("channel.unsubscribed", "2023-11-14T22:13:20.123Z") == (body["type"], body["timestamp"])
     assert ("groups", [NEWS, {"id": "offers", "name": "Offers"}], "News, Offers", "Preference Centre") == tuple(
@@ -133,14 +133,14 @@ def test_leaving_a_group_is_channel_unsubscribed_by_whatever_way_and_never_email
     assert EventName.CHANNEL_UNSUBSCRIBED is left.name is event_name(subscribed=False, source=source, changed=(GroupKey(5),))
     assert everything.name is event_name(subscribed=False, source=source, changed=(EVERYTHING,))
     assert ("News", "news", "Group", "Unsubscribed") == tuple(
-        read(Format.STANDARD, left)["data"][name] for name in ("Group", "Group ID", "Subscription Type", "Subscription Status")
+        read(WebhookFormat.STANDARD, left)["data"][name] for name in ("Group", "Group ID", "Subscription Type", "Subscription Status")
     )
 
 
 @pytest.mark.parametrize("subscribed", [False, True])
 def test_streams_say_of_a_group_nothing_that_means_all_mail(subscribed: bool) -> None:
     """Catalogue N12."""
-    (told,) = read(Format.STREAMS, event(groups=("News",), subscribed=subscribed))["events"]
+    (told,) = read(WebhookFormat.STREAMS, event(groups=("News",), subscribed=subscribed))["events"]
 
     assert told["event_code"].startswith("SIGNOFF_GROUP_")
     assert ("groups", [NEWS]) == (told["event_attributes"]["scope"], told["event_attributes"]["groups"])
@@ -152,7 +152,7 @@ def test_rows_are_only_about_what_the_endpoint_asked_for() -> None:
     both = event(source=Source.PREFERENCE_CENTRE, everything=True, groups=("News",))
 
     only_all, only_groups = (
-        json.loads(payload.body(Format.CLEVERTAP, [both], scopes=scopes)) for scopes in ({EventScope.ALL}, {EventScope.GROUPS})
+        json.loads(payload.body(WebhookFormat.CLEVERTAP, [both], scopes=scopes)) for scopes in ({EventScope.ALL}, {EventScope.GROUPS})
     )
 
     assert [("unsubscribe", False)] == [(run["event"], "groups" in row) for run in only_all for row in run["data"]]
@@ -161,7 +161,7 @@ def test_rows_are_only_about_what_the_endpoint_asked_for() -> None:
 
 @pytest.mark.parametrize("name", ["A & B", "O'Neil", 'the "best"', "a, b", "हिन्दी", "x\u2028y", "</script>"])
 def test_a_name_arrives_as_it_was_entered(name: str) -> None:
-    body = payload.body(Format.STANDARD, [event(groups=(name,))])
+    body = payload.body(WebhookFormat.STANDARD, [event(groups=(name,))])
 
     assert [{"id": name.lower(), "name": name}] == json.loads(body)["data"]["groups"]
 
@@ -169,5 +169,9 @@ def test_a_name_arrives_as_it_was_entered(name: str) -> None:
 def test_the_brands_own_identifier_is_told_and_null_where_there_is_none() -> None:
     known = event(identifier="user-4711")
 
-    assert ("user-4711", None) == tuple(read(Format.STANDARD, one)["data"]["identifier"] for one in (known, event()))
-    assert "user-4711" == read(Format.CLEVERTAP, known)[0]["data"][0]["identifier"] == read(Format.STREAMS, known)["events"][0]["uid"]
+    assert ("user-4711", None) == tuple(read(WebhookFormat.STANDARD, one)["data"]["identifier"] for one in (known, event()))
+    assert (
+        "user-4711"
+        == read(WebhookFormat.CLEVERTAP, known)[0]["data"][0]["identifier"]
+        == read(WebhookFormat.STREAMS, known)["events"][0]["uid"]
+    )

@@ -11,7 +11,7 @@ from app.core.errors import InvalidInput, TokenError, TokenKeyUnknown, TokenMalf
 from app.core.keyring import Keyring, KeyStatus, MasterKey
 from app.core.model import BrandNumber, CampaignId, GroupKey, RecipientDigest, Source, Statement
 from app.core.shipment import SCHEDULE, Shipment, home, home_key, home_of, pack, seal, unpack
-from app.core.webhook import Answer, Delivery, Format, Reach, Result, endpoint_key, judge
+from app.core.webhook import Delivery, DeliveryResult, Reach, ReceiverAnswer, WebhookFormat, endpoint_key, judge
 
 OLD = MasterKey(id=1, secret=b"1" * 32, status=KeyStatus.ACTIVE)
 NEW = MasterKey(id=2, secret=b"2" * 32, status=KeyStatus.PRIMARY, not_before_ms=1000)
@@ -142,7 +142,7 @@ def test_a_genuine_body_that_cannot_be_read_is_invalid_and_so_stays_with_its_sen
 
 
 def test_the_key_of_a_data_centre_is_told_from_every_endpoint_of_a_brand() -> None:
-    endpoint = endpoint_key(BrandNumber(1), "https://hooks.example/a", Format.STANDARD)
+    endpoint = endpoint_key(BrandNumber(1), "https://hooks.example/a", WebhookFormat.STANDARD)
 
     assert [0, 1, 99] == [home_of(endpoint), home_of(home_key(1)), home_of(home_key(99))]
 
@@ -152,16 +152,22 @@ def test_a_data_centre_is_reached_by_the_callback_api_under_its_base() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [Answer(status=410), Answer(status=400), Answer(reason="no connection"), Answer(blocked=True, reason="private")]
+    "answer",
+    [
+        ReceiverAnswer(status=410),
+        ReceiverAnswer(status=400),
+        ReceiverAnswer(reason="no connection"),
+        ReceiverAnswer(blocked=True, reason="private"),
+    ],
 )
-def test_nothing_but_success_ends_the_way_home(answer: Answer) -> None:
+def test_nothing_but_success_ends_the_way_home(answer: ReceiverAnswer) -> None:
     delivery = Delivery(endpoint=home_key(2), statement=STATEMENT, changed=(), sequence=1, queued_ms=0)
     pauses = []
     for _ in range(len(SCHEDULE) + 3):
         verdict = judge(delivery, answer, now_ms=0, chance=0, schedule=SCHEDULE, endless=True)
-        assert Result.FAILED is verdict.result
+        assert DeliveryResult.FAILED is verdict.result
         delivery = verdict.delivery
         pauses.append(verdict.due_ms)
 
     assert [round(1000 * pause) for pause in (*SCHEDULE, *SCHEDULE[-1:] * 3)] == pauses
-    assert Result.DELIVERED is judge(replace(delivery), Answer(status=200), now_ms=0, chance=0, endless=True).result
+    assert DeliveryResult.DELIVERED is judge(replace(delivery), ReceiverAnswer(status=200), now_ms=0, chance=0, endless=True).result

@@ -11,19 +11,19 @@ from app.core import payload
 from app.core.events import Event, EventName, EventScope
 from app.core.groups import group_key
 from app.core.model import BrandId, BrandNumber, GroupId, Source
-from app.core.webhook import ABOUT_ALL, BATCH, EVERY_SCOPE, SCOPES, Endpoint, Format, endpoint_key
+from app.core.webhook import ABOUT_ALL, BATCH, EVERY_SCOPE, SCOPES, Endpoint, WebhookFormat, endpoint_key
 from tests.core.test_payload import NEWS, event
 
 ALL, GROUPS = frozenset((EventScope.ALL,)), frozenset((EventScope.GROUPS,))
 SECRET = b"whsec_c2VjcmV0"
 
 
-def sent(form: Format, *events: Event, scopes: frozenset[EventScope] = EVERY_SCOPE) -> Any:  # Any: JSON
+def sent(form: WebhookFormat, *events: Event, scopes: frozenset[EventScope] = EVERY_SCOPE) -> Any:  # Any: JSON
     body, _ = payload.request(form, events, scopes=scopes, secrets=(SECRET,), at_ms=1_700_000_009_000)
     return json.loads(body)
 
 
-def endpoint(form: Format, scopes: frozenset[EventScope] | None = None) -> Endpoint:
+def endpoint(form: WebhookFormat, scopes: frozenset[EventScope] | None = None) -> Endpoint:
     number, url = BrandNumber(7), "https://hooks.example/"
     return Endpoint(
         key=endpoint_key(number, url, form),
@@ -37,7 +37,7 @@ def endpoint(form: Format, scopes: frozenset[EventScope] | None = None) -> Endpo
 
 
 def test_cloudevents_have_the_required_attributes_and_all_facts() -> None:
-    body, fields = payload.request(Format.CLOUDEVENTS, [event(groups=("News",))], scopes=EVERY_SCOPE, secrets=(), at_ms=0)
+    body, fields = payload.request(WebhookFormat.CLOUDEVENTS, [event(groups=("News",))], scopes=EVERY_SCOPE, secrets=(), at_ms=0)
     told = json.loads(body)
 
     assert "application/cloudevents+json; charset=UTF-8" == fields["content-type"]
@@ -49,7 +49,9 @@ def test_cloudevents_have_the_required_attributes_and_all_facts() -> None:
 
 def test_sendgrid_has_a_row_for_all_mail_and_one_for_each_group() -> None:
     """Catalogue N12."""
-    rows = sent(Format.SENDGRID, event(everything=True, groups=("News", "Offers")), event(number=1, subscribed=True, groups=("News",)))
+    rows = sent(
+        WebhookFormat.SENDGRID, event(everything=True, groups=("News", "Offers")), event(number=1, subscribed=True, groups=("News",))
+    )
 
     assert ["unsubscribe", "group_unsubscribe", "group_unsubscribe", "group_resubscribe"] == [row["event"] for row in rows]
     assert (group_key(GroupId("news")), "news", "News") == tuple(
@@ -64,12 +66,12 @@ def test_sendgrid_rows_follow_the_scopes() -> None:
     both = event(everything=True, groups=("News",))
 
     assert (["unsubscribe"], ["group_unsubscribe"]) == tuple(
-        [row["event"] for row in sent(Format.SENDGRID, both, scopes=scopes)] for scopes in (ALL, GROUPS)
+        [row["event"] for row in sent(WebhookFormat.SENDGRID, both, scopes=scopes)] for scopes in (ALL, GROUPS)
     )
 
 
 def test_mailgun_signs_in_the_body_as_its_receivers_verify() -> None:
-    told = sent(Format.MAILGUN, event())
+    told = sent(WebhookFormat.MAILGUN, event())
     signature = told["signature"]
 
     expected = hmac.new(SECRET, f"{signature['timestamp']}{signature['token']}".encode(), hashlib.sha256).hexdigest()
@@ -90,7 +92,7 @@ def test_mailgun_signs_in_the_body_as_its_receivers_verify() -> None:
     ],
 )
 def test_postmark_says_who_changed_the_subscription_and_why(source: Source, subscribed: bool, origin: str, reason: str | None) -> None:
-    told = sent(Format.POSTMARK, event(source=source, subscribed=subscribed))
+    told = sent(WebhookFormat.POSTMARK, event(source=source, subscribed=subscribed))
 
     assert ("SubscriptionChange", "ann@example.net", not subscribed, origin, reason) == tuple(
         told[name] for name in ("RecordType", "Recipient", "SuppressSending", "Origin", "SuppressionReason")
@@ -100,7 +102,7 @@ def test_postmark_says_who_changed_the_subscription_and_why(source: Source, subs
 
 def test_ses_says_nothing_of_all_mail_when_only_a_group_changed() -> None:
     """Catalogue N12."""
-    group, everything = sent(Format.SES, event(groups=("News",))), sent(Format.SES, event())
+    group, everything = sent(WebhookFormat.SES, event(groups=("News",))), sent(WebhookFormat.SES, event())
 
     assert {"topicSubscriptionStatus": [{"topicName": "news", "subscriptionStatus": "OptOut", "displayName": "News"}]} == group[
         "subscription"
@@ -113,8 +115,8 @@ def test_ses_says_nothing_of_all_mail_when_only_a_group_changed() -> None:
     )
 
 
-@pytest.mark.parametrize("form", [form for form in Format if SCOPES[form] == ABOUT_ALL])
-def test_a_click_on_one_group_says_nothing_to_an_endpoint_that_hears_of_all_mail(form: Format) -> None:
+@pytest.mark.parametrize("form", [form for form in WebhookFormat if SCOPES[form] == ABOUT_ALL])
+def test_a_click_on_one_group_says_nothing_to_an_endpoint_that_hears_of_all_mail(form: WebhookFormat) -> None:
     """Catalogue N12."""
     assert not endpoint(form).hears(EventName.CHANNEL_UNSUBSCRIBED, GROUPS)
     assert endpoint(form).hears(EventName.EMAIL_UNSUBSCRIBED, ALL)
@@ -123,32 +125,32 @@ def test_a_click_on_one_group_says_nothing_to_an_endpoint_that_hears_of_all_mail
 @pytest.mark.parametrize(
     ("form", "scopes", "heard"),
     [
-        (Format.SENDGRID, ALL, False),
-        (Format.SENDGRID, GROUPS, True),
-        (Format.MAILGUN, ALL, False),
-        (Format.POSTMARK, ALL, True),
-        (Format.SES, ALL, True),
-        (Format.CLEVERTAP, ALL, True),
-        (Format.CLEVERTAP, GROUPS, False),
-        (Format.STREAMS, GROUPS, False),
-        (Format.CLOUDEVENTS, GROUPS, True),
+        (WebhookFormat.SENDGRID, ALL, False),
+        (WebhookFormat.SENDGRID, GROUPS, True),
+        (WebhookFormat.MAILGUN, ALL, False),
+        (WebhookFormat.POSTMARK, ALL, True),
+        (WebhookFormat.SES, ALL, True),
+        (WebhookFormat.CLEVERTAP, ALL, True),
+        (WebhookFormat.CLEVERTAP, GROUPS, False),
+        (WebhookFormat.STREAMS, GROUPS, False),
+        (WebhookFormat.CLOUDEVENTS, GROUPS, True),
     ],
 )
-def test_a_return_is_told_only_where_the_shape_has_a_word_for_it(form: Format, scopes: frozenset[EventScope], heard: bool) -> None:
+def test_a_return_is_told_only_where_the_shape_has_a_word_for_it(form: WebhookFormat, scopes: frozenset[EventScope], heard: bool) -> None:
     """Catalogue N12."""
     assert heard == endpoint(form).hears(EventName.EMAIL_RESUBSCRIBED, scopes)
 
 
-@pytest.mark.parametrize("form", list(Format))
+@pytest.mark.parametrize("form", list(WebhookFormat))
 @pytest.mark.parametrize("address", ["ann@example.net", ""])
-def test_every_shape_tells_whose_change_it_is_also_without_an_address(form: Format, address: str) -> None:
+def test_every_shape_tells_whose_change_it_is_also_without_an_address(form: WebhookFormat, address: str) -> None:
     body = json.dumps(sent(form, event(address=address, groups=("News",), everything=True)))
 
     assert (address or "01" * 10) in body
 
 
-@pytest.mark.parametrize("form", list(Format))
-def test_a_repeated_request_has_the_same_id_and_a_batch_no_more_than_its_format_takes(form: Format) -> None:
+@pytest.mark.parametrize("form", list(WebhookFormat))
+def test_a_repeated_request_has_the_same_id_and_a_batch_no_more_than_its_format_takes(form: WebhookFormat) -> None:
     one = event()
     _, first = payload.request(form, [one], scopes=EVERY_SCOPE, secrets=(SECRET,), at_ms=1_000)
     _, second = payload.request(form, [one], scopes=EVERY_SCOPE, secrets=(SECRET,), at_ms=99_000)

@@ -13,10 +13,10 @@ from app.core.model import BrandNumber, RecipientDigest, Source, Statement
 from app.core.webhook import (
     PROMISED_MS,
     SCHEDULE,
-    Answer,
     Delivery,
-    Format,
-    Result,
+    DeliveryResult,
+    ReceiverAnswer,
+    WebhookFormat,
     brand_of,
     endpoint_key,
     judge,
@@ -31,50 +31,57 @@ STATEMENT = Statement(
     id=b"i" * 16, brand=BRAND, digest=RecipientDigest(b"d" * 10), groups=(), subscribed=False, source=Source.MAILTO, at_ms=1000
 )
 DELIVERY = Delivery(
-    endpoint=endpoint_key(BRAND, "https://a.example/", Format.STANDARD), statement=STATEMENT, changed=(), sequence=1, queued_ms=5000
+    endpoint=endpoint_key(BRAND, "https://a.example/", WebhookFormat.STANDARD), statement=STATEMENT, changed=(), sequence=1, queued_ms=5000
 )
 
 
 def test_ten_attempts_over_three_days_and_then_a_dead_letter() -> None:
     """Catalogue Q7."""
     delivery, pauses = DELIVERY, []
-    while (verdict := judge(delivery, Answer(status=500), now_ms=0, chance=0)).due_ms is not None:
+    while (verdict := judge(delivery, ReceiverAnswer(status=500), now_ms=0, chance=0)).due_ms is not None:
         pauses.append(verdict.due_ms / 1000)
         delivery = verdict.delivery
 
     assert list(SCHEDULE) == pauses == [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400]
-    assert (Result.DEAD, True, 10, "answered 500") == (verdict.result, verdict.is_dead, verdict.delivery.attempts, verdict.delivery.reason)
+    assert (DeliveryResult.DEAD, True, 10, "answered 500") == (
+        verdict.result,
+        verdict.is_dead,
+        verdict.delivery.attempts,
+        verdict.delivery.reason,
+    )
 
 
 def test_jitter_only_lengthens_a_pause_by_a_tenth_at_most() -> None:
-    due = [judge(DELIVERY, Answer(status=500), now_ms=0, chance=chance).due_ms for chance in (0.0, 0.5, 1.0)]
+    due = [judge(DELIVERY, ReceiverAnswer(status=500), now_ms=0, chance=chance).due_ms for chance in (0.0, 0.5, 1.0)]
 
     assert [5000, 5250, 5500] == due
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
 def test_every_2xx_is_success(status: int) -> None:
-    assert Result.DELIVERED is judge(DELIVERY, Answer(status=status), now_ms=0, chance=0).result
+    assert DeliveryResult.DELIVERED is judge(DELIVERY, ReceiverAnswer(status=status), now_ms=0, chance=0).result
 
 
 @pytest.mark.parametrize("status", [0, 100, 301, 302, 307, 308, 400, 401, 404, 429, 500, 503])
 def test_everything_else_is_tried_again(status: int) -> None:
-    assert Result.FAILED is judge(DELIVERY, Answer(status=status), now_ms=0, chance=0).result
+    assert DeliveryResult.FAILED is judge(DELIVERY, ReceiverAnswer(status=status), now_ms=0, chance=0).result
 
 
 def test_gone_and_blocked_are_final() -> None:
     """Catalogue L1."""
-    gone = judge(DELIVERY, Answer(status=410), now_ms=0, chance=0)
-    blocked = judge(DELIVERY, Answer(blocked=True, reason="not public"), now_ms=0, chance=0)
+    gone = judge(DELIVERY, ReceiverAnswer(status=410), now_ms=0, chance=0)
+    blocked = judge(DELIVERY, ReceiverAnswer(blocked=True, reason="not public"), now_ms=0, chance=0)
 
-    assert [(Result.GONE, True, None), (Result.BLOCKED, True, None)] == [(one.result, one.is_dead, one.due_ms) for one in (gone, blocked)]
+    assert [(DeliveryResult.GONE, True, None), (DeliveryResult.BLOCKED, True, None)] == [
+        (one.result, one.is_dead, one.due_ms) for one in (gone, blocked)
+    ]
 
 
 @pytest.mark.parametrize(
     ("field", "due_ms"), [("1", 5000), ("120", 120_000), ("99999999999", 21_600_000), ("soon", 5000), ("-5", 5000), ("", 5000)]
 )
 def test_retry_after_lengthens_a_pause_within_bounds(field: str, due_ms: int) -> None:
-    assert due_ms == judge(DELIVERY, Answer(status=503, retry_after=field), now_ms=0, chance=0).due_ms
+    assert due_ms == judge(DELIVERY, ReceiverAnswer(status=503, retry_after=field), now_ms=0, chance=0).due_ms
 
 
 def test_retry_after_may_be_a_date() -> None:
@@ -109,9 +116,9 @@ def test_a_request_is_late_once_after_48_hours_and_an_import_from_when_it_came()
 
 
 def test_the_key_of_an_endpoint_tells_its_brand_and_changes_with_url_and_format() -> None:
-    keys = {endpoint_key(BRAND, url, form) for url in ("https://a.example/", "https://b.example/") for form in Format}
+    keys = {endpoint_key(BRAND, url, form) for url in ("https://a.example/", "https://b.example/") for form in WebhookFormat}
 
-    assert 2 * len(Format) == len(keys)
+    assert 2 * len(WebhookFormat) == len(keys)
     assert {BRAND} == {brand_of(key) for key in keys}
 
 

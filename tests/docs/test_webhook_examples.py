@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.core import payload
-from app.core.webhook import SCOPES, Format
+from app.core.webhook import SCOPES, WebhookFormat
 from tests.core.test_payload import event
 from tests.support.webhook_examples import examples
 
@@ -22,8 +22,8 @@ def test_every_format_has_its_example_as_it_is_rendered() -> None:
     assert list(examples().values()) == written
 
 
-@pytest.mark.parametrize("form", list(Format))
-def test_an_event_looks_the_same_however_often_it_is_told(form: Format) -> None:
+@pytest.mark.parametrize("form", list(WebhookFormat))
+def test_an_event_looks_the_same_however_often_it_is_told(form: WebhookFormat) -> None:
     one = event()
 
     assert payload.body(form, [one], scopes=SCOPES[form]) == payload.body(form, [replace(one)], scopes=SCOPES[form])

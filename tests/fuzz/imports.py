@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from app.core.model import Acknowledgement, RecipientDigest, Statement
-from app.usecases.import_list import ImportList, ImportReport, ImportTerms
-from app.usecases.unsubscribe import Unsubscribe
+from app.usecases.import_list import ImportReport, ImportTerms, ListImporter
+from app.usecases.unsubscribe import RecordStatement
 from tests.usecases.test_wrong_clock import BRAND, CODEC, WORDS, Edge
 
 _ID = b"i" * 16
@@ -19,13 +19,13 @@ def imported(octets: bytes) -> None:
 async def _twice(octets: bytes) -> None:
     edge = Edge()
     acting: list[Statement] = []
-    unsubscribe = Unsubscribe(edge.store, None, edge.clock)
+    unsubscribe = RecordStatement(edge.store, None, edge.clock)
 
     async def noted(statement: Statement) -> Acknowledgement:
         acting.append(statement)
         return await unsubscribe(statement)
 
-    use_case = ImportList(unsubscribe=noted, store=edge.store, codec=CODEC, clock=edge.clock, new_id=lambda: _ID)
+    use_case = ListImporter(unsubscribe=noted, store=edge.store, codec=CODEC, clock=edge.clock, new_id=lambda: _ID)
 
     async def once() -> ImportReport:
         return await use_case(BRAND, _pieces(octets), ImportTerms(words=WORDS))

@@ -16,7 +16,7 @@ from app.core.mail.inbound_budget import ReadingBudget
 from app.core.mail.inbound_mailbox import Mailboxes, Role
 from app.core.token import TokenCodec
 from app.store.memory import MemoryStore
-from app.usecases.mailto import Outcome, Verdict
+from app.usecases.mailto import MailtoVerdict, Outcome
 from tests.support.inbox import Inbox, mailto_of, receiving
 from tests.support.people import DOMAIN, mail, person
 
@@ -27,7 +27,7 @@ MIXED = "Content-Type: multipart/mixed; boundary=b\r\n"
 MILLION = 1_000_000
 
 
-def judged(content: bytes, *recipients: str, budget: ReadingBudget | None = None) -> list[Verdict]:
+def judged(content: bytes, *recipients: str, budget: ReadingBudget | None = None) -> list[MailtoVerdict]:
     """Return the verdicts on a mail, without a listener."""
     return list(mailto_of(MemoryStore()).judge(recipients or BOXES, Incoming.read(content, null_sender=False, budget=budget)))
 

@@ -12,7 +12,7 @@ from playwright.async_api import Browser, Page, ViewportSize
 from app.core.api_key import KeyScope
 from app.core.model import BrandId, BrandNumber, CampaignId, Source
 from app.core.tally import DAY_MS, TallyKind, Tick, copy_tick, day_of
-from app.core.webhook import Delivery, Format, endpoint_key
+from app.core.webhook import Delivery, WebhookFormat, endpoint_key
 from app.usecases.backlog import Measure
 from tests.admin.api.running import ACME, BRANDS, FILE_KEY, HOOK
 from tests.admin.operator.running import ACME_PAGE, HOME, Site, running
@@ -67,7 +67,7 @@ async def busy(site: Site) -> None:
     await site.api.services.groups.create(ACME, name="Product news")
     for address in ("bob@example.com", "cid@example.com"):
         statement, _ = await site.api.services.recipients.unsubscribe(BRANDS.by_id(BrandId("acme")), address, ())
-        key = endpoint_key(ACME, HOOK, Format.STANDARD)
+        key = endpoint_key(ACME, HOOK, WebhookFormat.STANDARD)
         letter = Delivery(endpoint=key, statement=statement, changed=(), sequence=1, queued_ms=1, attempts=10, reason="answered 503")
         site.api.deliveries.add(letter, due_ms=0)
         await site.api.deliveries.bury([letter], at_ms=site.api.now_ms)

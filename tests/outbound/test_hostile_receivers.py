@@ -11,12 +11,12 @@ import pytest
 import trustme
 import uvloop
 
-from app.core.webhook import Answer
+from app.core.webhook import ReceiverAnswer
 from app.outbound.webhook_exchange import MOST_ANSWER_BYTES
-from app.outbound.webhooks import Request, WebhookClient
+from app.outbound.webhooks import WebhookClient, WebhookRequest
 from tests.outbound.test_webhook_client import endpoint
 
-REQUEST = Request(body=b"{}", fields={"webhook-id": "m1"})
+REQUEST = WebhookRequest(body=b"{}", fields={"webhook-id": "m1"})
 _BLOCK = 256 * 1024
 
 
@@ -69,27 +69,27 @@ async def hostile(first: bytes, more: bytes, *, tls: bool) -> AsyncIterator[tupl
 NO_END, INTERIM = "the answer has no end", "too many interim answers"
 OK = b"HTTP/1.1 200 OK\r\n"
 CASES = {
-    "100-continue flood": (b"", b"HTTP/1.1 100 C\r\n\r\n", Answer(reason=INTERIM)),
-    "102 flood": (b"", b"HTTP/1.1 102 Processing\r\nX: y\r\n\r\n", Answer(reason=INTERIM)),
-    "103 with endless fields": (b"HTTP/1.1 103 Early Hints\r\n", b"Link: </a>\r\n", Answer(reason=NO_END)),
-    "endless 2xx body without length": (OK + b"\r\n", b"x", Answer(status=200)),
-    "endless 2xx body in chunks": (OK + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n", Answer(status=200)),
-    "2xx with a length of a terabyte": (OK + b"Content-Length: 1099511627776\r\n\r\n", b"x", Answer(status=200)),
-    "endless fields behind 2xx": (OK, b"X-A: b\r\n", Answer(status=200)),
-    "one endless field behind 2xx": (OK + b"X: ", b"a", Answer(status=200)),
-    "an illegal field behind 2xx": (OK + b"no colon\r\n\r\n", b"", Answer(status=200)),
-    "two lengths behind 2xx": (OK + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n", b"", Answer(status=200)),
-    "2xx and then silence in the head": (OK + b"X: y\r\n", b"", Answer(status=200)),
-    "2xx and then silence in the body": (OK + b"Content-Length: 5\r\n\r\nab", b"", Answer(status=200)),
+    "100-continue flood": (b"", b"HTTP/1.1 100 C\r\n\r\n", ReceiverAnswer(reason=INTERIM)),
+    "102 flood": (b"", b"HTTP/1.1 102 Processing\r\nX: y\r\n\r\n", ReceiverAnswer(reason=INTERIM)),
+    "103 with endless fields": (b"HTTP/1.1 103 Early Hints\r\n", b"Link: </a>\r\n", ReceiverAnswer(reason=NO_END)),
+    "endless 2xx body without length": (OK + b"\r\n", b"x", ReceiverAnswer(status=200)),
+    "endless 2xx body in chunks": (OK + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n", ReceiverAnswer(status=200)),
+    "2xx with a length of a terabyte": (OK + b"Content-Length: 1099511627776\r\n\r\n", b"x", ReceiverAnswer(status=200)),
+    "endless fields behind 2xx": (OK, b"X-A: b\r\n", ReceiverAnswer(status=200)),
+    "one endless field behind 2xx": (OK + b"X: ", b"a", ReceiverAnswer(status=200)),
+    "an illegal field behind 2xx": (OK + b"no colon\r\n\r\n", b"", ReceiverAnswer(status=200)),
+    "two lengths behind 2xx": (OK + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n", b"", ReceiverAnswer(status=200)),
+    "2xx and then silence in the head": (OK + b"X: y\r\n", b"", ReceiverAnswer(status=200)),
+    "2xx and then silence in the body": (OK + b"Content-Length: 5\r\n\r\nab", b"", ReceiverAnswer(status=200)),
     "200 after some interim answers": (
         b"HTTP/1.1 100 C\r\n\r\n" * 3 + OK + b"Connection: close\r\nContent-Length: 0\r\n\r\n",
         b"",
-        Answer(status=200),
+        ReceiverAnswer(status=200),
     ),
-    "endless 5xx body": (b"HTTP/1.1 503 No\r\nRetry-After: 60\r\n\r\n", b"x", Answer(status=503, retry_after="60")),
-    "endless fields behind 410": (b"HTTP/1.1 410 Gone\r\n", b"X-A: b\r\n", Answer(status=410)),
-    "an endless reason": (b"HTTP/1.1 200 ", b"a", Answer(reason=NO_END)),
-    "no HTTP at all": (b"", b"\x00", Answer(reason="broken off: the answer is no HTTP")),
+    "endless 5xx body": (b"HTTP/1.1 503 No\r\nRetry-After: 60\r\n\r\n", b"x", ReceiverAnswer(status=503, retry_after="60")),
+    "endless fields behind 410": (b"HTTP/1.1 410 Gone\r\n", b"X-A: b\r\n", ReceiverAnswer(status=410)),
+    "an endless reason": (b"HTTP/1.1 200 ", b"a", ReceiverAnswer(reason=NO_END)),
+    "no HTTP at all": (b"", b"\x00", ReceiverAnswer(reason="broken off: the answer is no HTTP")),
     "a change of protocol": (b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", b"x", None),
 }
 
@@ -186,7 +186,7 @@ async def test_a_connection_serves_many_requests_while_its_answers_are_complete(
 def test_the_client_works_on_the_loop_of_the_worker_process() -> None:
     """Catalogue N36: uvloop's transports are of other classes than asyncio's."""
 
-    async def ask(name: str, tls: bool) -> Answer:
+    async def ask(name: str, tls: bool) -> ReceiverAnswer:
         first, more, _ = CASES[name]
         async with hostile(first, more, tls=tls) as (receiver, url, client):
             answer = await client.post(endpoint(url), REQUEST)
@@ -196,4 +196,4 @@ def test_the_client_works_on_the_loop_of_the_worker_process() -> None:
     names = ("endless 2xx body without length", "100-continue flood")
     answers = [uvloop.run(ask(name, tls)) for name in names for tls in (False, True)]
 
-    assert [Answer(status=200)] * 2 + [Answer(reason=INTERIM)] * 2 == answers
+    assert [ReceiverAnswer(status=200)] * 2 + [ReceiverAnswer(reason=INTERIM)] * 2 == answers

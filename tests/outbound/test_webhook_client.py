@@ -10,19 +10,19 @@ import trustme
 from aiohttp import web
 
 from app.core.model import BrandId, BrandNumber
-from app.core.webhook import Answer, Endpoint, Format, Reach, endpoint_key
+from app.core.webhook import Endpoint, Reach, ReceiverAnswer, WebhookFormat, endpoint_key
 from app.outbound import guard
 from app.outbound.webhook_exchange import MOST_ANSWER_BYTES
-from app.outbound.webhooks import Request, WebhookClient
+from app.outbound.webhooks import WebhookClient, WebhookRequest
 from tests.support.receiver import Told, receiving
 
-REQUEST = Request(body=b"{}", fields={"webhook-id": "m1"})
+REQUEST = WebhookRequest(body=b"{}", fields={"webhook-id": "m1"})
 
 
 def endpoint(url: str, reach: Reach = Reach.LOOPBACK, **headers: str) -> Endpoint:
     brand = BrandNumber(7)
     return Endpoint(
-        key=endpoint_key(brand, url, Format.STANDARD),
+        key=endpoint_key(brand, url, WebhookFormat.STANDARD),
         brand=brand,
         brand_id=BrandId("acme"),
         brand_name="Acme",
@@ -44,7 +44,7 @@ def answering(*rounds: Sequence[str]) -> tuple[Callable[[str, int], Awaitable[Se
     return lookup, asked
 
 
-async def post(url: str, reach: Reach = Reach.LOOPBACK, **settings: object) -> Answer:
+async def post(url: str, reach: Reach = Reach.LOOPBACK, **settings: object) -> ReceiverAnswer:
     async with WebhookClient(**settings) as client:  # type: ignore[arg-type]  # the settings of the test at hand
         return await client.post(endpoint(url, reach), REQUEST)
 
@@ -54,7 +54,7 @@ async def test_a_request_carries_its_fields_and_those_of_the_endpoint() -> None:
         answer = await client.post(endpoint(receiver.url, Authorization="Basic eA=="), REQUEST)
 
     (told,) = receiver.book
-    assert (Answer(status=202), b"{}") == (answer, told.body)
+    assert (ReceiverAnswer(status=202), b"{}") == (answer, told.body)
     assert ("application/json", "m1", "Basic eA==") == tuple(told.headers[name] for name in ("Content-Type", "webhook-id", "Authorization"))
     assert "Cookie" not in told.headers
 

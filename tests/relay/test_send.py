@@ -15,7 +15,7 @@ from smtp_proxy.downstream.pool import Downstream
 from smtp_proxy.downstream.transaction import Transaction, wire_body
 from smtp_proxy.relay.outgoing import OutgoingMessage
 from smtp_proxy.relay.send import ASKED_TOGETHER, CopyTimes, Sender
-from smtp_proxy.replies import Deferred, Delivered, Outcome, Refused, Suppressed
+from smtp_proxy.replies import Deferred, Delivered, Outcome, RefusedCopy, Suppressed
 from smtp_proxy.session.memory import MemoryBudget
 from smtp_proxy.session.submission import Client, Envelope
 from tests.support.outgoing import downstream_to
@@ -52,7 +52,7 @@ def sender_by(downstream: Downstream, times: CopyTimes) -> Sender:
 @pytest.mark.parametrize(
     ("error", "kind", "start"),
     [
-        (RuleViolation("secret detail"), Refused, "550 5.7.1 "),
+        (RuleViolation("secret detail"), RefusedCopy, "550 5.7.1 "),
         (StoreUnavailable("secret detail"), Deferred, "451 4.3.0 "),
         (ZeroDivisionError("secret detail"), Deferred, "451 4.3.0 "),
     ],

@@ -28,7 +28,7 @@ from smtp_proxy.downstream.transaction import Transaction
 from smtp_proxy.relay.ledger import Ledger
 from smtp_proxy.relay.policy import Policy, UnknownOutcome
 from smtp_proxy.relay.sign import SigningThread
-from smtp_proxy.replies import Deferred, Delivered, Outcome, Refused, Reply
+from smtp_proxy.replies import Deferred, Delivered, Outcome, RefusedCopy, Reply
 from smtp_proxy.session.memory import MemoryBudget
 from smtp_proxy.session.submission import Client, Envelope
 from tests.support.relay import ACME, NOW_MS, PROMOTIONAL, relay_on
@@ -38,7 +38,7 @@ Script = tuple[str, ...]  # what becomes of one copy, try by try: any number of 
 TEMPORARY, LAST = ("deferred", "unknown"), ("delivered", "refused", "suppressed")
 SAID: dict[str, Outcome] = {
     "delivered": Delivered(reply=Reply(250, "2.0.0", "taken")),
-    "refused": Refused(reply=Reply(550, "5.1.1", "gone")),
+    "refused": RefusedCopy(reply=Reply(550, "5.1.1", "gone")),
     "deferred": Deferred(reply=Reply(450, "4.2.1", "busy")),
     "unknown": Deferred(reply=Reply(451, "4.4.2", "lost"), unknown=True),
 }

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from app.core.errors import Misconfigured
 from app.core.events import EventName, EventScope
 from app.core.model import Brand, BrandId, BrandNumber
-from app.core.webhook import Format, Reach
+from app.core.webhook import Reach, WebhookFormat
 from app.settings.load import load
 from app.settings.webhook import WebhookSettings
 
@@ -51,7 +51,11 @@ def test_a_webhook_becomes_an_endpoint_with_its_secrets_and_headers_read(tmp_pat
 
     assert (b"s" * 32, b"o" * 24) == endpoint.secrets
     assert {"X-Api-Key": "k-123", "X-Plain": "1", "Authorization": "Basic dTpwYXNz"} == dict(endpoint.headers)
-    assert (frozenset({EventName.EMAIL_UNSUBSCRIBED}), Format.STANDARD, Reach.PUBLIC) == (endpoint.events, endpoint.format, endpoint.reach)
+    assert (frozenset({EventName.EMAIL_UNSUBSCRIBED}), WebhookFormat.STANDARD, Reach.PUBLIC) == (
+        endpoint.events,
+        endpoint.format,
+        endpoint.reach,
+    )
 
 
 @pytest.mark.parametrize(
@@ -137,15 +141,15 @@ def test_all_webhooks_of_an_installation_are_read_and_their_problems_reported_by
     assert any(problem.startswith("brands.acme.webhooks.0.secret_file: no such file") for problem in raised.value.problems)
 
 
-@pytest.mark.parametrize("form", list(Format))
-def test_scopes_are_those_of_the_format_unless_they_are_given(form: Format, secret: Path) -> None:
+@pytest.mark.parametrize("form", list(WebhookFormat))
+def test_scopes_are_those_of_the_format_unless_they_are_given(form: WebhookFormat, secret: Path) -> None:
     """Catalogue N12."""
     plain, chosen = (
         WebhookSettings.model_validate({"url": URL, "format": form, "secret_file": secret, **more}).endpoint(BRAND, development=False)
         for more in ({}, {"scopes": ["all"]})
     )
 
-    both = form in {Format.STANDARD, Format.CLOUDEVENTS, Format.SENDGRID}
+    both = form in {WebhookFormat.STANDARD, WebhookFormat.CLOUDEVENTS, WebhookFormat.SENDGRID}
     assert ({EventScope.ALL, EventScope.GROUPS} if both else {EventScope.ALL}) == plain.scopes
     assert {EventScope.ALL} == chosen.scopes
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from smtp_proxy.replies import Deferred, Delivered, Outcome, Refused, Reply, Suppressed
+from smtp_proxy.replies import Deferred, Delivered, Outcome, RefusedCopy, Reply, Suppressed
 from tests.support.outgoing import A_COPY, copy_of, downstream_to
 from tests.support.sink import PLAIN_EXTENSIONS, Drop, Say, Sink
 
@@ -40,9 +40,9 @@ LMTP = ("PIPELINING", "SIZE 30000000", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCO
 @pytest.mark.parametrize(
     ("stage", "said", "outcome"),
     [
-        ("RCPT", b"550 5.1.1 no such user\r\n", Refused(reply=Reply(550, "5.1.1", "no such user"))),
+        ("RCPT", b"550 5.1.1 no such user\r\n", RefusedCopy(reply=Reply(550, "5.1.1", "no such user"))),
         ("RCPT", b"450 4.2.1 not now\r\n", Deferred(reply=Reply(450, "4.2.1", "not now"))),
-        ("DOT", b"552 5.2.2 <ann@example.net> full\r\n", Refused(reply=Reply(552, "5.2.2", "<ann@example.net> full"))),
+        ("DOT", b"552 5.2.2 <ann@example.net> full\r\n", RefusedCopy(reply=Reply(552, "5.2.2", "<ann@example.net> full"))),
         ("DOT", b"451 4.2.0 <ann@example.net> busy\r\n", Deferred(reply=Reply(451, "4.2.0", "<ann@example.net> busy"))),
         ("DOT", b"250 2.0.0 <ann@example.net> Saved\r\n", Delivered(reply=Reply(250, "2.0.0", "<ann@example.net> Saved"))),
     ],

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smtp_proxy.downstream.peer_reply import PeerReply, ProtocolViolation, ReplyReader, as_reply, declined
-from smtp_proxy.replies import Deferred, Refused, Reply
+from smtp_proxy.replies import Deferred, RefusedCopy, Reply
 
 THREE = b"250-2.1.0 one\r\n250 2.1.0 two\r\n354 go\r\n550\r\n"
 
@@ -71,10 +71,10 @@ def test_the_enhanced_code_and_the_text_are_kept(peer: PeerReply, expected: Repl
     [
         (421, Deferred(reply=Reply(451, "4.0.0", "x"))),
         (450, Deferred(reply=Reply(450, "4.0.0", "x"))),
-        (550, Refused(reply=Reply(550, "5.0.0", "x"))),
+        (550, RefusedCopy(reply=Reply(550, "5.0.0", "x"))),
         (535, Deferred(reply=Reply(451, "4.7.0", "Downstream declined: 535 5.0.0 x"))),
     ],
 )
-def test_a_refusal_becomes_an_outcome(code: int, expected: Deferred | Refused) -> None:
+def test_a_refusal_becomes_an_outcome(code: int, expected: Deferred | RefusedCopy) -> None:
     """Catalogue X6."""
     assert expected == declined(PeerReply(code, (b"x",)))

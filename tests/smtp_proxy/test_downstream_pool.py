@@ -6,7 +6,7 @@ import pytest
 
 from app.core.errors import DownstreamUnavailable
 from smtp_proxy.downstream.connection import Timeouts
-from smtp_proxy.replies import Deferred, Delivered, Refused, Reply
+from smtp_proxy.replies import Deferred, Delivered, RefusedCopy, Reply
 from tests.support.outgoing import A_COPY, IMPATIENT, copy_of, downstream_to
 from tests.support.sink import Drop, Reset, Say, Silence, Sink
 
@@ -51,7 +51,7 @@ async def test_a_refused_copy_leaves_the_session_good() -> None:
         refused = await downstream.send(A_COPY)
         delivered = await downstream.send(A_COPY)
 
-        assert isinstance(refused, Refused)
+        assert isinstance(refused, RefusedCopy)
         assert isinstance(delivered, Delivered)
         assert [b"EHLO", b"MAIL", b"RCPT", b"DATA", b"RSET", b"MAIL", b"RCPT", b"DATA"] == [line[:4] for line in sink.commands]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from smtp_proxy.downstream.connection import Timeouts
-from smtp_proxy.replies import Deferred, Delivered, Outcome, Refused, Reply
+from smtp_proxy.replies import Deferred, Delivered, Outcome, RefusedCopy, Reply
 from tests.support.outgoing import A_COPY, IMPATIENT, copy_of, downstream_to
 from tests.support.sink import Action, Drop, Reset, Say, Silence, Sink
 
@@ -39,7 +39,7 @@ async def test_a_refusal_passes_with_its_code_and_text(stage: str, extensions: t
     """Catalogue X6, X2."""
     outcome = await _outcome(extensions, stage, Say(b"554 5.7.1 we do not like x\r\n"))
 
-    assert Refused(reply=Reply(554, "5.7.1", "we do not like x")) == outcome
+    assert RefusedCopy(reply=Reply(554, "5.7.1", "we do not like x")) == outcome
 
 
 @BOTH_WAYS
@@ -156,7 +156,7 @@ async def test_the_refusal_of_the_only_recipient_is_the_outcome(extensions: tupl
 
         outcome = await downstream.send(A_COPY)
 
-        assert Refused(reply=Reply(550, "5.1.1", "no such person")) == outcome
+        assert RefusedCopy(reply=Reply(550, "5.1.1", "no such person")) == outcome
         assert [] == sink.received
 
 
@@ -169,7 +169,7 @@ async def test_354_without_a_recipient_is_answered_by_a_lone_dot() -> None:
         refused = await downstream.send(A_COPY)
         delivered = await downstream.send(A_COPY)
 
-        assert isinstance(refused, Refused)
+        assert isinstance(refused, RefusedCopy)
         assert isinstance(delivered, Delivered)
         assert [b"", A_COPY.head + bytes(A_COPY.body.view)] == [received.content for received in sink.received]
         assert 1 == len(sink.clients)
@@ -183,7 +183,7 @@ async def test_no_lone_dot_goes_to_a_recipient_taken_without_its_sender() -> Non
 
         outcome = await downstream.send(A_COPY)
 
-        assert Refused(reply=Reply(550, "5.7.1", "not you")) == outcome
+        assert RefusedCopy(reply=Reply(550, "5.7.1", "not you")) == outcome
         assert [] == sink.received
 
 
@@ -208,7 +208,7 @@ async def test_a_refusal_that_closes_at_once_still_counts() -> None:
     """Catalogue X6: `550` and a closed connection is a refusal, not a lost connection."""
     outcome = await _outcome(PIPELINED, "MAIL", Say(b"550 5.7.1 blocked\r\n", close=True))
 
-    assert Refused(reply=Reply(550, "5.7.1", "blocked")) == outcome
+    assert RefusedCopy(reply=Reply(550, "5.7.1", "blocked")) == outcome
 
 
 @pytest.mark.parametrize("code", [b"530", b"535"])
@@ -222,7 +222,7 @@ async def test_a_demand_for_authentication_is_our_affair(code: bytes) -> None:
 @pytest.mark.parametrize(
     ("reply", "expected"),
     [
-        (b"554 5.6.0 bad words\r\n", Refused(reply=Reply(554, "5.6.0", "bad words"))),
+        (b"554 5.6.0 bad words\r\n", RefusedCopy(reply=Reply(554, "5.6.0", "bad words"))),
         (b"421 4.3.0 disk full\r\n", Deferred(reply=Reply(451, "4.3.0", "disk full"))),
         (b"250 2.0.0 thanks\r\n", Deferred(reply=Reply(451, "4.5.0", "Downstream broke the protocol"))),
     ],

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from smtp_proxy.downstream.transaction import SLICE, Transaction, wire_body
-from smtp_proxy.replies import Deferred, Delivered, Refused, Reply
+from smtp_proxy.replies import Deferred, Delivered, RefusedCopy, Reply
 from tests.support.outgoing import A_COPY, BODY, HEAD, copy_of, downstream_to
 from tests.support.sink import Received, Sink
 
@@ -133,7 +133,7 @@ async def test_what_the_peer_cannot_take_is_refused_and_not_converted(
     async with Sink(extensions=extensions) as sink, downstream_to(sink) as downstream:
         outcome = await downstream.send(replace(A_COPY, **changes))  # type: ignore[arg-type] # one dict for fields of several types
 
-        assert isinstance(outcome, Refused if reply.startswith("5") else Deferred)
+        assert isinstance(outcome, RefusedCopy if reply.startswith("5") else Deferred)
         assert reply == f"{outcome.reply.code} {outcome.reply.enhanced}"
         assert [b"EHLO relay.example"] == sink.commands
 
@@ -182,7 +182,7 @@ async def test_a_hostile_recipient_is_refused_before_a_byte_is_written(address: 
     async with Sink() as sink, downstream_to(sink) as downstream:
         outcome = await downstream.send(replace(A_COPY, recipient=address))
 
-        assert Refused(reply=Reply(553, "5.1.3", "Bad destination mailbox address syntax")) == outcome
+        assert RefusedCopy(reply=Reply(553, "5.1.3", "Bad destination mailbox address syntax")) == outcome
         assert [] == sink.clients
 
 
@@ -192,7 +192,7 @@ async def test_a_hostile_sender_is_refused_before_a_byte_is_written(address: str
     async with Sink() as sink, downstream_to(sink) as downstream:
         outcome = await downstream.send(replace(A_COPY, sender=address))
 
-        assert Refused(reply=Reply(553, "5.1.7", "Bad sender address syntax")) == outcome
+        assert RefusedCopy(reply=Reply(553, "5.1.7", "Bad sender address syntax")) == outcome
         assert [] == sink.clients
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from app.core import errors
 from smtp_proxy import replies
-from smtp_proxy.replies import Deferred, Delivered, Outcome, Refused, Reply, Suppressed, combine, for_error, wire
+from smtp_proxy.replies import Deferred, Delivered, Outcome, RefusedCopy, Reply, Suppressed, combine, for_error, wire
 
 QUEUED = Reply(250, "2.0.0", "Ok: queued as 4F2")
 BUSY = Reply(452, "4.2.2", "Mailbox full")
@@ -26,7 +26,7 @@ OUTCOMES = st.lists(
         st.builds(Delivered, reply=REPLIES),
         st.builds(Suppressed, reason=st.just("group")),
         st.builds(Deferred, reply=REPLIES),
-        st.builds(Refused, reply=REPLIES),
+        st.builds(RefusedCopy, reply=REPLIES),
     ),
     min_size=1,
     max_size=6,
@@ -40,7 +40,7 @@ def test_any_deferred_asks_for_all_again_all_refused_is_final_and_anything_else_
     reply = combine(outcomes)
 
     kinds = {type(outcome) for outcome in outcomes}
-    digit = 4 if Deferred in kinds else 5 if kinds == {Refused} else 2
+    digit = 4 if Deferred in kinds else 5 if kinds == {RefusedCopy} else 2
     assert digit == reply.code // 100
     assert reply.enhanced.startswith(f"{digit}.")
     assert 421 != reply.code
@@ -62,8 +62,8 @@ def test_every_reply_is_one_printable_line(outcomes: list[Outcome]) -> None:
         (Deferred(reply=BUSY), BUSY),
         (Deferred(reply=Reply(421, "4.3.2", "bye")), Reply(451, "4.3.2", "bye")),
         (Deferred(reply=Reply(450, "5.0.0", "odd")), Reply(450, "4.0.0", "odd")),
-        (Refused(reply=GONE), GONE),
-        (Refused(reply=Reply(554, "5.7.1", "x")), Reply(554, "5.7.1", "x")),
+        (RefusedCopy(reply=GONE), GONE),
+        (RefusedCopy(reply=Reply(554, "5.7.1", "x")), Reply(554, "5.7.1", "x")),
         (Suppressed(reason="all"), replies.ACCEPTED),
     ],
 )
@@ -74,8 +74,8 @@ def test_the_reply_about_one_copy_is_the_downstreams_own(outcome: Outcome, reply
 
 def test_a_refusal_among_deliveries_is_never_told_by_a_reply_that_makes_the_upstream_send_again() -> None:
     """Catalogue X3."""
-    assert replies.ACCEPTED == combine([Delivered(reply=QUEUED), Refused(reply=GONE)])
-    assert replies.ACCEPTED == combine([Suppressed(reason="all"), Refused(reply=GONE)])
+    assert replies.ACCEPTED == combine([Delivered(reply=QUEUED), RefusedCopy(reply=GONE)])
+    assert replies.ACCEPTED == combine([Suppressed(reason="all"), RefusedCopy(reply=GONE)])
 
 
 def test_deferred_copies_say_why_only_when_they_agree() -> None:

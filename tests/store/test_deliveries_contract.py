@@ -10,7 +10,7 @@ import pytest
 from app.core.errors import InvalidInput
 from app.core.groups import EVERYTHING
 from app.core.model import BrandNumber, RecipientDigest, Source, Statement
-from app.core.webhook import Delivery, EndpointKey, Format, Work, endpoint_key
+from app.core.webhook import Delivery, EndpointKey, WebhookFormat, Work, endpoint_key
 from app.store.deliveries import RedisDeliveries
 from app.store.deliveries_memory import MemoryCrew, MemoryDeliveries, MemoryWork
 from app.store.memory import MemoryStore
@@ -19,8 +19,8 @@ from app.store.work import RedisCrew, RedisWork
 from app.usecases.delivery_ports import Crew, Deliveries, WorkQueue
 
 BRAND = BrandNumber(7)
-ENDPOINT = endpoint_key(BRAND, "https://hooks.example/a", Format.STANDARD)
-OTHER = endpoint_key(BRAND, "https://hooks.example/b", Format.STANDARD)
+ENDPOINT = endpoint_key(BRAND, "https://hooks.example/a", WebhookFormat.STANDARD)
+OTHER = endpoint_key(BRAND, "https://hooks.example/b", WebhookFormat.STANDARD)
 Make = Callable[..., Statement]
 
 
@@ -210,7 +210,7 @@ async def test_what_is_no_cursor_is_invalid_input(kit: Kit, cursor: str) -> None
 
 
 async def test_an_endpoint_is_switched_off_until_a_dead_letter_of_it_is_sent_again(kit: Kit, make_statement: Make) -> None:
-    endpoint = endpoint_key(BRAND, f"https://hooks.example/{kit.digest.hex()}", Format.STREAMS)
+    endpoint = endpoint_key(BRAND, f"https://hooks.example/{kit.digest.hex()}", WebhookFormat.STREAMS)
     (delivery,) = await moved(kit, make_statement(), endpoint)
     await kit.deliveries.bury([delivery], at_ms=1)
 
@@ -313,7 +313,7 @@ async def test_what_is_set_aside_waits_for_its_brand_and_is_raised_once(kit: Kit
 
 async def test_it_is_known_when_a_process_last_had_an_endpoint(kit: Kit) -> None:
     """Catalogue N11."""
-    mine, foreign = (endpoint_key(BRAND, f"https://{kit.digest.hex()}.example/{name}", Format.STANDARD) for name in ("a", "b"))
+    mine, foreign = (endpoint_key(BRAND, f"https://{kit.digest.hex()}.example/{name}", WebhookFormat.STANDARD) for name in ("a", "b"))
     await kit.deliveries.note_known([mine], at_ms=1000)
     await kit.deliveries.note_known([mine], at_ms=2000)
     await kit.deliveries.note_known([], at_ms=3000)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from app.core.model import BrandNumber, GroupKey, Statement
-from app.core.webhook import Delivery, Format, endpoint_key
+from app.core.webhook import Delivery, WebhookFormat, endpoint_key
 from app.store.delivery_codec import decode_delivery, encode_delivery
 
 Make = Callable[..., Statement]
@@ -15,7 +15,7 @@ Make = Callable[..., Statement]
 @pytest.fixture
 def delivery(make_statement: Make) -> Delivery:
     return Delivery(
-        endpoint=endpoint_key(BrandNumber(7), "https://a.example/", Format.STREAMS),
+        endpoint=endpoint_key(BrandNumber(7), "https://a.example/", WebhookFormat.STREAMS),
         statement=make_statement(groups=(5,)),
         changed=(GroupKey(5), GroupKey(6)),
         sequence=2**32 - 1,

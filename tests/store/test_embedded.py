@@ -18,7 +18,7 @@ from app.core.errors import StoreUnavailable
 from app.core.model import BrandNumber, RecipientDigest, Statement
 from app.store.embedded import EmbeddedStore
 from app.store.redis import RedisStore
-from app.usecases.unsubscribe import Unsubscribe
+from app.usecases.unsubscribe import RecordStatement
 
 BRAND = BrandNumber(7)
 Make = Callable[..., Statement]
@@ -158,7 +158,7 @@ async def test_no_acknowledged_click_is_lost_when_the_server_is_killed_again_and
     embedded.ensure()
     fate = random.Random(8)
     store = RedisStore(embedded.url)
-    unsubscribe = Unsubscribe(store, None, lambda: 10_000_000)
+    unsubscribe = RecordStatement(store, None, lambda: 10_000_000)
     acknowledged: list[RecipientDigest] = []
     killed: list[int] = []
     supervisor = asyncio.create_task(embedded.supervise(interval=0.02))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from app.core.model import BrandNumber, RecipientDigest, Source, Statement
-from app.core.webhook import Delivery, Format, endpoint_key
+from app.core.webhook import Delivery, WebhookFormat, endpoint_key
 from app.store import keys
 from app.store.deliveries import RedisDeliveries
 from app.store.deliveries_memory import MemoryDeliveries, MemoryPending, MemoryWork
@@ -73,7 +73,7 @@ async def test_addresses_go_from_work_deliveries_and_dead_letters_and_everything
     for statement in [*own, foreign]:
         await desk.store.apply(statement)
     work = [one for one in await desk.work.waiting([number], limit=10_000) if one.statement.brand == desk.brand]
-    endpoint = endpoint_key(desk.brand, "https://hooks.example/", Format.STANDARD)
+    endpoint = endpoint_key(desk.brand, "https://hooks.example/", WebhookFormat.STANDARD)
     moves = [
         (one, [Delivery(endpoint=endpoint, statement=one.statement, changed=one.changed, sequence=one.sequence, queued_ms=5)])
         for one in work

@@ -10,9 +10,9 @@ from app.core.mail.inbound_mailbox import Mailboxes
 from app.core.model import HistoryEntry, Preferences
 from app.observe.log import logger
 from app.usecases.mailto import Complaints, Mailto
-from app.usecases.one_click import OneClick
+from app.usecases.one_click import TokenLinks
 from app.usecases.ports import Spool, Store
-from app.usecases.unsubscribe import Unsubscribe
+from app.usecases.unsubscribe import RecordStatement
 from smtp_proxy.inbox.cabinet import Cabinet
 from smtp_proxy.inbox.door import Door
 from smtp_proxy.inbox.intake import Intake
@@ -53,9 +53,9 @@ class Inbox:
 
 
 def mailto_of(store: Store, *, spool: Spool | None = None, complaints: Complaints = Complaints.UNSUBSCRIBE) -> Mailto:
-    one_click = OneClick(
+    one_click = TokenLinks(
         codec=CODEC,
-        unsubscribe=Unsubscribe(store, spool, lambda: NOW_MS),
+        unsubscribe=RecordStatement(store, spool, lambda: NOW_MS),
         clock=lambda: NOW_MS,
         new_id=lambda: os.urandom(16),
         seal=CODEC.seal_address,

@@ -3,29 +3,29 @@
 import json
 
 from app.core import payload
-from app.core.webhook import SCOPES, Format
+from app.core.webhook import SCOPES, WebhookFormat
 from tests.core.test_payload import event
 
 _SECRET = b"whsec_c2VjcmV0IG9mIHRoZSBleGFtcGxlIGZvciBkb2Nz"
 ABOUT = {
-    Format.STANDARD: "one event a request, after the [Standard Webhooks](https://www.standardwebhooks.com/) specification",
-    Format.STREAMS: "at most 100 events a request in the shape of MoEngage Streams",
-    Format.CLEVERTAP: "at most 100 events a request; `resubscribe` for who comes back, "
+    WebhookFormat.STANDARD: "one event a request, after the [Standard Webhooks](https://www.standardwebhooks.com/) specification",
+    WebhookFormat.STREAMS: "at most 100 events a request in the shape of MoEngage Streams",
+    WebhookFormat.CLEVERTAP: "at most 100 events a request; `resubscribe` for who comes back, "
     "`group_unsubscribe` and `group_resubscribe` with `groups`",
-    Format.CLOUDEVENTS: "one event a request in the structured mode of CloudEvents 1.0 (`application/cloudevents+json`); "
+    WebhookFormat.CLOUDEVENTS: "one event a request in the structured mode of CloudEvents 1.0 (`application/cloudevents+json`); "
     "`data` as in `standard`",
-    Format.SENDGRID: "at most 100 events a request: `unsubscribe`, `group_unsubscribe`, `group_resubscribe`; "
+    WebhookFormat.SENDGRID: "at most 100 events a request: `unsubscribe`, `group_unsubscribe`, `group_resubscribe`; "
     "`asm_group_id` is our number of the group",
-    Format.MAILGUN: "one `unsubscribed` event a request, signed in the body as Mailgun signs",
-    Format.POSTMARK: "one `SubscriptionChange` a request; the message stream is the brand",
-    Format.SES: "one `Subscription` event a request, bare, as SNS delivers it raw; "
+    WebhookFormat.MAILGUN: "one `unsubscribed` event a request, signed in the body as Mailgun signs",
+    WebhookFormat.POSTMARK: "one `SubscriptionChange` a request; the message stream is the brand",
+    WebhookFormat.SES: "one `Subscription` event a request, bare, as SNS delivers it raw; "
     "`unsubscribeAll` only when the state of all mail changed",
 }
 
 
-def examples() -> dict[Format, object]:
+def examples() -> dict[WebhookFormat, object]:
     """Return what each format renders, by format, in the order of the page."""
-    found: dict[Format, object] = {}
+    found: dict[WebhookFormat, object] = {}
     for form in ABOUT:
         said = event(groups=("News",)) if len(SCOPES[form]) > 1 else event()
         body, _ = payload.request(form, [said], scopes=SCOPES[form], secrets=(_SECRET,), at_ms=said.statement.at_ms)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from app.core.brands import Brands
 from app.core.model import Brand, BrandId, BrandNumber, Management, Source, Statement
-from app.core.webhook import Delivery, Format, endpoint_key
+from app.core.webhook import Delivery, WebhookFormat, endpoint_key
 from app.store.deliveries_memory import MemoryDeliveries, MemoryWork
 from app.store.memory import MemoryStore
 from app.store.spool import SqliteSpool
@@ -61,7 +61,7 @@ class Desk:
         """Do what a worker does with all that waits."""
         moved = []
         for work in await self.work.waiting(range(256), limit=100):
-            endpoint = endpoint_key(work.statement.brand, "https://hooks.example/", Format.STANDARD)
+            endpoint = endpoint_key(work.statement.brand, "https://hooks.example/", WebhookFormat.STANDARD)
             delivery = Delivery(
                 endpoint=endpoint, statement=work.statement, changed=work.changed, sequence=work.sequence, queued_ms=self.now_ms
             )

@@ -10,7 +10,7 @@ from app.store.spool import SqliteSpool
 from app.usecases.ports import Store
 from app.usecases.replay import PAGE, Replayer
 from app.usecases.silence import Silence
-from app.usecases.unsubscribe import Unsubscribe
+from app.usecases.unsubscribe import RecordStatement
 
 Make = Callable[..., Statement]
 
@@ -47,7 +47,7 @@ async def test_clicks_of_an_outage_are_applied_in_the_order_of_their_time(
     replayer = Replayer(store, spool, witness=notes)
     await replayer.look()
     store.state = "off"
-    unsubscribe = Unsubscribe(store, spool, lambda: 10_000)
+    unsubscribe = RecordStatement(store, spool, lambda: 10_000)
     clicks = [make_statement(at_ms=at) for at in range(1, 11)]
     for click in reversed(clicks):
         await unsubscribe(click)
@@ -81,7 +81,7 @@ async def test_a_row_that_waited_since_the_last_look_is_applied_without_any_outa
 async def test_after_a_failover_every_kept_row_is_applied_again_and_changes_nothing_twice(
     store: Switched, spool: SqliteSpool, make_statement: Make
 ) -> None:
-    unsubscribe = Unsubscribe(store, spool, lambda: 10_000)
+    unsubscribe = RecordStatement(store, spool, lambda: 10_000)
     replayer = Replayer(store, spool)
     await replayer.look()
     clicks = [make_statement(at_ms=1 + number) for number in range(2 * PAGE + 10)]

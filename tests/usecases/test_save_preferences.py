@@ -11,8 +11,8 @@ from app.core.errors import StoreUnavailable
 from app.core.groups import EVERYTHING
 from app.core.model import BrandNumber, CampaignId, Claims, GroupKey, Preferences, Purpose, RecipientDigest, Source
 from app.store.spool import SqliteSpool
-from app.usecases.save_preferences import Saved, SavePreferences
-from app.usecases.unsubscribe import Unsubscribe
+from app.usecases.save_preferences import SavedPreferences, SavePreferences
+from app.usecases.unsubscribe import RecordStatement
 from tests.usecases.conftest import SwitchedStore
 
 BRAND = BrandNumber(7)
@@ -42,13 +42,15 @@ class Desk:
             return next(times)
 
         self._save = SavePreferences(
-            unsubscribe=Unsubscribe(store, spool, lambda: 10_000_000),
+            unsubscribe=RecordStatement(store, spool, lambda: 10_000_000),
             clock=clock,
             new_id=lambda: next(ids).to_bytes(16, "big"),
             seal=lambda address, *, brand, at_ms: b"sealed",
         )
 
-    async def save(self, *, join: Sequence[GroupKey] = (), leave: Sequence[GroupKey] = (), seen: int = 0, test: bool = False) -> Saved:
+    async def save(
+        self, *, join: Sequence[GroupKey] = (), leave: Sequence[GroupKey] = (), seen: int = 0, test: bool = False
+    ) -> SavedPreferences:
         wish = Wish(join=tuple(join), leave=tuple(leave))
         return await self._save(CLAIMS._replace(test=test), wish, source=Source.PREFERENCE_CENTRE, expected_sequence=seen)
 
@@ -68,7 +70,7 @@ def desk(store: SwitchedStore) -> Desk:
 
 
 async def test_a_wish_is_saved_with_its_source_and_the_right_behind_it(desk: Desk) -> None:
-    assert Saved.SAVED == await desk.save(leave=[A, B])
+    assert SavedPreferences.SAVED == await desk.save(leave=[A, B])
 
     (statement,) = desk.store.applied
     assert ((A, B), False, Source.PREFERENCE_CENTRE, "spring", 3, b"sealed") == (
@@ -94,14 +96,14 @@ async def test_all_mail_and_groups_change_at_once(desk: Desk) -> None:
 
     back = await desk.save(join=[A, EVERYTHING], leave=[B], seen=1)
 
-    assert ({EVERYTHING, A}, Saved.SAVED, {B}) == (left, back, await desk.off())
+    assert ({EVERYTHING, A}, SavedPreferences.SAVED, {B}) == (left, back, await desk.off())
     assert [1, 2, 3] == [entry.sequence for entry in await desk.store.inner.history(BRAND, CLAIMS.digest)]
 
 
 async def test_switching_on_a_group_that_was_only_off_because_all_mail_was_is_no_conflict(desk: Desk) -> None:
     await desk.save(leave=[EVERYTHING])
 
-    assert Saved.SAVED == await desk.save(join=[A, EVERYTHING], leave=[B], seen=1)
+    assert SavedPreferences.SAVED == await desk.save(join=[A, EVERYTHING], leave=[B], seen=1)
     assert {B} == await desk.off()
 
 
@@ -112,7 +114,7 @@ async def test_of_two_pages_that_save_against_each_other_the_unsubscribes_are_ke
     first = await desk.save(leave=[B], seen=1)
     second = await desk.save(join=[A], leave=[EVERYTHING], seen=1)
 
-    assert (Saved.SAVED, Saved.STALE) == (first, second)
+    assert (SavedPreferences.SAVED, SavedPreferences.STALE) == (first, second)
     assert {A, B, EVERYTHING} == await desk.off()
 
 
@@ -121,18 +123,18 @@ async def test_saving_the_same_form_twice_is_no_conflict(desk: Desk) -> None:
 
     saved = [await desk.save(join=[A], leave=[B], seen=1) for _ in range(2)]
 
-    assert [Saved.SAVED, Saved.SAVED] == saved
+    assert [SavedPreferences.SAVED, SavedPreferences.SAVED] == saved
     assert {B} == await desk.off()
 
 
 async def test_a_test_link_saves_nothing(desk: Desk) -> None:
     """Catalogue H12."""
-    assert Saved.TEST == await desk.save(join=[A], leave=[B, EVERYTHING], test=True)
+    assert SavedPreferences.TEST == await desk.save(join=[A], leave=[B, EVERYTHING], test=True)
     assert [] == desk.store.applied
 
 
 async def test_a_form_in_which_nothing_was_touched_states_nothing(desk: Desk) -> None:
-    assert Saved.SAVED == await desk.save()
+    assert SavedPreferences.SAVED == await desk.save()
     assert [] == desk.store.applied
 
 
@@ -150,7 +152,7 @@ async def test_without_the_store_what_was_switched_off_is_durable_and_what_was_s
         await desk.save(join=[A])
     await spool.close()
 
-    assert Saved.ONLY_LEFT == saved
+    assert SavedPreferences.ONLY_LEFT == saved
     assert [((B,), False)] == [(statement.groups, statement.subscribed) for _, statement in rows]
 
 

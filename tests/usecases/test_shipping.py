@@ -12,10 +12,10 @@ from app.core.shipment import pack, seal
 from app.core.token import TokenCodec
 from app.store.memory import MemoryStore
 from app.usecases.homes import HERE, Homes
-from app.usecases.one_click import OneClick
+from app.usecases.one_click import TokenLinks
 from app.usecases.recency import AHEAD_MS
 from app.usecases.shipping import TakeShipment
-from app.usecases.unsubscribe import Unsubscribe
+from app.usecases.unsubscribe import RecordStatement
 
 NOW_MS = 1_790_000_000_000
 BRAND = BrandNumber(7)
@@ -30,9 +30,9 @@ class Centre:
         self.store = MemoryStore()
         self.codec = TokenCodec(keyring=KEYRING, data_centre=number)
         self.now_ms = NOW_MS
-        unsubscribe = Unsubscribe(self.store, None, lambda: self.now_ms)
+        unsubscribe = RecordStatement(self.store, None, lambda: self.now_ms)
         numbers = itertools.count(1)
-        self.click = OneClick(
+        self.click = TokenLinks(
             codec=self.codec,
             unsubscribe=unsubscribe,
             clock=lambda: self.now_ms,

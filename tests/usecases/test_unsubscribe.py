@@ -14,7 +14,7 @@ from app.observe.witness import LoggingWitness
 from app.store.spool import SqliteSpool
 from app.usecases.ports import Store
 from app.usecases.recency import AHEAD_MS
-from app.usecases.unsubscribe import Unsubscribe
+from app.usecases.unsubscribe import RecordStatement
 
 Make = Callable[..., Statement]
 NOW = 50_000
@@ -46,7 +46,7 @@ async def until(holds: Callable[[], Awaitable[bool]]) -> None:
 async def test_a_click_is_kept_twice_and_its_row_is_confirmed(store: Switched, spool: SqliteSpool, make_statement: Make) -> None:
     click = make_statement()
 
-    acknowledged = await Unsubscribe(store, spool, clock)(click)
+    acknowledged = await RecordStatement(store, spool, clock)(click)
 
     rows = [one for _, one in await spool.recent(after=0, limit=10)]
     assert Acknowledgement(copies=2) == acknowledged
@@ -59,7 +59,7 @@ async def test_a_hundred_clicks_at_once_are_acknowledged_and_make_one_event(
 ) -> None:
     """Catalogue E7."""
     click = make_statement()
-    unsubscribe = Unsubscribe(store, spool, clock)
+    unsubscribe = RecordStatement(store, spool, clock)
 
     acknowledged = await asyncio.gather(*(unsubscribe(click._replace(at_ms=1000 + number)) for number in range(100)))
 
@@ -72,7 +72,7 @@ async def test_the_spool_alone_acknowledges_while_the_store_is_down(store: Switc
     """Catalogue E8."""
     store.state = "off"
 
-    acknowledged = await Unsubscribe(store, spool, clock)(make_statement())
+    acknowledged = await RecordStatement(store, spool, clock)(make_statement())
 
     assert Acknowledgement(copies=1) == acknowledged
     assert 1 == await spool.rows()
@@ -83,7 +83,7 @@ async def test_the_spool_alone_acknowledges_while_the_store_hangs_and_the_row_is
 ) -> None:
     """Catalogue E8."""
     store.state = "hung"
-    acknowledged = await Unsubscribe(store, spool, clock)(make_statement())
+    acknowledged = await RecordStatement(store, spool, clock)(make_statement())
     before = await spool.rows()
 
     store.released.set()
@@ -98,13 +98,13 @@ async def test_the_spool_alone_acknowledges_while_the_store_hangs_and_the_row_is
 async def test_the_store_alone_acknowledges_when_the_spool_fails(store: Switched, spool: SqliteSpool, make_statement: Make) -> None:
     await spool.close()
 
-    acknowledged = await Unsubscribe(store, spool, clock)(make_statement())
+    acknowledged = await RecordStatement(store, spool, clock)(make_statement())
 
     assert Acknowledgement(copies=1) == acknowledged
 
 
 async def test_the_store_alone_acknowledges_when_there_is_no_spool(store: Switched, make_statement: Make) -> None:
-    assert Acknowledgement(copies=1) == await Unsubscribe(store, None, clock)(make_statement())
+    assert Acknowledgement(copies=1) == await RecordStatement(store, None, clock)(make_statement())
 
 
 @pytest.mark.parametrize("spooled", [True, False])
@@ -115,7 +115,7 @@ async def test_nothing_is_acknowledged_when_nothing_could_keep_it(
     click = make_statement()
     store.state = "off"
     await spool.close()
-    unsubscribe = Unsubscribe(store, spool if spooled else None, clock)
+    unsubscribe = RecordStatement(store, spool if spooled else None, clock)
 
     with pytest.raises(StoreUnavailable):
         await unsubscribe(click)
@@ -130,7 +130,7 @@ async def test_nothing_is_acknowledged_when_nothing_could_keep_it(
 async def test_a_time_far_ahead_is_brought_back_to_five_minutes(store: Switched, make_statement: Make) -> None:
     click = make_statement(at_ms=NOW + 10 * AHEAD_MS)
 
-    await Unsubscribe(store, None, clock)(click)
+    await RecordStatement(store, None, clock)(click)
 
     assert NOW + AHEAD_MS == (await state(store, click)).everything.last_ms
 
@@ -138,7 +138,7 @@ async def test_a_time_far_ahead_is_brought_back_to_five_minutes(store: Switched,
 async def test_a_stale_resubscribe_is_refused_and_leaves_no_row_behind(store: Switched, spool: SqliteSpool, make_statement: Make) -> None:
     """Catalogue Q6."""
     left = make_statement()
-    unsubscribe = Unsubscribe(store, spool, clock)
+    unsubscribe = RecordStatement(store, spool, clock)
     await unsubscribe(left)
 
     with pytest.raises(Conflict):
@@ -151,7 +151,7 @@ async def test_a_stale_resubscribe_is_refused_and_leaves_no_row_behind(store: Sw
 async def test_a_fresh_resubscribe_is_kept_without_its_condition(store: Switched, spool: SqliteSpool, make_statement: Make) -> None:
     """Catalogue Q6: a replay after a failover must not judge it a second time."""
     left = make_statement()
-    unsubscribe = Unsubscribe(store, spool, clock)
+    unsubscribe = RecordStatement(store, spool, clock)
     await unsubscribe(left)
     back = make_statement(digest=left.digest, at_ms=2000, subscribed=True, expected_sequence=1)
 
@@ -170,7 +170,7 @@ async def test_a_conditional_resubscribe_is_not_promised_without_the_store(
     store.state = "off"
 
     with pytest.raises(StoreUnavailable):
-        await Unsubscribe(store, spool, clock)(make_statement(subscribed=True, expected_sequence=0))
+        await RecordStatement(store, spool, clock)(make_statement(subscribed=True, expected_sequence=0))
 
     assert 0 == await spool.rows()
 
@@ -178,7 +178,7 @@ async def test_a_conditional_resubscribe_is_not_promised_without_the_store(
 async def test_an_import_resubscribes_nobody(store: Switched, make_statement: Make) -> None:
     """Catalogue Q6."""
     left = make_statement()
-    unsubscribe = Unsubscribe(store, None, clock)
+    unsubscribe = RecordStatement(store, None, clock)
     await unsubscribe(left)
 
     with pytest.raises(RuleViolation):
@@ -189,7 +189,7 @@ async def test_an_import_resubscribes_nobody(store: Switched, make_statement: Ma
 
 async def test_a_caller_that_goes_away_does_not_stop_its_click(store: Switched, spool: SqliteSpool, make_statement: Make) -> None:
     click = make_statement()
-    caller = asyncio.create_task(Unsubscribe(store, spool, clock)(click))
+    caller = asyncio.create_task(RecordStatement(store, spool, clock)(click))
     await asyncio.sleep(0)
     caller.cancel()
 
@@ -204,7 +204,7 @@ async def test_acknowledgements_are_counted_by_copies(store: Switched, spool: Sq
     witness = LoggingWitness(logger("test"))
     counted = [ACK.labels(copies=str(copies))._value.get() for copies in (1, 2)]
 
-    await Unsubscribe(store, spool, clock, witness=witness)(make_statement())
-    await Unsubscribe(store, None, clock, witness=witness)(make_statement())
+    await RecordStatement(store, spool, clock, witness=witness)(make_statement())
+    await RecordStatement(store, None, clock, witness=witness)(make_statement())
 
     assert [count + 1 for count in counted] == [ACK.labels(copies=str(copies))._value.get() for copies in (1, 2)]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from app.core.groups import EVERYTHING
 from app.core.model import BrandNumber, RecipientDigest, Source, Statement
-from app.core.webhook import DeadLetter, Delivery, Format, endpoint_key
+from app.core.webhook import DeadLetter, Delivery, WebhookFormat, endpoint_key
 from app.store.deliveries_memory import MemoryDeliveries
 from app.usecases.webhooks import PAGE, Webhooks
 
@@ -40,7 +40,7 @@ def delivery(number: int) -> Delivery:
         source=Source.LIST_UNSUBSCRIBE,
         at_ms=NOW,
     )
-    endpoint = endpoint_key(BRAND, "https://hooks.example/a", Format.STANDARD)
+    endpoint = endpoint_key(BRAND, "https://hooks.example/a", WebhookFormat.STANDARD)
     return Delivery(endpoint=endpoint, statement=statement, changed=(EVERYTHING,), sequence=1, queued_ms=NOW)
 
 

@@ -25,12 +25,12 @@ from app.core.model import (
 from app.core.token import TokenCodec
 from app.store.memory import MemoryStore
 from app.store.spool import SqliteSpool
-from app.usecases.import_list import ImportList, ImportTerms
-from app.usecases.one_click import OneClick
+from app.usecases.import_list import ImportTerms, ListImporter
+from app.usecases.one_click import TokenLinks
 from app.usecases.recipients import Recipients
 from app.usecases.replay import Replayer
 from app.usecases.save_preferences import SavePreferences
-from app.usecases.unsubscribe import Unsubscribe
+from app.usecases.unsubscribe import RecordStatement
 from tests.usecases.conftest import SwitchedStore
 
 DAY = 86_400_000
@@ -52,15 +52,15 @@ class Edge:
         self.now_ms = NOW
         self.store = MemoryStore(clock=lambda: NOW)
         numbers = itertools.count(1)
-        unsubscribe = Unsubscribe(self.store, None, self.clock)
+        unsubscribe = RecordStatement(self.store, None, self.clock)
 
         def new_id() -> bytes:
             return next(numbers).to_bytes(16, "big")
 
-        self.click = OneClick(codec=CODEC, unsubscribe=unsubscribe, clock=self.clock, new_id=new_id, seal=CODEC.seal_address)
+        self.click = TokenLinks(codec=CODEC, unsubscribe=unsubscribe, clock=self.clock, new_id=new_id, seal=CODEC.seal_address)
         self.save = SavePreferences(unsubscribe=unsubscribe, clock=self.clock, new_id=new_id, seal=CODEC.seal_address)
         self.recipients = Recipients(store=self.store, unsubscribe=unsubscribe, codec=CODEC, clock=self.clock, new_id=new_id)
-        self.import_list = ImportList(unsubscribe=unsubscribe, store=self.store, codec=CODEC, clock=self.clock, new_id=new_id)
+        self.import_list = ListImporter(unsubscribe=unsubscribe, store=self.store, codec=CODEC, clock=self.clock, new_id=new_id)
 
     def clock(self) -> int:
         return self.now_ms

@@ -33,11 +33,11 @@ from app.store.groups_memory import MemoryGroups
 from app.store.memory import MemoryStore
 from app.usecases.audience import Audience
 from app.usecases.group_cache import CachedGroups
-from app.usecases.one_click import OneClick
+from app.usecases.one_click import TokenLinks
 from app.usecases.ports import Spool
 from app.usecases.save_preferences import SavePreferences
 from app.usecases.shipping import TakeShipment
-from app.usecases.unsubscribe import Unsubscribe
+from app.usecases.unsubscribe import RecordStatement
 from app.web import application
 from app.web.preference_request import PreferenceParts
 
@@ -167,7 +167,7 @@ class Site:
             await wire.send(f"{method} {target} HTTP/1.1\r\n{head}\r\n".encode() + (body or b""))
             return await wire.answer(head=method == "HEAD")
 
-    async def click(self, target: str, body: bytes = b"List-Unsubscribe=One-Click", **fields: str) -> Reply:
+    async def click(self, target: str, body: bytes = b"List-RecordStatement=One-Click", **fields: str) -> Reply:
         form = {"Content-Type": "application/x-www-form-urlencoded"}
         return await self.ask("POST", target, fields={**form, **{n.replace("_", "-"): v for n, v in fields.items()}}, body=body)
 
@@ -176,13 +176,13 @@ def codec_of(*keys: MasterKey) -> TokenCodec:
     return TokenCodec(keyring=Keyring(keys=keys, pepper=b"p" * 32), data_centre=1)
 
 
-def one_click_of(site: Site, new_id: Callable[[], bytes]) -> OneClick:
-    unsubscribe = Unsubscribe(site.store, None, lambda: site.now_ms)
-    return OneClick(codec=site.codec, unsubscribe=unsubscribe, clock=lambda: site.now_ms, new_id=new_id, seal=site.codec.seal_address)
+def one_click_of(site: Site, new_id: Callable[[], bytes]) -> TokenLinks:
+    unsubscribe = RecordStatement(site.store, None, lambda: site.now_ms)
+    return TokenLinks(codec=site.codec, unsubscribe=unsubscribe, clock=lambda: site.now_ms, new_id=new_id, seal=site.codec.seal_address)
 
 
 def preferences_of(site: Site, new_id: Callable[[], bytes], *, spool: Spool | None = None) -> PreferenceParts:
-    unsubscribe = Unsubscribe(site.store, spool, lambda: site.now_ms)
+    unsubscribe = RecordStatement(site.store, spool, lambda: site.now_ms)
     groups = CachedGroups(site.book, lambda: site.now_ms, fresh_ms=0)
     return PreferenceParts(
         save=SavePreferences(unsubscribe=unsubscribe, clock=lambda: site.now_ms, new_id=new_id, seal=site.codec.seal_address),
@@ -195,7 +195,7 @@ def preferences_of(site: Site, new_id: Callable[[], bytes], *, spool: Spool | No
 
 
 def shipments_of(site: Site) -> TakeShipment:
-    unsubscribe = Unsubscribe(site.store, None, lambda: site.now_ms)
+    unsubscribe = RecordStatement(site.store, None, lambda: site.now_ms)
     return TakeShipment(keyring=Keyring(keys=(*KEYS, PRIMARY), pepper=b"p" * 32), data_centre=1, unsubscribe=unsubscribe)
 
 

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from app.core.keyring import Keyring, KeyStatus, MasterKey
 from app.core.model import BrandId, BrandNumber, CampaignId, RecipientDigest, Source, Statement
 from app.core.token import TokenCodec
-from app.core.webhook import ENDPOINT_GONE_MS, SCHEDULE, Endpoint, Format, Reach, endpoint_key
+from app.core.webhook import ENDPOINT_GONE_MS, SCHEDULE, Endpoint, Reach, WebhookFormat, endpoint_key
 from app.observe.log import logger
 from app.outbound.webhooks import WebhookClient
 from app.store.counters import RedisTallies
@@ -40,7 +40,7 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def endpoint_of(url: str, *, brand: int = 7, form: Format = Format.STANDARD, **parts: object) -> Endpoint:
+def endpoint_of(url: str, *, brand: int = 7, form: WebhookFormat = WebhookFormat.STANDARD, **parts: object) -> Endpoint:
     number = BrandNumber(brand)
     named = {"secrets": (SECRET,), "reach": Reach.LOOPBACK, **parts}
     return Endpoint(

@@ -10,7 +10,7 @@ from aiohttp import web
 from app.core.events import EventName
 from app.core.groups import EVERYTHING, group_key
 from app.core.model import BrandNumber, GroupId, GroupKey, Source, SubscriptionGroup
-from app.core.webhook import EVERY_SCOPE, SCOPES, Format
+from app.core.webhook import EVERY_SCOPE, SCOPES, WebhookFormat
 from app.store.deliveries import RedisDeliveries
 from app.store.groups import RedisGroups
 from app.store.redis import RedisStore
@@ -150,7 +150,7 @@ async def test_streams_are_batches_of_at_most_a_hundred(url: str, store: RedisSt
     async with receiving() as receiver:
         clicks = [statement_of(f"r{number}@example.net") for number in range(250)]
         await asyncio.gather(*(asyncio.ensure_future(store.apply(click)) for click in clicks))
-        async with working(url, [endpoint_of(receiver.url, form=Format.STREAMS)]):
+        async with working(url, [endpoint_of(receiver.url, form=WebhookFormat.STREAMS)]):
             await eventually(lambda: settled(store))
 
     batches = [told.json["events"] for told in receiver.book]  # type: ignore[index]  # a JSON object
@@ -170,7 +170,7 @@ async def test_an_event_that_a_receiver_cannot_digest_holds_up_no_other(url: str
         clicks = [statement_of(f"r{number}@example.net") for number in range(60)]
         for click in (*clicks, statement_of("poison@example.net")):
             await store.apply(click)
-        endpoint = endpoint_of(receiver.url, form=Format.CLEVERTAP, secrets=())
+        endpoint = endpoint_of(receiver.url, form=WebhookFormat.CLEVERTAP, secrets=())
         async with working(url, [endpoint], breaker=lambda: never):
             webhooks = Webhooks(deliveries=RedisDeliveries(store.wire), endpoints=(), clock=now_ms)
             await eventually(lambda: _count(webhooks, 1))
@@ -258,8 +258,8 @@ async def test_a_click_on_one_group_says_nothing_to_a_clevertap_endpoint_unless_
     news = SubscriptionGroup(id=GroupId("news"), name='What\'s new & "hot"')
     await RedisGroups(store.wire).add(BRAND, news, most_active=50)
     async with receiving() as default, receiving() as asking:
-        quiet = endpoint_of(default.url, form=Format.CLEVERTAP, scopes=SCOPES[Format.CLEVERTAP])
-        eager = endpoint_of(asking.url, form=Format.CLEVERTAP, scopes=EVERY_SCOPE)
+        quiet = endpoint_of(default.url, form=WebhookFormat.CLEVERTAP, scopes=SCOPES[WebhookFormat.CLEVERTAP])
+        eager = endpoint_of(asking.url, form=WebhookFormat.CLEVERTAP, scopes=EVERY_SCOPE)
         async with working(url, [quiet, eager]):
             await store.apply(statement_of("ann@example.net", groups=(group_key(news.id),)))
             await store.apply(statement_of("bob@example.net"))

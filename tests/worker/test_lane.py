@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.core.groups import EVERYTHING
-from app.core.webhook import Answer, Delivery, Endpoint
+from app.core.webhook import Delivery, Endpoint, ReceiverAnswer
 from app.worker.breaker import Breaker
 from app.worker.lane import Lane
 from tests.worker.running import endpoint_of, eventually, now_ms, statement_of
@@ -18,15 +18,15 @@ async def test_what_cannot_be_sent_is_a_failed_attempt_and_what_waits_behind_it_
         Delivery(endpoint=endpoint.key, statement=statement_of(address), changed=(EVERYTHING,), sequence=1, queued_ms=now_ms())
         for address in ("ann@example.net", "bob@example.net")
     )
-    answers: dict[bytes, Answer] = {}
+    answers: dict[bytes, ReceiverAnswer] = {}
     reported: list[Mapping[str, Any]] = []  # Any: asyncio's own
 
-    async def send(_: Endpoint, batch: Sequence[Delivery]) -> Answer:
+    async def send(_: Endpoint, batch: Sequence[Delivery]) -> ReceiverAnswer:
         if poison in batch:
             raise KeyError("ann@example.net")
-        return Answer(status=200)
+        return ReceiverAnswer(status=200)
 
-    def settle(_: Endpoint, batch: Sequence[Delivery], answer: Answer) -> None:
+    def settle(_: Endpoint, batch: Sequence[Delivery], answer: ReceiverAnswer) -> None:
         answers.update((delivery.id, answer) for delivery in batch)
 
     asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
@@ -34,7 +34,7 @@ async def test_what_cannot_be_sent_is_a_failed_attempt_and_what_waits_behind_it_
     lane.add((poison, good))
     await eventually(lambda: len(answers) == 2)
 
-    assert {poison.id: Answer(reason="could not be sent: KeyError"), good.id: Answer(status=200)} == answers
+    assert {poison.id: ReceiverAnswer(reason="could not be sent: KeyError"), good.id: ReceiverAnswer(status=200)} == answers
     assert ["KeyError"] == [type(context["exception"]).__name__ for context in reported]
 
 
@@ -47,9 +47,9 @@ async def test_a_lane_that_closes_gives_back_what_it_has_not_sent_and_what_was_n
     )
     under_way = asyncio.Event()
 
-    async def send(_: Endpoint, batch: Sequence[Delivery]) -> Answer:
+    async def send(_: Endpoint, batch: Sequence[Delivery]) -> ReceiverAnswer:
         under_way.set()
-        never: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        never: asyncio.Future[ReceiverAnswer] = asyncio.get_running_loop().create_future()
         return await never
 
     lane = Lane(endpoint, send=send, settle=lambda *_: None, clock=now_ms, breaker=Breaker(), concurrency=1)

@@ -3,7 +3,7 @@
 from app.core.brands import Brands
 from app.core.groups import EVERYTHING
 from app.core.model import Brand, BrandId, BrandNumber, RecipientDigest
-from app.core.webhook import Answer, Delivery
+from app.core.webhook import Delivery, ReceiverAnswer
 from app.observe.backlog import LoggingBacklogWitness
 from app.observe.log import logger
 from app.observe.metrics import SLA_BREACHES, UNKNOWN_BRANDS
@@ -162,7 +162,7 @@ async def test_what_waits_for_an_endpoint_that_another_process_has_is_not_cancel
     assert (0, 0, 0, 0, 1) == (first, still, seen, later, gone)
 
 
-async def _nowhere(_: object, __: object) -> Answer:
+async def _nowhere(_: object, __: object) -> ReceiverAnswer:
     raise AssertionError("nothing is to be sent")
 
 

@@ -17,7 +17,7 @@ from app.core.groups import ALL
 from app.core.model import Source, Subscription
 from app.http.answers import Answer
 from app.http.forms import Fields
-from app.observe.metrics import UNSUBSCRIBES, Result
+from app.observe.metrics import UNSUBSCRIBES, ClickResult
 from app.usecases.administration import Administration
 
 _HISTORY_SHOWN = 50
@@ -74,9 +74,9 @@ class RecipientPages:
         try:
             statement, copies = await self._services.recipients.unsubscribe(visit.brand, address, groups)
         except StoreUnavailable:
-            UNSUBSCRIBES.labels(Source.API.label, Result.UNAVAILABLE).inc()
+            UNSUBSCRIBES.labels(Source.API.label, ClickResult.UNAVAILABLE).inc()
             raise
-        UNSUBSCRIBES.labels(Source.API.label, Result.SAVED).inc()
+        UNSUBSCRIBES.labels(Source.API.label, ClickResult.SAVED).inc()
         detail = {"statement": statement.id.hex(), "groups": "" if scope == ALL else scope}
         action = AuditAction.RECIPIENT_UNSUBSCRIBED
         said = {name: text for name, text in detail.items() if text}

@@ -46,7 +46,7 @@ LEAVING_TIMES = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Format:
+class FormatRules:
     """What is said in one kind of file, beside the words that all share."""
 
     marks: frozenset[str]  # columns that a file has, all of them
@@ -77,23 +77,23 @@ def _set(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-FORMATS: Mapping[ListFormat, tuple[Format, ...]] = MappingProxyType(
+FORMATS: Mapping[ListFormat, tuple[FormatRules, ...]] = MappingProxyType(
     {
         ListFormat.SIGNOFF: (
-            Format(
+            FormatRules(
                 marks=_set("recipient group since"), address=("address",), digest="recipient", times=("since",), silent=_set("source last")
             ),
         ),
         ListFormat.SENDGRID: (
-            Format(marks=_set("email contactid"), contacts=True),
-            Format(
+            FormatRules(marks=_set("email contactid"), contacts=True),
+            FormatRules(
                 marks=_set("email groupid"),
                 only=_set("groupname createdat created id isdefault name"),
                 scope=(("groupid", "groupname"),),
                 times=("createdat", "created"),
                 silent=_set("groupid groupname"),
             ),
-            Format(
+            FormatRules(
                 marks=_set("email created"),
                 only=_set("reason status ip"),
                 times=("created",),
@@ -102,7 +102,7 @@ FORMATS: Mapping[ListFormat, tuple[Format, ...]] = MappingProxyType(
             ),
         ),
         ListFormat.MAILGUN: (
-            Format(
+            FormatRules(
                 marks=_set("address createdat"),
                 only=_set("tags code error id messagehash count reason"),
                 times=("createdat",),
@@ -110,40 +110,42 @@ FORMATS: Mapping[ListFormat, tuple[Format, ...]] = MappingProxyType(
             ),
         ),
         ListFormat.POSTMARK: (
-            Format(
+            FormatRules(
                 marks=_set("emailaddress suppressionreason"),
                 times=("createdat",),
                 status=("suppressionreason",),
                 left=_set("hardbounce spamcomplaint manualsuppression"),
                 silent=_set("origin"),
             ),
-            Format(marks=_set("emailaddress origin"), times=("createdat",), silent=_set("origin")),
+            FormatRules(marks=_set("emailaddress origin"), times=("createdat",), silent=_set("origin")),
         ),
         ListFormat.SES: (
-            Format(
+            FormatRules(
                 marks=_set("emailaddress topicpreferences"),
                 topics=("topicpreferences",),
                 times=("lastupdatedtimestamp",),
                 silent=_set("topicpreferences topicdefaultpreferences"),
                 contacts=True,
             ),
-            Format(
+            FormatRules(
                 marks=_set("emailaddress unsubscribeall"),
                 times=("lastupdatedtimestamp",),
                 silent=_set("topicdefaultpreferences"),
                 contacts=True,
             ),
-            Format(marks=_set("emailaddress lastupdatetime"), times=("lastupdatetime",), status=("reason",), left=_set("bounce complaint")),
+            FormatRules(
+                marks=_set("emailaddress lastupdatetime"), times=("lastupdatetime",), status=("reason",), left=_set("bounce complaint")
+            ),
         ),
         ListFormat.MAILCHIMP: (
-            Format(
+            FormatRules(
                 marks=_set("emailaddress status lastchanged"),
                 times=("lastchanged",),
                 left=_set("cleaned"),
                 silent=_set("tags listid consentstoonetoonemessaging smssubscriptionstatus unsubscribereason"),
                 contacts=True,
             ),
-            Format(
+            FormatRules(
                 marks=_set("emailaddress leid euid"),
                 times=("unsubtime", "cleantime"),
                 silent=_set("tags unsubreason unsubreasonother unsubcampaigntitle unsubcampaignid cleancampaigntitle cleancampaignid"),
@@ -151,7 +153,7 @@ FORMATS: Mapping[ListFormat, tuple[Format, ...]] = MappingProxyType(
             ),
         ),
         ListFormat.BREVO: (
-            Format(
+            FormatRules(
                 marks=_set("email emailblacklisted"),
                 topics=("listunsubscribed",),
                 silent=_set("smsblacklisted whatsappblacklisted listids listunsubscribed tags"),
@@ -159,8 +161,8 @@ FORMATS: Mapping[ListFormat, tuple[Format, ...]] = MappingProxyType(
             ),
         ),
         ListFormat.KLAVIYO: (
-            Format(marks=_set("email datesuppressed"), times=("datesuppressed",), silent=_set("suppressionreason")),
-            Format(
+            FormatRules(marks=_set("email datesuppressed"), times=("datesuppressed",), silent=_set("suppressionreason")),
+            FormatRules(
                 marks=_set("attributesemail attributessubscriptionsemailmarketingconsent"),
                 address=("attributesemail",),
                 status=("attributessubscriptionsemailmarketingconsent",),
@@ -175,17 +177,17 @@ FORMATS: Mapping[ListFormat, tuple[Format, ...]] = MappingProxyType(
             ),
         ),
         ListFormat.KEILA: (
-            Format(marks=_set("email firstname lastname status data"), left=_set("unreachable"), silent=_set("data"), contacts=True),
+            FormatRules(marks=_set("email firstname lastname status data"), left=_set("unreachable"), silent=_set("data"), contacts=True),
         ),
         ListFormat.LISTMONK: (
-            Format(
+            FormatRules(
                 marks=_set("uuid email status attributes"),
                 left=_set("blocklisted disabled"),
                 silent=_set("attributes lists"),
                 topics=("lists",),
                 contacts=True,
             ),
-            Format(
+            FormatRules(
                 marks=_set("uuid email status lists"),
                 left=_set("blocklisted disabled"),
                 silent=_set("lists"),
@@ -195,24 +197,24 @@ FORMATS: Mapping[ListFormat, tuple[Format, ...]] = MappingProxyType(
             ),
         ),
         ListFormat.MAILTRAIN: (
-            Format(
+            FormatRules(
                 marks=_set("cid email status"), left=_set("2 3 4"), subscribed=_set("1"), silent=_set("optinip optincountry"), contacts=True
             ),
-            Format(marks=_set("hashemail email status"), left=_set("2 3 4"), subscribed=_set("1"), contacts=True),
+            FormatRules(marks=_set("hashemail email status"), left=_set("2 3 4"), subscribed=_set("1"), contacts=True),
         ),
         ListFormat.HUBSPOT: (
-            Format(marks=_set("recordid email"), silent=_set("leadstatus hsleadstatus lifecyclestage tags"), contacts=True),
-            Format(
+            FormatRules(marks=_set("recordid email"), silent=_set("leadstatus hsleadstatus lifecyclestage tags"), contacts=True),
+            FormatRules(
                 marks=_set("recipient subscriptionstatuses"),
                 topics=("subscriptionstatuses",),
                 left=_set("notsubscribed"),
                 silent=_set("subscriptionstatuses"),
                 contacts=True,
             ),
-            Format(marks=_set("email unsubscribedfromallemail"), silent=_set("leadstatus hsleadstatus lifecyclestage"), contacts=True),
+            FormatRules(marks=_set("email unsubscribedfromallemail"), silent=_set("leadstatus hsleadstatus lifecyclestage"), contacts=True),
         ),
         ListFormat.ACTIVECAMPAIGN: (
-            Format(
+            FormatRules(
                 marks=_set("email status udate"),
                 times=("udate",),
                 left=_set("2 3"),
@@ -220,11 +222,13 @@ FORMATS: Mapping[ListFormat, tuple[Format, ...]] = MappingProxyType(
                 silent=_set("tags sdate"),
                 contacts=True,
             ),
-            Format(marks=_set("email cdate udate orgid"), silent=_set("bouncedhard bouncedsoft bounceddate"), contacts=True),
-            Format(marks=_set("email status tags accountname"), left=_set("2 3"), subscribed=_set("1"), silent=_set("tags"), contacts=True),
+            FormatRules(marks=_set("email cdate udate orgid"), silent=_set("bouncedhard bouncedsoft bounceddate"), contacts=True),
+            FormatRules(
+                marks=_set("email status tags accountname"), left=_set("2 3"), subscribed=_set("1"), silent=_set("tags"), contacts=True
+            ),
         ),
         ListFormat.KIT: (
-            Format(
+            FormatRules(
                 marks=_set("emailaddress state createdat"),
                 status=("state",),
                 left=_set("cancelled"),
@@ -233,12 +237,12 @@ FORMATS: Mapping[ListFormat, tuple[Format, ...]] = MappingProxyType(
                 contacts=True,
             ),
         ),
-        ListFormat.PLAIN: (Format(marks=frozenset()),),
+        ListFormat.PLAIN: (FormatRules(marks=frozenset()),),
     }
 )
 
 
-def recognised(columns: frozenset[str], wanted: ListFormat | None) -> Format | None:
+def recognised(columns: frozenset[str], wanted: ListFormat | None) -> FormatRules | None:
     """Return the row by which a file of these columns is read: of the wanted kind, else the first that fits; None without addresses."""
     rows = FORMATS[wanted] if wanted else [row for rows in FORMATS.values() for row in rows]
     for row in rows:
@@ -250,5 +254,5 @@ def recognised(columns: frozenset[str], wanted: ListFormat | None) -> Format | N
     return lenient if _tells_who(lenient, columns) else None
 
 
-def _tells_who(row: Format, columns: frozenset[str]) -> bool:
+def _tells_who(row: FormatRules, columns: frozenset[str]) -> bool:
     return (bool(row.digest) and row.digest in columns) or not columns.isdisjoint(row.address)

@@ -12,9 +12,9 @@ from typing import NamedTuple
 from app.core.errors import RuleViolation
 from app.core.lists.columns import plain_name
 from app.core.lists.documents import Record
-from app.core.lists.formats import LEAVING_TIMES, Format, ListFormat, recognised
+from app.core.lists.formats import LEAVING_TIMES, FormatRules, ListFormat, recognised
 from app.core.lists.scopes import Alternatives, have_a_status, refuse_unplaced, scope_columns, scope_of, topics
-from app.core.lists.status import Silent, Verdict, is_answer, questions_by_group, read_word, verdict_of
+from app.core.lists.status import LineVerdict, Silent, is_answer, questions_by_group, read_word, verdict_of
 from app.core.lists.times import EPOCH, read_time
 from app.core.visible import visible
 
@@ -37,7 +37,7 @@ class Entry(NamedTuple):
 
 _ESCAPED = re.compile(r"^'(?=[=+\-@\t\r'])")
 _ADDRESS = re.compile(r"[^@\s<>,;\"]+@[^@\s<>,;\"]+")
-_SINGLE = Format(marks=frozenset())
+_SINGLE = FormatRules(marks=frozenset())
 
 
 class ListReader:
@@ -114,7 +114,10 @@ class ListReader:
                 problem=f'"{visible(answer)}" in a table without a header: what it answers is not known',
             )
         return Entry(
-            record.line, address=record.cells[self._address_at], subscribed=Verdict.SUBSCRIBED in words, others=tuple(filter(None, others))
+            record.line,
+            address=record.cells[self._address_at],
+            subscribed=LineVerdict.SUBSCRIBED in words,
+            others=tuple(filter(None, others)),
         )
 
     def _entry(self, line: int, cells: Mapping[str, str], *, problem: str = "") -> Entry:
@@ -142,26 +145,26 @@ class ListReader:
             subscribed=subscribed,
         )
 
-    def _said(self, cells: Mapping[str, str], row: Format) -> tuple[tuple[Alternatives, ...], bool]:
+    def _said(self, cells: Mapping[str, str], row: FormatRules) -> tuple[tuple[Alternatives, ...], bool]:
         """Return what a line says was left, and whether it says that nothing was. Raises RuleViolation."""
         scopes = scope_columns(cells, row)
         judged = [name for names in scopes for name in names if have_a_status(cells[name])]
         listed = [(group, said) for name in (*row.topics, *judged) if cells.get(name) for group, said in topics(cells[name], row)]
-        listed += [(group, Verdict.LEFT) for name in row.left_lists if cells.get(name) for group, _ in topics(cells[name], row)]
+        listed += [(group, LineVerdict.LEFT) for name in row.left_lists if cells.get(name) for group, _ in topics(cells[name], row)]
         listed += [((self._group_in(column),), said) for column, said in questions_by_group(cells, row)]
-        some = tuple(group for group, said in listed if said is Verdict.LEFT)
+        some = tuple(group for group, said in listed if said is LineVerdict.LEFT)
         try:
             verdict = verdict_of(cells, row)
         except Silent:
             if not listed:
                 raise
-            verdict = Verdict.SUBSCRIBED
-        if verdict is not Verdict.LEFT and (some or listed):
+            verdict = LineVerdict.SUBSCRIBED
+        if verdict is not LineVerdict.LEFT and (some or listed):
             return some, not some
         scope = tuple(scope_of(cells, [names for names in scopes if not set(names) & set(judged)]))
-        if not scope and verdict is not Verdict.SUBSCRIBED:
-            refuse_unplaced(cells, row, said=verdict is Verdict.LEFT)
-        return scope, verdict is Verdict.SUBSCRIBED
+        if not scope and verdict is not LineVerdict.SUBSCRIBED:
+            refuse_unplaced(cells, row, said=verdict is LineVerdict.LEFT)
+        return scope, verdict is LineVerdict.SUBSCRIBED
 
     def _group_in(self, group: str) -> str:
         """Return a group as the header spells it, before or behind its colon."""
@@ -173,7 +176,7 @@ class ListReader:
         return group
 
 
-def _time_of(cells: Mapping[str, str], row: Format) -> int | None:
+def _time_of(cells: Mapping[str, str], row: FormatRules) -> int | None:
     for name in (*row.times, *LEAVING_TIMES, "unsubscribed", "optedout"):
         said = cells.get(name, "")
         if said and name in row.times and row.epoch_only and not EPOCH.fullmatch(said):

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from app.core.errors import RuleViolation
 from app.core.groups import ALL
 from app.core.lists.columns import SCOPE, Asks, asks, plain_name, stem
-from app.core.lists.formats import Format
-from app.core.lists.status import Verdict, answered, read_word
+from app.core.lists.formats import FormatRules
+from app.core.lists.status import LineVerdict, answered, read_word
 from app.core.visible import visible
 
 Alternatives = tuple[str, ...]  # words for one group: the first that the brand knows is meant
@@ -24,7 +24,7 @@ _EVERYTHING = frozenset(("any", "everything", "global"))  # where the brand has 
 _PYTHON_LIST = re.compile(r"\[(?:'[^']*'(?:, ?'[^']*')*)?\]")
 
 
-def scope_columns(cells: Mapping[str, str], row: Format) -> list[tuple[str, ...]]:
+def scope_columns(cells: Mapping[str, str], row: FormatRules) -> list[tuple[str, ...]]:
     """Return the columns of this line that name what was left; those of one tuple name one and the same group."""
     known = [columns for columns in (*row.scope, *SCOPE) if any(name in cells for name in columns)]
     named = {name for columns in known for name in columns}
@@ -47,7 +47,7 @@ def scope_of(cells: Mapping[str, str], scopes: Sequence[tuple[str, ...]]) -> Ite
             yield from ((word, ALL) if word.casefold() in _EVERYTHING else (word,) for items in words for word in items)
 
 
-def refuse_unplaced(cells: Mapping[str, str], row: Format, *, said: bool) -> None:
+def refuse_unplaced(cells: Mapping[str, str], row: FormatRules, *, said: bool) -> None:
     """Refuse a line whose list of groups is empty, unless it says by itself that all mail was left; an empty cell says no group."""
     named = {name for columns in scope_columns(cells, row) for name in columns if cells[name] == "[]" or asks(name) is Asks.LEFT_GROUPS}
     empty = next((name for name in (row.placed if said else row.placed | named) if name in cells), None)
@@ -79,14 +79,14 @@ def _name_of(one: object) -> str:
     return str(one)
 
 
-def topics(text: str, row: Format) -> Iterator[tuple[Alternatives, Verdict]]:
+def topics(text: str, row: FormatRules) -> Iterator[tuple[Alternatives, LineVerdict]]:
     """Yield the groups in a JSON list and what it says of each: a list of names, or objects with a name and a status."""
     found = _decoded(text)
     if not isinstance(found, list):
         raise RuleViolation("a list of topics that is none")
     for one in found:
         if not isinstance(one, dict):
-            yield (_name_of(one),), Verdict.LEFT
+            yield (_name_of(one),), LineVerdict.LEFT
             continue
         members = {plain_name(name): value for name, value in one.items()}
         _name_of(one)
@@ -96,7 +96,7 @@ def topics(text: str, row: Format) -> Iterator[tuple[Alternatives, Verdict]]:
             yield names, verdict
 
 
-def _said_of_group(members: Mapping[str, object], row: Format) -> Verdict | None:
+def _said_of_group(members: Mapping[str, object], row: FormatRules) -> LineVerdict | None:
     """Return what an entry says of its group: a status, or a question answered; None while nobody has decided. Raises RuleViolation."""
     question = next((name for name in members if name in _QUESTIONS_OF_GROUP), None)
     if question is not None:
@@ -106,7 +106,7 @@ def _said_of_group(members: Mapping[str, object], row: Format) -> Verdict | None
     if verdict is None and said.casefold() not in _STATUS_IS_OPEN:
         raise RuleViolation(f"a topic whose status nobody knows: {json.dumps(said)[:60]}")
     if verdict is None and not said and row.left_lists:
-        return Verdict.LEFT
+        return LineVerdict.LEFT
     return verdict
 
 

@@ -13,7 +13,7 @@ from enum import Enum
 
 from app.core.errors import RuleViolation
 from app.core.lists.columns import Asks, asks, is_of_channel
-from app.core.lists.formats import LEAVING_TIMES, Format
+from app.core.lists.formats import LEAVING_TIMES, FormatRules
 from app.core.lists.times import read_time
 from app.core.lists.words import (
     ANSWERS,
@@ -34,7 +34,7 @@ from app.core.lists.words import (
 from app.core.visible import visible
 
 
-class Verdict(Enum):
+class LineVerdict(Enum):
     """What a line says of a person."""
 
     LEFT = "left"
@@ -45,11 +45,11 @@ class Silent(RuleViolation):
     """Nothing in the line of a list of contacts says whether they have left."""
 
 
-def verdict_of(cells: Mapping[str, str], row: Format) -> Verdict | None:
+def verdict_of(cells: Mapping[str, str], row: FormatRules) -> LineVerdict | None:
     """Return what the columns of a line say; None when none of them says anything. Raises RuleViolation, naming the column."""
     if any(cells.get(column, "[]") not in ("", "[]") for column in row.suppressions):
-        return Verdict.LEFT
-    found: dict[Verdict, str] = {}
+        return LineVerdict.LEFT
+    found: dict[LineVerdict, str] = {}
     doubts: dict[str, str] = {}
     for column, value in cells.items():
         if column in row.silent:
@@ -66,7 +66,7 @@ def verdict_of(cells: Mapping[str, str], row: Format) -> Verdict | None:
         return next(iter(found))
     times = {column: cells[column] for column in LEAVING_TIMES if column in cells and column not in row.silent}
     if times:
-        return Verdict.LEFT if any(_is_time(column, value) for column, value in times.items()) else Verdict.SUBSCRIBED
+        return LineVerdict.LEFT if any(_is_time(column, value) for column, value in times.items()) else LineVerdict.SUBSCRIBED
     if row.contacts:
         raise Silent("the file lists contacts, and nothing in this line says whether they have left")
     if not row.marks:
@@ -74,17 +74,17 @@ def verdict_of(cells: Mapping[str, str], row: Format) -> Verdict | None:
     return None
 
 
-def _is_doubtful(column: str, row: Format) -> bool:
+def _is_doubtful(column: str, row: FormatRules) -> bool:
     if column in row.scope_columns or column in LEAVING_TIMES or ":" in column:
         return False
     asked = asks(column)
     return asked is Asks.KEPT_GROUPS or (asked is Asks.SOMETHING and not SAYS_NOTHING.search(column))
 
 
-def _refuse_doubts(doubts: Mapping[str, str], said: Verdict | None) -> None:
+def _refuse_doubts(doubts: Mapping[str, str], said: LineVerdict | None) -> None:
     """Refuse what is asked about a group or channel of its own, unless the line says for all mail that they have left."""
     for column, value in doubts.items():
-        if said is Verdict.LEFT or (said and word(value) in NO):
+        if said is LineVerdict.LEFT or (said and word(value) in NO):
             continue
         raise RuleViolation(
             f"the column {visible(column, most=40)} is about something of its own, and what that means for the mail is not known"
@@ -105,12 +105,12 @@ def is_answer(value: str) -> bool:
     return word(value) in ANSWERS
 
 
-def _refuse_answers(cells: Mapping[str, str], row: Format) -> None:
+def _refuse_answers(cells: Mapping[str, str], row: FormatRules) -> None:
     for column, value in cells.items():
         if column in row.address or ":" in column or SAYS_NOTHING.search(column) or is_of_channel(column):
             continue
         asked = word(value) in YES | NO - {""} and ASKS_FOR_MAIL.search(column)
-        if is_answer(value) or asked or (read_word(value, row) is Verdict.SUBSCRIBED):
+        if is_answer(value) or asked or (read_word(value, row) is LineVerdict.SUBSCRIBED):
             raise RuleViolation(f'the column {visible(column, most=40)} holds "{visible(value, most=40)}", and what it asks is not known')
 
 
@@ -119,19 +119,19 @@ def word(value: str) -> str:
     return "".join(char for char in value.casefold() if char.isalnum())
 
 
-def read_word(value: str, row: Format) -> Verdict | None:
+def read_word(value: str, row: FormatRules) -> LineVerdict | None:
     """Return what a word of a status means, None for one that is not known."""
     plain = word(value)
     if plain in row.left:
-        return Verdict.LEFT
+        return LineVerdict.LEFT
     if plain in row.subscribed:
-        return Verdict.SUBSCRIBED
+        return LineVerdict.SUBSCRIBED
     if plain in LEFT_WORDS:
-        return Verdict.LEFT
-    return Verdict.SUBSCRIBED if plain in SUBSCRIBED_WORDS else None
+        return LineVerdict.LEFT
+    return LineVerdict.SUBSCRIBED if plain in SUBSCRIBED_WORDS else None
 
 
-def _said(column: str, value: str, row: Format) -> Verdict | None:
+def _said(column: str, value: str, row: FormatRules) -> LineVerdict | None:
     if column in row.status or column in STATUS:
         return _of_status(column, value, row)
     if column in LEFT_IF_YES:
@@ -149,42 +149,42 @@ def _said(column: str, value: str, row: Format) -> Verdict | None:
     return _of_lookalike(column, value, row)
 
 
-def _of_status(column: str, value: str, row: Format) -> Verdict:
+def _of_status(column: str, value: str, row: FormatRules) -> LineVerdict:
     found = read_word(value, row)
     if found is None and word(value) in YES | NO - {""} and not row.status:
-        found = Verdict.SUBSCRIBED if word(value) in YES else None
+        found = LineVerdict.SUBSCRIBED if word(value) in YES else None
     if found is None:
         raise RuleViolation(f'the {column} "{visible(value, most=40)}" says neither that they have left nor that they are subscribed')
     return found
 
 
-def _of_question(column: str, value: str, row: Format, *, leaves_if_yes: bool) -> Verdict:
+def _of_question(column: str, value: str, row: FormatRules, *, leaves_if_yes: bool) -> LineVerdict:
     plain = word(value)
     if plain in YES or plain in NO:
-        return Verdict.LEFT if (plain in YES) is leaves_if_yes else Verdict.SUBSCRIBED
+        return LineVerdict.LEFT if (plain in YES) is leaves_if_yes else LineVerdict.SUBSCRIBED
     found = read_word(value, row)
     if found:
         return found
     if leaves_if_yes and read_time(value) is not None:
-        return Verdict.LEFT
+        return LineVerdict.LEFT
     raise RuleViolation(f'the column {column} holds "{visible(value, most=40)}", which is neither yes nor no')
 
 
-def answered(question: str, value: str, row: Format) -> Verdict:
+def answered(question: str, value: str, row: FormatRules) -> LineVerdict:
     """Return what the answer to a known question says. Raises RuleViolation for one that is neither yes nor no."""
     return _of_question(question, value, row, leaves_if_yes=question in LEFT_IF_YES)
 
 
-def _of_activity(column: str, value: str) -> Verdict | None:
+def _of_activity(column: str, value: str) -> LineVerdict | None:
     plain = word(value)
     if plain in YES:
-        return Verdict.SUBSCRIBED
+        return LineVerdict.SUBSCRIBED
     if not plain:
         return None
     raise RuleViolation(f'the column {column} holds "{visible(value, most=40)}", which does not say that they have left')
 
 
-def _of_lookalike(column: str, value: str, row: Format) -> Verdict | None:
+def _of_lookalike(column: str, value: str, row: FormatRules) -> LineVerdict | None:
     """Return what a column says whose name only looks like a question or a status about all mail."""
     asked = asks(column)
     if not word(value) or asked in {Asks.NOTHING, Asks.SOMETHING, Asks.LEFT_GROUPS, Asks.KEPT_GROUPS}:
@@ -199,7 +199,7 @@ def _of_lookalike(column: str, value: str, row: Format) -> Verdict | None:
     return _of_question(column, value, row, leaves_if_yes=asked is Asks.LEFT_ALL)
 
 
-def questions_by_group(cells: Mapping[str, str], row: Format) -> Iterator[tuple[str, Verdict]]:
+def questions_by_group(cells: Mapping[str, str], row: FormatRules) -> Iterator[tuple[str, LineVerdict]]:
     """Yield what a table says that has one question a group, such as `Opted out of email: Newsletter` or `Newsletter: unsubscribed`.
 
     Groups as the column spells them. Raises RuleViolation for what is neither yes, no, a time nor a word of a status.

@@ -20,7 +20,7 @@ from app.core.mail.inbound_text import subject_readings
 from app.core.mail.macros import Hit, Placeholder, likely
 from app.core.mail.macros_charset import ASCII, find_in_charset
 from app.core.mail.macros_context import in_context
-from app.core.mail.macros_text import Base64Text, IdentityText, QuotedText, Text, Urls, cut
+from app.core.mail.macros_text import Base64Text, FillableText, IdentityText, QuotedText, Urls, cut
 from app.core.mail.message import Field, Message
 from app.core.mail.mime import IDENTITY_ENCODINGS, TextPart, text_parts
 
@@ -41,7 +41,7 @@ class BodyPlan:
     """A body in which some texts are to be filled in; `texts` with their offsets, in order and apart."""
 
     body: memoryview
-    texts: Sequence[tuple[int, int, Text]]
+    texts: Sequence[tuple[int, int, FillableText]]
     most_octets: int  # that a filled-in body may have
 
     @property
@@ -152,14 +152,14 @@ def _readings(octets: bytes) -> Iterator[bytes]:
         yield base64_code.decode_leniently(block)
 
 
-def _text_of(part: TextPart, encoded: memoryview, url_chars: int) -> Text | None:
+def _text_of(part: TextPart, encoded: memoryview, url_chars: int) -> FillableText | None:
     """Return a text to be filled in, or None when it holds no placeholder or is sealed by PGP."""
     if part.encoding in IDENTITY_ENCODINGS:
         return _identity(part, encoded, url_chars)
     return _READERS.get(part.encoding, _unknown)(part, encoded)
 
 
-def _identity(part: TextPart, encoded: memoryview, url_chars: int) -> Text | None:
+def _identity(part: TextPart, encoded: memoryview, url_chars: int) -> FillableText | None:
     codec, hits = _hits(part, bytes(encoded))
     if not hits:
         return None
@@ -169,7 +169,7 @@ def _identity(part: TextPart, encoded: memoryview, url_chars: int) -> Text | Non
     return text
 
 
-def _base64(part: TextPart, view: memoryview) -> Text | None:
+def _base64(part: TextPart, view: memoryview) -> FillableText | None:
     encoded = bytes(view)
     code = encoded.strip(b" \t\r\n")
     try:
@@ -191,7 +191,7 @@ def _line_chars(code: bytes) -> int:
     return longest if _SHORTEST_BASE64_LINE <= longest <= MAX_LINE_OCTETS else _BASE64_LINE_CHARS
 
 
-def _quoted(part: TextPart, view: memoryview) -> Text | None:
+def _quoted(part: TextPart, view: memoryview) -> FillableText | None:
     encoded = bytes(view)
     decoded = quoted_printable.decode(encoded)
     codec, hits = _hits(part, decoded)
@@ -204,12 +204,12 @@ def _quoted(part: TextPart, view: memoryview) -> Text | None:
     return QuotedText(pieces=cut(view, placed, codec=codec, html=part.html))
 
 
-def _unknown(part: TextPart, encoded: memoryview) -> Text | None:
+def _unknown(part: TextPart, encoded: memoryview) -> FillableText | None:
     _refuse_visible(bytes(encoded), "in an unknown transfer encoding", charset=part.charset)
     return None
 
 
-_READERS: Mapping[str, Callable[[TextPart, memoryview], Text | None]] = {"base64": _base64, "quoted-printable": _quoted}
+_READERS: Mapping[str, Callable[[TextPart, memoryview], FillableText | None]] = {"base64": _base64, "quoted-printable": _quoted}
 
 
 def _refuse_hits(part: TextPart, decoded: bytes, where: str) -> None:

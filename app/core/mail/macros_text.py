@@ -59,7 +59,7 @@ class Pieces:
             yield piece
 
 
-class Text(Protocol):
+class FillableText(Protocol):
     """A text to be filled in."""
 
     @property
@@ -79,7 +79,7 @@ class IdentityText:
     pieces: Pieces
 
     def fill(self, urls: Urls) -> Iterator[bytes | memoryview]:
-        """See `Text`."""
+        """See `FillableText`."""
         return self.pieces.filled(urls)
 
     def longest_line(self, url_chars: int) -> int:
@@ -104,7 +104,7 @@ class Base64Text:
     line_chars: int
 
     def fill(self, urls: Urls) -> Iterator[bytes | memoryview]:
-        """See `Text`."""
+        """See `FillableText`."""
         yield self.lead
         yield from base64_code.lines(self.pieces.filled(urls), self.line_chars)
         yield self.tail
@@ -117,7 +117,7 @@ class QuotedText:
     pieces: Pieces
 
     def fill(self, urls: Urls) -> Iterator[bytes | memoryview]:
-        """See `Text`."""
+        """See `FillableText`."""
         first, *others = self.pieces.constant
         yield first
         column = _column(first, 0)

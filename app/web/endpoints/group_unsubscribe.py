@@ -16,7 +16,7 @@ from app.core.groups import EVERYTHING, group_key
 from app.core.model import GroupKey, Preferences, Source, SubscriptionGroup
 from app.core.page_token import Form
 from app.http.answers import Answer
-from app.usecases.save_preferences import Saved
+from app.usecases.save_preferences import SavedPreferences
 from app.web.pages import Trouble
 from app.web.pages.preference_pages import GroupLine, Note, PreferencePages, Scope
 from app.web.preference_request import AGAIN, PreferenceRequests, SentForm, Visitor
@@ -87,7 +87,7 @@ class GroupUnsubscribeEndpoint:
             saved = await self._tokens.save(visitor.visit.claims, wish, source=Source.GROUP_PAGE, sequence=reply.page.sequence)
         except Unavailable:
             return self._requests.trouble(visitor, 503, Trouble.UNSAVED, again=reply.fields.pairs, fields=AGAIN)
-        if saved is Saved.STALE:
+        if saved is SavedPreferences.STALE:
             return await self._show(visitor, Note.MOVED, 409)
         groups = await self._groups(visitor)
         return self._pages.back(

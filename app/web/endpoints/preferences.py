@@ -16,7 +16,7 @@ from app.core.model import GroupKey, PreferenceCentre, Source
 from app.core.page_token import Form, PageState
 from app.http.answers import Answer
 from app.http.forms import Fields
-from app.usecases.save_preferences import Saved
+from app.usecases.save_preferences import SavedPreferences
 from app.web.pages import Trouble
 from app.web.pages.preference_pages import Centre, GroupLine, Note, PreferencePages
 from app.web.preference_request import AGAIN, PreferenceRequests, SentForm, Visitor
@@ -70,9 +70,9 @@ class PreferencesEndpoint:
             saved = await self._tokens.save(visitor.visit.claims, wish, source=Source.PREFERENCE_CENTRE, sequence=reply.page.sequence)
         except Unavailable:
             return self._requests.trouble(visitor, 503, Trouble.UNSAVED, again=reply.fields.pairs, fields=AGAIN)
-        if saved is Saved.STALE:
+        if saved is SavedPreferences.STALE:
             return await self._show(visitor, Note.STALE, 409)
-        if saved is Saved.ONLY_LEFT:
+        if saved is SavedPreferences.ONLY_LEFT:
             return self._requests.trouble(visitor, 503, Trouble.PARTLY, link=self._requests.centre_link(visitor), fields=AGAIN)
         centre = await self._now(visitor, chosen, all_on_again=EVERYTHING in wish.join and not chosen.everything)
         return self._pages.saved(visitor.visit, centre, link=self._requests.centre_link(visitor))

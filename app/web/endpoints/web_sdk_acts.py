@@ -20,13 +20,13 @@ from app.core.model import Claims, GroupKey, Preferences, Source, Subscription, 
 from app.core.page_token import Form, PageState
 from app.http.answers import Answer
 from app.usecases.ports import Clock
-from app.usecases.save_preferences import Saved
+from app.usecases.save_preferences import SavedPreferences
 from app.web.endpoints.web_sdk_call import Act, SdkCall
 from app.web.endpoints.web_sdk_script import Reason, failed, fetched, group_lines, subscription
 from app.web.preference_request import PreferenceParts
 from app.web.token_requests import TokenRequests
 
-_NOT_SAVED = {Saved.STALE: Reason.CHANGED, Saved.ONLY_LEFT: Reason.PARTLY}
+_NOT_SAVED = {SavedPreferences.STALE: Reason.CHANGED, SavedPreferences.ONLY_LEFT: Reason.PARTLY}
 _BETWEEN = "."  # no page token holds one
 _NOTHING = "-"  # makes the page forget what it was told before, which no longer holds
 

@@ -20,7 +20,7 @@ from app.core.errors import StoreUnavailable
 from app.core.keyring import Keyring, KeyStatus, MasterKey
 from app.core.model import Brand, BrandId, BrandNumber, Change, Preferences, Recency, Statement
 from app.core.token import TokenCodec
-from app.core.webhook import Endpoint, Format, endpoint_key
+from app.core.webhook import Endpoint, WebhookFormat, endpoint_key
 from app.http.server import ADMIN_LIMITS, Listener
 from app.observe.log import logger
 from app.store.deliveries_memory import MemoryDeliveries, MemoryPending
@@ -35,12 +35,12 @@ from app.usecases.check_audience import CheckAudience
 from app.usecases.erase import Erase
 from app.usecases.feed import Feed
 from app.usecases.groups import Groups
-from app.usecases.import_list import ImportList
+from app.usecases.import_list import ListImporter
 from app.usecases.ports import Spool
 from app.usecases.recipients import Recipients
 from app.usecases.suppressions import Suppressions
 from app.usecases.undo_import import Imports
-from app.usecases.unsubscribe import Unsubscribe
+from app.usecases.unsubscribe import RecordStatement
 from app.usecases.webhooks import Webhooks
 
 ACME, OTHER = BrandNumber(1), BrandNumber(2)
@@ -159,15 +159,17 @@ def plugged(*, spool: Spool | None = None) -> Api:
     def new_id() -> bytes:
         return next(numbers).to_bytes(16)
 
-    unsubscribe = Unsubscribe(store, spool, clock)
+    unsubscribe = RecordStatement(store, spool, clock)
     journal = MemoryJournal(store)
-    endpoint = Endpoint(key=endpoint_key(ACME, HOOK, Format.STANDARD), brand=ACME, brand_id=BrandId("acme"), brand_name="Acme", url=HOOK)
+    endpoint = Endpoint(
+        key=endpoint_key(ACME, HOOK, WebhookFormat.STANDARD), brand=ACME, brand_id=BrandId("acme"), brand_name="Acme", url=HOOK
+    )
     services = Administration(
         groups=Groups(MemoryGroups(), clock),
         recipients=Recipients(store=store, unsubscribe=unsubscribe, codec=codec, clock=clock, new_id=new_id),
         suppressions=Suppressions(roster=MemoryRoster(store), codec=codec),
         check=CheckAudience(store=store, codec=codec),
-        import_list=ImportList(unsubscribe=unsubscribe, store=store, codec=codec, clock=clock, new_id=new_id),
+        import_list=ListImporter(unsubscribe=unsubscribe, store=store, codec=codec, clock=clock, new_id=new_id),
         imports=Imports(trail=audit, journal=journal, store=store, unsubscribe=unsubscribe, new_id=new_id),
         feed=Feed(journal=journal, codec=codec),
         erase=Erase(roster=MemoryRoster(store), pending=MemoryPending(store, deliveries), clock=clock),

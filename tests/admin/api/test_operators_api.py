@@ -3,7 +3,7 @@
 import pytest
 
 from app.core.model import Statement
-from app.core.webhook import Delivery, Format, endpoint_key
+from app.core.webhook import Delivery, WebhookFormat, endpoint_key
 from tests.admin.api.running import ACME, HOOK, Api
 
 GROUPS = "/v1/brands/acme/groups"
@@ -118,7 +118,7 @@ async def given_up(api: Api) -> Delivery:
     """A delivery that is a dead letter."""
     await leave(api, "bob@x.com")
     statement: Statement = next(iter(api.store.work.values())).statement
-    key = endpoint_key(ACME, HOOK, Format.STANDARD)
+    key = endpoint_key(ACME, HOOK, WebhookFormat.STANDARD)
     delivery = Delivery(endpoint=key, statement=statement, changed=(), sequence=1, queued_ms=1, attempts=3, reason="no answer")
     api.deliveries.add(delivery, due_ms=1)
     await api.deliveries.bury([delivery], at_ms=2)

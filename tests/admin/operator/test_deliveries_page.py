@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from app.core.api_key import KeyScope
 from app.core.audit import AuditAction
 from app.core.model import BrandId
-from app.core.webhook import DeadLetter, Delivery, Format, endpoint_key
+from app.core.webhook import DeadLetter, Delivery, WebhookFormat, endpoint_key
 from tests.admin.api.running import ACME, BRANDS, HOOK, Api
 from tests.admin.operator.running import ACME_PAGE, HOME, Site
 
 DELIVERIES = f"{ACME_PAGE}/deliveries"
-KEY = endpoint_key(ACME, HOOK, Format.STANDARD)
+KEY = endpoint_key(ACME, HOOK, WebhookFormat.STANDARD)
 
 
 async def delivery(api: Api, address: str) -> Delivery:

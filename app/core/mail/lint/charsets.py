@@ -81,7 +81,7 @@ _UNITS: Mapping[str, int] = MappingProxyType({"utf-16": 2, "utf-16-le": 2, "utf-
 _SEVEN_BIT = frozenset(("us-ascii", "ascii", "ansi-x3.4-1968", ""))
 
 
-class Text(NamedTuple):
+class DecodedText(NamedTuple):
     """The text of one part; `whole` tells whether nothing between its two ends was left out."""
 
     text: str
@@ -89,14 +89,14 @@ class Text(NamedTuple):
     whole: bool
 
 
-def text_of(part: Entity) -> Text:
+def text_of(part: Entity) -> DecodedText:
     """Return the text of a part as its reader sees it, entities of HTML not yet replaced. Never raises."""
     octets = decoded_body(part)
     is_html = part.media_type in _HTML_TYPES
     name = _declared(part) or (_meta(octets) if is_html else "")
     whole = len(octets) <= 2 * END_BYTES
     pieces = [octets] if whole else _ends(octets, _UNITS.get(_CODECS.get(name, ""), 1))
-    return Text("\n".join(decoded(piece, name) for piece in pieces), is_html, whole)
+    return DecodedText("\n".join(decoded(piece, name) for piece in pieces), is_html, whole)
 
 
 def decoded(octets: bytes, charset: str) -> str:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from app.core.mail.inbound_parts import Entity, parts
-from app.core.mail.lint.charsets import Text, text_of
+from app.core.mail.lint.charsets import DecodedText, text_of
 from app.core.mail.lint.html_text import Link, Piece, of_html, of_plain, references
 from app.core.mail.lint.rules import Finding
 from app.core.mail.lint.ways_out import Fault, Named, left_placeholder, ways_out
@@ -39,8 +39,8 @@ def judge(mail: Entity) -> Iterator[Finding]:
         yield Finding("text-not-read", "the text is so long that only its beginning and its end were looked at")
 
 
-def _texts(mail: Entity) -> tuple[list[Text], bool]:
-    found: list[Text] = []
+def _texts(mail: Entity) -> tuple[list[DecodedText], bool]:
+    found: list[DecodedText] = []
     room, whole = _MOST_CHARS, True
     for part in parts(mail).texts:
         if part.media_type in _NOT_READ:
@@ -62,7 +62,7 @@ def _until_good(text: Sequence[Piece]) -> Iterator[Named]:
             return
 
 
-def _left(texts: Sequence[Text], pieces: Sequence[Sequence[Piece]]) -> str:
+def _left(texts: Sequence[DecodedText], pieces: Sequence[Sequence[Piece]]) -> str:
     """Return a placeholder that was not replaced: one that is known, or whatever looks like one where a link leads to."""
     for text in texts:
         if found := _PLACEHOLDERS.search(references(text.text) if text.is_html else text.text):
