@@ -42,10 +42,10 @@ from app.store.redis import RedisStore
 from app.store.spool import SqliteSpool
 from app.usecases.audience import Audience
 from app.usecases.group_cache import CachedGroups
-from app.usecases.one_click import TokenLinks
+from app.usecases.record_statement import RecordStatement
 from app.usecases.save_preferences import SavePreferences
 from app.usecases.shipping import TakeShipment
-from app.usecases.unsubscribe import RecordStatement
+from app.usecases.token_links import TokenLinks
 from app.web import application
 from app.web.preference_request import PreferenceParts
 
@@ -131,7 +131,7 @@ async def serve_click(folder: Path) -> None:
     unsubscribe = RecordStatement(store, spool, now_ms, witness=LoggingWitness(logger("web")))
     click = TokenLinks(codec=tokens, unsubscribe=unsubscribe, clock=now_ms, new_id=lambda: os.urandom(16), seal=tokens.seal_address)
     brand = Brand(id=BrandId("acme"), number=BRAND, name="Acme", sender_domains=frozenset({"acme.example"}))
-    groups = CachedGroups(RedisGroups(store.wire), now_ms)
+    groups = CachedGroups(RedisGroups(store.connection), now_ms)
     public = application.public(
         one_click=click,
         preferences=PreferenceParts(

@@ -19,8 +19,8 @@ from app.core.keyring import Keyring, KeyStatus, MasterKey
 from app.core.model import BrandNumber, Source, Statement
 from app.core.token import TokenCodec
 from app.store.embedded import EmbeddedStore
+from app.store.recipient_index import RedisRecipientIndex
 from app.store.redis import RedisStore
-from app.store.roster import RedisRoster
 
 BRAND = BrandNumber(1)
 BATCH = 10_000
@@ -64,10 +64,10 @@ async def fill(url: str, recipients: int, *, sealed: bool) -> tuple[float, float
 async def read(url: str, recipients: int) -> tuple[float, float]:
     """Read everybody and return seconds, and by how many MiB this process grew meanwhile."""
     store = RedisStore(url, timeout=30)
-    roster, after, count = RedisRoster(store.wire), None, 0
+    recipient_index, after, count = RedisRecipientIndex(store.connection), None, 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     began = time.perf_counter()
-    while found := await roster.recipients(BRAND, after=after, limit=1_000):
+    while found := await recipient_index.recipients(BRAND, after=after, limit=1_000):
         after, count = found[-1].digest, count + len(found)
     seconds = time.perf_counter() - began
     await store.close()

@@ -19,7 +19,7 @@ from app.core.model import BrandNumber, RecipientDigest, Source, Statement
 from app.store.embedded import EmbeddedStore
 from app.store.redis import RedisStore
 from app.store.spool import SqliteSpool
-from app.usecases.unsubscribe import RecordStatement
+from app.usecases.record_statement import RecordStatement
 
 BRAND = BrandNumber(1)
 CALLERS = 50

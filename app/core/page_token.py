@@ -20,10 +20,10 @@ import struct
 from dataclasses import dataclass
 from enum import IntEnum
 
-from app.core.choices import Shown
 from app.core.errors import TokenMalformed, TokenTagInvalid
 from app.core.keyring import Keyring, derive
 from app.core.model import Claims, GroupKey
+from app.core.preference_form import Shown
 
 LIFETIME_MS = 24 * 60 * 60 * 1000  # catalogue Q13
 AHEAD_MS = 5 * 60 * 1000  # how far the clock of the process that made the page may be ahead of ours

@@ -12,7 +12,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 
-from app.core.reach import is_disguised, may_reach
+from app.core.address_policy import is_disguised, may_reach
 from app.core.webhook import Reach
 
 Lookup = Callable[[str, int], Awaitable[Sequence[str]]]  # host and port to IP addresses; OSError when there are none

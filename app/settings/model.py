@@ -13,10 +13,10 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from app.core import shipment
+from app.core.address_policy import is_disguised
 from app.core.links import token_room
 from app.core.mail.stamp import MAX_URI_CHARS
 from app.core.model import Brand, Management
-from app.core.reach import is_disguised
 from app.core.self_managed import url_template
 from app.core.token import MIN_TOKEN_CHARS
 from app.core.webhook import Endpoint, Reach
@@ -201,7 +201,7 @@ class Settings(BaseSettings):
             for webhook in brand.webhooks
         )
 
-    def homes(self) -> tuple[Endpoint, ...]:
+    def routing(self) -> tuple[Endpoint, ...]:
         """Return the other data centres as endpoints. The own one may be listed too, so that all can share one table."""
         reach = Reach.PRIVATE if self.development else Reach.PUBLIC
         others = {number: url for number, url in self.data_centres.items() if number != self.data_centre}

@@ -11,10 +11,10 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from app.core.address import ascii_domain
+from app.core.address_policy import is_disguised, is_public
 from app.core.errors import AddressInvalid
 from app.core.events import EventName, EventScope
 from app.core.model import Brand
-from app.core.reach import is_disguised, is_public
 from app.core.webhook import ONLY_ALL, SCOPES, Endpoint, Reach, WebhookFormat, endpoint_key
 from app.settings.secret import Secret, SecretUrl
 from app.settings.types import ExistingFile, Listed

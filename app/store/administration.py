@@ -13,8 +13,8 @@ from app.core.errors import StoreUnavailable
 from app.core.model import BrandId, BrandNumber
 from app.store import keys
 from app.store.batching import Reply
+from app.store.connection import StoreConnection
 from app.store.replies import as_bytes, as_list, raise_for, stream_entry
-from app.store.wire import Wire
 
 RECORD_VERSION = 1
 
@@ -22,37 +22,37 @@ RECORD_VERSION = 1
 class RedisApiKeys:
     """The port `ApiKeyBook`; `replicated`: a change counts once a replica has it."""
 
-    def __init__(self, wire: Wire, *, replicated: bool = False) -> None:
-        self._wire = wire
+    def __init__(self, connection: StoreConnection, *, replicated: bool = False) -> None:
+        self._connection = connection
         self._replicated = replicated
 
     async def key(self, key_id: str) -> ApiKey | None:
         """Return the key of this id."""
-        (reply,) = await self._wire.run([("HGET", keys.api_keys(), key_id)])
+        (reply,) = await self._connection.run([("HGET", keys.api_keys(), key_id)])
         return None if reply is None else _key(reply)
 
     async def keys(self) -> Sequence[ApiKey]:
         """Return all keys, revoked ones too, oldest first."""
-        (reply,) = await self._wire.run([("HVALS", keys.api_keys())])
+        (reply,) = await self._connection.run([("HVALS", keys.api_keys())])
         return sorted((_key(record) for record in as_list(reply)), key=lambda key: (key.created_ms, key.id))
 
     async def put(self, key: ApiKey) -> None:
         """Write a key, or write it anew."""
-        (reply,) = await self._wire.run([("HSET", keys.api_keys(), key.id, _packed(key))], replicated=self._replicated)
+        (reply,) = await self._connection.run([("HSET", keys.api_keys(), key.id, _packed(key))], replicated=self._replicated)
         raise_for(reply)
 
 
 class RedisCallCounter:
     """The port `CallCounter`: one counter a window, which ends by itself."""
 
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
+    def __init__(self, connection: StoreConnection) -> None:
+        self._connection = connection
 
     async def count(self, caller: str, *, window: int, window_ms: int) -> tuple[int, int]:
         """Count one call in a window and return the counts of it and of the window before."""
         present = keys.calls(caller, window)
         commands = [("INCR", present), ("PEXPIRE", present, 2 * window_ms), ("GET", keys.calls(caller, window - 1))]
-        replies = await self._wire.run(commands)
+        replies = await self._connection.run(commands)
         for reply in replies:
             raise_for(reply)
         count, _, past = replies
@@ -62,17 +62,17 @@ class RedisCallCounter:
 class RedisEndedSessions:
     """The port `EndedSessions`: one key a session, which goes by itself."""
 
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
+    def __init__(self, connection: StoreConnection) -> None:
+        self._connection = connection
 
     async def end(self, session: str, *, kept_ms: int) -> None:
         """Keep for so long that a session of this name has ended."""
-        (reply,) = await self._wire.run([("SET", keys.ended_session(session), "1", "PX", kept_ms)])
+        (reply,) = await self._connection.run([("SET", keys.ended_session(session), "1", "PX", kept_ms)])
         raise_for(reply)
 
     async def has_ended(self, session: str) -> bool:
         """Say whether a session of this name was ended, and is still kept."""
-        (reply,) = await self._wire.run([("GET", keys.ended_session(session))])
+        (reply,) = await self._connection.run([("GET", keys.ended_session(session))])
         raise_for(reply)
         return reply is not None
 
@@ -80,20 +80,20 @@ class RedisEndedSessions:
 class RedisAudit:
     """The port `AuditTrail`: one stream a brand, never trimmed."""
 
-    def __init__(self, wire: Wire, *, replicated: bool = False) -> None:
-        self._wire = wire
+    def __init__(self, connection: StoreConnection, *, replicated: bool = False) -> None:
+        self._connection = connection
         self._replicated = replicated
 
     async def note(self, brand: BrandNumber, entry: AuditEntry) -> None:
         """Keep one entry."""
         detail = json.dumps(dict(entry.detail), ensure_ascii=False, separators=(",", ":"))
         parts = ("t", entry.at_ms, "w", entry.actor, "a", entry.action.value, "o", entry.target, "d", detail)
-        (reply,) = await self._wire.run([("XADD", keys.audit(brand), "*", *parts)], replicated=self._replicated)
+        (reply,) = await self._connection.run([("XADD", keys.audit(brand), "*", *parts)], replicated=self._replicated)
         raise_for(reply)
 
     async def entries(self, brand: BrandNumber, *, after: str, limit: int) -> Sequence[AuditEntry]:
         """Return the next entries behind the one of this id, oldest first."""
-        (reply,) = await self._wire.run([("XRANGE", keys.audit(brand), f"({after}" if after else "-", "+", "COUNT", limit)])
+        (reply,) = await self._connection.run([("XRANGE", keys.audit(brand), f"({after}" if after else "-", "+", "COUNT", limit)])
         try:
             return [_entry(entry) for entry in as_list(reply)]
         except (ValueError, KeyError) as exc:

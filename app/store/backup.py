@@ -20,9 +20,9 @@ from app.core.errors import Conflict, InvalidInput, StoreUnavailable
 from app.store import keys, layout
 from app.store.backup_file import Record, Writer
 from app.store.batching import Command, Reply
+from app.store.connection import StoreConnection
 from app.store.epoch import raise_epoch
 from app.store.replies import as_bytes, as_list, raise_for
-from app.store.wire import Wire
 
 PATTERN = "so:*"
 _AT_ONCE = 32  # keys that are read side by side
@@ -109,27 +109,27 @@ def _entry(entry: Reply) -> list[bytes]:
     return [as_bytes(entry_id), *(as_bytes(part) for part in as_list(fields))]
 
 
-async def back_up(wire: Wire, writer: Writer, *, progress: Callable[[int], None]) -> Mapping[str, int]:
+async def back_up(connection: StoreConnection, writer: Writer, *, progress: Callable[[int], None]) -> Mapping[str, int]:
     """Write every kept key of the store and return how much there is of each kind. Raises StoreUnavailable."""
     counts: Counter[str] = Counter({kind.value: 0 for kind in Kind})
     seen = 0
-    async for names in wire.scan(PATTERN):
+    async for names in connection.scan(PATTERN):
         kept = [name for name in names if kind_of(name) is not None]
         for start in range(0, len(kept), _AT_ONCE):
-            await _write(wire, kept[start : start + _AT_ONCE], writer, counts)
+            await _write(connection, kept[start : start + _AT_ONCE], writer, counts)
         seen += len(names)
         progress(seen)
     writer.end(counts)
     return counts
 
 
-async def _write(wire: Wire, names: Sequence[bytes], writer: Writer, counts: Counter[str]) -> None:
+async def _write(connection: StoreConnection, names: Sequence[bytes], writer: Writer, counts: Counter[str]) -> None:
     questions: list[Command] = [(word, name) for name in names for word in ("TYPE", "PEXPIRETIME")]
-    replies = await _say(wire, questions)
+    replies = await _say(connection, questions)
     types, ends = dict(zip(names, replies[::2], strict=True)), dict(zip(names, replies[1::2], strict=True))
     reading = [_Open(name, kind, b"-" if kind == b"stream" else b"0") for name in names if (kind := as_bytes(types[name])) != b"none"]
     while reading:
-        answers = await _say(wire, [one.command() for one in reading])
+        answers = await _say(connection, [one.command() for one in reading])
         more: list[_Open] = []
         for one, answer in zip(reading, answers, strict=True):
             records, unfinished = one.records(answer)
@@ -159,54 +159,54 @@ def checked(records: Iterable[Record]) -> Iterable[Record]:
         yield record
 
 
-async def is_restoring(wire: Wire) -> bool:
+async def is_restoring(connection: StoreConnection) -> bool:
     """Say whether a restore of this store has begun and not ended."""
-    (reply,) = await _say(wire, [("HGET", keys.META, layout.RESTORING)])
+    (reply,) = await _say(connection, [("HGET", keys.META, layout.RESTORING)])
     return reply is not None
 
 
-async def is_empty(wire: Wire) -> bool:
+async def is_empty(connection: StoreConnection) -> bool:
     """Say whether the store holds nothing but what processes leave there by being started."""
-    async for names in wire.scan(PATTERN):
+    async for names in connection.scan(PATTERN):
         if any(kind_of(name) is not None and name not in _MINOR and not name.startswith(b"so:tally:") for name in names):
             return False
     return True
 
 
 async def restore(  # noqa: PLR0913 - a backup and what is known of it
-    wire: Wire, records: Iterable[Record], *, backup: str, above: int, replicated: bool, progress: Callable[[], None]
+    connection: StoreConnection, records: Iterable[Record], *, backup: str, above: int, replicated: bool, progress: Callable[[], None]
 ) -> int:
     """Replace what the store holds by these commands and return the epoch that its sequences go on above.
 
     Raises Conflict while another restore is running, InvalidInput when the commands turn out not to be whole, and StoreUnavailable; after
     the last two the restore has not ended, and is to be run again.
     """
-    await _begin(wire, backup)
+    await _begin(connection, backup)
     hold: Command = ("PEXPIRE", keys.RESTORE, _HOLD_MS)
-    await _say(wire, [("HSET", keys.META, layout.RESTORING, backup)], replicated=replicated)
-    await _empty(wire, hold)
+    await _say(connection, [("HSET", keys.META, layout.RESTORING, backup)], replicated=replicated)
+    await _empty(connection, hold)
     for commands in _pipelines(records):
-        held, *_ = await _say(wire, [hold, *commands], replicated=replicated, again=True)
+        held, *_ = await _say(connection, [hold, *commands], replicated=replicated, again=True)
         if not held:
             raise StoreUnavailable("the restore was held up for so long that another one may have begun; run it again")
         progress()
-    epoch = await raise_epoch(wire, above=above, replicated=replicated)
-    await _say(wire, [("HDEL", keys.META, layout.RESTORING), ("DEL", keys.RESTORE)], replicated=replicated)
+    epoch = await raise_epoch(connection, above=above, replicated=replicated)
+    await _say(connection, [("HDEL", keys.META, layout.RESTORING), ("DEL", keys.RESTORE)], replicated=replicated)
     return epoch
 
 
-async def _begin(wire: Wire, holder: str) -> None:
+async def _begin(connection: StoreConnection, holder: str) -> None:
     """Become the only restore that is running; one that was killed counts as running for some seconds more."""
     for _ in range(_TRIES):
-        if await _say(wire, [("SET", keys.RESTORE, holder, "NX", "PX", _HOLD_MS)]) != [None]:
+        if await _say(connection, [("SET", keys.RESTORE, holder, "NX", "PX", _HOLD_MS)]) != [None]:
             return
         await asyncio.sleep(_PAUSE_SECONDS)
     raise Conflict("another restore of this store is running")
 
 
-async def _empty(wire: Wire, hold: Command) -> None:
-    async for names in wire.scan(PATTERN):
-        await _say(wire, [hold, *(("DEL", name) for name in names if kind_of(name) is not None)])
+async def _empty(connection: StoreConnection, hold: Command) -> None:
+    async for names in connection.scan(PATTERN):
+        await _say(connection, [hold, *(("DEL", name) for name in names if kind_of(name) is not None)])
 
 
 def _pipelines(records: Iterable[Record]) -> Iterable[list[Command]]:
@@ -222,16 +222,16 @@ def _pipelines(records: Iterable[Record]) -> Iterable[list[Command]]:
         yield commands
 
 
-async def _say(wire: Wire, commands: Sequence[Command], *, replicated: bool = False, again: bool = False) -> list[Reply]:
+async def _say(connection: StoreConnection, commands: Sequence[Command], *, replicated: bool = False, again: bool = False) -> list[Reply]:
     """Return the replies. Raises StoreUnavailable for any error; `again`: an entry of a stream that is there already is none."""
-    replies = list(await wire.run(commands, replicated=replicated))
+    replies = list(await connection.run(commands, replicated=replicated))
     for reply in replies:
         if not (again and isinstance(reply, ResponseError) and _SAME_ENTRY in str(reply)):
             raise_for(reply)
     return replies
 
 
-async def size_of(wire: Wire) -> int:
+async def size_of(connection: StoreConnection) -> int:
     """Return about how many keys there are; 0 where that may not be asked."""
-    replies = await wire.run_on_primaries(("DBSIZE",))
+    replies = await connection.run_on_primaries(("DBSIZE",))
     return sum(reply for reply in replies if isinstance(reply, int))

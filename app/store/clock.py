@@ -7,8 +7,8 @@ nobody sets. Before the first answer our own clock has to do: nothing can be wri
 import time
 from collections.abc import Callable
 
+from app.store.connection import StoreConnection
 from app.store.epoch import time_ms
-from app.store.wire import Wire
 
 
 def wall_ms() -> int:
@@ -24,8 +24,10 @@ def monotonic_ms() -> int:
 class StoreClock:
     """Tells UTC milliseconds by the store's clock."""
 
-    def __init__(self, wire: Wire, *, wall: Callable[[], int] = wall_ms, monotonic: Callable[[], int] = monotonic_ms) -> None:
-        self._wire = wire
+    def __init__(
+        self, connection: StoreConnection, *, wall: Callable[[], int] = wall_ms, monotonic: Callable[[], int] = monotonic_ms
+    ) -> None:
+        self._connection = connection
         self._monotonic = monotonic
         self._offset = wall() - monotonic()
 
@@ -36,5 +38,5 @@ class StoreClock:
     async def look(self) -> None:
         """Ask the store. Raises StoreUnavailable, and the clock goes on as it was."""
         asked = self._monotonic()
-        there = await time_ms(self._wire)
+        there = await time_ms(self._connection)
         self._offset = there - (asked + self._monotonic()) // 2

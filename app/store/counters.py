@@ -11,9 +11,9 @@ from app.core.model import BrandNumber
 from app.core.tally import KEPT_DAYS, MOST_NAMES, TallyKind, Tick
 from app.store import keys
 from app.store.batching import Command, Reply
+from app.store.connection import StoreConnection
 from app.store.replies import as_bytes, as_list, readable
 from app.store.script import Script, run
-from app.store.wire import Wire
 
 _TALLY = Script("tally")
 _KEPT_SECONDS = KEPT_DAYS * 86_400
@@ -23,8 +23,8 @@ _NAMES = b"#"  # begins a field that counts the names of a kind
 class RedisTallies:
     """The tally of all brands."""
 
-    def __init__(self, wire: Wire, *, most_names: int = MOST_NAMES) -> None:
-        self._wire = wire
+    def __init__(self, connection: StoreConnection, *, most_names: int = MOST_NAMES) -> None:
+        self._connection = connection
         self._most_names = most_names
 
     async def add(self, ticks: Mapping[Tick, int]) -> None:
@@ -34,13 +34,13 @@ class RedisTallies:
             by_day.setdefault(keys.tally(tick.brand, tick.day), []).extend((tick.kind.value, tick.name, much))
         commands: list[Command] = [_TALLY.command([key], self._most_names, _KEPT_SECONDS, *counts) for key, counts in by_day.items()]
         readable(
-            await run(self._wire, commands)
+            await run(self._connection, commands)
         )  # what a server that is away does not take is not counted: said again, the rest were twice
 
     async def read(self, brand: BrandNumber, days: Iterable[int]) -> Mapping[Tick, int]:
         """Return what was counted of a brand on these days."""
         wanted = tuple(days)
-        replies = await self._wire.run([("HGETALL", keys.tally(brand, day)) for day in wanted]) if wanted else ()
+        replies = await self._connection.run([("HGETALL", keys.tally(brand, day)) for day in wanted]) if wanted else ()
         return {tick: count for day, reply in zip(wanted, replies, strict=True) for tick, count in _ticks(brand, day, reply)}
 
 

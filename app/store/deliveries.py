@@ -11,10 +11,10 @@ from app.core.webhook import ENDPOINT_KEY_BYTES, DeadLetter, Delivery, EndpointK
 from app.observe.log import LogEvent, logger
 from app.store import keys
 from app.store.batching import Command, Reply
+from app.store.connection import StoreConnection
 from app.store.delivery_codec import decode_delivery, encode_delivery
 from app.store.replies import as_bytes, as_list, raise_for, readable, stream_entry
 from app.store.script import Script, run
-from app.store.wire import Wire
 
 _TAKE, _RETRY, _BURY, _RESEND = Script("take"), Script("retry"), Script("bury"), Script("resend")
 _PAGE = 200
@@ -25,14 +25,14 @@ _AGED = 200  # deliveries of a partition among which each brand's oldest is look
 class RedisDeliveries:
     """What is on its way to endpoints, and what was given up."""
 
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
+    def __init__(self, connection: StoreConnection) -> None:
+        self._connection = connection
 
     async def take(self, partitions: Sequence[int], *, now_ms: int, until_ms: int, limit: int) -> Sequence[Delivery]:
         """Return what is due, at most `limit` of each partition; it is due again at `until_ms` unless something else is said until then."""
         commands = [_TAKE.command(_keys(number)[:3], now_ms, until_ms, limit) for number in partitions]
         taken: list[Delivery] = []
-        for reply in readable(await run(self._wire, commands)):
+        for reply in readable(await run(self._connection, commands)):
             parts = as_list(reply)
             taken += _readable(parts[::2], parts[1::2])
         return taken
@@ -72,10 +72,10 @@ class RedisDeliveries:
         """Return deliveries of a brand that wait, with their next attempt: among the 1000 of each partition that wait longest."""
         found: list[tuple[Delivery, int]] = []
         for number in range(keys.PARTITIONS):
-            (ids,) = await self._wire.run([("ZRANGE", keys.ages(number), 0, _LISTED - 1)])
+            (ids,) = await self._connection.run([("ZRANGE", keys.ages(number), 0, _LISTED - 1)])
             own = [field for field in map(as_bytes, as_list(ids)) if _brand(field) == brand][: limit - len(found)]
             if own:
-                records, scores = await self._wire.run([("HMGET", keys.pending(number), *own), ("ZMSCORE", keys.due(number), *own)])
+                records, scores = await self._connection.run([("HMGET", keys.pending(number), *own), ("ZMSCORE", keys.due(number), *own)])
                 due = {field: _score(score) for field, score in zip(own, as_list(scores), strict=True)}
                 found += [(delivery, due[delivery.id]) for delivery in _readable(own, as_list(records))]
             if len(found) >= limit:
@@ -95,7 +95,7 @@ class RedisDeliveries:
     async def _dead_of(self, number: int, brand: BrandNumber | None, last: str, limit: int) -> list[DeadLetter]:
         found: list[DeadLetter] = []
         while len(found) < limit:
-            (reply,) = await self._wire.run([("XRANGE", keys.dead(number), f"({last}" if last else "-", "+", "COUNT", _PAGE)])
+            (reply,) = await self._connection.run([("XRANGE", keys.dead(number), f"({last}" if last else "-", "+", "COUNT", _PAGE)])
             entries = as_list(reply)
             letters = [letter for entry in entries if (letter := _dead_letter(number, entry))]
             found += [letter for letter in letters if brand in {None, letter.delivery.statement.brand}]
@@ -138,7 +138,7 @@ class RedisDeliveries:
 
     async def switched_off(self) -> frozenset[EndpointKey]:
         """Return the endpoints that want nothing more."""
-        (reply,) = await self._wire.run([("HKEYS", keys.ENDPOINTS_OFF)])
+        (reply,) = await self._connection.run([("HKEYS", keys.ENDPOINTS_OFF)])
         return frozenset(EndpointKey(as_bytes(key)) for key in as_list(reply))
 
     async def note_known(self, endpoints: Collection[EndpointKey], *, at_ms: int) -> None:
@@ -155,24 +155,24 @@ class RedisDeliveries:
 
     async def oldest(self, partitions: Sequence[int]) -> Sequence[tuple[BrandNumber, int]]:
         """Return brands with the time since which somebody waits for one of their deliveries: each partition's oldest is among them."""
-        replies = await self._wire.run([("ZRANGE", keys.ages(number), 0, _AGED - 1, "WITHSCORES") for number in partitions])
+        replies = await self._connection.run([("ZRANGE", keys.ages(number), 0, _AGED - 1, "WITHSCORES") for number in partitions])
         parts = [as_list(reply) for reply in readable(replies)]
         return [(_brand(as_bytes(field)), _score(score)) for part in parts for field, score in zip(part[::2], part[1::2], strict=True)]
 
     async def dead_count(self, partitions: Sequence[int]) -> int:
         """Return how many dead letters these partitions hold."""
-        replies = readable(await self._wire.run([("XLEN", keys.dead(number)) for number in partitions]))
+        replies = readable(await self._connection.run([("XLEN", keys.dead(number)) for number in partitions]))
         return sum(reply for reply in replies if isinstance(reply, int))
 
     async def _note(self, commands: Sequence[Command]) -> None:
         """Write what became of deliveries. What a server that is away does not take is due again by itself, and told a second time."""
         if commands:
-            readable(await run(self._wire, commands))
+            readable(await run(self._connection, commands))
 
     async def _say(self, commands: Sequence[Command]) -> Sequence[Reply]:
         if not commands:
             return ()
-        replies = await run(self._wire, commands)
+        replies = await run(self._connection, commands)
         for reply in replies:
             raise_for(reply)
         return replies

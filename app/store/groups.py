@@ -12,9 +12,9 @@ from app.core.groups import MOST_GROUPS, folded_name, group_key
 from app.core.model import BrandNumber, GroupId, SubscriptionGroup
 from app.store import keys
 from app.store.batching import Reply
+from app.store.connection import StoreConnection
 from app.store.replies import as_list, raise_for
 from app.store.script import Script, run
-from app.store.wire import Wire
 
 RECORD_VERSION = 1
 
@@ -24,13 +24,13 @@ _CHANGE = Script("groups")
 class RedisGroups:
     """The groups in the same store as everything else; `replicated`: a change counts once a replica has it."""
 
-    def __init__(self, wire: Wire, *, replicated: bool = False) -> None:
-        self._wire = wire
+    def __init__(self, connection: StoreConnection, *, replicated: bool = False) -> None:
+        self._connection = connection
         self._replicated = replicated
 
     async def groups(self, brand: BrandNumber) -> Sequence[SubscriptionGroup]:
         """Return all groups of a brand, archived ones too, in the order in which they were created."""
-        (reply,) = await self._wire.run([("HVALS", keys.groups(brand))])
+        (reply,) = await self._connection.run([("HVALS", keys.groups(brand))])
         return sorted((_decoded(record) for record in as_list(reply)), key=lambda group: (group.created_ms, group.id))
 
     async def add(self, brand: BrandNumber, group: SubscriptionGroup, *, most_active: int) -> None:
@@ -44,7 +44,7 @@ class RedisGroups:
     async def _write(self, brand: BrandNumber, group: SubscriptionGroup, *, before: bytes, most_active: int) -> bool:
         field = f"{group_key(group.id):08x}"
         command = _CHANGE.command((keys.groups(brand),), field, _encoded(group), before, most_active, MOST_GROUPS)
-        (reply,) = await run(self._wire, [command], replicated=self._replicated)
+        (reply,) = await run(self._connection, [command], replicated=self._replicated)
         raise_for(reply)
         word = reply.decode() if isinstance(reply, bytes) else ""
         if word in CONFLICTS:

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from app.core.errors import StoreUnavailable
 from app.core.model import BrandNumber, HistoryEntry
 from app.store import keys
+from app.store.connection import StoreConnection
 from app.store.replies import as_list, history_entry
-from app.store.wire import Wire
 from app.usecases.ports import Position
 
 _LEAST = 4  # entries of one stream that are asked for at once
@@ -20,8 +20,8 @@ _LEAST = 4  # entries of one stream that are asked for at once
 class RedisJournal:
     """Reads the 256 histories of a brand as one."""
 
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
+    def __init__(self, connection: StoreConnection) -> None:
+        self._connection = connection
 
     async def entries(self, brand: BrandNumber, *, after: Sequence[Position], limit: int) -> Sequence[HistoryEntry]:
         """Return the next changes behind these positions, in the order of their ids."""
@@ -41,7 +41,7 @@ class RedisJournal:
         return found
 
     async def _pages(self, brand: BrandNumber, positions: Sequence[Position], each: int) -> list[list[HistoryEntry]]:
-        replies = await self._wire.run(
+        replies = await self._connection.run(
             [
                 ("XRANGE", keys.history(brand, number), f"({at_ms}-{count}", "+", "COUNT", each)
                 for number, (at_ms, count) in enumerate(positions)

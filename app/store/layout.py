@@ -12,10 +12,10 @@ from app.core.errors import Misconfigured, StoreUnavailable
 from app.core.keyring import Identity
 from app.store import keys
 from app.store.batching import Reply
+from app.store.connection import StoreConnection
 from app.store.replies import as_list, raise_for
 from app.store.rights import is_refusal
 from app.store.script import Script, run
-from app.store.wire import Wire
 
 RESTORING = "restoring"
 _PEPPER, _KEY = "pepper", "key:"
@@ -26,24 +26,24 @@ class Restoring(StoreUnavailable):
     """A restore of the store has begun and not ended."""
 
 
-async def claim_layout(wire: Wire, *, buckets: int, identity: Identity | None = None, restoring: bool = False) -> None:
+async def claim_layout(connection: StoreConnection, *, buckets: int, identity: Identity | None = None, restoring: bool = False) -> None:
     """Let an empty store remember what it belongs to, or compare. Raises Misconfigured with every difference, and StoreUnavailable.
 
     Without an identity only the numbers of the layout are compared. `restoring`: also of a store whose restore has not ended.
     """
     wanted = {"partitions": str(keys.PARTITIONS), "buckets": str(buckets), **_fields(identity)}
-    found = await _remembered(wire, wanted, restoring=restoring)
+    found = await _remembered(connection, wanted, restoring=restoring)
     _compare(found, wanted)
     if found.keys() >= wanted.keys():
         return
     fields = [part for field in wanted.items() for part in field]
-    (claimed,) = await run(wire, [_CLAIM.command([keys.META], *fields)])
+    (claimed,) = await run(connection, [_CLAIM.command([keys.META], *fields)])
     if is_refusal(claimed):  # who may run no script can do nothing here, and is told so by name
         return
     if isinstance(claimed, Exception):  # a store that takes no writes now
         raise StoreUnavailable(f"the layout can be neither written nor read: {claimed!r}")
     if not claimed:  # another process was faster, with other keys
-        _compare(await _remembered(wire, wanted, restoring=restoring), wanted)
+        _compare(await _remembered(connection, wanted, restoring=restoring), wanted)
 
 
 def _fields(identity: Identity | None) -> dict[str, str]:
@@ -52,8 +52,8 @@ def _fields(identity: Identity | None) -> dict[str, str]:
     return {_PEPPER: identity.pepper} | {f"{_KEY}{key_id}": value for key_id, value in sorted(identity.keys.items())}
 
 
-async def _remembered(wire: Wire, wanted: Mapping[str, str], *, restoring: bool) -> dict[str, str]:
-    (reply,) = await wire.run([("HMGET", keys.META, RESTORING, *wanted)])
+async def _remembered(connection: StoreConnection, wanted: Mapping[str, str], *, restoring: bool) -> dict[str, str]:
+    (reply,) = await connection.run([("HMGET", keys.META, RESTORING, *wanted)])
     raise_for(reply)
     begun, *values = [_text(value) for value in as_list(reply)]
     if begun is not None and not restoring:

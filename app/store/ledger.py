@@ -9,15 +9,15 @@ from collections.abc import Awaitable, Mapping, Sequence
 from app.core.errors import StoreUnavailable
 from app.store import keys
 from app.store.batching import Batcher, Command, Reply
+from app.store.connection import StoreConnection
 from app.store.replies import as_bytes, as_list, raise_for
-from app.store.wire import Wire
 
 
 class RedisLedger:
     """The ledger in the same store as everything else, over its wire and `reads`; `replicated`: an entry counts once a replica has it."""
 
-    def __init__(self, wire: Wire, reads: Batcher, *, replicated: bool = False) -> None:
-        self._wire = wire
+    def __init__(self, connection: StoreConnection, reads: Batcher, *, replicated: bool = False) -> None:
+        self._connection = connection
         self._reads = reads
         self._replicated = replicated
 
@@ -29,7 +29,7 @@ class RedisLedger:
         """Write entries of a message beside those that are there; all of them go after so many seconds."""
         key = keys.ledger(message)
         write: Command = ("HSET", key, *(part for entry in entries.items() for part in entry))
-        for reply in await self._wire.run([write, ("EXPIRE", key, keep_seconds)], replicated=self._replicated):
+        for reply in await self._connection.run([write, ("EXPIRE", key, keep_seconds)], replicated=self._replicated):
             raise_for(reply)
 
 

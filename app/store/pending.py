@@ -12,10 +12,10 @@ from app.core.errors import StoreUnavailable
 from app.core.model import BrandNumber, RecipientDigest, Statement
 from app.store import codec, keys
 from app.store.batching import Command, Reply
+from app.store.connection import StoreConnection
 from app.store.delivery_codec import decode_delivery, encode_delivery
 from app.store.replies import as_bytes, as_list, raise_for, stream_entry
 from app.store.script import Script, run
-from app.store.wire import Wire
 
 _SWAP, _RENEW = Script("swap"), Script("renew")
 _PAGE = 500
@@ -24,8 +24,8 @@ _PAGE = 500
 class RedisPending:
     """Forgets addresses; `replicated`: counts once a replica has forgotten too."""
 
-    def __init__(self, wire: Wire, *, replicated: bool = False) -> None:
-        self._wire = wire
+    def __init__(self, connection: StoreConnection, *, replicated: bool = False) -> None:
+        self._connection = connection
         self._replicated = replicated
 
     async def forget_address(self, brand: BrandNumber, digest: RecipientDigest) -> int:
@@ -62,7 +62,7 @@ class RedisPending:
     async def _forget_deliveries(self, key: str, brand: BrandNumber, digest: RecipientDigest) -> int:
         done, cursor = 0, b"0"
         while True:
-            (reply,) = await self._wire.run([("HSCAN", key, cursor, "COUNT", _PAGE)])
+            (reply,) = await self._connection.run([("HSCAN", key, cursor, "COUNT", _PAGE)])
             cursor, found = as_bytes(as_list(reply)[0]), as_list(as_list(reply)[1])
             for field, record in zip(map(as_bytes, found[::2]), map(as_bytes, found[1::2]), strict=True):
                 delivery = decode_delivery(field, record)
@@ -74,13 +74,13 @@ class RedisPending:
 
     async def _entries(self, key: str) -> AsyncIterator[tuple[str, dict[bytes, bytes]]]:
         """Yield the entries of a stream as it is now; what is put behind them meanwhile is not among them."""
-        (newest,) = await self._wire.run([("XREVRANGE", key, "+", "-", "COUNT", 1)])
+        (newest,) = await self._connection.run([("XREVRANGE", key, "+", "-", "COUNT", 1)])
         if not as_list(newest):
             return
         last, _ = stream_entry(as_list(newest)[0])
         lower = "-"
         while True:
-            (reply,) = await self._wire.run([("XRANGE", key, lower, last, "COUNT", _PAGE)])
+            (reply,) = await self._connection.run([("XRANGE", key, lower, last, "COUNT", _PAGE)])
             page = [stream_entry(entry) for entry in as_list(reply)]
             for entry in page:
                 yield entry
@@ -93,7 +93,7 @@ class RedisPending:
 
     async def _count(self, command: Command) -> int:
         reply: Reply
-        (reply,) = await run(self._wire, [command], replicated=self._replicated)
+        (reply,) = await run(self._connection, [command], replicated=self._replicated)
         raise_for(reply)
         return 1 if reply == 1 else 0
 

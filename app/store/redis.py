@@ -17,11 +17,11 @@ from app.observe.clocks import note_wrong_clock
 from app.store import codec, keys, server
 from app.store.batching import Batcher, Command, Reply
 from app.store.clock import StoreClock
+from app.store.connection import StoreConnection, connect
 from app.store.layout import Restoring, claim_layout
 from app.store.replies import as_list, history_entry, raise_for, readable
 from app.store.rights import missing_rights
 from app.store.script import Script, run
-from app.store.wire import Wire, connect
 
 _APPLY, _STATE = Script("apply"), Script("state")
 _HISTORY_PAGE = 500
@@ -59,14 +59,14 @@ class RedisStore:
         max_in_flight: int = 8,
         max_pending: int = 20_000,
     ) -> None:
-        self._wire = connect(url, connections=2 * max_in_flight + 2, timeout=timeout)
+        self._connection = connect(url, connections=2 * max_in_flight + 2, timeout=timeout)
         self._replicated = durability is Durability.REPLICATED
         self._buckets = buckets
         self.keep_addresses_of(addresses_of)
         self._writable_only = writable_only
         self._identity = identity
         self._sure_at: int | None = None  # how often connections had broken when it was last sure whose store this is
-        self.clock = StoreClock(self._wire)
+        self.clock = StoreClock(self._connection)
         self._sure_of = ""  # the generation of the servers at that time
         self._writes = Batcher(self._write, max_batch=max_batch, max_in_flight=max_in_flight, max_pending=max_pending)
         self._reads = Batcher(self._read, max_batch=max_batch, max_in_flight=max_in_flight, max_pending=max_pending)
@@ -76,9 +76,9 @@ class RedisStore:
         self._addresses_of = brands
 
     @property
-    def wire(self) -> Wire:
+    def connection(self) -> StoreConnection:
         """The connections, for the other adapters of the same process: groups, ledger, queues, queries."""
-        return self._wire
+        return self._connection
 
     @property
     def reads(self) -> Batcher:
@@ -92,8 +92,8 @@ class RedisStore:
         (outside development); StoreUnavailable when it does not answer.
         """
         await self.belong()
-        settings = await server.check_settings(self._wire, replicated=self._replicated, development=development)
-        return (*await missing_rights(self._wire), *settings)
+        settings = await server.check_settings(self._connection, replicated=self._replicated, development=development)
+        return (*await missing_rights(self._connection), *settings)
 
     async def belong(self, identity: Identity | None = None) -> None:
         """Return when it is sure that the store belongs to this keyring, or to the one that takes its place: `identity`.
@@ -108,15 +108,15 @@ class RedisStore:
                 self._identity, self._sure_at = identity, None if self._sure_at is None else _LATER
                 raise
             self._identity = identity
-        elif self._sure_at != self._wire.breaks or self._sure_of != await self.generation():
+        elif self._sure_at != self._connection.breaks or self._sure_of != await self.generation():
             await self._claim(self._identity)
         with suppress(StoreUnavailable):  # the part of a cluster that tells the time may be away alone
             await self.clock.look()
 
     async def _claim(self, identity: Identity | None) -> None:
-        breaks, generation = self._wire.breaks, await self.generation()
+        breaks, generation = self._connection.breaks, await self.generation()
         try:
-            await claim_layout(self._wire, buckets=self._buckets, identity=identity)
+            await claim_layout(self._connection, buckets=self._buckets, identity=identity)
         except Misconfigured:
             if identity == self._identity:
                 self._sure_at = None
@@ -125,7 +125,7 @@ class RedisStore:
 
     async def _be_sure(self) -> None:
         """Return unless the store may be another installation's. Raises StoreUnavailable."""
-        if self._identity is None or self._sure_at == self._wire.breaks:
+        if self._identity is None or self._sure_at == self._connection.breaks:
             return
         try:
             await self.belong()
@@ -134,7 +134,7 @@ class RedisStore:
         except StoreUnavailable as exc:  # of a cluster the part that remembers may be away alone: what was sure stays so until it answers
             if self._sure_at is None or isinstance(exc, Restoring):
                 raise
-            self._sure_at, self._sure_of = self._wire.breaks, ""  # not with each pipeline: whoever watches asks again within a second
+            self._sure_at, self._sure_of = self._connection.breaks, ""  # not with each pipeline: whoever watches asks again within a second
 
     def apply(self, statement: Statement, recency: Recency = Recency.REPEATED) -> Awaitable[Change]:
         """Apply one statement by the script; the future is under way at once, together with all others of this turn."""
@@ -162,7 +162,7 @@ class RedisStore:
 
     async def _write(self, commands: list[Command]) -> Sequence[Reply]:
         await self._be_sure()
-        return await run(self._wire, commands, replicated=self._replicated)
+        return await run(self._connection, commands, replicated=self._replicated)
 
     async def preferences(self, brand: BrandNumber, digests: Sequence[RecipientDigest]) -> Sequence[Preferences]:
         """Return the preferences of each digest, in order, in one round trip shared with all other readers of this turn."""
@@ -175,7 +175,7 @@ class RedisStore:
 
     async def _read(self, commands: list[Command]) -> Sequence[Reply]:
         await self._be_sure()
-        return await run(self._wire, commands)
+        return await run(self._connection, commands)
 
     async def history(self, brand: BrandNumber, digest: RecipientDigest, *, limit: int = 100) -> Sequence[HistoryEntry]:
         """Return the newest changes of one recipient, oldest first: at most `limit`, and at most those among the newest
@@ -191,7 +191,7 @@ class RedisStore:
         return found[:limit][::-1] if limit > 0 else []
 
     async def _history_page(self, key: str, upper: str) -> list[HistoryEntry]:
-        (reply,) = await self._wire.run([("XREVRANGE", key, upper, "-", "COUNT", _HISTORY_PAGE)])
+        (reply,) = await self._connection.run([("XREVRANGE", key, upper, "-", "COUNT", _HISTORY_PAGE)])
         try:
             return [history_entry(entry) for entry in as_list(reply)]
         except (ValueError, KeyError) as exc:
@@ -199,21 +199,21 @@ class RedisStore:
 
     async def ping(self) -> None:
         """Return when a write has been taken just now: by any primary, for one that does not take any costs its own part alone."""
-        probes = await self._wire.key_of_each(keys.PROBES)
+        probes = await self._connection.key_of_each(keys.PROBES)
         commands: list[Command] = [("SET", key, 1, "EX", _PROBE_SECONDS) for key in probes]
-        readable(await self._wire.run(commands, replicated=self._replicated))
+        readable(await self._connection.run(commands, replicated=self._replicated))
 
     async def generation(self) -> str:
         """Return the run ids of the primaries, which a restart or a failover changes.
 
         Where the user may not ask for them, how often connections broke has to do: no server is another one over the same connection.
         """
-        return await server.generation(self._wire) or f"connections broke {self._wire.breaks} times"
+        return await server.generation(self._connection) or f"connections broke {self._wire.breaks} times"
 
     async def close(self) -> None:
         """Finish the pipelines under way and close every connection."""
         await asyncio.gather(self._writes.close(), self._reads.close())
-        await self._wire.close()
+        await self._connection.close()
 
 
 def _change(replies: Sequence[Reply]) -> Change:

@@ -12,7 +12,7 @@ from redis.exceptions import NoPermissionError, ResponseError
 
 from app.store import keys
 from app.store.batching import Command, Reply
-from app.store.wire import Wire
+from app.store.connection import StoreConnection
 
 _K = keys.PROBES[0]
 _HASH, _STREAM, _SET = f"{_K}:h", f"{_K}:x", f"{_K}:z"  # one slot, one hash tag, none of them ever read
@@ -65,16 +65,16 @@ IMPROVING: Mapping[Command, str] = MappingProxyType(
 )
 
 
-async def missing_rights(wire: Wire) -> tuple[str, ...]:
+async def missing_rights(connection: StoreConnection) -> tuple[str, ...]:
     """Return a warning for the needed commands that the user may not run, all in one, and one for each of the others."""
-    replies = await wire.run(NEEDED)
+    replies = await connection.run(NEEDED)
     refused = [_word(command, reply) for command, reply in zip(NEEDED, replies, strict=True) if is_refusal(reply)]
     warnings = []
     if refused:
         names = ", ".join(dict.fromkeys(refused))
         warnings.append(f"store: the user may not run {names}: what they do fails; allow them (docs/operations.md, The store's user)")
     for command, loss in IMPROVING.items():
-        if any(is_refusal(reply) for reply in await wire.run_on_primaries(command)):
+        if any(is_refusal(reply) for reply in await connection.run_on_primaries(command)):
             warnings.append(f"store: the user may not run {command[0]!s}: {loss}")
     return tuple(warnings)
 

@@ -7,7 +7,7 @@ from importlib import resources
 from redis.exceptions import NoScriptError
 
 from app.store.batching import Command, Reply
-from app.store.wire import Wire
+from app.store.connection import StoreConnection
 
 _SOURCES: dict[str, bytes] = {}  # by digest: what `run` sends when a server asks for it
 
@@ -25,14 +25,14 @@ class Script:
         return ("EVALSHA", self._digest, len(keys), *keys, *arguments)
 
 
-async def run(wire: Wire, commands: Sequence[Command], *, replicated: bool = False) -> Sequence[Reply]:
+async def run(connection: StoreConnection, commands: Sequence[Command], *, replicated: bool = False) -> Sequence[Reply]:
     """Run a pipeline of commands, scripts among them, and return the replies; EVAL leaves a script there for the next."""
     if not commands:
         return ()
-    replies = list(await wire.run(commands, replicated=replicated))
+    replies = list(await connection.run(commands, replicated=replicated))
     unknown = [position for position, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
     if unknown:
         again = [("EVAL", _SOURCES[str(commands[at][1])], *commands[at][2:]) for at in unknown]
-        for position, reply in zip(unknown, await wire.run(again, replicated=replicated), strict=True):
+        for position, reply in zip(unknown, await connection.run(again, replicated=replicated), strict=True):
             replies[position] = reply
     return replies

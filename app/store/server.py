@@ -2,16 +2,16 @@
 
 from app.core.errors import Misconfigured
 from app.store.batching import Reply
-from app.store.wire import Wire
+from app.store.connection import StoreConnection
 
 _NEVER_EVICTS = "noeviction"
 _LISTPACK_ENTRIES = 512  # measured: 61 recipients a bucket at a million a brand, 512 at eight million
 
 
-async def check_settings(wire: Wire, *, replicated: bool, development: bool) -> tuple[str, ...]:
+async def check_settings(connection: StoreConnection, *, replicated: bool, development: bool) -> tuple[str, ...]:
     """Return a warning for each setting that weakens a promise; Misconfigured when a primary may evict (outside development)."""
     warnings: dict[str, None] = {}  # each text once, in order, however many primaries say it
-    infos = await _infos(wire, "memory")
+    infos = await _infos(connection, "memory")
     if not all(info.get("maxmemory_policy") for info in infos):
         unread = "store: the eviction policy cannot be read: see to it that maxmemory-policy is noeviction, or unsubscribes may be evicted"
         warnings[unread] = None
@@ -22,7 +22,7 @@ async def check_settings(wire: Wire, *, replicated: bool, development: bool) -> 
         if not development:
             raise Misconfigured([problem])
         warnings[problem] = None
-    for configuration in await _configurations(wire):
+    for configuration in await _configurations(connection):
         warnings.update(dict.fromkeys(_weaknesses(configuration, replicated=replicated)))
     return tuple(warnings)
 
@@ -48,14 +48,14 @@ def _weaknesses(configuration: dict[str, str], *, replicated: bool) -> list[str]
     return [warning for warning, holds in table.items() if holds]
 
 
-async def generation(wire: Wire) -> str:
+async def generation(connection: StoreConnection) -> str:
     """Return the run ids of all primaries, in the order of their names; empty when the user may not ask for them."""
-    ids = [info.get("run_id", "") for info in await _infos(wire, "server")]
+    ids = [info.get("run_id", "") for info in await _infos(connection, "server")]
     return ",".join(ids) if any(ids) else ""
 
 
-async def _infos(wire: Wire, section: str) -> list[dict[str, str]]:
-    return [_info(reply) for reply in await wire.run_on_primaries(("INFO", section))]
+async def _infos(connection: StoreConnection, section: str) -> list[dict[str, str]]:
+    return [_info(reply) for reply in await connection.run_on_primaries(("INFO", section))]
 
 
 def _info(reply: Reply) -> dict[str, str]:
@@ -66,9 +66,9 @@ def _info(reply: Reply) -> dict[str, str]:
     return dict(pairs)
 
 
-async def _configurations(wire: Wire) -> list[dict[str, str]]:
+async def _configurations(connection: StoreConnection) -> list[dict[str, str]]:
     names = ("appendonly", "appendfsync", "min-replicas-to-write", "cluster-replica-validity-factor", "hash-max-listpack-entries")
-    return [_pairs(reply) for reply in await wire.run_on_primaries(("CONFIG", "GET", *names))]
+    return [_pairs(reply) for reply in await connection.run_on_primaries(("CONFIG", "GET", *names))]
 
 
 def _pairs(reply: Reply) -> dict[str, str]:

@@ -13,11 +13,11 @@ from app.core.webhook import Delivery, Work
 from app.observe.log import LogEvent, logger
 from app.store import codec, keys
 from app.store.batching import Command, Reply
+from app.store.connection import StoreConnection
 from app.store.delivery_codec import encode_delivery
 from app.store.epoch import time_ms
 from app.store.replies import answered, as_bytes, as_list, raise_for, readable, stream_entry
 from app.store.script import Script, run
-from app.store.wire import Wire
 
 _MOVE, _JOIN, _TRIM = Script("move"), Script("join"), Script("trim")
 _ASIDE, _EMPTIED = Script("aside"), Script("emptied")
@@ -27,50 +27,50 @@ _SAMPLE = 50  # entries of a stream among which the oldest request is looked for
 class RedisWork:
     """What the worker has still to look at."""
 
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
+    def __init__(self, connection: StoreConnection) -> None:
+        self._connection = connection
 
     async def waiting(self, partitions: Sequence[int], *, limit: int) -> Sequence[Work]:
         """Return the oldest entries of each partition, at most `limit` each, in the order of the partition's stream."""
-        replies = await self._wire.run([("XRANGE", keys.work(number), "-", "+", "COUNT", limit) for number in partitions])
+        replies = await self._connection.run([("XRANGE", keys.work(number), "-", "+", "COUNT", limit) for number in partitions])
         entries = [_work(entry) for reply in readable(replies) for entry in as_list(reply)]
         return [work for work in entries if work is not None]
 
     async def move(self, moves: Sequence[tuple[Work, Sequence[Delivery]]], *, due_ms: int) -> Sequence[Sequence[Delivery] | None]:
         """Replace each entry by its deliveries, due at `due_ms`, and return of each those that are new; None when another was faster, or
         when the server that holds it is away."""
-        replies = await run(self._wire, [_move(work, deliveries, due_ms) for work, deliveries in moves])
+        replies = await run(self._connection, [_move(work, deliveries, due_ms) for work, deliveries in moves])
         readable(replies)
         return [_created(reply, deliveries) for (_, deliveries), reply in zip(moves, replies, strict=True)]
 
     async def set_aside(self, entries: Sequence[Work]) -> int:
         """Set entries of unknown brands aside, where they wait and hold up nobody; return how many no other worker had taken."""
-        return sum(reply == 1 for reply in await run(self._wire, [_set_aside(work) for work in entries]))
+        return sum(reply == 1 for reply in await run(self._connection, [_set_aside(work) for work in entries]))
 
     async def aside(self, brands: Collection[BrandNumber], partitions: Sequence[int], *, limit: int) -> Sequence[Work]:
         """Return the oldest entries of these brands that were set aside, at most `limit` of each brand and partition."""
-        replies = await self._wire.run([("HKEYS", keys.aside(number)) for number in partitions])
+        replies = await self._connection.run([("HKEYS", keys.aside(number)) for number in partitions])
         held = [(int(as_bytes(one)), number) for number, reply in answered(partitions, replies) for one in as_list(reply)]
         places = [(BrandNumber(brand), number) for brand, number in held if brand in brands]
         if not places:
             return ()
-        replies = await self._wire.run([("XRANGE", keys.aside_of(*place), "-", "+", "COUNT", limit) for place in places])
+        replies = await self._connection.run([("XRANGE", keys.aside_of(*place), "-", "+", "COUNT", limit) for place in places])
         pages = answered(places, replies)
         empty = [place for place, page in pages if not as_list(page)]
-        await run(self._wire, [_EMPTIED.command([keys.aside_of(*place), keys.aside(place[1])], place[0]) for place in empty])
+        await run(self._connection, [_EMPTIED.command([keys.aside_of(*place), keys.aside(place[1])], place[0]) for place in empty])
         found = [_work(entry) for _, page in pages for entry in as_list(page)]
         return [replace(work, is_aside=True) for work in found if work is not None]
 
     async def aside_count(self, partitions: Sequence[int]) -> int:
         """Return how many entries of these partitions are set aside."""
-        replies = await self._wire.run([("HKEYS", keys.aside(number)) for number in partitions])
+        replies = await self._connection.run([("HKEYS", keys.aside(number)) for number in partitions])
         held = [(BrandNumber(int(as_bytes(one))), number) for number, reply in answered(partitions, replies) for one in as_list(reply)]
-        counts = await self._wire.run([("XLEN", keys.aside_of(*place)) for place in held]) if held else ()
+        counts = await self._connection.run([("XLEN", keys.aside_of(*place)) for place in held]) if held else ()
         return sum(_number(reply) for reply in readable(counts))
 
     async def lag(self, partitions: Sequence[int]) -> int:
         """Return how many entries of these partitions nobody has looked at."""
-        replies = await self._wire.run([("XLEN", keys.work(number)) for number in partitions])
+        replies = await self._connection.run([("XLEN", keys.work(number)) for number in partitions])
         return sum(_number(reply) for reply in readable(replies))
 
     async def oldest(self, partitions: Sequence[int]) -> Sequence[Work]:
@@ -87,40 +87,40 @@ class RedisWork:
     async def note_returns(self, brands: Collection[BrandNumber], *, at_ms: int) -> None:
         """Note that these brands have just returned tokens of self-managed mail."""
         commands: list[Command] = [("HSET", keys.RETURNS, brand, at_ms) for brand in brands]
-        for reply in await self._wire.run(commands) if commands else ():
+        for reply in await self._connection.run(commands) if commands else ():
             raise_for(reply)
 
     async def returns(self, brands: Sequence[BrandNumber]) -> Mapping[BrandNumber, int]:
         """Return when each of these brands last returned a token; a brand that never did is not in it."""
         if not brands:
             return {}
-        (reply,) = await self._wire.run([("HMGET", keys.RETURNS, *brands)])
+        (reply,) = await self._connection.run([("HMGET", keys.RETURNS, *brands)])
         return {brand: int(value) for brand, value in zip(brands, as_list(reply), strict=True) if isinstance(value, bytes)}
 
     async def time_ms(self) -> int:
         """Return the store's own time."""
-        return await time_ms(self._wire)
+        return await time_ms(self._connection)
 
     async def trim_history(self, brand: BrandNumber, partitions: Sequence[int], *, keep_ms: int) -> int:
         """Forget a brand's changes that are older by the store's time and that no consumer group still has to read; return how many."""
         commands = [_TRIM.command([keys.history(brand, number)], keep_ms) for number in partitions]
-        return sum(_number(reply) for reply in readable(await run(self._wire, commands)))
+        return sum(_number(reply) for reply in readable(await run(self._connection, commands)))
 
 
 class RedisCrew:
     """The workers that are alive."""
 
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
+    def __init__(self, connection: StoreConnection) -> None:
+        self._connection = connection
 
     async def join(self, name: str, *, for_ms: int) -> Sequence[str]:
         """Give a sign of life that holds for so long, and return the names of all that are alive, in order."""
-        (reply,) = await run(self._wire, [_JOIN.command([keys.WORKERS], name, for_ms)])
+        (reply,) = await run(self._connection, [_JOIN.command([keys.WORKERS], name, for_ms)])
         return sorted(part.decode() for part in as_list(reply) if isinstance(part, bytes))
 
     async def leave(self, name: str) -> None:
         """Let the others take over at once."""
-        (reply,) = await self._wire.run([("ZREM", keys.WORKERS, name)])
+        (reply,) = await self._connection.run([("ZREM", keys.WORKERS, name)])
         raise_for(reply)
 
 

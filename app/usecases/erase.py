@@ -7,7 +7,7 @@ digest, so that a mail to somebody who had left is still suppressed. The local s
 from typing import Protocol
 
 from app.core.model import Brand, BrandNumber, RecipientDigest
-from app.usecases.ports import Clock, Roster
+from app.usecases.ports import Clock, RecipientIndex
 from app.usecases.recency import AHEAD_MS
 
 
@@ -22,8 +22,8 @@ class Pending(Protocol):
 class Erase:
     """Erases one recipient at a time; idempotent."""
 
-    def __init__(self, *, roster: Roster, pending: Pending, clock: Clock) -> None:
-        self._roster = roster
+    def __init__(self, *, recipient_index: RecipientIndex, pending: Pending, clock: Clock) -> None:
+        self._recipient_index = recipient_index
         self._pending = pending
         self._clock = clock
 
@@ -33,5 +33,5 @@ class Erase:
         Events that still wait are delivered with the digest in the place of the address.
         """
         # A statement may be stamped that far ahead of our clock, and the spool may apply one again.
-        known = await self._roster.erase(brand.number, digest, erased_ms=self._clock() + AHEAD_MS)
+        known = await self._recipient_index.erase(brand.number, digest, erased_ms=self._clock() + AHEAD_MS)
         return bool(await self._pending.forget_address(brand.number, digest)) or known

@@ -24,8 +24,8 @@ from app.core.lists.scopes import Alternatives
 from app.core.model import DIGEST_BYTES, Brand, GroupKey, Preferences, RecipientDigest, Source, Statement
 from app.core.token import TokenCodec
 from app.core.visible import visible
-from app.usecases.one_click import Unsubscriber
 from app.usecases.ports import Clock, Store
+from app.usecases.token_links import Unsubscriber
 
 MOST_REPORTED = 1_000  # refused lines that are told one by one; all are counted
 MOST_FIRST = 5  # accepted lines that are shown

@@ -24,7 +24,7 @@ from app.core.mail.inbound_nature import AT_A_TOKEN, IN_FORWARD_BOX, Nature
 from app.core.model import Claims, Purpose, Source
 from app.core.subject import readings
 from app.core.token import TokenCodec
-from app.usecases.one_click import TokenLinks
+from app.usecases.token_links import TokenLinks
 
 MOST_REQUESTS = 100  # of one mail to the forward box
 

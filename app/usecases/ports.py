@@ -101,7 +101,7 @@ class GroupBook(Protocol):
         ...
 
 
-class Roster(Protocol):
+class RecipientIndex(Protocol):
     """Everybody whom the store knows of a brand. Every method raises StoreUnavailable when the store cannot answer."""
 
     async def recipients(self, brand: BrandNumber, *, after: RecipientDigest | None, limit: int) -> Sequence[KnownRecipient]:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from app.core.address import checked
 from app.core.model import Acknowledgement, Brand, GroupKey, HistoryEntry, Preferences, RecipientDigest, Source, Statement
 from app.core.token import TokenCodec
-from app.usecases.one_click import Unsubscriber
 from app.usecases.ports import Clock, Store
+from app.usecases.token_links import Unsubscriber
 
 
 class Recipients:

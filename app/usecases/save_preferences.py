@@ -8,14 +8,14 @@ the rest: an unsubscribe always wins (catalogue Q6).
 from collections.abc import Callable
 from enum import StrEnum
 
-from app.core.choices import Wish
 from app.core.errors import Conflict, StoreUnavailable
 from app.core.groups import EVERYTHING
 from app.core.model import Claims, GroupKey, Source
-from app.usecases.homes import HomeOf, here
-from app.usecases.one_click import Unsubscriber
+from app.core.preference_form import Wish
 from app.usecases.ports import Clock
+from app.usecases.routing import HomeOf, here
 from app.usecases.statements import Seal, Statements
+from app.usecases.token_links import Unsubscriber
 
 
 class SavedPreferences(StrEnum):

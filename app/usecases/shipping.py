@@ -4,8 +4,8 @@ from app.core.errors import InvalidInput
 from app.core.keyring import Keyring
 from app.core.model import Acknowledgement
 from app.core.shipment import Shipment, unpack
-from app.usecases.homes import HERE
-from app.usecases.unsubscribe import RecordStatement
+from app.usecases.record_statement import RecordStatement
+from app.usecases.routing import HERE
 
 
 class TakeShipment:

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from app.core.model import BrandNumber, Claims, GroupKey, Source, Statement
-from app.usecases.homes import HomeOf, here
 from app.usecases.ports import Clock
+from app.usecases.routing import HomeOf, here
 
 
 class Seal(Protocol):

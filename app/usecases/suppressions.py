@@ -14,7 +14,7 @@ from app.core.lists.rows import Row, moment
 from app.core.model import Brand, KnownRecipient, RecipientDigest
 from app.core.segments import Left, Segment
 from app.core.token import TokenCodec
-from app.usecases.ports import Roster
+from app.usecases.ports import RecipientIndex
 
 MOST_LOOKED_AT = 20_000
 _SLICE = 250  # recipients that are read and decoded at once: some milliseconds of the loop, which clicks share
@@ -30,8 +30,8 @@ class Member(NamedTuple):
 class Suppressions:
     """Reads the roster."""
 
-    def __init__(self, *, roster: Roster, codec: TokenCodec) -> None:
-        self._roster = roster
+    def __init__(self, *, recipient_index: RecipientIndex, codec: TokenCodec) -> None:
+        self._recipient_index = recipient_index
         self._codec = codec
 
     async def page(self, brand: Brand, left: Left, words: GroupWords, *, cursor: str, limit: int) -> tuple[Sequence[Row], str]:
@@ -43,7 +43,7 @@ class Suppressions:
         """Yield all rows in portions; the memory of one portion."""
         after: RecipientDigest | None = None
         while True:
-            read = await self._roster.recipients(brand.number, after=after, limit=_SLICE)
+            read = await self._recipient_index.recipients(brand.number, after=after, limit=_SLICE)
             yield [row for one in read for row in self._rows(brand, left, words, one)]
             if len(read) < _SLICE:
                 return
@@ -59,7 +59,7 @@ class Suppressions:
     ) -> tuple[list[KnownRecipient], str]:
         after, found, looked_at = recipient_of(cursor), list[KnownRecipient](), 0
         while looked_at < MOST_LOOKED_AT:
-            read = await self._roster.recipients(brand.number, after=after, limit=_SLICE)
+            read = await self._recipient_index.recipients(brand.number, after=after, limit=_SLICE)
             for one in read:
                 after = one.digest
                 if wanted(one):

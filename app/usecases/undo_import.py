@@ -17,8 +17,8 @@ from app.core.errors import Conflict, NotFound
 from app.core.groups import EVERYTHING
 from app.core.model import Brand, GroupKey, HistoryEntry, Preferences, Source, Statement, Subscription
 from app.usecases.import_list import IMPORT_ID_BYTES
-from app.usecases.one_click import Unsubscriber
 from app.usecases.ports import AuditTrail, Journal, Store
+from app.usecases.token_links import Unsubscriber
 
 _PAGE = 500
 

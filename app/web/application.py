@@ -16,9 +16,9 @@ from app.http.requests import accept_language
 from app.http.rim import Application, Rim
 from app.http.routes import Routes
 from app.http.throttle import Clients, Network, Throttle
-from app.usecases.one_click import TokenLinks
 from app.usecases.ports import Clock
 from app.usecases.shipping import TakeShipment
+from app.usecases.token_links import TokenLinks
 from app.web.endpoints.callback import CallbackEndpoint
 from app.web.endpoints.group_unsubscribe import GroupUnsubscribeEndpoint
 from app.web.endpoints.one_click import OneClickEndpoint

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 
 from starlette.types import Receive, Scope
 
-from app.core import choices
+from app.core import preference_form
 from app.core.errors import InvalidInput, StoreUnavailable, TokenPurposeWrong
 from app.core.model import GroupKey, PreferenceCentre, Preferences, Purpose, SubscriptionGroup
 from app.core.page_links import PREFERENCES_PATH, UNSUBSCRIBE_PATH
@@ -145,7 +145,7 @@ class PreferenceRequests:
     def page_token(self, visitor: Visitor, form: Form, preferences: Preferences | None, groups: Sequence[GroupKey]) -> str:
         """Return the token of a page that shows these groups as they are now; of what cannot be read, as subscribed."""
         known = preferences or Preferences()
-        state = PageState(form=form, made_ms=self._clock(), sequence=known.sequence, shown=choices.shown(known, groups))
+        state = PageState(form=form, made_ms=self._clock(), sequence=known.sequence, shown=preference_form.shown(known, groups))
         return self._parts.page_tokens.sign(state, visitor.visit.claims)
 
     def centre_link(self, visitor: Visitor) -> str:

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, unquote_plus
 
-from app.core.choices import Wish
 from app.core.errors import InvalidInput, Unavailable
 from app.core.model import Acknowledgement, Claims, Purpose, Source
+from app.core.preference_form import Wish
 from app.core.shipment import Shipment
 from app.http.throttle import Clients, Throttle
 from app.observe.log import LogEvent, logger
 from app.observe.metrics import SHIPMENTS_TAKEN, TOKEN_ERRORS, UNSUBSCRIBES, ClickResult, labelled
-from app.usecases.one_click import TokenLinks
 from app.usecases.save_preferences import SavedPreferences, SavePreferences
 from app.usecases.shipping import TakeShipment
+from app.usecases.token_links import TokenLinks
 
 PARAMETER = "qmoe"
 

@@ -23,9 +23,9 @@ from app.store.embedded import EmbeddedStore
 from app.store.redis import Durability, RedisStore
 from app.store.spool import SqliteSpool
 from app.store.spool_probe import SpoolState, probe
-from app.usecases.homes import Homes
 from app.usecases.ports import Spool
 from app.usecases.replay import Replayer
+from app.usecases.routing import Routing
 from app.wiring.belonging import belonging
 
 T = TypeVar("T")
@@ -65,9 +65,9 @@ def brands(settings: Settings) -> Brands:
     return Brands(settings.brand_records())
 
 
-def homes(settings: Settings, log: Logger) -> Homes:
+def routing(settings: Settings, log: Logger) -> Routing:
     """Return who knows to which data centre a statement is to be shipped."""
-    return Homes(own=settings.data_centre, listed=settings.data_centres, log=log)
+    return Routing(own=settings.data_centre, listed=settings.data_centres, log=log)
 
 
 @asynccontextmanager

@@ -30,7 +30,7 @@ from app.usecases.administration import Administration
 from app.usecases.backlog import Backlog
 from app.usecases.call_limit import CallLimit
 from app.usecases.overview import Overview
-from app.usecases.unsubscribe import RecordStatement
+from app.usecases.record_statement import RecordStatement
 from app.wiring import (
     PATIENCE,
     asked_to_stop,
@@ -77,7 +77,7 @@ async def _serve_admin(settings: Settings) -> None:
         def private(settings: Settings) -> Application:
             codec = token_codec(settings, keyring)
             services = admin_services(settings, store, unsubscribe, codec, log)
-            limit = CallLimit(RedisCallCounter(store.wire), now_ms, per_minute=settings.web.api_calls_per_minute)
+            limit = CallLimit(RedisCallCounter(store.connection), now_ms, per_minute=settings.web.api_calls_per_minute)
             return application.admin(
                 checks=checks,
                 brands=known,
@@ -113,9 +113,9 @@ def _operator_parts(  # noqa: PLR0913, PLR0917 - the parts of the process that t
 ) -> OperatorParts:
     return OperatorParts(
         services=services,
-        overview=Overview(tallies=RedisTallies(store.wire), latest=lambda: backlog.latest, clock=now_ms),
+        overview=Overview(tallies=RedisTallies(store.connection), latest=lambda: backlog.latest, clock=now_ms),
         sessions=Sessions(keyring),
-        ended=RedisEndedSessions(store.wire),
+        ended=RedisEndedSessions(store.connection),
         limit=limit,
         links=LinkMaker(codec=codec, public_url=settings.public_url, inbox_domain=settings.inbox.domain),
         codec=codec,

@@ -14,8 +14,8 @@ from app.store.deliveries import RedisDeliveries
 from app.store.groups import RedisGroups
 from app.store.journal import RedisJournal
 from app.store.pending import RedisPending
+from app.store.recipient_index import RedisRecipientIndex
 from app.store.redis import Durability, RedisStore
-from app.store.roster import RedisRoster
 from app.usecases.administration import Administration
 from app.usecases.api_keys import ApiKeys
 from app.usecases.auditing import Auditing
@@ -24,11 +24,11 @@ from app.usecases.erase import Erase
 from app.usecases.feed import Feed
 from app.usecases.groups import Groups
 from app.usecases.import_list import ListImporter
-from app.usecases.one_click import Unsubscriber
 from app.usecases.recipients import Recipients
+from app.usecases.record_statement import RecordStatement
 from app.usecases.suppressions import Suppressions
+from app.usecases.token_links import Unsubscriber
 from app.usecases.undo_import import Imports
-from app.usecases.unsubscribe import RecordStatement
 from app.usecases.webhooks import Webhooks
 from app.wiring import now_ms, opened_store, token_codec
 
@@ -41,23 +41,23 @@ def admin_services(settings: Settings, store: RedisStore, unsubscribe: Unsubscri
 
     Raises Misconfigured when the file of the installation's API key cannot be used.
     """
-    wire = store.wire
+    connection = store.connection
     replicated = Durability(settings.store.durability) is Durability.REPLICATED
-    audit = RedisAudit(wire, replicated=replicated)
-    journal = RedisJournal(wire)
-    roster = RedisRoster(wire, replicated=replicated)
+    audit = RedisAudit(connection, replicated=replicated)
+    journal = RedisJournal(connection)
+    recipient_index = RedisRecipientIndex(connection, replicated=replicated)
     return Administration(
-        groups=Groups(RedisGroups(wire, replicated=replicated), now_ms),
+        groups=Groups(RedisGroups(connection, replicated=replicated), now_ms),
         recipients=Recipients(store=store, unsubscribe=unsubscribe, codec=codec, clock=now_ms, new_id=_new_id),
-        suppressions=Suppressions(roster=roster, codec=codec),
+        suppressions=Suppressions(recipient_index=recipient_index, codec=codec),
         check=CheckAudience(store=store, codec=codec),
         import_list=ListImporter(unsubscribe=unsubscribe, store=store, codec=codec, clock=now_ms, new_id=_new_id),
         imports=Imports(trail=audit, journal=journal, store=store, unsubscribe=unsubscribe, new_id=_new_id),
         feed=Feed(journal=journal, codec=codec),
-        erase=Erase(roster=roster, pending=RedisPending(wire, replicated=replicated), clock=now_ms),
-        webhooks=Webhooks(deliveries=RedisDeliveries(wire), endpoints=settings.endpoints(), clock=store.clock),
+        erase=Erase(recipient_index=recipient_index, pending=RedisPending(connection, replicated=replicated), clock=now_ms),
+        webhooks=Webhooks(deliveries=RedisDeliveries(connection), endpoints=settings.endpoints(), clock=store.clock),
         api_keys=ApiKeys(
-            RedisApiKeys(wire, replicated=replicated), now_ms, secrets.token_bytes, file_key=file_key(settings.web.admin_key_file)
+            RedisApiKeys(connection, replicated=replicated), now_ms, secrets.token_bytes, file_key=file_key(settings.web.admin_key_file)
         ),
         auditing=Auditing(audit, now_ms, log),
         audit=audit,

@@ -18,8 +18,8 @@ from app.usecases.ports import Spool
 async def watching_backlog(brands: Brands, store: RedisStore, spool: Spool | None, log: Logger) -> AsyncIterator[Backlog]:
     """Watch how long requests wait for as long as the context is open; `spool` is this process's own, if it has one."""
     backlog = Backlog(
-        work=RedisWork(store.wire),
-        deliveries=RedisDeliveries(store.wire),
+        work=RedisWork(store.connection),
+        deliveries=RedisDeliveries(store.connection),
         spool=spool,
         brands=brands,
         clock=store.clock,

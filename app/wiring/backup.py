@@ -45,20 +45,20 @@ async def back_up(  # noqa: PLR0913 - a file and how it is made
     with _new_file(path, force=force) as file:
         async with wiring.opened_store(settings, log, patience=_SECONDS, serving=False, checked=False) as store:
             await store.belong()
-            begin(await backup.size_of(store.wire))
+            begin(await backup.size_of(store.connection))
             known = keyring.identity()
-            made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(await time_ms(store.wire) / 1000))
+            made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(await time_ms(store.connection) / 1000))
             header = Header(
                 id=secrets.token_hex(8),
                 made_at=made,
                 data_centre=settings.data_centre,
                 partitions=keys.PARTITIONS,
                 buckets=keys.DEFAULT_BUCKETS,
-                epoch=await epoch_of(store.wire),
+                epoch=await epoch_of(store.connection),
                 pepper=known.pepper,
                 keys=known.keys,
             )
-            return await backup.back_up(store.wire, Writer(file, header, keyring.backup_key()), progress=progress)
+            return await backup.back_up(store.connection, Writer(file, header, keyring.backup_key()), progress=progress)
 
 
 @contextmanager
@@ -127,14 +127,14 @@ async def restore(settings: Settings, reader: Reader, log: Logger, *, force: boo
     keyring = keyring_file.load(settings.keyring_file)
     known = keyring.identity()
     async with wiring.opened_store(settings, log, patience=_SECONDS, serving=False, checked=False) as store:
-        wire = store.wire
-        await layout.claim_layout(wire, buckets=keys.DEFAULT_BUCKETS, identity=known, restoring=True)
-        if not force and not await backup.is_restoring(wire) and not await backup.is_empty(wire):
+        connection = store.connection
+        await layout.claim_layout(connection, buckets=keys.DEFAULT_BUCKETS, identity=known, restoring=True)
+        if not force and not await backup.is_restoring(connection) and not await backup.is_empty(connection):
             raise Conflict(
                 "the store is not empty: restore into an empty one, or replace all that it holds with --force (make a backup of it first)"
             )
         epoch = await backup.restore(
-            wire,
+            connection,
             reader.records(keyring.backup_key()),
             backup=reader.header.id,
             above=reader.header.epoch,
@@ -149,7 +149,7 @@ async def raised(settings: Settings, log: Logger) -> int:
     """Raise the epoch of a store that came back by other means, and return it. Raises Misconfigured and StoreUnavailable."""
     async with wiring.opened_store(settings, log, patience=_SECONDS, serving=False, checked=False) as store:
         await store.belong()
-        return await raise_epoch(store.wire, replicated=_is_replicated(settings))
+        return await raise_epoch(store.connection, replicated=_is_replicated(settings))
 
 
 def _is_replicated(settings: Settings) -> bool:

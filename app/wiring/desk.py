@@ -19,4 +19,4 @@ _STORE_SECONDS = 10.0
 async def opened_journal(settings: Settings, log: Logger) -> AsyncIterator[tuple[Journal, CachedGroups]]:
     """Open the journal of changes, and what the groups in it are called."""
     async with wiring.opened_store(settings, log, patience=_STORE_SECONDS, serving=False) as store:
-        yield RedisJournal(store.wire), CachedGroups(RedisGroups(store.wire), monotonic_ms)
+        yield RedisJournal(store.connection), CachedGroups(RedisGroups(store.connection), monotonic_ms)

@@ -13,7 +13,7 @@ from app.core.errors import Misconfigured
 from app.settings.dkim_files import load_keys
 from app.settings.load import load
 from app.settings.model import Settings
-from app.store.wire import connect
+from app.store.connection import connect
 from app.wiring.administration import file_key
 from app.wiring.certificates import server_context, trusting
 from app.wiring.own_address import refuse_own_address

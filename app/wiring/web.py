@@ -20,10 +20,10 @@ from app.store.groups import RedisGroups
 from app.store.redis import RedisStore
 from app.usecases.audience import Audience
 from app.usecases.group_cache import CachedGroups
-from app.usecases.one_click import TokenLinks
+from app.usecases.record_statement import RecordStatement
 from app.usecases.save_preferences import SavePreferences
 from app.usecases.shipping import TakeShipment
-from app.usecases.unsubscribe import RecordStatement
+from app.usecases.token_links import TokenLinks
 from app.web import application
 from app.web.preference_request import PreferenceParts
 from app.wiring import (
@@ -31,12 +31,12 @@ from app.wiring import (
     brands,
     durability_checks,
     hangups,
-    homes,
     keeping,
     now_ms,
     opened_spool,
     opened_store,
     replaying,
+    routing,
     started,
     stopped,
     token_codec,
@@ -91,7 +91,7 @@ def _public(  # noqa: PLR0913, PLR0917 - what a configuration is made an applica
     settings: Settings, keyring: Keyring, known: Brands, store: RedisStore, unsubscribe: RecordStatement, log: Logger
 ) -> Application:
     codec = token_codec(settings, keyring)
-    home = homes(settings, log)
+    home = routing(settings, log)
     save = SavePreferences(unsubscribe=unsubscribe, clock=now_ms, new_id=_new_id, seal=codec.seal_address, home=home)
     return application.public(
         one_click=TokenLinks(codec=codec, unsubscribe=unsubscribe, clock=now_ms, new_id=_new_id, seal=codec.seal_address, home=home),
@@ -111,7 +111,7 @@ def _security_contact(settings: Settings) -> str:
 
 
 def _preference_parts(settings: Settings, store: RedisStore, save: SavePreferences, page_tokens: PageTokens) -> PreferenceParts:
-    groups = CachedGroups(RedisGroups(store.wire), monotonic_ms)
+    groups = CachedGroups(RedisGroups(store.connection), monotonic_ms)
     return PreferenceParts(
         save=save,
         groups=groups,

@@ -34,11 +34,11 @@ from app.wiring.backlog import watching_backlog
 from app.wiring.belonging import belong
 from app.wiring.health import health
 from app.wiring.reload import Records, following
-from app.worker.courier import Courier
+from app.worker.endpoint_queue import Send
 from app.worker.history import Trimmer
-from app.worker.lane import Send
+from app.worker.scheduler import Scheduler
 from app.worker.shipping import Shipper
-from app.worker.telling import Teller, request_of
+from app.worker.webhook_request import DeliveryEvents, request_of
 from app.worker.witness import DeliveryWitness
 from app.worker.worker import Pace, Worker
 
@@ -65,12 +65,12 @@ async def _serve_worker(settings: Settings) -> None:
         client = await stack.enter_async_context(WebhookClient())
         await stack.enter_async_context(health(settings.worker.health_listen, {"store": store.ping}))
         await stack.enter_async_context(watching_backlog(known, store, None, log))
-        courier, worker, parts = await stack.enter_async_context(_working(settings, known, store, client, keyring, log))
+        scheduler, worker, parts = await stack.enter_async_context(_working(settings, known, store, client, keyring, log))
 
         def adopt(anew: Settings, records: Records) -> None:
             known.adopt(records)
             store.keep_addresses_of(wiring.keeping(records))
-            courier.adopt(_endpoints(anew))
+            scheduler.adopt(_endpoints(anew))
             worker.adopt(_endpoints(anew), brands=_numbers(known), self_managed=_self_managed(known))
 
         await stack.enter_async_context(
@@ -85,7 +85,7 @@ async def _serve_worker(settings: Settings) -> None:
 
 
 def _endpoints(settings: Settings) -> dict[EndpointKey, Endpoint]:
-    return {endpoint.key: endpoint for endpoint in (*settings.endpoints(), *settings.homes())}
+    return {endpoint.key: endpoint for endpoint in (*settings.endpoints(), *settings.routing())}
 
 
 def _numbers(brands: Brands) -> list[BrandNumber]:
@@ -118,18 +118,20 @@ async def _working(  # noqa: PLR0913, PLR0917 - the parts of the process
     client: WebhookClient,
     keyring: Keyring,
     log: Logger,
-) -> AsyncIterator[tuple[Courier, Worker, Sequence[asyncio.Task[None]]]]:
+) -> AsyncIterator[tuple[Scheduler, Worker, Sequence[asyncio.Task[None]]]]:
     """Work for as long as the context is open; the tasks that are yielded run until then."""
     endpoints = _endpoints(settings)
-    work, deliveries = RedisWork(store.wire), RedisDeliveries(store.wire)
+    work, deliveries = RedisWork(store.connection), RedisDeliveries(store.connection)
     witness = DeliveryWitness(log)
-    counting = Counting(RedisTallies(store.wire))
-    teller = Teller(codec=wiring.token_codec(settings, keyring), groups=CachedGroups(RedisGroups(store.wire), monotonic_ms))
+    counting = Counting(RedisTallies(store.connection))
+    delivery_events = DeliveryEvents(
+        codec=wiring.token_codec(settings, keyring), groups=CachedGroups(RedisGroups(store.connection), monotonic_ms)
+    )
     shipper = Shipper(keyring=keyring, data_centre=settings.data_centre, clock=store.clock)
-    courier = Courier(
+    scheduler = Scheduler(
         endpoints=endpoints,
         deliveries=deliveries,
-        send=parting(sender(client, teller, clock=store.clock), shipping(client, shipper)),
+        send=parting(sender(client, delivery_events, clock=store.clock), shipping(client, shipper)),
         clock=store.clock,
         chance=random.SystemRandom().random,
         witness=witness,
@@ -138,8 +140,8 @@ async def _working(  # noqa: PLR0913, PLR0917 - the parts of the process
         name=secrets.token_hex(8),
         work=work,
         deliveries=deliveries,
-        crew=RedisCrew(store.wire),
-        courier=courier,
+        crew=RedisCrew(store.connection),
+        scheduler=scheduler,
         endpoints=endpoints,
         tally=counting.count,
         brands=_numbers(known),
@@ -149,9 +151,9 @@ async def _working(  # noqa: PLR0913, PLR0917 - the parts of the process
         pace=Pace(claim_ms=1000 * settings.worker.claim_seconds),
     )
     trimmer = Trimmer(work=work, brands=known, days=settings.worker.history_days, clock=wiring.now_ms, witness=witness)
-    writing, *turning = (asyncio.create_task(part.run()) for part in (courier, worker, trimmer, counting))
+    writing, *turning = (asyncio.create_task(part.run()) for part in (scheduler, worker, trimmer, counting))
     try:
-        yield courier, worker, (writing, *turning)
+        yield scheduler, worker, (writing, *turning)
     finally:
         for task in turning:
             await cancelled(task)
@@ -160,16 +162,16 @@ async def _working(  # noqa: PLR0913, PLR0917 - the parts of the process
         with suppress(StoreUnavailable):
             await counting.write()
         with suppress(StoreUnavailable):
-            await courier.close(GRACE_SECONDS)
+            await scheduler.close(GRACE_SECONDS)
         await cancelled(writing)
 
 
-def sender(client: WebhookClient, teller: Teller, *, clock: Callable[[], int] = wiring.now_ms) -> Send:
+def sender(client: WebhookClient, delivery_events: DeliveryEvents, *, clock: Callable[[], int] = wiring.now_ms) -> Send:
     """Return what sends a batch of deliveries to an endpoint; `clock` dates the signature, which receivers compare with theirs."""
 
     async def send(endpoint: Endpoint, deliveries: Sequence[Delivery]) -> ReceiverAnswer:
         try:
-            events = await teller.events(endpoint, deliveries)
+            events = await delivery_events.events(endpoint, deliveries)
         except StoreUnavailable:
             return ReceiverAnswer(reason="the names of the groups cannot be read now")
         body, fields = request_of(endpoint, events, at_ms=clock())

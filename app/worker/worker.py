@@ -22,8 +22,8 @@ from app.core.shipment import home_key
 from app.core.tally import Count, ticks_of
 from app.core.webhook import Delivery, Endpoint, EndpointKey, Work
 from app.usecases.delivery_ports import Crew, Deliveries, WorkQueue
-from app.worker.courier import Courier
 from app.worker.intervals import has_come
+from app.worker.scheduler import Scheduler
 from app.worker.witness import DeliveryWitness
 
 PARTITIONS = 256
@@ -56,7 +56,7 @@ class Worker:
         work: WorkQueue,
         deliveries: Deliveries,
         crew: Crew,
-        courier: Courier,
+        scheduler: Scheduler,
         endpoints: Mapping[EndpointKey, Endpoint],
         brands: Collection[BrandNumber] = (),
         self_managed: Collection[BrandNumber] = (),
@@ -69,7 +69,7 @@ class Worker:
         self._work = work
         self._deliveries = deliveries
         self._crew = crew
-        self._courier = courier
+        self._scheduler = scheduler
         self.adopt(endpoints, brands=brands, self_managed=self_managed)
         self._tally = tally
         self._clock = clock
@@ -108,7 +108,7 @@ class Worker:
         """Look once at everything that is ours, and return how much there was. Raises StoreUnavailable."""
         now = self._clock()
         with suppress(StoreUnavailable):  # said again at the next turn; until then nothing is held for gone
-            await self._courier.note_endpoints()
+            await self._scheduler.note_endpoints()
         if has_come(now, self._next_sign, every_ms=self._pace.claim_ms // _SIGNS):
             await self._share()
             self._next_sign = now + self._pace.claim_ms // _SIGNS
@@ -118,8 +118,8 @@ class Worker:
             taken = await self._deliveries.take(self.partitions, now_ms=now, until_ms=now + self._pace.claim_ms, limit=self._pace.entries)
             if taken:  # asked after the taking: who resends switches on first, so a fresh letter meets no old switch
                 with suppress(StoreUnavailable):
-                    await self._courier.look_at_switches()
-            self._courier.hand_over(taken)
+                    await self._scheduler.look_at_switches()
+            self._scheduler.hand_over(taken)
             found += len(taken)
             crowded = len(taken) > self._pace.entries * len(self.partitions) // 4
             self._next_due = now if crowded else now + self._pace.due_every_ms
@@ -131,7 +131,7 @@ class Worker:
         except StoreUnavailable:  # where the others are noted is away: that only shares out the work, so it goes on as it was
             alive = self._alive or (self._name,)
         with suppress(StoreUnavailable):
-            await self._courier.look_at_switches()
+            await self._scheduler.look_at_switches()
         if alive != self._alive:
             self._alive = alive
             self.partitions = range(alive.index(self._name), PARTITIONS, len(alive))
@@ -154,14 +154,14 @@ class Worker:
             return len(found)
         now = self._clock()
         moves = [(entry, self._deliveries_of(entry, now)) for entry in entries]
-        rooms = {key: self._courier.room(key) for key in {delivery.endpoint for _, new in moves for delivery in new}}
+        rooms = {key: self._scheduler.room(key) for key in {delivery.endpoint for _, new in moves for delivery in new}}
         direct: list[Move] = []
         crowded: list[Move] = []
         for move in moves:
             (direct if _fits(move[1], rooms) else crowded).append(move)
         taken = await self._work.move(direct, due_ms=now + self._pace.claim_ms)
         for created in taken:
-            self._courier.hand_over(created or ())
+            self._scheduler.hand_over(created or ())
         self._count(direct, taken, now)
         self._count(crowded, await self._work.move(crowded, due_ms=now), now)
         returned = {entry.statement.brand for entry in entries if entry.statement.source in _RETURNS}

@@ -43,9 +43,9 @@ def verify(password: str | bytes, password_hash: str) -> bool:
     """Say whether the password is the one that was hashed; an unreadable hash fits none. Blocks for some 50 ms."""
     octets = password.encode() if isinstance(password, str) else password
     try:
-        name, cost, block, lanes, salt, digest = password_hash.split("$")
+        name, cost, block, queues, salt, digest = password_hash.split("$")
         expected = base64.b64decode(digest, validate=True)
-        found = _scrypt(octets, base64.b64decode(salt, validate=True), int(cost), int(block), int(lanes))
+        found = _scrypt(octets, base64.b64decode(salt, validate=True), int(cost), int(block), int(queues))
     except (ValueError, binascii.Error):
         return False
     return name == "scrypt" and hmac.compare_digest(expected, found)
@@ -92,8 +92,8 @@ class Accounts:
         return is_right
 
 
-def _scrypt(password: bytes, salt: bytes, cost: int, block: int, lanes: int) -> bytes:
-    return hashlib.scrypt(password, salt=salt, n=cost, r=block, p=lanes, maxmem=_MEMORY, dklen=_HASH_BYTES)
+def _scrypt(password: bytes, salt: bytes, cost: int, block: int, queues: int) -> bytes:
+    return hashlib.scrypt(password, salt=salt, n=cost, r=block, p=queues, maxmem=_MEMORY, dklen=_HASH_BYTES)
 
 
 def _text(octets: bytes) -> str:

@@ -21,8 +21,8 @@ from app.settings.model import Settings
 from app.settings.types import split_address
 from app.store.clock import monotonic_ms
 from app.usecases.mailto import Complaints, Mailto
-from app.usecases.one_click import TokenLinks
-from app.usecases.unsubscribe import RecordStatement
+from app.usecases.record_statement import RecordStatement
+from app.usecases.token_links import TokenLinks
 from app.wiring.backlog import watching_backlog
 from app.wiring.belonging import belong
 from app.wiring.certificates import server_context
@@ -101,7 +101,7 @@ def _terms(settings: Settings, unsubscribe: RecordStatement, throttle: Throttle,
             clock=web_side.now_ms,
             new_id=lambda: secrets.token_bytes(16),
             seal=codec.seal_address,
-            home=web_side.homes(settings, log),
+            home=web_side.routing(settings, log),
         ),
         mailboxes=Mailboxes(domain=inbox.domain, data_centre=settings.data_centre),
         complaints=Complaints(inbox.complaints),

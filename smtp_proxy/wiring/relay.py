@@ -80,8 +80,8 @@ async def _serve(*, load: Callable[[], Settings], settings: Settings, stop: Call
         store = await stack.enter_async_context(web_side.opened_store(settings, log, patience=STATES_SECONDS, writable_only=True))
         downstream = await stack.enter_async_context(_downstream(relay))
         await stack.enter_async_context(_probed(downstream, log))
-        auditing = Auditing(RedisAudit(store.wire), web_side.now_ms, log)
-        audience = Audience(store, CachedGroups(RedisGroups(store.wire), monotonic_ms))
+        auditing = Auditing(RedisAudit(store.connection), web_side.now_ms, log)
+        audience = Audience(store, CachedGroups(RedisGroups(store.connection), monotonic_ms))
         local = MemoryLedger(clock=monotonic_ms)
         ledger = Ledger(_shared_ledger(store, settings), local, key=keyring.ledger_key(), log=log, clock=web_side.now_ms)
         await stack.enter_async_context(ledger.running())
@@ -177,13 +177,13 @@ def _key(key: LoadedKey) -> DkimKey:
 
 
 def _shared_ledger(store: RedisStore, settings: Settings) -> RedisLedger:
-    return RedisLedger(store.wire, store.reads, replicated=Durability(settings.store.durability) is Durability.REPLICATED)
+    return RedisLedger(store.connection, store.reads, replicated=Durability(settings.store.durability) is Durability.REPLICATED)
 
 
 @asynccontextmanager
 async def _counting_copies(store: RedisStore, log: Logger) -> AsyncIterator[CountCopy]:
     """Count copies by campaign for as long as the context is open; write the counts every few seconds, and at the end."""
-    counting = Counting(RedisTallies(store.wire))
+    counting = Counting(RedisTallies(store.connection))
     try:
         async with kept_running(Part.COUNTING, counting.run, log):
             yield lambda brand, campaign: counting.count(copy_tick(brand, campaign, now_ms=web_side.now_ms()))

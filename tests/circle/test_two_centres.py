@@ -141,4 +141,4 @@ def digest_of(centre: Centre, address: str) -> RecipientDigest:
 async def nothing_waits(centre: Centre) -> bool:
     async with centre.store() as store:
         partitions = range(256)
-        return not await RedisWork(store.wire).lag(partitions) and not await RedisDeliveries(store.wire).oldest(partitions)
+        return not await RedisWork(store.connection).lag(partitions) and not await RedisDeliveries(store.connection).oldest(partitions)

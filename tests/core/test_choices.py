@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.choices import Shown, Wish, shown, wish
 from app.core.groups import EVERYTHING
 from app.core.model import GroupKey, Preferences, Subscription
+from app.core.preference_form import Shown, Wish, shown, wish
 
 A, B, C = GroupKey(1), GroupKey(2), GroupKey(3)
 LEFT = Subscription(subscribed=False)

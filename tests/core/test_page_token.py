@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.choices import Shown
 from app.core.errors import TokenError, TokenKeyUnknown, TokenTagInvalid
 from app.core.keyring import Keyring, KeyStatus, MasterKey
 from app.core.model import BrandNumber, CampaignId, Claims, GroupKey, Purpose, RecipientDigest
 from app.core.page_token import AHEAD_MS, LIFETIME_MS, Form, PageState, PageTokens
+from app.core.preference_form import Shown
 
 NOW_MS = 1_790_000_000_000
 KEY = MasterKey(id=1, secret=b"1" * 32, status=KeyStatus.PRIMARY)

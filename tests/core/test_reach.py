@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.reach import is_disguised, may_reach
+from app.core.address_policy import is_disguised, may_reach
 from app.core.webhook import Reach
 
 INSIDE = [

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 from app.core.model import Acknowledgement, RecipientDigest, Statement
 from app.usecases.import_list import ImportReport, ImportTerms, ListImporter
-from app.usecases.unsubscribe import RecordStatement
+from app.usecases.record_statement import RecordStatement
 from tests.usecases.test_wrong_clock import BRAND, CODEC, WORDS, Edge
 
 _ID = b"i" * 16

@@ -15,13 +15,13 @@ import trustme
 from app.http import requests
 from app.http.connection import HttpLimits
 from app.http.guard import MAX_RESETS
-from tests.web.running import QUICK, Site, Wire, running
+from tests.web.running import QUICK, Site, StoreConnection, running
 
 
 class H2:
     """A client that speaks HTTP/2 over TLS."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: StoreConnection) -> None:
         self.wire = wire
         config = h2.config.H2Configuration(client_side=True, validate_outbound_headers=False, header_encoding=None)
         self.connection = h2.connection.H2Connection(config=config)
@@ -67,11 +67,11 @@ class Secure:
         self.context = ssl.create_default_context()
         authority.configure_trust(self.context)
 
-    async def connect(self, *protocols: str) -> Wire:
+    async def connect(self, *protocols: str) -> StoreConnection:
         if protocols:
             self.context.set_alpn_protocols(list(protocols))
         host, _, port = self.site.addresses["public_tls"].rpartition(":")
-        return Wire(*await asyncio.open_connection(host, int(port), ssl=self.context, server_hostname="localhost"))
+        return StoreConnection(*await asyncio.open_connection(host, int(port), ssl=self.context, server_hostname="localhost"))
 
     async def h2(self) -> H2:
         client = H2(await self.connect("h2"))

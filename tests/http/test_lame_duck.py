@@ -8,7 +8,7 @@ import pytest
 import trustme
 
 from tests.http.test_http2_guards import H2
-from tests.web.running import Site, Wire, running
+from tests.web.running import Site, StoreConnection, running
 
 KEPT, ROUNDS = 20, 10
 HEADERS, GOAWAY = 1, 7
@@ -21,7 +21,7 @@ def address(site: Site, listener: str) -> tuple[str, int]:
     return host, int(port)
 
 
-async def clicking(wire: Wire, token: str, begun: asyncio.Event) -> int:
+async def clicking(wire: StoreConnection, token: str, begun: asyncio.Event) -> int:
     """Click over one connection until an answer says that it was the last; an answer that does not come is an error."""
     answered = 0
     while True:
@@ -41,7 +41,7 @@ async def test_a_stop_cuts_no_request_of_twenty_kept_connections_in_ten_rounds()
     for _ in range(ROUNDS):
         async with running() as site:
             begun = [asyncio.Event() for _ in range(KEPT)]
-            wires = [Wire(*await asyncio.open_connection(*address(site, "public"))) for _ in range(KEPT)]
+            wires = [StoreConnection(*await asyncio.open_connection(*address(site, "public"))) for _ in range(KEPT)]
             clients = [asyncio.create_task(clicking(wire, site.token(), event)) for wire, event in zip(wires, begun, strict=True)]
             for event in begun:
                 await event.wait()
@@ -73,7 +73,7 @@ async def test_a_stop_answers_the_streams_that_http_2_clients_have_on_their_way(
         host, port = address(site, "public_tls")
         clients = []
         for _ in range(KEPT):
-            wire = Wire(*await asyncio.open_connection(host, port, ssl=context, server_hostname="localhost"))
+            wire = StoreConnection(*await asyncio.open_connection(host, port, ssl=context, server_hostname="localhost"))
             client = H2(wire)
             client.connection.initiate_connection()
             first = client.open(f"/u?qmoe={site.token()}")
@@ -103,7 +103,7 @@ async def after_goaway(client: H2, token: str) -> bool:
 async def test_connections_that_stay_silent_are_closed(count: int) -> None:
     """Catalogue N29, E19: who sends nothing more does not hold up the stop."""
     async with running() as site:
-        wires = [Wire(*await asyncio.open_connection(*address(site, "public"))) for _ in range(count)]
+        wires = [StoreConnection(*await asyncio.open_connection(*address(site, "public"))) for _ in range(count)]
         for wire in wires:
             await wire.send(b"GET /robots.txt HTTP/1.1\r\nHost: u\r\n\r\n")
             await wire.answer()

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from app.http.connection import HttpLimits
-from tests.web.running import QUICK, Reply, Site, Wire, running
+from tests.web.running import QUICK, Reply, Site, StoreConnection, running
 
 SMUGGLED = b"GET /robots.txt HTTP/1.1\r\nHost: u\r\n\r\n"
 
@@ -119,7 +119,7 @@ async def test_a_body_that_drips_is_not_waited_for_and_does_nothing() -> None:
         assert not await site.left()
 
 
-async def drip(wire: Wire) -> None:
+async def drip(wire: StoreConnection) -> None:
     for _ in range(20):
         await wire.send(b"x")
         await asyncio.sleep(0.1)
@@ -171,8 +171,8 @@ async def test_requests_under_way_are_finished_at_the_end() -> None:
     """Catalogue E19."""
     body = b"List-Unsubscribe=One-Click"
     async with running() as site:
-        wires = [Wire(*await asyncio.open_connection(*address(site))) for _ in range(20)]
-        idle = Wire(*await asyncio.open_connection(*address(site)))
+        wires = [StoreConnection(*await asyncio.open_connection(*address(site))) for _ in range(20)]
+        idle = StoreConnection(*await asyncio.open_connection(*address(site)))
         await idle.send(SMUGGLED)
         await idle.answer()
         for wire in wires:
@@ -188,7 +188,7 @@ async def test_requests_under_way_are_finished_at_the_end() -> None:
     assert await site.left()
 
 
-async def finished(wire: Wire, rest: bytes) -> Reply:
+async def finished(wire: StoreConnection, rest: bytes) -> Reply:
     await asyncio.sleep(0.3)
     await wire.send(rest)
     return await wire.answer()

@@ -37,17 +37,17 @@ def problem() -> str:
 def test_every_data_centre_may_read_the_same_table_and_leaves_itself_out(tmp_path: Path) -> None:
     production(tmp_path, '1 = "https://api-01.example.com"\n2 = "https://api-02.example.com/signoff/"')
 
-    homes = load().homes()
+    routing = load().routing()
 
     assert [(home_key(2), "https://api-02.example.com/signoff/v1/emailunsubscribe", Reach.PUBLIC)] == [
-        (home.key, home.url, home.reach) for home in homes
+        (home.key, home.url, home.reach) for home in routing
     ]
 
 
 def test_one_data_centre_may_stand_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SIGNOFF_DATA_CENTRES__2", "http://127.0.0.2:8080")
 
-    (home,) = load().homes()
+    (home,) = load().routing()
 
     assert ("http://127.0.0.2:8080/v1/emailunsubscribe", Reach.PRIVATE) == (home.url, home.reach)
 

@@ -87,27 +87,27 @@ async def fill(store: RedisStore, make: Make, people: int = PEOPLE) -> None:
         make(digest=digest_of(number), at_ms=1000 + number)._replace(sealed_address=b"\x01" + os.urandom(20)) for number in range(people)
     ]
     await asyncio.gather(*(asyncio.ensure_future(store.apply(one)) for one in said))
-    await RedisGroups(store.wire).add(BRAND, SubscriptionGroup(id=GroupId("news"), name="News Ω"), most_active=50)
-    await RedisApiKeys(store.wire).put(
+    await RedisGroups(store.connection).add(BRAND, SubscriptionGroup(id=GroupId("news"), name="News Ω"), most_active=50)
+    await RedisApiKeys(store.connection).put(
         ApiKey(id="k1", brand=BrandId("acme"), name="crm", scopes=frozenset(), created_ms=1, secret_digest=b"d" * 32)
     )
-    await RedisAudit(store.wire).note(
+    await RedisAudit(store.connection).note(
         BRAND, AuditEntry(at_ms=1, actor="cli", action=AuditAction.SUPPRESSIONS_IMPORTED, target="ab" * 8, detail={"read": "1"})
     )
-    work = RedisWork(store.wire)
+    work = RedisWork(store.connection)
     (first, *_) = await work.waiting([0], limit=1)
     delivery = Delivery(endpoint=EndpointKey(b"endpoint"), statement=first.statement, changed=(GroupKey(0),), sequence=1, queued_ms=5)
     await work.move([(first, [delivery])], due_ms=10)
     (second, *_) = await work.waiting([1], limit=1)
-    await RedisDeliveries(store.wire).bury([delivery], at_ms=7)
+    await RedisDeliveries(store.connection).bury([delivery], at_ms=7)
     other = Delivery(endpoint=EndpointKey(b"endpoint"), statement=second.statement, changed=(GroupKey(0),), sequence=1, queued_ms=5)
     await work.move([(second, [other])], due_ms=10)
-    await store.wire.run([("SET", "so:tally:7:20000", "x"), ("PEXPIRE", "so:tally:7:20000", 86_400_000)])
+    await store.connection.run([("SET", "so:tally:7:20000", "x"), ("PEXPIRE", "so:tally:7:20000", 86_400_000)])
 
 
 async def written(store: RedisStore, header: Header = HEADER) -> bytes:
     file = io.BytesIO()
-    await backup.back_up(store.wire, Writer(file, header, KEY), progress=nothing)
+    await backup.back_up(store.connection, Writer(file, header, KEY), progress=nothing)
     return file.getvalue()
 
 
@@ -123,7 +123,7 @@ def content(packed: bytes) -> set[tuple[bytes, ...]]:
 
 
 async def restored(store: RedisStore, records: Iterator[Record] | Sequence[Record], *, above: int = 0, name: str = "b1") -> int:
-    return await backup.restore(store.wire, records, backup=name, above=above, replicated=False, progress=nothing)
+    return await backup.restore(store.connection, records, backup=name, above=above, replicated=False, progress=nothing)
 
 
 async def test_everything_comes_back_and_sequences_go_on_above_what_was_told(store: RedisStore, make_statement: Make) -> None:
@@ -153,7 +153,7 @@ async def test_a_restore_replaces_all_that_is_there(one: RedisStore, make_statem
     await fill(one, make_statement, people=520)
     packed = await written(one)
     await one.apply(make_statement(digest=digest_of(9000)))
-    await RedisGroups(one.wire).add(BRAND, SubscriptionGroup(id=GroupId("more"), name="More"), most_active=50)
+    await RedisGroups(one.connection).add(BRAND, SubscriptionGroup(id=GroupId("more"), name="More"), most_active=50)
     one.keep_addresses_of(frozenset())
 
     await restored(one, Reader(io.BytesIO(packed)).records(KEY))
@@ -176,14 +176,14 @@ async def test_a_restore_that_is_broken_off_leaves_a_store_that_nobody_may_use_u
 
     with pytest.raises(ConnectionAbortedError):
         await restored(one, broken())
-    begun = await backup.is_restoring(one.wire)
+    begun = await backup.is_restoring(one.connection)
     process = RedisStore(one_url, timeout=20, identity=KEYRING.identity())
     for use in (process.start(), process.belong(), process.preferences(BRAND, [digest_of(1)])):
         with pytest.raises(StoreUnavailable, match="a restore of this store has not ended"):
             await use
     await restored(one, Reader(io.BytesIO(packed)).records(KEY))
 
-    assert (True, False) == (begun, await backup.is_restoring(one.wire))
+    assert (True, False) == (begun, await backup.is_restoring(one.connection))
     assert content(packed) == content(await written(one))
     await process.start(development=True)
     await process.close()
@@ -191,12 +191,12 @@ async def test_a_restore_that_is_broken_off_leaves_a_store_that_nobody_may_use_u
 
 async def test_two_restores_at_once_are_one(one: RedisStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backup, "_TRIES", 1)
-    await one.wire.run([("SET", keys.RESTORE, "other")])
+    await one.connection.run([("SET", keys.RESTORE, "other")])
 
     with pytest.raises(Conflict, match="another restore"):
         await restored(one, [])
 
-    assert not await backup.is_restoring(one.wire)
+    assert not await backup.is_restoring(one.connection)
 
 
 async def test_a_restore_that_was_overtaken_stops(one: RedisStore, make_statement: Make) -> None:
@@ -216,36 +216,36 @@ async def test_a_restore_that_was_overtaken_stops(one: RedisStore, make_statemen
 
         async def run(self, commands: Sequence[tuple[object, ...]], *, replicated: bool = False) -> Sequence[object]:
             if taken.is_set():
-                await one.wire.run([("DEL", keys.RESTORE)])
-            return await one.wire.run(commands, replicated=replicated)  # type: ignore[arg-type]  # as they came
+                await one.connection.run([("DEL", keys.RESTORE)])
+            return await one.connection.run(commands, replicated=replicated)  # type: ignore[arg-type]  # as they came
 
         def scan(self, pattern: str) -> AsyncIterator[Sequence[bytes]]:
-            return one.wire.scan(pattern)
+            return one.connection.scan(pattern)
 
     losing: Any = Losing()  # what of a wire a restore uses
     with pytest.raises(StoreUnavailable, match="run it again"):
         await backup.restore(losing, slow(), backup="b", above=0, replicated=False, progress=nothing)
-    assert await backup.is_restoring(one.wire)
+    assert await backup.is_restoring(one.connection)
 
 
 async def test_epochs_of_the_store_and_of_the_backup_are_both_below_the_new_one(one: RedisStore) -> None:
     """Catalogue N26."""
-    mine = await raise_epoch(one.wire, above=2**51)
+    mine = await raise_epoch(one.connection, above=2**51)
 
     after_mine = await restored(one, [])
     after_other = await restored(one, [], above=2**52)
 
     assert mine < after_mine
-    assert 2**52 < after_other == await epoch_of(one.wire)
+    assert 2**52 < after_other == await epoch_of(one.connection)
 
 
 async def test_a_store_counts_as_empty_after_processes_were_started_on_it(one: RedisStore, make_statement: Make) -> None:
-    await RedisDeliveries(one.wire).note_known([EndpointKey(b"endpoint")], at_ms=1)
+    await RedisDeliveries(one.connection).note_known([EndpointKey(b"endpoint")], at_ms=1)
     await one.ping()
-    fresh = await backup.is_empty(one.wire)
+    fresh = await backup.is_empty(one.connection)
     await one.apply(make_statement())
 
-    assert (True, False) == (fresh, await backup.is_empty(one.wire))
+    assert (True, False) == (fresh, await backup.is_empty(one.connection))
 
 
 async def small(one: RedisStore, make: Make) -> bytes:

@@ -25,7 +25,7 @@ async def ledger(request: pytest.FixtureRequest) -> AsyncIterator[CopyLedger]:
         yield MemoryLedger(clock=lambda: 1000)
         return
     store = RedisStore(request.getfixturevalue(f"{request.param}_url"), timeout=5)
-    opened = RedisLedger(store.wire, store.reads)
+    opened = RedisLedger(store.connection, store.reads)
     yield opened
     await store.close()
 
@@ -88,11 +88,11 @@ async def test_memory_forgets_when_the_time_is_over_and_what_is_oldest() -> None
 
 async def test_the_store_forgets_by_itself_after_the_last_entrys_time(valkey: RedisStore, message: bytes) -> None:
     """Bounded memory: no key without an end."""
-    ledger = RedisLedger(valkey.wire, valkey.reads)
+    ledger = RedisLedger(valkey.connection, valkey.reads)
     await ledger.note(message, {b"ann": b"delivered"}, keep_seconds=DAY)
     await ledger.note(message, {b"bob": b"delivered"}, keep_seconds=3 * DAY)
 
-    (left,) = await valkey.wire.run([("TTL", keys.ledger(message))])
+    (left,) = await valkey.connection.run([("TTL", keys.ledger(message))])
 
     assert isinstance(left, int)
     assert 3 * DAY - 60 < left <= 3 * DAY
@@ -100,7 +100,7 @@ async def test_the_store_forgets_by_itself_after_the_last_entrys_time(valkey: Re
 
 async def test_a_store_that_is_away_says_so() -> None:
     store = RedisStore("redis://127.0.0.1:1/0", timeout=0.5)
-    ledger = RedisLedger(store.wire, store.reads)
+    ledger = RedisLedger(store.connection, store.reads)
 
     with pytest.raises(StoreUnavailable):
         await ledger.entries(b"0" * 16)
@@ -111,10 +111,10 @@ async def test_a_store_that_is_away_says_so() -> None:
 
 async def test_a_key_of_another_type_is_unavailable_and_not_nothing(valkey: RedisStore, message: bytes) -> None:
     """To take it for an unknown message would send every copy a second time without a word."""
-    await valkey.wire.run([("SET", keys.ledger(message), b"text")])
+    await valkey.connection.run([("SET", keys.ledger(message), b"text")])
 
     with pytest.raises(StoreUnavailable):
-        await RedisLedger(valkey.wire, valkey.reads).entries(message)
+        await RedisLedger(valkey.connection, valkey.reads).entries(message)
 
 
 async def test_the_look_up_of_a_message_and_of_its_recipients_are_one_round_trip() -> None:
@@ -127,7 +127,7 @@ async def test_the_look_up_of_a_message_and_of_its_recipients_are_one_round_trip
         return [[] if command[0] == "HGETALL" else None for command in commands]
 
     store.reads._run = run
-    asked = RedisLedger(store.wire, store.reads).entries(b"0" * 16)
+    asked = RedisLedger(store.connection, store.reads).entries(b"0" * 16)
     states = await store.preferences(BrandNumber(7), [RecipientDigest(b"0123456789")])
 
     assert {} == await asked

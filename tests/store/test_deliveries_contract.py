@@ -60,8 +60,8 @@ async def kit(store: MemoryStore | RedisStore, digest: RecipientDigest) -> Async
         clock = lambda: time.monotonic_ns() // 1_000_000  # noqa: E731
         yield Kit(store=store, work=MemoryWork(store, deliveries), deliveries=deliveries, crew=MemoryCrew(clock), digest=digest)
         return
-    wire = store.wire
-    yield Kit(store=store, work=RedisWork(wire), deliveries=RedisDeliveries(wire), crew=RedisCrew(wire), digest=digest)
+    connection = store.connection
+    yield Kit(store=store, work=RedisWork(connection), deliveries=RedisDeliveries(connection), crew=RedisCrew(connection), digest=digest)
 
 
 def delivery_of(work: Work, endpoint: EndpointKey = ENDPOINT, *, queued_ms: int = 5000) -> Delivery:

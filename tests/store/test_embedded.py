@@ -18,7 +18,7 @@ from app.core.errors import StoreUnavailable
 from app.core.model import BrandNumber, RecipientDigest, Statement
 from app.store.embedded import EmbeddedStore
 from app.store.redis import RedisStore
-from app.usecases.unsubscribe import RecordStatement
+from app.usecases.record_statement import RecordStatement
 
 BRAND = BrandNumber(7)
 Make = Callable[..., Statement]

@@ -12,8 +12,8 @@ from app.store.codec import decode_known, decode_statement, encode_statement
 from app.store.embedded import EmbeddedStore
 from app.store.epoch import MOST, epoch_of, raise_epoch
 from app.store.memory import MemoryStore
+from app.store.recipient_index import RedisRecipientIndex
 from app.store.redis import RedisStore
-from app.store.roster import RedisRoster
 from app.store.work import RedisWork
 from app.usecases.ports import Store
 
@@ -44,7 +44,7 @@ async def raised(store: MemoryStore | RedisStore) -> int:
     if isinstance(store, MemoryStore):
         store.epoch = time.time_ns() // 1000
         return store.epoch
-    return await raise_epoch(store.wire)
+    return await raise_epoch(store.connection)
 
 
 async def state(store: Store, digest: RecipientDigest) -> Preferences:
@@ -86,13 +86,13 @@ async def test_a_page_from_before_the_restore_and_one_from_after_it_are_told_apa
 
 async def test_the_epoch_only_grows_and_stays_exact_in_json(own: RedisStore) -> None:
     """Catalogue N26: a backup that is restored twice does not bring the same numbers twice."""
-    first = await raise_epoch(own.wire)
-    second = await raise_epoch(own.wire, above=first + 10**9)
-    third = await raise_epoch(own.wire)
+    first = await raise_epoch(own.connection)
+    second = await raise_epoch(own.connection, above=first + 10**9)
+    third = await raise_epoch(own.connection)
 
     assert first < second < third < MOST
     assert first + 10**9 < second
-    assert third == await epoch_of(own.wire)
+    assert third == await epoch_of(own.connection)
 
 
 async def test_records_of_both_lengths_are_read_erased_and_worked_on(
@@ -103,14 +103,14 @@ async def test_records_of_both_lengths_are_read_erased_and_worked_on(
     epoch = await raised(own)
     statement = make_statement(at_ms=2000)._replace(sealed_address=ADDRESS)
     await own.apply(statement)
-    (record,) = await own.wire.run([("HGET", keys.state(BRAND, digest, keys.DEFAULT_BUCKETS), digest)])
+    (record,) = await own.connection.run([("HGET", keys.state(BRAND, digest, keys.DEFAULT_BUCKETS), digest)])
     assert isinstance(record, bytes)
 
     known = decode_known(digest, record)
-    work = [one for one in await RedisWork(own.wire).waiting([digest[0]], limit=1000) if one.statement == statement]
-    await RedisRoster(own.wire).erase(BRAND, digest, erased_ms=5000)
+    work = [one for one in await RedisWork(own.connection).waiting([digest[0]], limit=1000) if one.statement == statement]
+    await RedisRecipientIndex(own.connection).erase(BRAND, digest, erased_ms=5000)
     change = await own.apply(make_statement(at_ms=3000, subscribed=True)._replace(sealed_address=ADDRESS))
-    (erased,) = await own.wire.run([("HGET", keys.state(BRAND, digest, keys.DEFAULT_BUCKETS), digest)])
+    (erased,) = await own.connection.run([("HGET", keys.state(BRAND, digest, keys.DEFAULT_BUCKETS), digest)])
     assert isinstance(erased, bytes)
 
     assert (ADDRESS, epoch + 1) == (known.sealed_address, known.preferences.sequence)

@@ -32,7 +32,7 @@ async def book(request: pytest.FixtureRequest) -> AsyncIterator[GroupBook]:
         yield MemoryGroups()
         return
     store = RedisStore(request.getfixturevalue(f"{request.param}_url"), timeout=5)
-    yield RedisGroups(store.wire)
+    yield RedisGroups(store.connection)
     await store.close()
 
 
@@ -143,7 +143,7 @@ async def test_the_bound_of_all_groups_holds_in_the_script_too(
     valkey: RedisStore, brand: BrandNumber, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(groups, "MOST_GROUPS", 2)
-    book = RedisGroups(valkey.wire)
+    book = RedisGroups(valkey.connection)
     for name in ("a", "b"):
         await book.add(brand, group(name, archived=True), most_active=50)
 
@@ -153,15 +153,15 @@ async def test_the_bound_of_all_groups_holds_in_the_script_too(
 
 async def test_a_record_of_another_version_is_not_guessed_at(valkey: RedisStore, brand: BrandNumber) -> None:
     for record in (b'{"v":2,"id":"x"}', b"not JSON", b'{"v":1}'):
-        await valkey.wire.run([("HSET", keys.groups(brand), "00000001", record)])
+        await valkey.connection.run([("HSET", keys.groups(brand), "00000001", record)])
 
         with pytest.raises(StoreUnavailable):
-            await RedisGroups(valkey.wire).groups(brand)
+            await RedisGroups(valkey.connection).groups(brand)
 
 
 async def test_a_store_that_does_not_answer_is_unavailable() -> None:
     away = RedisStore("redis://127.0.0.1:1", timeout=0.5)
-    book = RedisGroups(away.wire)
+    book = RedisGroups(away.connection)
 
     with pytest.raises(StoreUnavailable):
         await book.groups(BrandNumber(1))

@@ -62,7 +62,7 @@ async def test_one_dead_primary_fails_its_own_commands_only(tmp_path: Path, make
         await nodes.nodes[1].kill()
 
         later = await asyncio.gather(*(takes(store, make_statement(digest=one, at_ms=2000, subscribed=True)) for one in everybody))
-        waiting = await RedisWork(store.wire).waiting(range(256), limit=10)
+        waiting = await RedisWork(store.connection).waiting(range(256), limit=10)
         await store.ping()
         await nodes.nodes[1].start()
         back = await becomes(lambda: all_take(store, [make_statement(digest=one, at_ms=3000) for one in everybody]))

@@ -43,7 +43,7 @@ async def desk(request: pytest.FixtureRequest) -> AsyncIterator[Desk]:
         return
     store = RedisStore(request.getfixturevalue(f"{request.param}_url"), timeout=5)
     await store.start(development=True)
-    yield Desk(store, RedisWork(store.wire), RedisDeliveries(store.wire), RedisPending(store.wire), brand)
+    yield Desk(store, RedisWork(store.connection), RedisDeliveries(store.connection), RedisPending(store.connection), brand)
     await store.close()
 
 

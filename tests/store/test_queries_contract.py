@@ -15,9 +15,9 @@ from app.store.administration import RedisApiKeys, RedisAudit, RedisCallCounter,
 from app.store.journal import RedisJournal, position_of
 from app.store.memory import MemoryStore
 from app.store.memory_queries import MemoryApiKeys, MemoryAudit, MemoryCallCounter, MemoryEndedSessions, MemoryJournal, MemoryRoster
+from app.store.recipient_index import RedisRecipientIndex
 from app.store.redis import RedisStore
-from app.store.roster import RedisRoster
-from app.usecases.ports import ApiKeyBook, AuditTrail, CallCounter, EndedSessions, Journal, Position, Roster, Store
+from app.usecases.ports import ApiKeyBook, AuditTrail, CallCounter, EndedSessions, Journal, Position, RecipientIndex, Store
 
 _brands = itertools.count(500)
 NEWLY = [(0, 0)] * keys.PARTITIONS
@@ -28,7 +28,7 @@ class Parts:
     """One store and what reads it; brand `own` keeps sealed addresses."""
 
     store: Store
-    roster: Roster
+    recipient_index: RecipientIndex
     journal: Journal
     api_keys: ApiKeyBook
     calls: CallCounter
@@ -55,15 +55,15 @@ async def parts(request: pytest.FixtureRequest) -> AsyncIterator[Parts]:
         return
     store = RedisStore(request.getfixturevalue(f"{request.param}_url"), timeout=5, addresses_of=frozenset({own}))
     await store.start(development=True)
-    wire = store.wire
+    connection = store.connection
     yield Parts(
         store,
-        RedisRoster(wire),
-        RedisJournal(wire),
-        RedisApiKeys(wire),
-        RedisCallCounter(wire),
-        RedisEndedSessions(wire),
-        RedisAudit(wire),
+        RedisRecipientIndex(connection),
+        RedisJournal(connection),
+        RedisApiKeys(connection),
+        RedisCallCounter(connection),
+        RedisEndedSessions(connection),
+        RedisAudit(connection),
         own,
     )
     await store.close()
@@ -89,7 +89,7 @@ def said(parts: Parts, number: int, *, at_ms: int = 1000, subscribed: bool = Fal
 
 async def whole(parts: Parts, *, page: int) -> list[KnownRecipient]:
     found: list[KnownRecipient] = []
-    while read := await parts.roster.recipients(parts.own, after=found[-1].digest if found else None, limit=page):
+    while read := await parts.recipient_index.recipients(parts.own, after=found[-1].digest if found else None, limit=page):
         assert len(read) <= page
         found += read
         if len(read) < page:
@@ -139,7 +139,7 @@ async def test_a_brand_that_does_not_keep_addresses_has_none(parts: Parts) -> No
     other = BrandNumber(next(_brands))
     await parts.store.apply(said(parts, 1, sealed=b"\x01bob")._replace(brand=other))
 
-    (found,) = await parts.roster.recipients(other, after=None, limit=10)
+    (found,) = await parts.recipient_index.recipients(other, after=None, limit=10)
 
     assert b"" == found.sealed_address
 
@@ -151,7 +151,7 @@ async def test_an_erased_recipient_stays_unsubscribed_under_the_hash_and_a_repla
     await parts.store.apply(said(parts, 2, at_ms=1000, sealed=b"\x01eve"))
     (before,) = await parts.store.preferences(parts.own, [person(1)])
 
-    known = await parts.roster.erase(parts.own, person(1), erased_ms=5000)
+    known = await parts.recipient_index.erase(parts.own, person(1), erased_ms=5000)
     await parts.store.apply(click)
     await parts.store.apply(said(parts, 1, at_ms=5000, sealed=b"\x02bob"))
 
@@ -166,7 +166,7 @@ async def test_an_erased_recipient_stays_unsubscribed_under_the_hash_and_a_repla
 
 async def test_who_comes_back_after_an_erasure_is_known_again(parts: Parts) -> None:
     await parts.store.apply(said(parts, 1, at_ms=1000, sealed=b"\x01bob"))
-    await parts.roster.erase(parts.own, person(1), erased_ms=5000)
+    await parts.recipient_index.erase(parts.own, person(1), erased_ms=5000)
 
     await parts.store.apply(said(parts, 1, at_ms=6000, subscribed=True, sealed=b"\x01bob"))
 
@@ -176,8 +176,8 @@ async def test_who_comes_back_after_an_erasure_is_known_again(parts: Parts) -> N
 
 
 async def test_erasing_a_stranger_says_so_and_may_be_repeated(parts: Parts) -> None:
-    assert not await parts.roster.erase(parts.own, person(9), erased_ms=5000)
-    await parts.roster.erase(parts.own, person(9), erased_ms=4000)
+    assert not await parts.recipient_index.erase(parts.own, person(9), erased_ms=5000)
+    await parts.recipient_index.erase(parts.own, person(9), erased_ms=4000)
 
     await parts.store.apply(said(parts, 9, at_ms=4500, sealed=b"\x01bob"))
 

@@ -25,7 +25,7 @@ def kit(store: MemoryStore | RedisStore) -> Kit:
     if isinstance(store, MemoryStore):
         deliveries = MemoryDeliveries()
         return store, MemoryWork(store, deliveries), deliveries
-    return store, RedisWork(store.wire), RedisDeliveries(store.wire)
+    return store, RedisWork(store.connection), RedisDeliveries(store.connection)
 
 
 async def noted(kit: Kit, digest: RecipientDigest) -> Sequence[Work]:

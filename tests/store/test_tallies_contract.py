@@ -29,7 +29,7 @@ async def tallies(request: pytest.FixtureRequest) -> AsyncIterator[Tallies]:
         yield MemoryTallies(most_names=MOST)
         return
     store = RedisStore(request.getfixturevalue(f"{request.param}_url"), timeout=5)
-    yield RedisTallies(store.wire, most_names=MOST)
+    yield RedisTallies(store.connection, most_names=MOST)
     await store.close()
 
 
@@ -75,7 +75,7 @@ async def test_names_beyond_the_bound_are_counted_together(tallies: Tallies, bra
 
 
 async def test_a_day_goes_by_itself(valkey_url: str, valkey: RedisStore, brand: BrandNumber) -> None:
-    await RedisTallies(valkey.wire).add({Tick(brand, DAY, TallyKind.LEFT, "api"): 1})
+    await RedisTallies(valkey.connection).add({Tick(brand, DAY, TallyKind.LEFT, "api"): 1})
 
     with redis.Redis.from_url(valkey_url) as operator:
         assert 0 < operator.ttl(keys.tally(brand, DAY)) <= KEPT_DAYS * 86_400
@@ -86,4 +86,4 @@ async def test_a_tally_that_cannot_be_read_is_an_outage_and_no_zero(valkey_url: 
         operator.hset(keys.tally(brand, DAY), "zz", "many")
 
     with pytest.raises(StoreUnavailable):
-        await RedisTallies(valkey.wire).read(brand, (DAY,))
+        await RedisTallies(valkey.connection).read(brand, (DAY,))

@@ -24,7 +24,7 @@ async def test_history_is_forgotten_by_time_but_not_what_a_group_has_not_read_or
     operator.xgroup_create(key, "reader", id="0")
     entries = [entry for entry, _ in operator.execute_command("XRANGE", key, "-", "+")]  # type: ignore[no-untyped-call]  # in redis-py
     operator.xreadgroup("reader", "one", {key: ">"}, count=2)
-    work, years = RedisWork(store.wire), 10 * 365 * 86_400_000
+    work, years = RedisWork(store.connection), 10 * 365 * 86_400_000
 
     unacknowledged = await work.trim_history(BRAND, partition, keep_ms=0)
     operator.xack(key, "reader", entries[0])

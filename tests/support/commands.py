@@ -12,7 +12,7 @@ from smtp_proxy.session.state import SessionState
 from tests.support.upstream import Recorder, config_for
 
 
-class Wire(asyncio.Transport):
+class StoreConnection(asyncio.Transport):
     """A connection in memory: keeps what is written, and is closed when it is told so."""
 
     def __init__(self) -> None:

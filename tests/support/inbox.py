@@ -10,9 +10,9 @@ from app.core.mail.inbound_mailbox import Mailboxes
 from app.core.model import HistoryEntry, Preferences
 from app.observe.log import logger
 from app.usecases.mailto import Complaints, Mailto
-from app.usecases.one_click import TokenLinks
 from app.usecases.ports import Spool, Store
-from app.usecases.unsubscribe import RecordStatement
+from app.usecases.record_statement import RecordStatement
+from app.usecases.token_links import TokenLinks
 from smtp_proxy.inbox.cabinet import Cabinet
 from smtp_proxy.inbox.door import Door
 from smtp_proxy.inbox.intake import Intake

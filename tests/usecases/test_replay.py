@@ -8,9 +8,9 @@ from typing import Protocol
 from app.core.model import RecipientDigest, Statement
 from app.store.spool import SqliteSpool
 from app.usecases.ports import Store
+from app.usecases.record_statement import RecordStatement
 from app.usecases.replay import PAGE, Replayer
 from app.usecases.silence import Silence
-from app.usecases.unsubscribe import RecordStatement
 
 Make = Callable[..., Statement]
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from app.core.choices import Wish
 from app.core.errors import StoreUnavailable
 from app.core.groups import EVERYTHING
 from app.core.model import BrandNumber, CampaignId, Claims, GroupKey, Preferences, Purpose, RecipientDigest, Source
+from app.core.preference_form import Wish
 from app.store.spool import SqliteSpool
+from app.usecases.record_statement import RecordStatement
 from app.usecases.save_preferences import SavedPreferences, SavePreferences
-from app.usecases.unsubscribe import RecordStatement
 from tests.usecases.conftest import SwitchedStore
 
 BRAND = BrandNumber(7)

@@ -11,11 +11,11 @@ from app.core.model import BrandNumber, Claims, Purpose, Source
 from app.core.shipment import pack, seal
 from app.core.token import TokenCodec
 from app.store.memory import MemoryStore
-from app.usecases.homes import HERE, Homes
-from app.usecases.one_click import TokenLinks
 from app.usecases.recency import AHEAD_MS
+from app.usecases.record_statement import RecordStatement
+from app.usecases.routing import HERE, Routing
 from app.usecases.shipping import TakeShipment
-from app.usecases.unsubscribe import RecordStatement
+from app.usecases.token_links import TokenLinks
 
 NOW_MS = 1_790_000_000_000
 BRAND = BrandNumber(7)
@@ -38,7 +38,7 @@ class Centre:
             clock=lambda: self.now_ms,
             new_id=lambda: next(numbers).to_bytes(16, "big"),
             seal=self.codec.seal_address,
-            home=Homes(own=number, listed=listed, log=LOG),
+            home=Routing(own=number, listed=listed, log=LOG),
         )
         self.take = TakeShipment(keyring=KEYRING, data_centre=number, unsubscribe=unsubscribe)
 

@@ -14,7 +14,7 @@ from app.observe.witness import LoggingWitness
 from app.store.spool import SqliteSpool
 from app.usecases.ports import Store
 from app.usecases.recency import AHEAD_MS
-from app.usecases.unsubscribe import RecordStatement
+from app.usecases.record_statement import RecordStatement
 
 Make = Callable[..., Statement]
 NOW = 50_000

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 
 import pytest
 
-from app.core.choices import Wish
 from app.core.group_words import GroupWords
 from app.core.groups import EVERYTHING, group_key
 from app.core.keyring import Keyring, KeyStatus, MasterKey
@@ -22,15 +21,16 @@ from app.core.model import (
     Statement,
     SubscriptionGroup,
 )
+from app.core.preference_form import Wish
 from app.core.token import TokenCodec
 from app.store.memory import MemoryStore
 from app.store.spool import SqliteSpool
 from app.usecases.import_list import ImportTerms, ListImporter
-from app.usecases.one_click import TokenLinks
 from app.usecases.recipients import Recipients
+from app.usecases.record_statement import RecordStatement
 from app.usecases.replay import Replayer
 from app.usecases.save_preferences import SavePreferences
-from app.usecases.unsubscribe import RecordStatement
+from app.usecases.token_links import TokenLinks
 from tests.usecases.conftest import SwitchedStore
 
 DAY = 86_400_000

@@ -33,11 +33,11 @@ from app.store.groups_memory import MemoryGroups
 from app.store.memory import MemoryStore
 from app.usecases.audience import Audience
 from app.usecases.group_cache import CachedGroups
-from app.usecases.one_click import TokenLinks
 from app.usecases.ports import Spool
+from app.usecases.record_statement import RecordStatement
 from app.usecases.save_preferences import SavePreferences
 from app.usecases.shipping import TakeShipment
-from app.usecases.unsubscribe import RecordStatement
+from app.usecases.token_links import TokenLinks
 from app.web import application
 from app.web.preference_request import PreferenceParts
 
@@ -85,7 +85,7 @@ class Reply:
         return self.body.decode()
 
 
-class Wire:
+class StoreConnection:
     """One client connection that sends bytes and reads answers, with a bound on every wait."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -149,9 +149,9 @@ class Site:
         return not (await self.state(address)).everything.subscribed
 
     @asynccontextmanager
-    async def wire(self, listener: str = "public") -> AsyncIterator[Wire]:
+    async def wire(self, listener: str = "public") -> AsyncIterator[StoreConnection]:
         host, _, port = self.addresses[listener].rpartition(":")
-        wire = Wire(*await asyncio.open_connection(host.strip("[]"), int(port)))
+        wire = StoreConnection(*await asyncio.open_connection(host.strip("[]"), int(port)))
         try:
             yield wire
         finally:

@@ -236,7 +236,7 @@ async def test_a_page_that_never_looked_switches_nothing_on_but_everything_off(s
 
 
 async def test_a_group_switched_on_while_all_mail_is_off_brings_that_group_alone(site: Site) -> None:
-    """CleverTap's documents, and the rules of `app.core.choices`."""
+    """CleverTap's documents, and the rules of `app.core.preference_form`."""
     await with_groups(site, "News", "Offers", "Events")
     opened = page(site, groups=("news", "offers"), page_type="group")
     everything = page(site)

@@ -22,9 +22,9 @@ from app.usecases.counting import Counting
 from app.usecases.group_cache import CachedGroups
 from app.wiring.worker import parting, sender, shipping
 from app.worker.breaker import Breaker
-from app.worker.courier import Courier
+from app.worker.scheduler import Scheduler
 from app.worker.shipping import Shipper
-from app.worker.telling import Teller
+from app.worker.webhook_request import DeliveryEvents
 from app.worker.witness import DeliveryWitness
 from app.worker.worker import Pace, Worker
 
@@ -94,12 +94,12 @@ async def working(
         client = await stack.enter_async_context(WebhookClient(seconds=seconds))
         witness = DeliveryWitness(logger("test"))
         by_key = {endpoint.key: endpoint for endpoint in endpoints}
-        deliveries = RedisDeliveries(own.wire)
-        courier = Courier(
+        deliveries = RedisDeliveries(own.connection)
+        scheduler = Scheduler(
             endpoints=by_key,
             deliveries=deliveries,
             send=parting(
-                sender(client, Teller(codec=CODEC, groups=CachedGroups(RedisGroups(own.wire), now_ms, renewed_ms=0))),
+                sender(client, DeliveryEvents(codec=CODEC, groups=CachedGroups(RedisGroups(own.connection), now_ms, renewed_ms=0))),
                 shipping(client, Shipper(keyring=keyring, data_centre=1, clock=now_ms)),
             ),
             clock=clock,
@@ -110,13 +110,13 @@ async def working(
             breaker=breaker,
             gone_ms=gone_ms,
         )
-        crew, counting = RedisCrew(own.wire), Counting(RedisTallies(own.wire))
+        crew, counting = RedisCrew(own.connection), Counting(RedisTallies(own.connection))
         worker = Worker(
             name=name,
-            work=RedisWork(own.wire),
+            work=RedisWork(own.connection),
             deliveries=deliveries,
             crew=crew,
-            courier=courier,
+            scheduler=scheduler,
             endpoints=by_key,
             brands=brands,
             self_managed=self_managed,
@@ -125,7 +125,7 @@ async def working(
             witness=witness,
             pace=pace,
         )
-        tasks = [asyncio.create_task(part.run()) for part in (worker, courier)]
+        tasks = [asyncio.create_task(part.run()) for part in (worker, scheduler)]
         try:
             yield own
         finally:
@@ -134,7 +134,7 @@ async def working(
             await asyncio.gather(*tasks, return_exceptions=True)
             await worker.leave()
             await counting.write()
-            await courier.close(0.1)
+            await scheduler.close(0.1)
 
 
 async def eventually(holds: Callable[[], object], seconds: float = 30) -> None:
@@ -149,4 +149,4 @@ async def eventually(holds: Callable[[], object], seconds: float = 30) -> None:
 
 async def settled(store: RedisStore) -> bool:
     """Tell whether nothing waits any more, in work streams or for a delivery."""
-    return not await RedisWork(store.wire).lag(ALL) and not await RedisDeliveries(store.wire).oldest(ALL)
+    return not await RedisWork(store.connection).lag(ALL) and not await RedisDeliveries(store.connection).oldest(ALL)

@@ -11,7 +11,7 @@ from app.core.webhook import Delivery
 from app.store.deliveries import RedisDeliveries
 from app.store.redis import RedisStore
 from app.store.work import RedisCrew, RedisWork
-from app.worker import courier
+from app.worker import scheduler
 from app.worker.breaker import Breaker
 from app.worker.worker import Pace
 from tests.support.receiver import Receiver, Told, receiving
@@ -53,15 +53,15 @@ async def test_four_workers_tell_one_event_once(url: str, store: RedisStore) -> 
 async def test_what_a_dead_worker_had_taken_is_told_after_a_while(url: str, store: RedisStore) -> None:
     """Catalogue Q2: its partitions and its deliveries pass to another."""
     brisk = Pace(claim_ms=300, due_every_ms=5, idle_seconds=0.01, busy_seconds=0)
-    await RedisCrew(store.wire).join("dead", for_ms=300)
+    await RedisCrew(store.connection).join("dead", for_ms=300)
     await store.apply(statement_of("ann@example.net"))
     async with receiving() as receiver:
         endpoint = endpoint_of(receiver.url)
-        (entry,) = await RedisWork(store.wire).waiting(ALL, limit=10)
+        (entry,) = await RedisWork(store.connection).waiting(ALL, limit=10)
         taken = Delivery(
             endpoint=endpoint.key, statement=entry.statement, changed=entry.changed, sequence=entry.sequence, queued_ms=now_ms()
         )
-        await RedisWork(store.wire).move([(entry, [taken])], due_ms=now_ms() + 300)
+        await RedisWork(store.connection).move([(entry, [taken])], due_ms=now_ms() + 300)
 
         async with working(url, [endpoint], pace=brisk):
             await eventually(lambda: receiver.book)
@@ -76,8 +76,8 @@ async def test_a_token_that_a_self_managed_brand_returns_is_noted_and_a_managed_
         await store.apply(statement_of("ann@example.net", brand=self_managed, source=Source.CALLBACK))
         await store.apply(statement_of("ann@example.net", brand=managed, source=Source.CALLBACK))
         await eventually(lambda: settled(store))
-        await eventually(lambda: RedisWork(store.wire).returns([self_managed]))
-        returns = await RedisWork(store.wire).returns([self_managed, managed])
+        await eventually(lambda: RedisWork(store.connection).returns([self_managed]))
+        returns = await RedisWork(store.connection).returns([self_managed, managed])
 
     assert {self_managed} == set(returns)
 
@@ -86,7 +86,7 @@ async def test_an_endpoint_that_was_dead_is_left_alone_and_hears_everything_when
     url: str, store: RedisStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the breaker holds back counts as no attempt: nothing becomes a dead letter, however few attempts the schedule has."""
-    monkeypatch.setattr(courier, "SPREAD_MS", 1)
+    monkeypatch.setattr(scheduler, "SPREAD_MS", 1)
     back = asyncio.Event()
 
     async def reply(told: Told) -> web.StreamResponse:
@@ -105,7 +105,7 @@ async def test_an_endpoint_that_was_dead_is_left_alone_and_hears_everything_when
         await eventually(lambda: breakers and breakers[0].open_until_ms)
         back.set()
         await eventually(lambda: settled(store))
-        dead = await RedisDeliveries(store.wire).dead_letters(None)
+        dead = await RedisDeliveries(store.connection).dead_letters(None)
 
     assert [] == list(dead)
     assert {click.id.hex() for click in clicks} == {told.id for told in receiver.book}

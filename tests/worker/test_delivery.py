@@ -72,7 +72,7 @@ async def test_the_schedule_is_kept_and_retry_after_lengthens_it(url: str, store
         working(url, [endpoint_of(receiver.url)], clock=lambda: now[0], schedule=schedule),
     ):
         await store.apply(statement_of("ann@example.net", at_ms=now[0]))
-        deliveries = RedisDeliveries(store.wire)
+        deliveries = RedisDeliveries(store.connection)
 
         async def due(attempts: int) -> int:
             waiting: list[int] = []
@@ -100,7 +100,7 @@ async def test_after_the_last_attempt_it_is_a_dead_letter_that_can_be_sent_again
     """Catalogue Q7."""
     async with receiving(statuses=[500] * 3) as receiver, working(url, [endpoint_of(receiver.url)], schedule=(0.0, 0.0)):
         await store.apply(statement_of("ann@example.net"))
-        webhooks = Webhooks(deliveries=RedisDeliveries(store.wire), endpoints=(), clock=now_ms)
+        webhooks = Webhooks(deliveries=RedisDeliveries(store.connection), endpoints=(), clock=now_ms)
         await eventually(lambda: webhooks.dead_letters(BRAND))
         (letter,) = await webhooks.dead_letters(BRAND)
         resent = await webhooks.resend(BRAND)
@@ -114,7 +114,7 @@ async def test_after_the_last_attempt_it_is_a_dead_letter_that_can_be_sent_again
 
 async def test_410_switches_the_endpoint_off_until_its_letters_are_resent(url: str, store: RedisStore) -> None:
     async with receiving(statuses=[410]) as receiver, working(url, [endpoint_of(receiver.url)]):
-        webhooks = Webhooks(deliveries=RedisDeliveries(store.wire), endpoints=[endpoint_of(receiver.url)], clock=now_ms)
+        webhooks = Webhooks(deliveries=RedisDeliveries(store.connection), endpoints=[endpoint_of(receiver.url)], clock=now_ms)
         await store.apply(statement_of("ann@example.net"))
         await eventually(lambda: webhooks.dead_letters(BRAND))
         await store.apply(statement_of("bob@example.net"))
@@ -138,7 +138,7 @@ async def test_a_blocked_address_is_not_tried_again(url: str, store: RedisStore)
     """Catalogue L1."""
     blocked = endpoint_of("http://169.254.169.254/latest/meta-data")
     async with working(url, [blocked]):
-        webhooks = Webhooks(deliveries=RedisDeliveries(store.wire), endpoints=(), clock=now_ms)
+        webhooks = Webhooks(deliveries=RedisDeliveries(store.connection), endpoints=(), clock=now_ms)
         await store.apply(statement_of("ann@example.net"))
         await eventually(lambda: webhooks.dead_letters(BRAND))
         (letter,) = await webhooks.dead_letters(BRAND)
@@ -172,7 +172,7 @@ async def test_an_event_that_a_receiver_cannot_digest_holds_up_no_other(url: str
             await store.apply(click)
         endpoint = endpoint_of(receiver.url, form=WebhookFormat.CLEVERTAP, secrets=())
         async with working(url, [endpoint], breaker=lambda: never):
-            webhooks = Webhooks(deliveries=RedisDeliveries(store.wire), endpoints=(), clock=now_ms)
+            webhooks = Webhooks(deliveries=RedisDeliveries(store.connection), endpoints=(), clock=now_ms)
             await eventually(lambda: _count(webhooks, 1))
             await eventually(lambda: settled(store))
             (letter,) = await webhooks.dead_letters(BRAND)
@@ -184,7 +184,7 @@ async def test_groups_that_change_together_with_all_mail_are_named_beside_it(url
     """CleverTap's documents: all off switches each group off; one of them on again brings back all mail and that one."""
     news, offers = (SubscriptionGroup(id=GroupId(name), name=name.title()) for name in ("news", "offers"))
     for group in (news, offers):
-        await RedisGroups(store.wire).add(BRAND, group, most_active=50)
+        await RedisGroups(store.connection).add(BRAND, group, most_active=50)
     both = (group_key(news.id), group_key(offers.id))
     off = statement_of("ann@example.net", source=Source.PREFERENCE_CENTRE, groups=(EVERYTHING, *both))
     on = statement_of(
@@ -203,7 +203,7 @@ async def test_groups_that_change_together_with_all_mail_are_named_beside_it(url
 
 async def test_every_way_has_its_event_and_an_endpoint_hears_only_what_it_asked_for(url: str, store: RedisStore) -> None:
     news = SubscriptionGroup(id=GroupId("news"), name="Product News")
-    await RedisGroups(store.wire).add(BRAND, news, most_active=50)
+    await RedisGroups(store.connection).add(BRAND, news, most_active=50)
     async with receiving() as every, receiving() as returns:
         endpoints = [endpoint_of(every.url), endpoint_of(returns.url, events=frozenset((EventName.EMAIL_RESUBSCRIBED,)))]
         async with working(url, endpoints):
@@ -256,7 +256,7 @@ async def test_every_way_has_its_event_and_an_endpoint_hears_only_what_it_asked_
 async def test_a_click_on_one_group_says_nothing_to_a_clevertap_endpoint_unless_it_asks_for_groups(url: str, store: RedisStore) -> None:
     """Catalogue N12."""
     news = SubscriptionGroup(id=GroupId("news"), name='What\'s new & "hot"')
-    await RedisGroups(store.wire).add(BRAND, news, most_active=50)
+    await RedisGroups(store.connection).add(BRAND, news, most_active=50)
     async with receiving() as default, receiving() as asking:
         quiet = endpoint_of(default.url, form=WebhookFormat.CLEVERTAP, scopes=SCOPES[WebhookFormat.CLEVERTAP])
         eager = endpoint_of(asking.url, form=WebhookFormat.CLEVERTAP, scopes=EVERY_SCOPE)
@@ -274,11 +274,11 @@ async def test_a_click_on_one_group_says_nothing_to_a_clevertap_endpoint_unless_
 async def test_a_group_of_a_moment_ago_has_id_and_name_and_an_unknown_one_its_key(url: str, store: RedisStore) -> None:
     """Catalogue N12: what the worker knows of groups may be some seconds old."""
     old, new = (SubscriptionGroup(id=GroupId(name), name=name.title()) for name in ("old", "new"))
-    await RedisGroups(store.wire).add(BRAND, old, most_active=50)
+    await RedisGroups(store.connection).add(BRAND, old, most_active=50)
     async with receiving() as receiver, working(url, [endpoint_of(receiver.url)]):
         await store.apply(statement_of("a@example.net", groups=(group_key(old.id),)))
         await eventually(lambda: receiver.book)
-        await RedisGroups(store.wire).add(BRAND, new, most_active=50)
+        await RedisGroups(store.connection).add(BRAND, new, most_active=50)
         await store.apply(statement_of("b@example.net", groups=(group_key(new.id),)))
         await store.apply(statement_of("c@example.net", groups=(GroupKey(5),)))
         await eventually(lambda: settled(store))

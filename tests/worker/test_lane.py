@@ -7,7 +7,7 @@ from typing import Any
 from app.core.groups import EVERYTHING
 from app.core.webhook import Delivery, Endpoint, ReceiverAnswer
 from app.worker.breaker import Breaker
-from app.worker.lane import Lane
+from app.worker.endpoint_queue import EndpointQueue
 from tests.worker.running import endpoint_of, eventually, now_ms, statement_of
 
 
@@ -30,8 +30,8 @@ async def test_what_cannot_be_sent_is_a_failed_attempt_and_what_waits_behind_it_
         answers.update((delivery.id, answer) for delivery in batch)
 
     asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
-    lane = Lane(endpoint, send=send, settle=settle, clock=now_ms, breaker=Breaker(), concurrency=1)
-    lane.add((poison, good))
+    queue = EndpointQueue(endpoint, send=send, settle=settle, clock=now_ms, breaker=Breaker(), concurrency=1)
+    queue.add((poison, good))
     await eventually(lambda: len(answers) == 2)
 
     assert {poison.id: ReceiverAnswer(reason="could not be sent: KeyError"), good.id: ReceiverAnswer(status=200)} == answers
@@ -52,10 +52,10 @@ async def test_a_lane_that_closes_gives_back_what_it_has_not_sent_and_what_was_n
         never: asyncio.Future[ReceiverAnswer] = asyncio.get_running_loop().create_future()
         return await never
 
-    lane = Lane(endpoint, send=send, settle=lambda *_: None, clock=now_ms, breaker=Breaker(), concurrency=1)
-    lane.add((first, second))
+    queue = EndpointQueue(endpoint, send=send, settle=lambda *_: None, clock=now_ms, breaker=Breaker(), concurrency=1)
+    queue.add((first, second))
     await under_way.wait()
 
-    left = await lane.close(0)
+    left = await queue.close(0)
 
     assert {first.id, second.id} == {delivery.id for delivery in left}

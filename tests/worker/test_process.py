@@ -121,7 +121,7 @@ async def test_health_events_and_dead_letters_are_there_for_the_operator(tmp_pat
             await receiver.until(lambda receiver: len(receiver.book) == 2)
             await eventually(lambda: settled(store))
             dropped = json.loads(await signoff(tmp_path, variables, "dlq", "drop", "--all", "--json"))
-    noted = await RedisAudit(store.wire).entries(click.brand, after="", limit=10)
+    noted = await RedisAudit(store.connection).entries(click.brand, after="", limit=10)
 
     assert ("acme", "answered 410", click.id.hex()) == (letters[0]["brand"], letters[0]["reason"], letters[0]["id"])
     assert ("Email Unsubscribed", click.id.hex()) == (json.loads(seen)["event"], json.loads(seen)["id"])

@@ -99,8 +99,8 @@ async def test_nothing_that_a_home_answers_makes_us_give_up(url: str, store: Red
         await centre.until(lambda centre: len(centre.book) == len(statuses) + 1)
         await eventually(lambda: settled(store))
 
-        assert frozenset() == await RedisDeliveries(own.wire).switched_off()
-        assert 0 == await RedisDeliveries(own.wire).dead_count(range(256))
+        assert frozenset() == await RedisDeliveries(own.connection).switched_off()
+        assert 0 == await RedisDeliveries(own.connection).dead_count(range(256))
 
     assert 1 == len({shipped(told).id for told in centre.book})
     assert len(statuses) == failed._value.get() - before
@@ -122,7 +122,7 @@ async def test_what_a_home_did_not_take_is_shipped_by_the_next_worker(url: str, 
 async def test_a_data_centre_that_the_settings_no_longer_list_leaves_a_dead_letter_that_can_be_sent_again(
     url: str, store: RedisStore
 ) -> None:
-    deliveries = RedisDeliveries(store.wire)
+    deliveries = RedisDeliveries(store.connection)
     desk = Webhooks(deliveries=deliveries, endpoints=(), clock=now_ms)
     async with working(url, []):
         await store.apply(statement_of("ann@example.net", home=HOME))
@@ -150,5 +150,5 @@ async def test_without_a_key_that_mints_a_statement_waits(url: str, store: Redis
 
 
 async def _failed(store: RedisStore) -> bool:
-    taken = await RedisDeliveries(store.wire).take(range(256), now_ms=2**47, until_ms=0, limit=10)
+    taken = await RedisDeliveries(store.connection).take(range(256), now_ms=2**47, until_ms=0, limit=10)
     return any(delivery.reason == "the keyring has no primary key that may mint yet" for delivery in taken)

@@ -12,7 +12,7 @@ BRAND = BrandNumber(7)
 
 async def counted(store: RedisStore) -> dict[tuple[str, str], int]:
     today = day_of(now_ms())
-    ticks = await RedisTallies(store.wire).read(BRAND, range(today - 1, today + 2))
+    ticks = await RedisTallies(store.connection).read(BRAND, range(today - 1, today + 2))
     assert all(isinstance(tick, Tick) for tick in ticks)
     found: dict[tuple[str, str], int] = {}
     for tick, count in ticks.items():

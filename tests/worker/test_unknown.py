@@ -13,7 +13,7 @@ from app.store.redis import RedisStore
 from app.store.work import RedisWork
 from app.usecases.backlog import Backlog, Measure
 from app.usecases.webhooks import Webhooks
-from app.worker.courier import Courier
+from app.worker.scheduler import Scheduler
 from app.worker.witness import DeliveryWitness
 from tests.support.receiver import Receiver, receiving
 from tests.worker.running import ALL, endpoint_of, eventually, now_ms, settled, statement_of, working
@@ -29,8 +29,8 @@ def ids(receiver: Receiver) -> list[str]:
 async def measured(store: RedisStore, *, later_ms: int = 0) -> Measure:
     brands = Brands([Brand(id=BrandId("seven"), number=KNOWN, name="Seven", sender_domains=frozenset({"seven.example"}))])
     return await Backlog(
-        work=RedisWork(store.wire),
-        deliveries=RedisDeliveries(store.wire),
+        work=RedisWork(store.connection),
+        deliveries=RedisDeliveries(store.connection),
         spool=None,
         brands=brands,
         clock=lambda: now_ms() + later_ms,
@@ -76,7 +76,7 @@ async def test_many_events_of_an_unknown_brand_hold_up_no_event_of_a_known_one(u
 
     async with receiving() as receiver, working(url, [endpoint_of(receiver.url)]):
         await eventually(lambda: settled(store))
-        count = await RedisWork(store.wire).aside_count(ALL)
+        count = await RedisWork(store.connection).aside_count(ALL)
 
     assert ([last.id.hex()], 300) == (ids(receiver), count)
 
@@ -102,7 +102,7 @@ async def test_an_event_of_a_known_brand_without_endpoints_is_done(url: str, sto
         await store.apply(statement_of("ann@example.net"))
         await eventually(lambda: settled(store))
 
-    assert 0 == await RedisWork(store.wire).aside_count(ALL)
+    assert 0 == await RedisWork(store.connection).aside_count(ALL)
 
 
 async def test_what_waits_for_an_endpoint_that_nobody_has_any_more_is_cancelled_and_is_no_breach(url: str, store: RedisStore) -> None:
@@ -115,7 +115,7 @@ async def test_what_waits_for_an_endpoint_that_nobody_has_any_more_is_cancelled_
             await eventually(lambda: receiver.book)
             await eventually(lambda: _attempted(store))
         before = SLA_BREACHES._value.get()
-        deliveries = RedisDeliveries(store.wire)
+        deliveries = RedisDeliveries(store.connection)
         await deliveries.postpone([(delivery, now_ms()) for delivery, _ in await deliveries.pending(KNOWN, limit=9)])
         webhooks = Webhooks(deliveries=deliveries, endpoints=(), clock=now_ms)
         async with working(url, [], brands=[KNOWN], gone_ms=20):
@@ -138,7 +138,7 @@ async def test_what_waits_for_an_endpoint_that_another_process_has_is_not_cancel
     deliveries, key = MemoryDeliveries(), endpoint_of("http://127.0.0.1:9/").key
     delivery = Delivery(endpoint=key, statement=statement_of("ann@example.net"), changed=(EVERYTHING,), sequence=1, queued_ms=0)
     deliveries.add(delivery, due_ms=0)
-    courier = Courier(
+    scheduler = Scheduler(
         endpoints={},
         deliveries=deliveries,
         send=_nowhere,
@@ -150,9 +150,9 @@ async def test_what_waits_for_an_endpoint_that_another_process_has_is_not_cancel
 
     async def look(at_ms: int) -> int:
         now[0] = at_ms
-        await courier.note_endpoints()
-        courier.hand_over([delivery])
-        await courier.write()
+        await scheduler.note_endpoints()
+        scheduler.hand_over([delivery])
+        await scheduler.write()
         return len(await deliveries.dead_letters(KNOWN))
 
     first, still = await look(10_000), await look(10_900)
@@ -167,4 +167,4 @@ async def _nowhere(_: object, __: object) -> ReceiverAnswer:
 
 
 async def _attempted(store: RedisStore) -> bool:
-    return any(delivery.attempts for delivery, _ in await RedisDeliveries(store.wire).pending(KNOWN, limit=9))
+    return any(delivery.attempts for delivery, _ in await RedisDeliveries(store.connection).pending(KNOWN, limit=9))

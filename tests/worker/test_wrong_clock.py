@@ -11,8 +11,8 @@ from app.store.clock import StoreClock, wall_ms
 from app.store.deliveries import RedisDeliveries
 from app.store.epoch import time_ms
 from app.store.memory import MemoryStore
+from app.store.recipient_index import RedisRecipientIndex
 from app.store.redis import RedisStore
-from app.store.roster import RedisRoster
 from app.store.work import RedisWork
 from app.worker.breaker import Breaker
 from app.worker.history import MOST_APART_MS, Trimmer
@@ -39,7 +39,7 @@ class Settable:
 async def test_retries_go_on_and_nothing_is_given_up_when_the_machines_clock_is_set(jump: int, url: str, store: RedisStore) -> None:
     """Catalogue N28: the worker goes by the store's time."""
     machine = Settable()
-    clock = StoreClock(store.wire, wall=machine)
+    clock = StoreClock(store.connection, wall=machine)
     await clock.look()
     async with receiving(statuses=[503, 503, 503]) as receiver, working(url, [endpoint_of(receiver.url)], clock=clock):
         await store.apply(statement_of("ann@example.net"))
@@ -48,7 +48,7 @@ async def test_retries_go_on_and_nothing_is_given_up_when_the_machines_clock_is_
         await receiver.until(lambda one: len(one.book) == 4)
         await eventually(lambda: settled(store))
 
-    assert not await RedisDeliveries(store.wire).dead_letters(None)
+    assert not await RedisDeliveries(store.connection).dead_letters(None)
 
 
 @pytest.mark.parametrize("jump", [-DAY, DAY])
@@ -71,14 +71,14 @@ async def test_the_stores_time_is_told_though_our_own_clock_is_wrong(store: Redi
     """Catalogue N28."""
     machine = Settable()
     machine.ahead_ms = 4 * YEAR
-    clock = StoreClock(store.wire, wall=machine)
+    clock = StoreClock(store.connection, wall=machine)
     before = clock()
 
     await clock.look()
     machine.ahead_ms = -DAY
 
     assert before > now_ms() + 3 * YEAR
-    assert abs(clock() - await time_ms(store.wire)) < 60_000
+    assert abs(clock() - await time_ms(store.connection)) < 60_000
 
 
 async def trimmed(store: RedisStore, *, ahead_ms: int, days: int) -> int:
@@ -86,7 +86,7 @@ async def trimmed(store: RedisStore, *, ahead_ms: int, days: int) -> int:
     witness = DeliveryWitness(logger("test"))
     machine = Settable()
     machine.ahead_ms = ahead_ms
-    return await Trimmer(work=RedisWork(store.wire), brands=brands, days=days, clock=machine, witness=witness).trim()
+    return await Trimmer(work=RedisWork(store.connection), brands=brands, days=days, clock=machine, witness=witness).trim()
 
 
 @pytest.mark.parametrize("ahead", [4 * YEAR, -4 * YEAR, DAY, -DAY, MOST_APART_MS + 60_000])
@@ -110,9 +110,9 @@ async def test_what_is_old_by_the_stores_time_is_deleted_and_what_is_young_stays
     """Catalogue N28."""
     statement = statement_of("ann@example.net")
     key = keys.history(BRAND.number, statement.digest[0])
-    old = await time_ms(store.wire) - 3 * DAY
+    old = await time_ms(store.connection) - 3 * DAY
     fields = ("s", codec.encode_statement(statement), "c", codec.encode_groups(()), "n", 1)
-    await store.wire.run([("XADD", key, f"{old}-1", *fields)])
+    await store.connection.run([("XADD", key, f"{old}-1", *fields)])
     await store.apply(statement)
 
     counts = [await trimmed(store, ahead_ms=0, days=days) for days in (4, 2, 2)]
@@ -126,13 +126,13 @@ async def test_an_erasure_by_a_clock_years_ahead_keeps_no_later_address_out(stor
     store.keep_addresses_of(frozenset((BRAND.number,)))
     twin = MemoryStore(addresses_of=frozenset((BRAND.number,)))
     later = statement_of("ann@example.net", at_ms=now_ms() + DAY)
-    await RedisRoster(store.wire).erase(BRAND.number, later.digest, erased_ms=now_ms() + 4 * YEAR)
+    await RedisRecipientIndex(store.connection).erase(BRAND.number, later.digest, erased_ms=now_ms() + 4 * YEAR)
     twin.erase(BRAND.number, later.digest, now_ms() + 4 * YEAR)
 
     await store.apply(later)
     await twin.apply(later)
 
-    (known,) = await RedisRoster(store.wire).recipients(BRAND.number, after=None, limit=1)
+    (known,) = await RedisRecipientIndex(store.connection).recipients(BRAND.number, after=None, limit=1)
     assert later.sealed_address == known.sealed_address == twin.known(BRAND.number)[0].sealed_address
 
 

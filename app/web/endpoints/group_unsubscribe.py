@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from starlette.types import Receive, Send
 from starlette.types import Scope as AsgiScope
 
-from app.core import choices
-from app.core.choices import Wish
+from app.core import preference_form
 from app.core.errors import StoreUnavailable, Unavailable
 from app.core.groups import EVERYTHING, group_key
 from app.core.model import GroupKey, Preferences, Source, SubscriptionGroup
 from app.core.page_token import Form
+from app.core.preference_form import Wish
 from app.http.answers import Answer
 from app.usecases.save_preferences import SavedPreferences
 from app.web.pages import Trouble
@@ -124,5 +124,5 @@ def _scope(keys: Sequence[GroupKey], groups: Sequence[SubscriptionGroup]) -> Sco
 
 
 def _all_left(preferences: Preferences, keys: Sequence[GroupKey]) -> bool:
-    seen = choices.shown(preferences, keys)
+    seen = preference_form.shown(preferences, keys)
     return not seen.everything or (bool(keys) and not any(seen.groups.values()))

@@ -1,19 +1,19 @@
 """The preference centre: a toggle for each active group and one for all mail. GET changes nothing, POST saves the form.
 
-What a form means is decided in `app.core.choices`; the page token says what the reader had seen, and only what was on that page can be
-saved.
+What a form means is decided in `app.core.preference_form`; the page token says what the reader had seen, and only what was on that
+page can be saved.
 """
 
 import re
 
 from starlette.types import Receive, Scope, Send
 
-from app.core import choices
-from app.core.choices import Shown
+from app.core import preference_form
 from app.core.errors import StoreUnavailable, Unavailable
 from app.core.groups import EVERYTHING, group_key
 from app.core.model import GroupKey, PreferenceCentre, Source
 from app.core.page_token import Form, PageState
+from app.core.preference_form import Shown
 from app.http.answers import Answer
 from app.http.forms import Fields
 from app.usecases.save_preferences import SavedPreferences
@@ -46,7 +46,7 @@ class PreferencesEndpoint:
         active = [group for group in await self._requests.groups(visitor) if not group.archived]
         keys = [group_key(group.id) for group in active]
         preferences = await self._requests.preferences(visitor)
-        seen = choices.shown(preferences, keys)
+        seen = preference_form.shown(preferences, keys)
         on = seen if chosen is None else Shown(everything=chosen.everything, groups={**seen.groups, **chosen.groups})
         lines = [
             GroupLine(name=group.name, description=group.description, value=f"{key:08x}", on=on.groups[key])
@@ -65,7 +65,7 @@ class PreferencesEndpoint:
         if self._requests.expired(reply.page):
             return await self._show(visitor, Note.LATE, 409, chosen)
         on = {group for group, is_on in chosen.groups.items() if is_on}
-        wish = choices.wish(reply.page.shown, everything=chosen.everything, on=on)
+        wish = preference_form.wish(reply.page.shown, everything=chosen.everything, on=on)
         try:
             saved = await self._tokens.save(visitor.visit.claims, wish, source=Source.PREFERENCE_CENTRE, sequence=reply.page.sequence)
         except Unavailable:
@@ -85,7 +85,7 @@ class PreferencesEndpoint:
         except StoreUnavailable:
             return None
         keys = [group_key(group.id) for group in active]
-        seen = chosen if visitor.visit.claims.test else choices.shown(preferences, keys)
+        seen = chosen if visitor.visit.claims.test else preference_form.shown(preferences, keys)
         lines = [GroupLine(name=group.name, on=seen.groups.get(key, True)) for group, key in zip(active, keys, strict=True)]
         return Centre(everything=seen.everything, groups=lines, all_on_again=all_on_again)
 

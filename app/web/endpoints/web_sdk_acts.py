@@ -11,13 +11,13 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from app.core import choices
-from app.core.choices import Shown, Wish
+from app.core import preference_form
 from app.core.errors import InvalidInput, StoreUnavailable
 from app.core.group_names import GroupNames
 from app.core.groups import EVERYTHING, group_key
 from app.core.model import Claims, GroupKey, Preferences, Source, Subscription, SubscriptionGroup
 from app.core.page_token import Form, PageState
+from app.core.preference_form import Shown, Wish
 from app.http.answers import Answer
 from app.usecases.ports import Clock
 from app.usecases.save_preferences import SavedPreferences
@@ -53,7 +53,7 @@ class LandingPage:
                 raise
             return _fetched(claims, [], told="")  # who wants to leave need not wait for it
         offered = _offered(call, claims, groups) if call.with_groups else ()
-        shown = choices.shown(preferences, [group_key(group.id) for group in offered])
+        shown = preference_form.shown(preferences, [group_key(group.id) for group in offered])
         lines = [(group.name, group.description, not shown.groups[group_key(group.id)]) for group in offered]
         undo = self._seen(call, claims).get(Form.RESUBSCRIBE)  # a page that looks again is still the same page
         kept = undo if undo and undo.sequence == preferences.sequence else None
@@ -89,10 +89,10 @@ class LandingPage:
         if chosen is None:
             return failed(Reason.GROUPS, looking=False)
         page = self._seen(call, claims).get(Form.LANDING)
-        shown = page.shown if page else choices.shown(await self._readable(claims) or Preferences(), _active(groups))
+        shown = page.shown if page else preference_form.shown(await self._readable(claims) or Preferences(), _active(groups))
         seen = Shown(everything=shown.everything, groups={**dict.fromkeys(chosen, shown.everything), **shown.groups})
         on = {group for group, was_on in seen.groups.items() if chosen.get(group, was_on)}
-        wish = choices.wish(seen, everything=seen.everything, on=on)
+        wish = preference_form.wish(seen, everything=seen.everything, on=on)
         if wish.join and page is None:
             await self._tokens.save(claims, Wish(leave=wish.leave if seen.everything else ()), source=Source.LANDING_PAGE, sequence=0)
             return failed(Reason.CHANGED, looking=False)
@@ -120,7 +120,7 @@ class LandingPage:
         return _BETWEEN.join(self._parts.page_tokens.sign(state, claims) for state in (shown, undo) if state)
 
     def _state(self, form: Form, preferences: Preferences, keys: Iterable[GroupKey]) -> PageState:
-        return PageState(form=form, made_ms=self._clock(), sequence=preferences.sequence, shown=choices.shown(preferences, keys))
+        return PageState(form=form, made_ms=self._clock(), sequence=preferences.sequence, shown=preference_form.shown(preferences, keys))
 
     def _seen(self, call: SdkCall, claims: Claims) -> Mapping[Form, PageState]:
         """Return what the page was told, as far as it is genuine, for this link, and not too old to decide."""
@@ -185,14 +185,14 @@ def _scope(call: SdkCall, claims: Claims) -> tuple[GroupKey, ...]:
 
 
 def _all_on(preferences: Preferences, scope: Iterable[GroupKey]) -> bool:
-    return preferences.everything.subscribed and all(choices.subscribed(preferences, key) for key in scope)
+    return preferences.everything.subscribed and all(preference_form.subscribed(preferences, key) for key in scope)
 
 
 def _left_here(before: Preferences, scope: Sequence[GroupKey]) -> Sequence[GroupKey]:
     """Return what of the scope a page that leaves it now may take back: what was on, or was left by a brand's page earlier."""
     if EVERYTHING not in scope and not before.everything.subscribed:
         return ()
-    return [key for key in scope if choices.subscribed(before, key) or _said(before, key).source is Source.LANDING_PAGE]
+    return [key for key in scope if preference_form.subscribed(before, key) or _said(before, key).source is Source.LANDING_PAGE]
 
 
 def _said(preferences: Preferences, key: GroupKey) -> Subscription:

@@ -38,9 +38,9 @@ from app.usecases.groups import Groups
 from app.usecases.import_list import ListImporter
 from app.usecases.ports import Spool
 from app.usecases.recipients import Recipients
+from app.usecases.record_statement import RecordStatement
 from app.usecases.suppressions import Suppressions
 from app.usecases.undo_import import Imports
-from app.usecases.unsubscribe import RecordStatement
 from app.usecases.webhooks import Webhooks
 
 ACME, OTHER = BrandNumber(1), BrandNumber(2)
@@ -167,12 +167,12 @@ def plugged(*, spool: Spool | None = None) -> Api:
     services = Administration(
         groups=Groups(MemoryGroups(), clock),
         recipients=Recipients(store=store, unsubscribe=unsubscribe, codec=codec, clock=clock, new_id=new_id),
-        suppressions=Suppressions(roster=MemoryRoster(store), codec=codec),
+        suppressions=Suppressions(recipient_index=MemoryRoster(store), codec=codec),
         check=CheckAudience(store=store, codec=codec),
         import_list=ListImporter(unsubscribe=unsubscribe, store=store, codec=codec, clock=clock, new_id=new_id),
         imports=Imports(trail=audit, journal=journal, store=store, unsubscribe=unsubscribe, new_id=new_id),
         feed=Feed(journal=journal, codec=codec),
-        erase=Erase(roster=MemoryRoster(store), pending=MemoryPending(store, deliveries), clock=clock),
+        erase=Erase(recipient_index=MemoryRoster(store), pending=MemoryPending(store, deliveries), clock=clock),
         webhooks=Webhooks(deliveries=deliveries, endpoints=[endpoint], clock=clock),
         api_keys=ApiKeys(PluggedKeys(store), clock, lambda size: next(numbers).to_bytes(size), file_key=FILE_KEY),
         auditing=Auditing(audit, clock, logger("test")),

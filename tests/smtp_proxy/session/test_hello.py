@@ -12,7 +12,7 @@ from smtp_proxy.session.commands import Command, commands_of
 from smtp_proxy.session.envelope_commands import mail
 from smtp_proxy.session.hello import ehlo, greet, helo, starttls
 from smtp_proxy.session.submission import Offers
-from tests.support.commands import Wire, obey, said, session_state
+from tests.support.commands import StoreConnection, obey, said, session_state
 from tests.support.upstream import LOOPBACK
 
 TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)  # offered; no handshake comes to its end here
@@ -87,7 +87,7 @@ def test_lmtp_knows_lhlo_alone_and_smtp_does_not_know_it() -> None:
 async def test_starttls_forgets_the_client_before_the_handshake() -> None:
     """RFC 3207 4.2: what was said in clear does not count."""
     state = session_state(tls=TLS)
-    wire = Wire()
+    wire = StoreConnection()
     state.line.connection_made(wire)
     await obey(state, ehlo, b"client.example")
     await obey(state, mail, b"FROM:<a@acme.example>")

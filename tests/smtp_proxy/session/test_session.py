@@ -8,12 +8,12 @@ from smtp_proxy.session.config import ListenerState
 from smtp_proxy.session.limits import Limits
 from smtp_proxy.session.line_protocol import Farewell
 from smtp_proxy.session.session import Session
-from tests.support.commands import Wire, obey, session_state
+from tests.support.commands import StoreConnection, obey, session_state
 from tests.support.upstream import Recorder, config_for
 
 
-def connected(**config: object) -> tuple[Session, Wire]:
-    session, wire = Session(ListenerState(config_for(Recorder(), **config))), Wire()
+def connected(**config: object) -> tuple[Session, StoreConnection]:
+    session, wire = Session(ListenerState(config_for(Recorder(), **config))), StoreConnection()
     session.line.connection_made(wire)
     return session, wire
 

@@ -6,10 +6,10 @@ import urllib.parse
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
+from app.core.address_policy import is_public_host
 from app.core.mail.inbound_parts import Entity
 from app.core.mail.lint.rules import Finding
 from app.core.mail.message import Field
-from app.core.reach import is_public_host
 
 ONE_CLICK = "List-Unsubscribe=One-Click"
 _LIST = re.compile(r"\s*<[^<>]*>\s*(?:,\s*<[^<>]*>\s*)*")

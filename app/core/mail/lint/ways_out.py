@@ -13,10 +13,10 @@ from itertools import islice
 from typing import NamedTuple
 
 from app.core.address import checked
+from app.core.address_policy import is_public_host
 from app.core.errors import AddressInvalid
 from app.core.mail.lint.html_text import Link, Piece
 from app.core.mail.lint.languages import names_a_way_out, plain
-from app.core.reach import is_public_host
 
 MOST_LINKS = 20_000
 _NEAR = 200  # characters of text on one side of a link that may name it

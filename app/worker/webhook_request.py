@@ -1,4 +1,4 @@
-"""Turns deliveries into requests: the address opened, groups by their names, the endpoint's format, the signature."""
+"""Turns deliveries into events and requests: the address opened, groups by their names, the endpoint's format, the signature."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from app.core.webhook import Delivery, Endpoint
 from app.usecases.group_cache import CachedGroups
 
 
-class Teller:
+class DeliveryEvents:
     """Knows what may be told of a delivery."""
 
     def __init__(self, *, codec: TokenCodec, groups: CachedGroups) -> None:

@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 
 from app.core.model import Acknowledgement, Claims, Purpose, Source, Statement
 from app.core.token import TokenCodec
-from app.usecases.homes import HomeOf, here
 from app.usecases.ports import Clock
+from app.usecases.routing import HomeOf, here
 from app.usecases.statements import Seal, Statements
 
-Unsubscriber = Callable[[Statement], Awaitable[Acknowledgement]]  # `app.usecases.unsubscribe.Unsubscribe`
+Unsubscriber = Callable[[Statement], Awaitable[Acknowledgement]]  # `app.usecases.record_statement.Unsubscribe`
 
 
 class TokenLinks:

@@ -28,8 +28,8 @@ from app.core.webhook import (
 )
 from app.usecases.delivery_ports import Deliveries
 from app.worker.breaker import Breaker
+from app.worker.endpoint_queue import EndpointQueue, Send
 from app.worker.intervals import has_come
-from app.worker.lane import Lane, Send
 from app.worker.witness import DeliveryWitness
 
 SPREAD_MS = 10_000  # over which what a breaker held back comes again
@@ -38,7 +38,7 @@ _NOTED_EVERY_MS = 60_000
 _LOOK_AGAIN_MS = 30_000  # at what waits for an endpoint that is not in these settings
 
 
-class Courier:
+class Scheduler:
     """The lanes of this process. `clock` in milliseconds, `chance` in 0..1; belongs to one event loop."""
 
     def __init__(  # noqa: PLR0913 - the parts of the courier
@@ -68,7 +68,7 @@ class Courier:
         self._missed: dict[EndpointKey, int] = {}  # endpoints that are not in these settings: when a process last had them
         self._gone: frozenset[EndpointKey] = frozenset()
         self._next_note_ms = 0
-        self._lanes: dict[EndpointKey, Lane] = {}
+        self._queues: dict[EndpointKey, EndpointQueue] = {}
         self._held: set[bytes] = set()
         self._off: frozenset[EndpointKey] = frozenset()
         self._verdicts: list[DeliveryVerdict] = []
@@ -78,15 +78,15 @@ class Courier:
     def adopt(self, endpoints: Mapping[EndpointKey, Endpoint]) -> None:
         """Deliver to these endpoints from now on. What an endpoint's lane holds goes out as its settings now say."""
         self._endpoints = dict(endpoints)
-        for key, lane in self._lanes.items():
+        for key, queue in self._queues.items():
             if key in endpoints:
-                lane.adopt(endpoints[key])
+                queue.adopt(endpoints[key])
 
     def room(self, endpoint: EndpointKey) -> int:
         """Return how many deliveries to this endpoint may be handed over now."""
         if endpoint in self._off or endpoint not in self._endpoints:
             return 0
-        return self._lane(endpoint).room
+        return self._queue_of(endpoint).room
 
     def hand_over(self, deliveries: Sequence[Delivery]) -> None:
         """Take deliveries that are due; those that are held already stay with their lane."""
@@ -102,10 +102,10 @@ class Courier:
             self._miss(delivery, now)
         elif delivery.endpoint in self._off:
             self._judge(delivery, ReceiverAnswer(status=410), now)
-        elif (lane := self._lane(delivery.endpoint)).room:
-            lane.add((delivery,))
+        elif (queue := self._queue_of(delivery.endpoint)).room:
+            queue.add((delivery,))
         else:
-            self._put_off(lane, delivery, now)
+            self._put_off(queue, delivery, now)
 
     def _miss(self, delivery: Delivery, now: int) -> None:
         """Put off what waits for an endpoint that these settings lack, or cancel it when nobody has had it for long enough."""
@@ -119,8 +119,8 @@ class Courier:
             self._postponed.append((delivery, now + again + round(again * self._chance())))
             self._news.set()
 
-    def _put_off(self, lane: Lane, delivery: Delivery, now: int) -> None:
-        closed = lane.closed_until_ms > now
+    def _put_off(self, queue: EndpointQueue, delivery: Delivery, now: int) -> None:
+        closed = queue.closed_until_ms > now
         if closed and now - delivery.queued_ms > GIVE_UP_MS and not self._is_endless(delivery):
             self._decide(
                 DeliveryVerdict(
@@ -128,27 +128,27 @@ class Courier:
                 )
             )
             return
-        again = lane.closed_until_ms + round(SPREAD_MS * self._chance()) if closed else lane.slot_ms()
+        again = queue.closed_until_ms + round(SPREAD_MS * self._chance()) if closed else queue.slot_ms()
         self._postponed.append((delivery, again))
         self._news.set()
 
-    def _lane(self, key: EndpointKey) -> Lane:
-        lane = self._lanes.get(key)
-        if lane is None:
-            lane = self._lanes[key] = Lane(
+    def _queue_of(self, key: EndpointKey) -> EndpointQueue:
+        queue = self._queues.get(key)
+        if queue is None:
+            queue = self._queues[key] = EndpointQueue(
                 self._endpoints[key], send=self._send, settle=self._settle, clock=self._clock, breaker=self._breaker()
             )
-        return lane
+        return queue
 
     def _settle(self, endpoint: Endpoint, batch: Sequence[Delivery], answer: ReceiverAnswer) -> None:
         now = self._clock()
         self._witness.answered(endpoint, len(batch), answer)
         for delivery in batch:
             self._judge(delivery, answer, now)
-        lane = self._lanes[endpoint.key]
-        if lane.closed_until_ms > now:
-            for delivery in lane.drain():
-                self._put_off(lane, delivery, now)
+        queue = self._queues[endpoint.key]
+        if queue.closed_until_ms > now:
+            for delivery in queue.drain():
+                self._put_off(queue, delivery, now)
 
     def _judge(self, delivery: Delivery, answer: ReceiverAnswer, now: int) -> None:
         marked, breach = lateness(delivery, now)
@@ -212,7 +212,7 @@ class Courier:
 
     async def close(self, seconds: float) -> None:
         """Let requests under way finish within so many seconds, write down what is known, and give the rest back: due now."""
-        left = await asyncio.gather(*(lane.close(seconds) for lane in self._lanes.values()))
+        left = await asyncio.gather(*(queue.close(seconds) for queue in self._queues.values()))
         self._postponed.extend((delivery, self._clock()) for deliveries in left for delivery in deliveries)
         await self.write()
 

@@ -10,9 +10,9 @@ from app.core.errors import StoreUnavailable
 from app.core.model import BrandNumber, KnownRecipient, RecipientDigest
 from app.store import codec, keys
 from app.store.batching import Reply
+from app.store.connection import StoreConnection
 from app.store.replies import as_bytes, as_list, history_entry, raise_for
 from app.store.script import Script, run
-from app.store.wire import Wire
 
 _BUCKETS, _ERASE = Script("buckets"), Script("erase")
 _FIRST_BUCKETS = 4  # before it is known how full they are: eight million recipients have 512 in each
@@ -20,11 +20,11 @@ _MOST_BUCKETS = 512
 _HISTORY_PAGE = 500
 
 
-class RedisRoster:
+class RedisRecipientIndex:
     """Reads and erases; `replicated`: an erasure counts once a replica has it."""
 
-    def __init__(self, wire: Wire, *, buckets: int = keys.DEFAULT_BUCKETS, replicated: bool = False) -> None:
-        self._wire = wire
+    def __init__(self, connection: StoreConnection, *, buckets: int = keys.DEFAULT_BUCKETS, replicated: bool = False) -> None:
+        self._connection = connection
         self._buckets = buckets
         self._replicated = replicated
 
@@ -45,7 +45,7 @@ class RedisRoster:
         return keys.place(digest, self._buckets), digest
 
     async def _read(self, brand: BrandNumber, place: int, size: int) -> list[KnownRecipient]:
-        replies = await run(self._wire, [_BUCKETS.command(names) for names in self._names(brand, place, size)])
+        replies = await run(self._connection, [_BUCKETS.command(names) for names in self._names(brand, place, size)])
         try:
             return sorted((one for reply in replies for one in _known(reply)), key=lambda one: self._order(one.digest))
         except ValueError as exc:
@@ -63,7 +63,7 @@ class RedisRoster:
     async def erase(self, brand: BrandNumber, digest: RecipientDigest, *, erased_ms: int) -> bool:
         """Remove the sealed address from the record, then every entry of the history."""
         command = _ERASE.command([keys.state(brand, digest, self._buckets)], digest, erased_ms)
-        (reply,) = await run(self._wire, [command], replicated=self._replicated)
+        (reply,) = await run(self._connection, [command], replicated=self._replicated)
         raise_for(reply)
         removed = await self._forget(keys.history(brand, keys.partition(digest)), digest)
         return bool(reply) or bool(removed)
@@ -71,14 +71,14 @@ class RedisRoster:
     async def _forget(self, key: str, digest: RecipientDigest) -> int:
         lower, removed = "-", 0
         while True:
-            (reply,) = await self._wire.run([("XRANGE", key, lower, "+", "COUNT", _HISTORY_PAGE)])
+            (reply,) = await self._connection.run([("XRANGE", key, lower, "+", "COUNT", _HISTORY_PAGE)])
             try:
                 page = [history_entry(entry) for entry in as_list(reply)]
             except (ValueError, KeyError) as exc:
                 raise StoreUnavailable(f"unreadable history: {exc}") from exc
             own = [entry.entry_id for entry in page if entry.statement.digest == digest]
             if own:
-                (gone,) = await self._wire.run([("XDEL", key, *own)], replicated=self._replicated)
+                (gone,) = await self._connection.run([("XDEL", key, *own)], replicated=self._replicated)
                 raise_for(gone)
                 removed += len(own)
             if len(page) < _HISTORY_PAGE:

@@ -18,7 +18,7 @@ def here(_: Claims) -> int:
     return HERE
 
 
-class Homes:
+class Routing:
     """Knows the other data centres by their numbers. One for each process."""
 
     def __init__(self, *, own: int, listed: Collection[int], log: Logger) -> None:

@@ -10,12 +10,12 @@ from typing import Protocol
 from app.core.errors import Misconfigured
 from app.core.store_url import StoreKind, parse_store_url
 from app.store.batching import Command, Reply
-from app.store.cluster_wire import ClusterWire
-from app.store.sentinel_wire import SentinelWire
-from app.store.server_wire import ServerWire
+from app.store.cluster_connection import ClusterConnection
+from app.store.sentinel_connection import SentinelConnection
+from app.store.server_connection import ServerConnection
 
 
-class Wire(Protocol):
+class StoreConnection(Protocol):
     """Pipelines to the server that holds a key."""
 
     @property
@@ -44,14 +44,14 @@ class Wire(Protocol):
         ...
 
 
-def connect(url: str, *, connections: int, timeout: float) -> Wire:
+def connect(url: str, *, connections: int, timeout: float) -> StoreConnection:
     """Return the wire for a store URL; nothing is opened yet. Misconfigured when the URL cannot be used."""
     try:
         parsed = parse_store_url(url)
     except ValueError as exc:
         raise Misconfigured([f"store.url: {exc}"]) from exc
     if parsed.kind is StoreKind.CLUSTER:
-        return ClusterWire(parsed, connections=connections, timeout=timeout)
+        return ClusterConnection(parsed, connections=connections, timeout=timeout)
     if parsed.kind is StoreKind.SENTINEL:
-        return SentinelWire(parsed, connections=connections, timeout=timeout)
-    return ServerWire(parsed, parsed.hosts[0] if parsed.hosts else None, connections=connections, timeout=timeout)
+        return SentinelConnection(parsed, connections=connections, timeout=timeout)
+    return ServerConnection(parsed, parsed.hosts[0] if parsed.hosts else None, connections=connections, timeout=timeout)

@@ -20,7 +20,7 @@ from app.core.errors import StoreUnavailable
 from app.core.store_url import StoreAddress
 from app.observe.log import LogEvent, logger
 from app.store.batching import Command, Reply
-from app.store.server_wire import Address, ServerWire
+from app.store.server_connection import Address, ServerConnection
 
 SLOTS = 16384
 _REFRESH_SECONDS = 0.5
@@ -30,7 +30,7 @@ _SCRIPTS = frozenset({"EVAL", "EVALSHA"})
 _Part = Sequence[tuple[int, Command]]  # commands with their places in the pipeline
 
 
-class ClusterWire:
+class ClusterConnection:
     """The primaries of a cluster, each with a wire of its own."""
 
     def __init__(self, url: StoreAddress, *, connections: int, timeout: float) -> None:
@@ -38,7 +38,7 @@ class ClusterWire:
         self._connections = connections
         self._timeout = timeout
         self._log = logger("store")
-        self._nodes: dict[Address, ServerWire] = {}
+        self._nodes: dict[Address, ServerConnection] = {}
         self._owners: list[Address | None] = [None] * SLOTS
         self._is_known = False
         self._stale = True
@@ -133,10 +133,12 @@ class ClusterWire:
             self._set_apart(address, exc)
             return [StoreUnavailable(f"{_name(address)}: {exc}")] * len(commands)
 
-    def _node(self, address: Address) -> ServerWire:
+    def _node(self, address: Address) -> ServerConnection:
         node = self._nodes.get(address)
         if node is None:
-            node = ServerWire(self._url, address, connections=self._connections, timeout=self._timeout, lost=lambda: self._lost(address))
+            node = ServerConnection(
+                self._url, address, connections=self._connections, timeout=self._timeout, lost=lambda: self._lost(address)
+            )
             self._nodes[address] = node
         return node
 

@@ -17,7 +17,7 @@ from app.worker.breaker import Breaker
 
 CONCURRENCY = 10
 ROOM_BATCHES = 20  # for each request that may be under way, so many deliveries may wait, or so many whole batches
-FIRST_GUESS = 20.0  # requests a second over one connection, until the lane knows better
+FIRST_GUESS = 20.0  # requests a second over one connection, until the queue knows better
 _OPTIMISM = 2.0  # what has no room comes again as if the lane were so much faster: too early costs a look, too late leaves it idle
 _LONGEST_WAIT_MS = 60_000
 _MEASURE_MS = 500
@@ -26,7 +26,7 @@ Send = Callable[[Endpoint, Sequence[Delivery]], Awaitable[ReceiverAnswer]]
 Settle = Callable[[Endpoint, Sequence[Delivery], ReceiverAnswer], None]
 
 
-class Lane:
+class EndpointQueue:
     """One endpoint's deliveries in this process. `clock` in milliseconds; `settle` hears each request's outcome, once."""
 
     def __init__(  # noqa: PLR0913 - the parts of a lane

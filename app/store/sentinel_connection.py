@@ -13,14 +13,14 @@ from types import MappingProxyType
 from app.core.errors import StoreUnavailable
 from app.core.store_url import StoreAddress, StoreKind
 from app.store.batching import Command, Reply
-from app.store.server_wire import Address, ServerWire
+from app.store.server_connection import Address, ServerConnection
 
 _AGAIN_SECONDS = 0.25  # between two rounds of asking, while the servers are away
 _ADDRESS_PARTS = 2
 _TLS = "ssl_"
 
 
-class SentinelWire:
+class SentinelConnection:
     """The primary of one service, whoever that is now."""
 
     def __init__(self, url: StoreAddress, *, connections: int, timeout: float) -> None:
@@ -29,8 +29,8 @@ class SentinelWire:
         self._timeout = timeout
         tls = {name: value for name, value in url.options.items() if name.startswith(_TLS)}
         to_sentinels = replace(url, kind=StoreKind.SERVER, db=0, options=MappingProxyType({**tls, **url.sentinel_options}))
-        self._sentinels = [ServerWire(to_sentinels, host, connections=1, timeout=timeout) for host in url.hosts]
-        self._primary: ServerWire | None = None
+        self._sentinels = [ServerConnection(to_sentinels, host, connections=1, timeout=timeout) for host in url.hosts]
+        self._primary: ServerConnection | None = None
         self._address: Address | None = None
         self._is_lost = False
         self._asking = asyncio.Lock()
@@ -64,7 +64,7 @@ class SentinelWire:
         servers = [*self._sentinels, *([self._primary] if self._primary else [])]
         await asyncio.gather(*(server.close() for server in servers))
 
-    async def _found(self) -> ServerWire:
+    async def _found(self) -> ServerConnection:
         if self._primary is not None and not self._is_lost:
             return self._primary
         async with self._asking:
@@ -76,7 +76,7 @@ class SentinelWire:
             self._is_lost = False
             if self._primary is None or address != self._address:
                 before, self._address = self._primary, address
-                self._primary = ServerWire(self._url, address, connections=self._connections, timeout=self._timeout, lost=self._lost)
+                self._primary = ServerConnection(self._url, address, connections=self._connections, timeout=self._timeout, lost=self._lost)
                 if before is not None:
                     await before.close()
             return self._primary
@@ -104,7 +104,7 @@ class SentinelWire:
             raise StoreUnavailable(f"no sentinel names a primary of {self._url.service}: {hosts}")
         return named
 
-    async def _named_by(self, sentinel: ServerWire) -> Address | None:
+    async def _named_by(self, sentinel: ServerConnection) -> Address | None:
         (reply,) = await sentinel.run([("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._url.service)])
         if isinstance(reply, list) and len(reply) == _ADDRESS_PARTS:
             host, port = (part.decode() if isinstance(part, bytes) else "" for part in reply)

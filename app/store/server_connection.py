@@ -30,7 +30,7 @@ def _nothing() -> None:
     """Do nothing."""
 
 
-class ServerWire:
+class ServerConnection:
     """One server, or a primary behind one name. `lost` is called whenever its connections are dropped."""
 
     def __init__(
