@@ -155,7 +155,7 @@ SMTP_REPLY: Mapping[type[errors.SignoffError], Reply] = MappingProxyType(
         errors.TryUnderWay: Reply(451, "4.3.0", "An earlier try of this message is still under way, try again later"),
         errors.SignerUnavailable: NOT_CONFIGURED,
         errors.Overloaded: OUT_OF_MEMORY,
-        errors.Refused: Reply(554, "5.0.0", "RefusedCopy by the next mail server"),
+        errors.Refused: Reply(554, "5.0.0", "Refused by the next mail server"),
         errors.Misconfigured: NOT_CONFIGURED,
     }
 )

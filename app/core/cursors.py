@@ -1,6 +1,6 @@
 """Cursors: where a reader goes on, as text that means nothing to anybody else. Foreign text raises RuleViolation.
 
-A place in the roster is the digest that was read last. A place in the journal is 256 positions, since each partition's history is a stream
+A place in the index is the digest that was read last. A place in the journal is 256 positions, since each partition's history is a stream
 of its own: packed as differences from the latest, about 2 kB for a busy brand, some dozens of characters for a quiet one.
 """
 

@@ -24,7 +24,7 @@ from app.outbound.webhook_exchange import Exchange, NotSent
 
 REQUEST_SECONDS = 15.0
 _IDLE_SECONDS = 20.0
-_MOST_IDLE = 10  # connections kept of one place: as many as a lane has requests under way
+_MOST_IDLE = 10  # connections kept of one place: as many as a queue has requests under way
 
 _PLAIN = "%/?:@!$&'()*+,;=-._~"  # RFC 3986 3.3, 3.4: what stands in path and query as it is; the rest is percent-encoded
 

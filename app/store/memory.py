@@ -104,7 +104,7 @@ class MemoryStore:
         ]
 
     def erase(self, brand: BrandNumber, digest: RecipientDigest, erased_ms: int) -> bool:
-        """Remove address and history; see `app.usecases.ports.Roster`."""
+        """Remove address and history; see `app.usecases.ports.RecipientIndex`."""
         known = (brand, digest) in self._records
         record = self._records.setdefault((brand, digest), _Record({}))
         record.sealed_address = b""

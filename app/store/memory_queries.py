@@ -1,4 +1,4 @@
-"""The twins of roster, journal, API keys, counter and audit: over the store in memory, under the same contract tests."""
+"""The twins of recipient index, journal, API keys, counter and audit: over the store in memory, under the same contract tests."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from app.usecases.ports import Position
 
 
 class MemoryRoster:
-    """The port `Roster` over a store in memory."""
+    """The port `RecipientIndex` over a store in memory."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store

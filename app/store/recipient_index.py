@@ -1,4 +1,4 @@
-"""Everybody whom the store knows of a brand, on Redis or Valkey: the port `app.usecases.ports.Roster`.
+"""Everybody whom the store knows of a brand, on Redis or Valkey: the port `app.usecases.ports.RecipientIndex`.
 
 A brand's records are read bucket by bucket in the order of partition and bucket, and within a bucket by digest, so the digest that was read
 last is all that a reader has to remember. Memory is that of the buckets in one exchange: a few of a large brand's, many of a small one's.

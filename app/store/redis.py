@@ -208,7 +208,7 @@ class RedisStore:
 
         Where the user may not ask for them, how often connections broke has to do: no server is another one over the same connection.
         """
-        return await server.generation(self._connection) or f"connections broke {self._wire.breaks} times"
+        return await server.generation(self._connection) or f"connections broke {self._connection.breaks} times"
 
     async def close(self) -> None:
         """Finish the pipelines under way and close every connection."""

@@ -28,7 +28,7 @@ class Member(NamedTuple):
 
 
 class Suppressions:
-    """Reads the roster."""
+    """Reads the recipient index."""
 
     def __init__(self, *, recipient_index: RecipientIndex, codec: TokenCodec) -> None:
         self._recipient_index = recipient_index

@@ -18,7 +18,7 @@ from app.worker.breaker import Breaker
 CONCURRENCY = 10
 ROOM_BATCHES = 20  # for each request that may be under way, so many deliveries may wait, or so many whole batches
 FIRST_GUESS = 20.0  # requests a second over one connection, until the queue knows better
-_OPTIMISM = 2.0  # what has no room comes again as if the lane were so much faster: too early costs a look, too late leaves it idle
+_OPTIMISM = 2.0  # what has no room comes again as if the queue were so much faster: too early costs a look, too late leaves it idle
 _LONGEST_WAIT_MS = 60_000
 _MEASURE_MS = 500
 
@@ -29,7 +29,7 @@ Settle = Callable[[Endpoint, Sequence[Delivery], ReceiverAnswer], None]
 class EndpointQueue:
     """One endpoint's deliveries in this process. `clock` in milliseconds; `settle` hears each request's outcome, once."""
 
-    def __init__(  # noqa: PLR0913 - the parts of a lane
+    def __init__(  # noqa: PLR0913 - the parts of a queue
         self,
         endpoint: Endpoint,
         *,
@@ -73,7 +73,7 @@ class EndpointQueue:
         return self._breaker.open_until_ms
 
     def slot_ms(self) -> int:
-        """Return when a delivery that has no room now should come again: each call books the next place in time, at the lane's pace."""
+        """Return when a delivery that has no room now should come again: each call books the next place in time, at the queue's pace."""
         now = self._clock()
         step = 1000 / (_OPTIMISM * self._rate)
         self._booked_ms = max(self._booked_ms, now + step * len(self._queue)) + step
@@ -140,7 +140,7 @@ class EndpointQueue:
         self._settle(self._endpoint, batch, answer)
 
     def _measure(self, answered: int) -> None:
-        """Learn the lane's pace, while there is always something to send."""
+        """Learn the queue's pace, while there is always something to send."""
         now = self._clock()
         if not self._queue:
             self._measured_ms = self._answered = 0

@@ -1,7 +1,7 @@
-"""Brings deliveries to their endpoints, one lane each, and writes down what became of them.
+"""Brings deliveries to their endpoints, one queue each, and writes down what became of them.
 
 A delivery that is handed over is held until its outcome is in the store; whatever happens to this process meanwhile, the store lets it be
-due again after a while (catalogue Q2). What cannot go now, for the lane is full or its breaker open, goes back with a later time and
+due again after a while (catalogue Q2). What cannot go now, for the queue is full or its breaker open, goes back with a later time and
 without an attempt counted. So does what waits for an endpoint that these settings lack, until it is clear that nobody has it: then it is
 cancelled, as a dead letter that says so.
 """
@@ -39,9 +39,9 @@ _LOOK_AGAIN_MS = 30_000  # at what waits for an endpoint that is not in these se
 
 
 class Scheduler:
-    """The lanes of this process. `clock` in milliseconds, `chance` in 0..1; belongs to one event loop."""
+    """The queues of this process. `clock` in milliseconds, `chance` in 0..1; belongs to one event loop."""
 
-    def __init__(  # noqa: PLR0913 - the parts of the courier
+    def __init__(  # noqa: PLR0913 - the parts of the scheduler
         self,
         *,
         endpoints: Mapping[EndpointKey, Endpoint],
@@ -76,7 +76,7 @@ class Scheduler:
         self._news = asyncio.Event()
 
     def adopt(self, endpoints: Mapping[EndpointKey, Endpoint]) -> None:
-        """Deliver to these endpoints from now on. What an endpoint's lane holds goes out as its settings now say."""
+        """Deliver to these endpoints from now on. What an endpoint's queue holds goes out as its settings now say."""
         self._endpoints = dict(endpoints)
         for key, queue in self._queues.items():
             if key in endpoints:
@@ -89,7 +89,7 @@ class Scheduler:
         return self._queue_of(endpoint).room
 
     def hand_over(self, deliveries: Sequence[Delivery]) -> None:
-        """Take deliveries that are due; those that are held already stay with their lane."""
+        """Take deliveries that are due; those that are held already stay with their queue."""
         now = self._clock()
         for delivery in deliveries:
             if delivery.id not in self._held:

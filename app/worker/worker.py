@@ -4,7 +4,7 @@
    taken by a script, by one worker alone, whoever thinks it is theirs (catalogue Q10).
 2. A worker that gives no sign for `claim_ms` is dead to the others, which take its partitions over. What it had not taken they find at
    once, what it had taken is due again after the same time (Q2).
-3. A change becomes deliveries in the step that takes it away, and what a lane has room for is handed over at once, so the first
+3. A change becomes deliveries in the step that takes it away, and what a queue has room for is handed over at once, so the first
    attempt follows a click by about one turn. An idle worker turns every `idle_seconds`, a busy one without a pause.
 4. A change of a brand that this worker's settings lack is set aside, in whichever partition, until a worker knows the brand and takes it
    up: it is never consumed, and never in anybody's way.
@@ -196,7 +196,7 @@ class Worker:
 
 
 def _fits(deliveries: Sequence[Delivery], rooms: dict[EndpointKey, int]) -> bool:
-    """Tell whether every lane has room for its delivery, and if so take the places."""
+    """Tell whether every queue has room for its delivery, and if so take the places."""
     if not all(rooms[delivery.endpoint] > 0 for delivery in deliveries):
         return False
     for delivery in deliveries:

@@ -102,7 +102,7 @@ async def test_a_store_that_restarts_gets_them_by_itself(tmp_path: Path) -> None
     """Catalogue N27: the real store, away while an entry is noted and back on the same port."""
     async with redis_server(tmp_path) as server:
         store = RedisStore(server.url, timeout=5)
-        ledger = RedisLedger(store.wire, store.reads)
+        ledger = RedisLedger(store.connection, store.reads)
         notes = LateNotes(ledger, log=logger("test"))
         async with notes.writing():
             await server.kill()

@@ -19,9 +19,9 @@ DONE = 240
 
 async def noted(store: RedisStore) -> int:
     """Return how many entries the ledger in the store has."""
-    (keys,) = await store.wire.run_on_primaries(("KEYS", "so:*:l:*"))
+    (keys,) = await store.connection.run_on_primaries(("KEYS", "so:*:l:*"))
     assert isinstance(keys, list)
-    (count,) = await store.wire.run([("HLEN", key) for key in keys if isinstance(key, bytes)]) if keys else (0,)
+    (count,) = await store.connection.run([("HLEN", key) for key in keys if isinstance(key, bytes)]) if keys else (0,)
     assert isinstance(count, int)
     return count
 

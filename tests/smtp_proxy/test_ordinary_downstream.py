@@ -5,7 +5,7 @@ import ssl
 import pytest
 import trustme
 
-from smtp_proxy.replies import Deferred, Delivered, Refused, Reply
+from smtp_proxy.replies import Deferred, Delivered, RefusedCopy, Reply
 from tests.support.mail_server import MailServer
 from tests.support.outgoing import A_COPY, BODY, HEAD, copy_of, downstream_to
 from tests.support.relay import PROMOTIONAL, relaying, without_trace
@@ -38,7 +38,7 @@ async def test_a_mailbox_that_it_does_not_have_is_refused_and_the_session_goes_o
         refused = await downstream.send(copy_of(BODY, recipient="gone@example.net"))
         delivered = await downstream.send(A_COPY)
 
-    assert Refused(reply=IMAGINARY) == refused
+    assert RefusedCopy(reply=IMAGINARY) == refused
     assert isinstance(delivered, Delivered)
     assert ["ann@example.net"] == server.mailboxes
 

@@ -1,4 +1,4 @@
-"""What every roster, journal, key book, counter and audit must do: over the twins, the embedded Valkey, a cluster, and Redis (interop)."""
+"""What every index, journal, key book, counter and audit must do: over the twins, the embedded Valkey, a cluster, and Redis (interop)."""
 
 import itertools
 import os

@@ -1,4 +1,4 @@
-"""One lane by itself, with what sends at its worst."""
+"""One queue by itself, with what sends at its worst."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
