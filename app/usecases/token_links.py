@@ -11,7 +11,7 @@ from app.usecases.ports import Clock
 from app.usecases.routing import HomeOf, here
 from app.usecases.statements import Seal, Statements
 
-Unsubscriber = Callable[[Statement], Awaitable[Acknowledgement]]  # `app.usecases.record_statement.Unsubscribe`
+Unsubscriber = Callable[[Statement], Awaitable[Acknowledgement]]  # `app.usecases.record_statement.RecordStatement`
 
 
 class TokenLinks:

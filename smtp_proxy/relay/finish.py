@@ -175,4 +175,9 @@ def _is_unknown(outcome: Outcome) -> bool:
     return isinstance(outcome, Deferred) and outcome.unknown
 
 
-_LABELS: Mapping[type[Outcome], str] = {kind: kind.__name__.lower() for kind in (Delivered, Suppressed, Deferred, RefusedCopy)}
+_LABELS: Mapping[type[Outcome], str] = {
+    Delivered: "delivered",
+    Suppressed: "suppressed",
+    Deferred: "deferred",
+    RefusedCopy: "refused",
+}
