@@ -46,8 +46,9 @@ from smtp_proxy.relay.sign import DkimKey, Signer, SigningKey, SigningThread
 from smtp_proxy.session.config import SessionConfig
 from smtp_proxy.session.listener import Server
 from smtp_proxy.session.memory import MemoryBudget
-from smtp_proxy.wiring import health, session_config
+from smtp_proxy.wiring import health
 from smtp_proxy.wiring.build import build_relay
+from smtp_proxy.wiring.session_config import lmtp_sessions, relay_sessions
 from smtp_proxy.wiring.worker_config import WorkerConfig, needing_restart, stopped_or_left
 from smtp_proxy.wiring.workers import GRACE_SECONDS, supervise
 
@@ -90,7 +91,7 @@ async def _serve(*, load: Callable[[], Settings], settings: Settings, stop: Call
         memory = MemoryBudget(relay.max_in_flight_bytes)
         sender = Sender(downstream, memory=memory, log=log, times=_times(relay))
 
-        def terms(settings: Settings) -> SessionConfig:
+        def configured(settings: Settings) -> SessionConfig:
             """Return what holds for new sessions under these settings."""
             built = build_relay(
                 brands=web_side.brands(settings),
@@ -106,25 +107,25 @@ async def _serve(*, load: Callable[[], Settings], settings: Settings, stop: Call
                 sender=sender,
                 count_copy=count_copy,
                 clock=web_side.now_ms,
-                new_id=lambda: secrets.token_hex(12),
+                new_id=partial(secrets.token_hex, 12),
                 log=log,
                 auditing=auditing,
             )
-            return session_config.terms(settings, built.relay, downstream, log)
+            return relay_sessions(settings, built.relay, downstream, log)
 
         def read_again() -> tuple[SessionConfig, Sequence[str]]:
-            """Return the terms of the configuration as it is now, and what of it needs a restart. Raises Misconfigured."""
-            anew = load()
-            web_side.successor(keyring, anew)
-            return terms(anew), needing_restart(settings, anew)
+            """Return what the settings as they are now ask of sessions, and what of them needs a restart. Raises Misconfigured."""
+            changed = load()
+            web_side.successor(keyring, changed)
+            return configured(changed), needing_restart(settings, changed)
 
-        first_terms = terms(settings)
-        server = Server(first_terms, memory)
-        lmtp_server = Server(session_config.lmtp(first_terms), memory)
+        first = configured(settings)
+        server = Server(first, memory)
+        lmtp_server = Server(lmtp_sessions(first), memory)
 
-        def adopt(anew: SessionConfig) -> None:
-            server.adopt(anew)
-            lmtp_server.adopt(session_config.lmtp(anew))
+        def adopt(config: SessionConfig) -> None:
+            server.adopt(config)
+            lmtp_server.adopt(lmtp_sessions(config))
 
         await stack.enter_async_context(health(relay.health_listen, {"store": store.ping}))
         host, port = await server.start(*split_address(relay.listen), reuse_port=relay.workers > 1)

@@ -17,7 +17,7 @@ from smtp_proxy.session.limits import Limits
 from smtp_proxy.session.submission import Offers
 
 
-def terms(settings: Settings, handler: Handler, downstream: Downstream, log: Logger) -> SessionConfig:
+def relay_sessions(settings: Settings, handler: Handler, downstream: Downstream, log: Logger) -> SessionConfig:
     """Return what every new session is held to. Raises Misconfigured."""
     relay = settings.relay
     accounts = {
@@ -48,9 +48,9 @@ def terms(settings: Settings, handler: Handler, downstream: Downstream, log: Log
     )
 
 
-def lmtp(terms: SessionConfig) -> SessionConfig:
+def lmtp_sessions(config: SessionConfig) -> SessionConfig:
     """Return the same for the LMTP listener. It says one reply a recipient, so each message may have many."""
-    return replace(terms, lmtp=True, one_recipient=False)
+    return replace(config, lmtp=True, one_recipient=False)
 
 
 def _offers(downstream: Downstream) -> Offers:

@@ -104,13 +104,11 @@ class Selection:
 def select(fields: Sequence[Field], profile: Profile = Profile.DEFAULT) -> Selection:
     """Choose the signed fields of what every copy carries. Several fields of a name count from the bottom (RFC 6376 5.4.2)."""
     left_out = profile.rewritten
-    signed = [field for field in reversed(fields) if field[0] in _ORDER and field[0] not in left_out]
-    signed.sort(key=_place)
-    return Selection(names=tuple([name for name, _ in signed]), canonical=relaxed(signed))
-
-
-def _place(field: Field) -> int:
-    return _ORDER[field[0]]
+    signed = [
+        (_ORDER[name], place, name, raw) for place, (name, raw) in enumerate(reversed(fields)) if name in _ORDER and name not in left_out
+    ]
+    signed.sort()  # by the first two alone: no two fields have the same place
+    return Selection(names=tuple([one[2] for one in signed]), canonical=relaxed([one[2:] for one in signed]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -142,14 +142,14 @@ def prepare(  # noqa: PLR0913 - what may stand in the head of a copy
     wanted = ((b"Date", date), (b"Message-ID", message_id), *list_fields)
     added = [_made(name, value) for name, value in wanted if name.lower() not in names]
     unseen = _control_names(names) | (_BLIND & names)
-    changed = unseen | {name for name, _ in added}
-    if handling.own_bodies:
-        changed |= {b"from"}  # as good as changed: all signatures cover it (RFC 6376 5.4), and all cover the body
     spared: Collection[Field] = ()
-    if LIST_UNSUBSCRIBE in names and (existing is ExistingHeader.KEEP or not handling.has_links):
-        spared = _spared(message, changed, handling)
     broken: Collection[Field] = ()
     gone: Collection[Field] = ()
+    changed = unseen.union([name for name, _ in added]) if added else unseen
+    if handling.own_bodies:
+        changed |= {b"from"}  # as good as changed: all signatures cover it (RFC 6376 5.4), and all cover the body
+    if LIST_UNSUBSCRIBE in names and (existing is ExistingHeader.KEEP or not handling.has_links):
+        spared = _spared(message, changed, handling)
     if DKIM_SIGNATURE in names:
         broken = signatures_over(message.fields, changed | STAMPED if _links_change(message, spared, handling) else changed)
         gone = _signatures_to_drop(message, broken, handling)
@@ -157,7 +157,7 @@ def prepare(  # noqa: PLR0913 - what may stand in the head of a copy
     fields, kept = _without(message, dropped, spared=spared, gone=gone)
     return Base(
         fields=(*added, *fields),
-        added=tuple([field.raw for field in added]),
+        added=tuple([raw for _, raw in added]) if added else (),
         kept=kept,
         separator=message.separator,
         body=message.body,
@@ -192,8 +192,8 @@ def unchanged(message: Message) -> Base:
     return Base(fields=fields, added=(), kept=kept, separator=message.separator, body=message.body)
 
 
-def _control_names(names: Set[bytes]) -> Set[bytes]:
-    return {name for name in names if name.startswith(CONTROL_PREFIX)}
+def _control_names(names: Set[bytes]) -> frozenset[bytes]:
+    return frozenset([name for name in names if name.startswith(CONTROL_PREFIX)])
 
 
 def _without(
