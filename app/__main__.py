@@ -2,7 +2,23 @@
 
 import typer
 
-from app.cli import backup, check, config, demo, dev, dlq, doctor, events, groups, health, keys, output, recipient, suppressions, token
+from app.cli import (
+    backup,
+    check,
+    config,
+    demo,
+    dev,
+    dlq,
+    doctor,
+    events,
+    groups,
+    health,
+    keys,
+    output,
+    recipient,
+    suppressions,
+    token,
+)
 from app.wiring.validation import validated
 
 commands = typer.Typer(
@@ -36,7 +52,8 @@ def options(version: output.Version = False) -> None:
 @commands.command()
 def web() -> None:
     """Run the web service: one-click, callback API, pages."""
-    from app.wiring.web import serve_web  # servers and their libraries would cost every other command half of its start
+    # servers and their libraries would cost every other command half of its start
+    from app.wiring.web import serve_web
 
     serve_web(validated())
 

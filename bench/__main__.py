@@ -1,4 +1,6 @@
-"""All benchmarks, one after the other: `make bench`. Each prints a Markdown table; bench/RESULTS.md keeps those worth keeping."""
+"""All benchmarks, one after the other: `make bench`. Each prints a Markdown table; bench/RESULTS.md
+keeps those worth keeping.
+"""
 
 import os
 import platform
@@ -19,7 +21,11 @@ BENCHMARKS = (
 
 def main() -> int:
     """Run them all; 1 when one of them failed."""
-    print(f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores, {platform.machine()}, CPython {platform.python_version()}\n", flush=True)
+    print(
+        f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores, {platform.machine()}, CPython"
+        f" {platform.python_version()}\n",
+        flush=True,
+    )
     failed = 0
     for title, command in BENCHMARKS:
         print(f"## {title}\n", flush=True)

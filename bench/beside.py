@@ -1,10 +1,12 @@
-"""Clicks beside the admin process at its busiest: how much later is a click answered (catalogue N17)?
+"""Clicks beside the admin process at its busiest: how much later is a click answered (catalogue
+N17)?
 
     python -m bench.beside [--seconds 10]
 
-A web and an admin process as in production, an embedded store. One client clicks, one click after the other: first alone, then while
-another client has the admin API check 10,000 internationalised addresses again and again, then while it imports 300,000 empty lines. Goal:
-no click more than 50 ms later than without.
+A web and an admin process as in production, an embedded store. One client clicks, one click after
+the other: first alone, then while another client has the admin API check 10,000 internationalised
+addresses again and again, then while it imports 300,000 empty lines. Goal: no click more than 50 ms
+later than without.
 """
 
 import argparse
@@ -38,28 +40,44 @@ def main() -> None:
         os.chdir(folder)
         settings = load()
         for name in ("web", "admin"):
-            stack.enter_context(Program([sys.executable, "-m", "app", name], log=Path(folder) / f"{name}.log")).ready(
-                lambda name=name: listens(_port(settings.web.listen if name == "web" else settings.web.admin_listen))  # type: ignore[misc]
+            stack.enter_context(
+                Program([sys.executable, "-m", "app", name], log=Path(folder) / f"{name}.log")
+            ).ready(
+                lambda name=name: listens(
+                    _port(settings.web.listen if name == "web" else settings.web.admin_listen)
+                )  # type: ignore[misc]
             )
         key = (Path(folder) / "var/keys/admin-api-key").read_text().strip()
         api = f"http://{settings.web.admin_listen}/v1/brands/acme"
         check = json.dumps({"addresses": _ADDRESSES}).encode()
         works: dict[str, Callable[[], object] | None] = {
             "alone": None,
-            "beside a check of 10,000 IDN addresses": lambda: _post(f"{api}/check", check, key, "application/json"),
-            "beside an import of 300,000 empty lines": lambda: _post(f"{api}/suppressions?dry_run=true", b"\n" * 300_000, key, "text/csv"),
+            "beside a check of 10,000 IDN addresses": lambda: _post(
+                f"{api}/check", check, key, "application/json"
+            ),
+            "beside an import of 300,000 empty lines": lambda: _post(
+                f"{api}/suppressions?dry_run=true", b"\n" * 300_000, key, "text/csv"
+            ),
         }
         urls = _urls(f"http://{settings.web.listen}", 20_000)
-        print("| clicks | number | median ms | 99 of 100 below, ms | slowest ms | calls of the admin API |")
+        print(
+            "| clicks | number | median ms | 99 of 100 below, ms | slowest ms | calls of the admin"
+            " API |"
+        )
         print("| --- | --- | --- | --- | --- | --- |")
         for name, work in works.items():
             found, calls = _measured(urls, work, seconds)
             found.sort()
             figures = (statistics.median(found), found[len(found) * 99 // 100], found[-1])
-            print(f"| {name} | {len(found)} | {' | '.join(f'{figure:.2f}' for figure in figures)} | {calls} |")
+            print(
+                f"| {name} | {len(found)} | {' | '.join(f'{figure:.2f}' for figure in figures)} |"
+                f" {calls} |"
+            )
 
 
-def _measured(urls: list[str], work: Callable[[], object] | None, seconds: float) -> tuple[list[float], int]:
+def _measured(
+    urls: list[str], work: Callable[[], object] | None, seconds: float
+) -> tuple[list[float], int]:
     end, calls = time.monotonic() + seconds, 0
 
     def busy() -> None:
@@ -82,13 +100,20 @@ def _measured(urls: list[str], work: Callable[[], object] | None, seconds: float
 def _urls(base: str, number: int) -> list[str]:
     settings = load()
     codec, brand = token_codec(settings), brands(settings).by_id(BrandId("acme")).number
-    minter = codec.minter(brand=brand, purpose=Purpose.ONE_CLICK, at_ms=now_ms(), campaign=CampaignId("bench"))
+    minter = codec.minter(
+        brand=brand, purpose=Purpose.ONE_CLICK, at_ms=now_ms(), campaign=CampaignId("bench")
+    )
     addresses = [f"click{each}@example.net" for each in range(number)]
-    return [f"{base}/u?qmoe={minter.mint(address=one, digest=codec.digest(one, brand=brand))}" for one in addresses]
+    return [
+        f"{base}/u?qmoe={minter.mint(address=one, digest=codec.digest(one, brand=brand))}"
+        for one in addresses
+    ]
 
 
 def _post(url: str, body: bytes, key: str, media_type: str) -> None:
-    request = urllib.request.Request(url, body, {"Authorization": f"Bearer {key}", "Content-Type": media_type})
+    request = urllib.request.Request(
+        url, body, {"Authorization": f"Bearer {key}", "Content-Type": media_type}
+    )
     try:
         with urllib.request.urlopen(request) as answer:
             answer.read()

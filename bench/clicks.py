@@ -1,9 +1,11 @@
-"""Clicks with wrk: a durable click (spool and store, everything on) beside a Starlette POST that does nothing on the same Hypercorn.
+"""Clicks with wrk: a durable click (spool and store, everything on) beside a Starlette POST that
+does nothing on the same Hypercorn.
 
     python -m bench.clicks [--rounds 5] [--seconds 5]
 
-The systems take turns on one machine; medians, ratio to the no-op and CPU a request are printed as a Markdown table. Afterwards every
-token that wrk may have posted is looked up in the store. Needs wrk (Debian package `wrk`) and nothing else.
+The systems take turns on one machine; medians, ratio to the no-op and CPU a request are printed as
+a Markdown table. Afterwards every token that wrk may have posted is looked up in the store. Needs
+wrk (Debian package `wrk`) and nothing else.
 """
 
 import argparse
@@ -52,7 +54,11 @@ from app.web.preference_request import PreferenceParts
 BRAND = BrandNumber(1)
 TOKENS = 5_000
 CONNECTIONS = 50
-NOOP, OURS, CLICK = "no-op Starlette POST, Hypercorn", "no-op Starlette POST, Signoff's server", "durable click: spool and store"
+NOOP, OURS, CLICK = (
+    "no-op Starlette POST, Hypercorn",
+    "no-op Starlette POST, Signoff's server",
+    "durable click: spool and store",
+)
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _LUA = """
@@ -75,7 +81,10 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-KEYRING = Keyring(keys=[MasterKey(id=1, secret=b"bench" * 6 + b"xx", status=KeyStatus.PRIMARY)], pepper=b"pepper" * 6)
+KEYRING = Keyring(
+    keys=[MasterKey(id=1, secret=b"bench" * 6 + b"xx", status=KeyStatus.PRIMARY)],
+    pepper=b"pepper" * 6,
+)
 
 
 def codec() -> TokenCodec:
@@ -121,7 +130,9 @@ async def serve_ours(_folder: Path) -> None:
 
 
 async def serve_click(folder: Path) -> None:
-    """Serve the public application with spool and embedded store, as a process in production has them."""
+    """Serve the public application with spool and embedded store, as a process in production has
+    them.
+    """
     embedded = EmbeddedStore(folder / "store")
     embedded.ensure()
     store = RedisStore(embedded.url)
@@ -129,13 +140,26 @@ async def serve_click(folder: Path) -> None:
     spool = SqliteSpool(folder / "spool")
     tokens = codec()
     unsubscribe = RecordStatement(store, spool, now_ms, witness=LoggingWitness(logger("web")))
-    click = TokenLinks(codec=tokens, unsubscribe=unsubscribe, clock=now_ms, new_id=lambda: os.urandom(16), seal=tokens.seal_address)
-    brand = Brand(id=BrandId("acme"), number=BRAND, name="Acme", sender_domains=frozenset({"acme.example"}))
+    click = TokenLinks(
+        codec=tokens,
+        unsubscribe=unsubscribe,
+        clock=now_ms,
+        new_id=lambda: os.urandom(16),
+        seal=tokens.seal_address,
+    )
+    brand = Brand(
+        id=BrandId("acme"), number=BRAND, name="Acme", sender_domains=frozenset({"acme.example"})
+    )
     groups = CachedGroups(RedisGroups(store.connection), now_ms)
     public = application.public(
         one_click=click,
         preferences=PreferenceParts(
-            save=SavePreferences(unsubscribe=unsubscribe, clock=now_ms, new_id=lambda: os.urandom(16), seal=tokens.seal_address),
+            save=SavePreferences(
+                unsubscribe=unsubscribe,
+                clock=now_ms,
+                new_id=lambda: os.urandom(16),
+                seal=tokens.seal_address,
+            ),
             groups=groups,
             audience=Audience(store, groups),
             page_tokens=PageTokens(KEYRING),
@@ -154,7 +178,11 @@ async def _serve(public: ASGIApp) -> None:
     def bound(addresses: Mapping[str, str]) -> None:
         said(addresses["public"])
 
-    await serve(public_listeners(public, ServerSettings(listen="127.0.0.1:0")), stop=asyncio.Event().wait, bound=bound)
+    await serve(
+        public_listeners(public, ServerSettings(listen="127.0.0.1:0")),
+        stop=asyncio.Event().wait,
+        bound=bound,
+    )
 
 
 def said(where: str) -> None:
@@ -162,7 +190,11 @@ def said(where: str) -> None:
     print(where, flush=True)
 
 
-SYSTEMS: Mapping[str, Callable[[Path], Awaitable[None]]] = {NOOP: serve_stock, OURS: serve_ours, CLICK: serve_click}
+SYSTEMS: Mapping[str, Callable[[Path], Awaitable[None]]] = {
+    NOOP: serve_stock,
+    OURS: serve_ours,
+    CLICK: serve_click,
+}
 
 
 # The run
@@ -201,7 +233,10 @@ def cpu_seconds(pid: int) -> float:
 
 def load(system: System, script: Path, tokens: Path, seconds: float) -> None:
     """Load one system for some seconds and note what came of it."""
-    before, helper_before = cpu_seconds(system.process.pid), cpu_seconds(system.helper) if system.helper else 0.0
+    before, helper_before = (
+        cpu_seconds(system.process.pid),
+        cpu_seconds(system.helper) if system.helper else 0.0,
+    )
     command = [
         "wrk",
         "-t1",
@@ -233,10 +268,14 @@ def found(pattern: str, text: str) -> str:
 
 
 async def unrecorded(url: str, posted: int) -> int:
-    """Return how many of the first `posted` recipients the store does not know as unsubscribed; wrk tries the first out on itself."""
+    """Return how many of the first `posted` recipients the store does not know as unsubscribed; wrk
+    tries the first out on itself.
+    """
     store = RedisStore(url)
     tokens = codec()
-    states = await store.preferences(BRAND, [tokens.digest(address(number), brand=BRAND) for number in range(1, posted)])
+    states = await store.preferences(
+        BRAND, [tokens.digest(address(number), brand=BRAND) for number in range(1, posted)]
+    )
     await store.close()
     return sum(state.everything.subscribed for state in states)
 
@@ -245,7 +284,10 @@ def table(systems: list[System]) -> str:
     """Return the Markdown table."""
     base = statistics.median(systems[0].rates)
     lines = [
-        "| system | POST/s (median) | of the no-op | CPU µs a request (store) | p99 (median) | rounds |",
+        (
+            "| system | POST/s (median) | of the no-op | CPU µs a request (store) | p99 (median) |"
+            " rounds |"
+        ),
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for system in systems:
@@ -254,21 +296,32 @@ def table(systems: list[System]) -> str:
         p99 = sorted(system.p99, key=lambda text: float(text.rstrip("mus")))[len(system.p99) // 2]
         rounds = ", ".join(f"{rate:,.0f}" for rate in system.rates)
         cpu = f"{statistics.median(system.cpu):.0f}{helper}"
-        lines.append(f"| {system.name} | {rate:,.0f} | {rate / base:.0%} | {cpu} | {p99} | {rounds} |")
+        lines.append(
+            f"| {system.name} | {rate:,.0f} | {rate / base:.0%} | {cpu} | {p99} | {rounds} |"
+        )
     return "\n".join(lines)
 
 
 def bench(rounds: int, seconds: float) -> int:
-    """Run all rounds, print the table, and return 1 when a posted click is missing from the store."""
+    """Run all rounds, print the table, and return 1 when a posted click is missing from the
+    store.
+    """
     if shutil.which("wrk") is None:
         sys.exit("wrk is missing: apt-get install wrk")
     with tempfile.TemporaryDirectory(prefix="signoff-bench-") as name:
         folder = Path(name)
         script, tokens = folder / "clicks.lua", folder / "tokens"
         script.write_text(_LUA)
-        minter = codec().minter(brand=BRAND, purpose=Purpose.ONE_CLICK, at_ms=now_ms(), campaign=CampaignId("spring-24"))
+        minter = codec().minter(
+            brand=BRAND, purpose=Purpose.ONE_CLICK, at_ms=now_ms(), campaign=CampaignId("spring-24")
+        )
         digest = codec().digest
-        tokens.write_text("\n".join(minter.mint(address=a, digest=digest(a, brand=BRAND)) for a in map(address, range(TOKENS))))
+        tokens.write_text(
+            "\n".join(
+                minter.mint(address=a, digest=digest(a, brand=BRAND))
+                for a in map(address, range(TOKENS))
+            )
+        )
         embedded = EmbeddedStore(folder / "store")
         embedded.ensure()
         systems = [started(system, folder) for system in SYSTEMS]
@@ -276,7 +329,8 @@ def bench(rounds: int, seconds: float) -> int:
             for _ in range(rounds):
                 for system in systems:
                     load(system, script, tokens, seconds)
-            posted = min(TOKENS, max(systems[-1].requests) - CONNECTIONS)  # wrk begins each round with the first token
+            # wrk begins each round with the first token
+            posted = min(TOKENS, max(systems[-1].requests) - CONNECTIONS)
             missing = asyncio.run(unrecorded(embedded.url, posted))
         finally:
             for system in systems:
@@ -284,13 +338,18 @@ def bench(rounds: int, seconds: float) -> int:
                 system.process.wait()
             embedded.release()
         print(table(systems))
-        print(f"\n{CONNECTIONS} connections kept open, {seconds:g} s a round; of {posted:,} recipients the store does not know {missing}")
+        print(
+            f"\n{CONNECTIONS} connections kept open, {seconds:g} s a round; of {posted:,}"
+            f" recipients the store does not know {missing}"
+        )
         return 1 if missing else 0
 
 
 def main() -> int:
     """Run the benchmark, or one of its systems."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--serve", choices=SYSTEMS, help=argparse.SUPPRESS)

@@ -2,8 +2,9 @@
 
     python -m bench.latency [--mails 500] [--octets 10240]
 
-One client with one open session each way sends mail after mail, in turn straight to the sink and by way of the relay, where each is stamped
-and signed. What is added is all that the way through the relay costs: its store's answer and the second hop are in it.
+One client with one open session each way sends mail after mail, in turn straight to the sink and by
+way of the relay, where each is stamped and signed. What is added is all that the way through the
+relay costs: its store's answer and the second hop are in it.
 """
 
 import argparse
@@ -34,13 +35,20 @@ def main() -> None:
         stack.enter_context(sink(folder, port))
         relay, _ = stack.enter_context(running_relay(folder / "state", port))
         straight, through = (stack.enter_context(_client(to)) for to in (port, relay.port))
-        pairs = [(_milliseconds(straight, content), _milliseconds(through, content)) for _ in range(_WARM_UP + options.mails)][_WARM_UP:]
+        pairs = [
+            (_milliseconds(straight, content), _milliseconds(through, content))
+            for _ in range(_WARM_UP + options.mails)
+        ][_WARM_UP:]
     before, after = (sorted(times) for times in zip(*pairs, strict=True))
     added = [there - here for here, there in pairs]
     print(f"{options.octets} octets, one session, {options.mails} mails each way in turn.\n")
     print("| | median ms | 95 of 100 below, ms |")
     print("| --- | --- | --- |")
-    for name, times in (("straight to the sink", before), ("by way of the relay", after), ("added", sorted(added))):
+    for name, times in (
+        ("straight to the sink", before),
+        ("by way of the relay", after),
+        ("added", sorted(added)),
+    ):
         print(f"| {name} | {statistics.median(times):.2f} | {times[len(times) * 95 // 100]:.2f} |")
 
 

@@ -1,6 +1,8 @@
-"""The mail programs beside which the relay is measured: smtp-source, smtp-sink, and a private Postfix that signs by opendkim.
+"""The mail programs beside which the relay is measured: smtp-source, smtp-sink, and a private
+Postfix that signs by opendkim.
 
-Nothing of the machine's own Postfix is touched: configuration, queue, data, log and ports are this run's own.
+Nothing of the machine's own Postfix is touched: configuration, queue, data, log and ports are this
+run's own.
 """
 
 import os
@@ -15,7 +17,12 @@ from bench.processes import Program, end, find, listens, tail, wait_until, worki
 from tests.support.ports import free_port
 from tests.support.postfix import BASE, SERVICES
 
-PROGRAMS = {"postfix": "postfix", "smtp-source": "postfix", "smtp-sink": "postfix", "opendkim": "opendkim"}
+PROGRAMS = {
+    "postfix": "postfix",
+    "smtp-source": "postfix",
+    "smtp-sink": "postfix",
+    "opendkim": "opendkim",
+}
 DAEMONS = Path("/usr/lib/postfix/sbin")
 
 # Every limit that would make Postfix wait is lifted: it accepts and delivers as fast as it can.
@@ -71,7 +78,8 @@ class Peer:
     port: int
     pids: tuple[int, ...]  # roots of the process trees whose CPU time counts
     log: Path
-    queue: Path | None = None  # where accepted mail waits; None: it answers only when the mail has been delivered
+    # where accepted mail waits; None: it answers only when the mail has been delivered
+    queue: Path | None = None
 
     def drained(self) -> bool:
         """Whether everything that was accepted has been delivered."""
@@ -98,22 +106,50 @@ def sink(folder: Path, port: int, *, dump: bool = False) -> Iterator[None]:
 
 
 def send(peer: Peer, mail: Path, *, mails: int, sessions: int, envelope: tuple[str, str]) -> None:
-    """Send one mail many times from a sender to numbered recipients, over sessions that stay open; raise when any answer is an error."""
+    """Send one mail many times from a sender to numbered recipients, over sessions that stay open;
+    raise when any answer is an error.
+    """
     sender, recipient = envelope
-    command = [_path("smtp-source"), "-4", "-d", "-N", "-m", str(mails), "-s", str(sessions), "-f", sender, "-t", recipient]
-    done = subprocess.run([*command, "-F", str(mail), f"127.0.0.1:{peer.port}"], capture_output=True, text=True, timeout=300, check=False)
+    command = [
+        _path("smtp-source"),
+        "-4",
+        "-d",
+        "-N",
+        "-m",
+        str(mails),
+        "-s",
+        str(sessions),
+        "-f",
+        sender,
+        "-t",
+        recipient,
+    ]
+    done = subprocess.run(
+        [*command, "-F", str(mail), f"127.0.0.1:{peer.port}"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     if done.returncode or done.stderr:
         raise RuntimeError(f"{peer.name}: {done.stderr or done.returncode}\n{tail(peer.log)}")
 
 
 @contextmanager
 def postfix(folder: Path, name: str, *, sink_port: int, signing: Signing) -> Iterator[Peer]:
-    """Run a Postfix that has opendkim sign every mail and relays it to the sink; its queue lies in `folder`."""
+    """Run a Postfix that has opendkim sign every mail and relays it to the sink; its queue lies in
+    `folder`.
+    """
     folder.mkdir(parents=True)
     folder.chmod(0o755)
     socket = folder / "opendkim.sock"
-    with _opendkim(folder, socket, signing) as milter, _master(folder, socket, sink_port) as (pid, port):
-        yield Peer(name=name, port=port, pids=(pid, milter.pid), log=folder / "log", queue=folder / "queue")
+    with (
+        _opendkim(folder, socket, signing) as milter,
+        _master(folder, socket, sink_port) as (pid, port),
+    ):
+        yield Peer(
+            name=name, port=port, pids=(pid, milter.pid), log=folder / "log", queue=folder / "queue"
+        )
 
 
 @contextmanager
@@ -121,10 +157,16 @@ def _opendkim(folder: Path, socket: Path, signing: Signing) -> Iterator[Program]
     own_key = folder / "dkim.pem"
     shutil.copyfile(signing.key, own_key)
     configuration = folder / "opendkim.conf"
-    configuration.write_text(_OPENDKIM.format(socket=socket, domain=signing.domain, selector=signing.selector, key=own_key))
+    configuration.write_text(
+        _OPENDKIM.format(
+            socket=socket, domain=signing.domain, selector=signing.selector, key=own_key
+        )
+    )
     for path in (folder, own_key):
         shutil.chown(path, "postfix")
-    with Program([_path("opendkim"), "-f", "-x", str(configuration)], log=folder / "opendkim.log") as program:
+    with Program(
+        [_path("opendkim"), "-f", "-x", str(configuration)], log=folder / "opendkim.log"
+    ) as program:
         program.ready(socket.exists)
         yield program
 
@@ -137,14 +179,19 @@ def _master(folder: Path, milter: Path, sink_port: int) -> Iterator[tuple[int, i
         path.mkdir()
     shutil.chown(data, "postfix")
     shutil.chown(folder, "root")
-    (configuration / "main.cf").write_text(BASE.format(folder=folder) + _MAIN.format(sink=sink_port, milter=milter, daemons=DAEMONS))
+    (configuration / "main.cf").write_text(
+        BASE.format(folder=folder) + _MAIN.format(sink=sink_port, milter=milter, daemons=DAEMONS)
+    )
     (configuration / "master.cf").write_text(f"{SERVICES}127.0.0.1:{port} inet n - n - - smtpd\n")
     try:
-        with Program([_path("postfix"), "-c", str(configuration), "start-fg"], log=folder / "postfix.log") as program:
+        with Program(
+            [_path("postfix"), "-c", str(configuration), "start-fg"], log=folder / "postfix.log"
+        ) as program:
             program.ready(lambda: listens(port))
             yield program.pid, port
     finally:
-        end(working_in(queue))  # a signal to the whole group ends the script that started the master, and not the master
+        # a signal to the whole group ends the script that started the master, and not the master
+        end(working_in(queue))
 
 
 def wait_drained(peer: Peer) -> None:

@@ -1,4 +1,6 @@
-"""Programs that a benchmark starts: found or installed, given time to listen, their CPU time read, and ended in every case."""
+"""Programs that a benchmark starts: found or installed, given time to listen, their CPU time read,
+and ended in every case.
+"""
 
 import contextlib
 import os
@@ -22,7 +24,9 @@ class Missing(SystemExit):
 
 
 def need(programs: Mapping[str, str]) -> None:
-    """Make sure that programs are there, given as program → Debian package; install them when root, else raise Missing."""
+    """Make sure that programs are there, given as program → Debian package; install them when root,
+    else raise Missing.
+    """
     packages = sorted({package for program, package in programs.items() if find(program) is None})
     if not packages:
         return
@@ -62,7 +66,14 @@ def tail(log: Path) -> str:
 class Program:
     """A program of ours with all its descendants; a context manager that ends them."""
 
-    def __init__(self, command: Sequence[str], *, log: Path, cwd: Path | None = None, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        log: Path,
+        cwd: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.log = log
         with log.open("ab") as output:
             self._process = subprocess.Popen(
@@ -80,7 +91,9 @@ class Program:
         return self._process.pid
 
     def ready(self, condition: Callable[[], bool]) -> None:
-        """Return when the program is ready; raise with the end of its log when it ends or takes too long."""
+        """Return when the program is ready; raise with the end of its log when it ends or takes too
+        long.
+        """
         try:
             wait_until(lambda: self._process.poll() is not None or condition(), "not ready")
         except TimeoutError:
@@ -91,7 +104,12 @@ class Program:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         family = descendants(self.pid)
         self._process.terminate()
         try:
@@ -103,13 +121,19 @@ class Program:
 
 
 def descendants(root: int) -> dict[int, int]:
-    """Return every process below `root` as pid → start time, which tells it from a later one with the same number."""
+    """Return every process below `root` as pid → start time, which tells it from a later one with
+    the same number.
+    """
     below: dict[int, int] = {}
     found_so_far = {root}
     fields = _all_processes()
     grown = True
     while grown:
-        found = {pid: values[21] for pid, values in fields.items() if values[3] in found_so_far and pid not in found_so_far}
+        found = {
+            pid: values[21]
+            for pid, values in fields.items()
+            if values[3] in found_so_far and pid not in found_so_far
+        }
         below |= found
         found_so_far |= set(found)
         grown = bool(found)
@@ -117,7 +141,9 @@ def descendants(root: int) -> dict[int, int]:
 
 
 def working_in(folder: Path) -> dict[int, int]:
-    """Return every process whose working directory is this folder, as `descendants` does: so a program that detached itself is found."""
+    """Return every process whose working directory is this folder, as `descendants` does: so a
+    program that detached itself is found.
+    """
     found = {}
     for pid, values in _all_processes().items():
         with contextlib.suppress(OSError):
@@ -127,7 +153,9 @@ def working_in(folder: Path) -> dict[int, int]:
 
 
 def end_on_sigterm() -> None:
-    """Leave by way of every context manager when this process is asked to end, so that it leaves none of its programs behind."""
+    """Leave by way of every context manager when this process is asked to end, so that it leaves
+    none of its programs behind.
+    """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
@@ -139,22 +167,36 @@ def end(family: Mapping[int, int]) -> None:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, sent)
         with contextlib.suppress(TimeoutError):
-            wait_until(lambda: not any(_fields(pid)[21:22] == [started] for pid, started in family.items()), "processes remain", 3)
+            wait_until(
+                lambda: (
+                    not any(_fields(pid)[21:22] == [started] for pid, started in family.items())
+                ),
+                "processes remain",
+                3,
+            )
 
 
 def cpu_ms(*roots: int) -> float:
-    """Return the CPU time, user and system, of process trees since they began, in milliseconds; ended children are counted."""
+    """Return the CPU time, user and system, of process trees since they began, in milliseconds;
+    ended children are counted.
+    """
     pids = set(roots).union(*(descendants(root) for root in roots))
     return sum(sum(values[13:17]) for pid in pids if (values := _fields(pid))) * _TICK_MS
 
 
 def _all_processes() -> dict[int, list[int]]:
-    found = {int(entry.name): _fields(int(entry.name)) for entry in Path("/proc").iterdir() if entry.name.isdecimal()}
+    found = {
+        int(entry.name): _fields(int(entry.name))
+        for entry in Path("/proc").iterdir()
+        if entry.name.isdecimal()
+    }
     return {pid: values for pid, values in found.items() if values}
 
 
 def _fields(pid: int) -> list[int]:
-    """Return the numbers of /proc/PID/stat at their places as proc(5) counts them, less one; empty when the process is gone."""
+    """Return the numbers of /proc/PID/stat at their places as proc(5) counts them, less one; empty
+    when the process is gone.
+    """
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):

@@ -1,10 +1,13 @@
-"""The relay beside Postfix with opendkim: mails a second and CPU a mail, end to end, on one machine in one run.
+"""The relay beside Postfix with opendkim: mails a second and CPU a mail, end to end, on one machine
+in one run.
 
     python -m bench.relay [--rounds 5] [--mails 3000] [--sessions 50] [--octets 10240]
 
-smtp-source → system under test → smtp-sink, the systems taking turns. A round ends when the last mail has left the system: the relay
-says 250 after that, Postfix before. Before anything is timed, one copy from each system must carry a good signature, and ours the two
-header fields. The relay runs as it comes, with the embedded store under its state folder; the store's CPU time is told apart.
+smtp-source → system under test → smtp-sink, the systems taking turns. A round ends when the last
+mail has left the system: the relay says 250 after that, Postfix before. Before anything is timed,
+one copy from each system must carry a good signature, and ours the two header fields. The relay
+runs as it comes, with the embedded store under its state folder; the store's CPU time is told
+apart.
 """
 
 import argparse
@@ -21,11 +24,24 @@ from pathlib import Path
 import dkim
 from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+)
 
 from app.settings import first_run
 from bench.peers import PROGRAMS, Peer, Signing, postfix, send, sink, wait_drained
-from bench.processes import Program, cpu_ms, end, end_on_sigterm, listens, need, wait_until, working_in
+from bench.processes import (
+    Program,
+    cpu_ms,
+    end,
+    end_on_sigterm,
+    listens,
+    need,
+    wait_until,
+    working_in,
+)
 from tests.support.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,7 +59,8 @@ class Series:
     rates: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)  # ms a mail
     store: list[float] = field(default_factory=list)  # ms a mail, of the store beside it
-    signatures: list[float] = field(default_factory=list)  # CPU a mail in bare signatures of the same round
+    # CPU a mail in bare signatures of the same round
+    signatures: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,13 +81,17 @@ def main() -> None:
         folder, ram = (folder_in(stack, place) for place in (None, "/dev/shm"))
         first_run.prepare(folder / "state")
         key = folder / "state/keys/acme-s1.pem"
-        load = Load(mail=write_mail(folder, options.octets), mails=options.mails, sessions=options.sessions)
+        load = Load(
+            mail=write_mail(folder, options.octets), mails=options.mails, sessions=options.sessions
+        )
         port = free_port()
         relay, store = stack.enter_context(running_relay(folder / "state", port))
         signing = Signing(domain=DOMAIN, selector=SELECTOR, key=key)
         peers = [relay]
         for name, place in (("queue on disk", folder), ("queue on RAM disk", ram)):
-            beside = postfix(place / "postfix", f"Postfix + opendkim, {name}", sink_port=port, signing=signing)
+            beside = postfix(
+                place / "postfix", f"Postfix + opendkim, {name}", sink_port=port, signing=signing
+            )
             peers.append(stack.enter_context(beside))
         with sink(folder, port, dump=True):
             for peer in peers:
@@ -82,7 +103,9 @@ def main() -> None:
 
 def folder_in(stack: ExitStack, parent: str | None) -> Path:
     """Return a temporary folder that goes with the stack."""
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="signoff-bench-", dir=parent)))
+    folder = Path(
+        stack.enter_context(tempfile.TemporaryDirectory(prefix="signoff-bench-", dir=parent))
+    )
     folder.chmod(0o755)  # Postfix and the sink work as other users
     return folder
 
@@ -99,9 +122,10 @@ def _options() -> argparse.Namespace:
 def write_mail(folder: Path, octets: int) -> Path:
     """Write a promotional mail of about this size, with the line ends of the system."""
     head = (
-        f"From: Acme News <news@{DOMAIN}>\nTo: Ann <{RECIPIENT}>\nSubject: Spring is here\nDate: Tue, 03 Mar 2026 10:00:00 +0000\n"
-        f"Message-ID: <20260303100000.4c2f1a@{DOMAIN}>\nMIME-Version: 1.0\nContent-Type: text/plain; charset=us-ascii\n"
-        "X-Signoff-Campaign: spring-24\n\n"
+        f"From: Acme News <news@{DOMAIN}>\nTo: Ann <{RECIPIENT}>\nSubject: Spring is here\nDate:"
+        " Tue, 03 Mar 2026 10:00:00 +0000\nMessage-ID:"
+        f" <20260303100000.4c2f1a@{DOMAIN}>\nMIME-Version: 1.0\nContent-Type: text/plain;"
+        " charset=us-ascii\nX-Signoff-Campaign: spring-24\n\n"
     )
     line = "Tulips, daffodils and hyacinths, all of them at half their price.\n"
     mail = folder / "mail.txt"
@@ -111,7 +135,9 @@ def write_mail(folder: Path, octets: int) -> Path:
 
 @contextmanager
 def running_relay(state: Path, sink_port: int) -> Iterator[tuple[Peer, int]]:
-    """Run the relay of this repository in development mode; yield it and the process number of its store."""
+    """Run the relay of this repository in development mode; yield it and the process number of its
+    store.
+    """
     port = free_port()
     environment = {
         "SIGNOFF_STATE_DIR": str(state),
@@ -124,12 +150,15 @@ def running_relay(state: Path, sink_port: int) -> Iterator[tuple[Peer, int]]:
     command = [sys.executable, "-m", "smtp_proxy", "relay"]
     folder = state / "store"
     try:
-        with Program(command, log=state / "relay.log", cwd=state, environment=environment) as program:
+        with Program(
+            command, log=state / "relay.log", cwd=state, environment=environment
+        ) as program:
             program.ready(lambda: listens(port))
             (store,) = working_in(folder)
             yield Peer(name=RELAY, port=port, pids=(program.pid,), log=program.log), store
     finally:
-        end(working_in(folder))  # the store has detached itself, and outlives a relay that did not end well
+        # the store has detached itself, and outlives a relay that did not end well
+        end(working_in(folder))
 
 
 def _check_sample(peer: Peer, load: Load, dump: Path, key: Path) -> None:
@@ -139,7 +168,11 @@ def _check_sample(peer: Peer, load: Load, dump: Path, key: Path) -> None:
     wait_until(lambda: len(set(dump.iterdir()) - before) == 1, f"no copy from {peer.name}")
     (path,) = set(dump.iterdir()) - before
     copy = path.read_bytes().replace(b"\n", b"\r\n")
-    public = load_pem_private_key(key.read_bytes(), None).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    public = (
+        load_pem_private_key(key.read_bytes(), None)
+        .public_key()
+        .public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    )
     record = b"v=DKIM1; k=rsa; p=" + base64.b64encode(public)
     if not dkim.verify(copy, dnsfunc=lambda *_, **__: record):
         raise RuntimeError(f"the signature of {peer.name} does not verify")
@@ -148,7 +181,9 @@ def _check_sample(peer: Peer, load: Load, dump: Path, key: Path) -> None:
         raise RuntimeError(f"the copy of {peer.name} is not stamped")
 
 
-def _rounds(peers: Sequence[Peer], load: Load, store: int, rounds: int, key: Path) -> tuple[list[Series], float]:
+def _rounds(
+    peers: Sequence[Peer], load: Load, store: int, rounds: int, key: Path
+) -> tuple[list[Series], float]:
     series = [Series(peer=peer) for peer in peers]
     signer = load_pem_private_key(key.read_bytes(), None)
     assert isinstance(signer, rsa.RSAPrivateKey)
@@ -160,7 +195,11 @@ def _rounds(peers: Sequence[Peer], load: Load, store: int, rounds: int, key: Pat
         bare.append(signature)
         for one in series:
             _measure(one, load, store if one.peer.name == RELAY else None, signature)
-        print(f"round {number + 1} of {rounds}: {', '.join(f'{one.rates[-1]:.0f}/s' for one in series)}", file=sys.stderr)
+        print(
+            f"round {number + 1} of {rounds}:"
+            f" {', '.join(f'{one.rates[-1]:.0f}/s' for one in series)}",
+            file=sys.stderr,
+        )
     return series, statistics.median(bare)
 
 
@@ -191,19 +230,28 @@ def _bare_signature_ms(key: rsa.RSAPrivateKey) -> float:
 
 def _print(series: Sequence[Series], bare: float, options: argparse.Namespace) -> None:
     print(
-        f"{options.octets} octets, {options.sessions} sessions kept open, {options.mails} mails a round, medians of {options.rounds} "
-        f"interleaved rounds; a bare RSA-2048 signature took {bare:.3f} ms of CPU.\n"
+        f"{options.octets} octets, {options.sessions} sessions kept open, {options.mails} mails a"
+        f" round, medians of {options.rounds} interleaved rounds; a bare RSA-2048 signature took"
+        f" {bare:.3f} ms of CPU.\n"
     )
-    print("| system | mails/s | CPU ms a mail | in bare signatures | store, CPU ms a mail | relay is faster by | relay's CPU is less by |")
+    print(
+        "| system | mails/s | CPU ms a mail | in bare signatures | store, CPU ms a mail | relay is"
+        " faster by | relay's CPU is less by |"
+    )
     print("| --- | --- | --- | --- | --- | --- | --- |")
     ours = series[0]
     for one in series:
-        faster = statistics.median(mine / theirs for mine, theirs in zip(ours.rates, one.rates, strict=True))
-        less = statistics.median(theirs / mine for mine, theirs in zip(ours.cpu, one.cpu, strict=True))
+        faster = statistics.median(
+            mine / theirs for mine, theirs in zip(ours.rates, one.rates, strict=True)
+        )
+        less = statistics.median(
+            theirs / mine for mine, theirs in zip(ours.cpu, one.cpu, strict=True)
+        )
         store = f"{statistics.median(one.store):.3f}" if one is ours else "–"
         print(
-            f"| {one.peer.name} | {statistics.median(one.rates):,.0f} | {statistics.median(one.cpu):.2f} | "
-            f"{statistics.median(one.signatures):.2f} | {store} | {faster:.2f} × | {less:.2f} × |"
+            f"| {one.peer.name} | {statistics.median(one.rates):,.0f} |"
+            f" {statistics.median(one.cpu):.2f} | {statistics.median(one.signatures):.2f} | {store}"
+            f" | {faster:.2f} × | {less:.2f} × |"
         )
 
 

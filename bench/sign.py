@@ -1,10 +1,12 @@
-"""What a signed copy costs beside a bare OpenSSL signature and beside dkimpy, and what a hostile body does to the event loop.
+"""What a signed copy costs beside a bare OpenSSL signature and beside dkimpy, and what a hostile
+body does to the event loop.
 
     python -m bench.sign [--rounds 80]
 
-All workloads take short turns in one process, so that a busy machine slows all of them alike; CPU time, medians of the rounds, ratios
-within each round. "One recipient" is everything from bytes to signed copy: parse, sender, classify, prepare, body hash, token, stamp,
-sign. "Each further copy" is token, stamp, sign. "Without tokens" leaves out links and tokens, to see the mail core alone.
+All workloads take short turns in one process, so that a busy machine slows all of them alike; CPU
+time, medians of the rounds, ratios within each round. "One recipient" is everything from bytes to
+signed copy: parse, sender, classify, prepare, body hash, token, stamp, sign. "Each further copy" is
+token, stamp, sign. "Without tokens" leaves out links and tokens, to see the mail core alone.
 """
 
 import argparse
@@ -26,7 +28,15 @@ from app.core.mail import stamp
 from app.core.mail.canonical import BodyMode, body_hash
 from app.core.mail.classify import classify
 from app.core.mail.message import Message, parse
-from app.core.model import Brand, BrandId, BrandNumber, Campaign, ExistingHeader, Promotional, Recipient
+from app.core.model import (
+    Brand,
+    BrandId,
+    BrandNumber,
+    Campaign,
+    ExistingHeader,
+    Promotional,
+    Recipient,
+)
 from app.core.token import TokenCodec
 from smtp_proxy.relay.sign import DkimKey, MessageSignature, Signer, SigningKey
 
@@ -37,12 +47,27 @@ HOSTILE_BODY = (b" " * 990 + b"\r\n") * 31_700  # 30 MB
 _SECRET = b"a master key of 32 octets exactly"[:32]
 _HEAD = b"".join(
     (
-        b"Received: from app.acme.example (app.acme.example [192.0.2.7])\r\n\tby mx.acme.example with ESMTPS id 4c2f1a\r\n"
-        b"\tfor <ann@example.net>; Tue, 03 Mar 2026 10:00:00 +0000\r\n",
-        b"From: Acme News <news@acme.example>\r\nTo: Ann <ann@example.net>\r\nReply-To: help@acme.example\r\n",
-        b"Subject: =?utf-8?Q?Spring_is_here_=F0=9F=8C=B7?=\r\n =?utf-8?Q?_and_so_are_our_offers?=\r\n",
-        b"Date: Tue, 03 Mar 2026 10:00:00 +0000\r\nMessage-ID: <20260303100000.4c2f1a@acme.example>\r\nMIME-Version: 1.0\r\n",
-        b'Content-Type: multipart/alternative;\r\n boundary="----=_Part_4c2f1a"\r\nList-Id: Acme News <news.acme.example>\r\n',
+        (
+            b"Received: from app.acme.example (app.acme.example [192.0.2.7])\r\n\tby"
+            b" mx.acme.example with ESMTPS id 4c2f1a\r\n\tfor <ann@example.net>; Tue, 03 Mar 2026"
+            b" 10:00:00 +0000\r\n"
+        ),
+        (
+            b"From: Acme News <news@acme.example>\r\nTo: Ann <ann@example.net>\r\nReply-To:"
+            b" help@acme.example\r\n"
+        ),
+        (
+            b"Subject: =?utf-8?Q?Spring_is_here_=F0=9F=8C=B7?=\r\n"
+            b" =?utf-8?Q?_and_so_are_our_offers?=\r\n"
+        ),
+        (
+            b"Date: Tue, 03 Mar 2026 10:00:00 +0000\r\nMessage-ID:"
+            b" <20260303100000.4c2f1a@acme.example>\r\nMIME-Version: 1.0\r\n"
+        ),
+        (
+            b'Content-Type: multipart/alternative;\r\n boundary="----=_Part_4c2f1a"\r\nList-Id:'
+            b" Acme News <news.acme.example>\r\n"
+        ),
         b"Feedback-ID: spring:acme:news:acmenews\r\nX-Mailer: Acme 7\r\nPrecedence: bulk\r\n",
         b"X-Signoff-Campaign: spring-24\r\nX-Signoff-Groups: news, offers\r\n\r\n",
     )
@@ -61,21 +86,45 @@ class Row:
 class Relay:
     """The parts that a copy passes through, wired as the relay has them."""
 
-    def __init__(self, private: rsa.RSAPrivateKey, *, mode: BodyMode = BodyMode.SIMPLE, second: bool = False, inbox: str = "") -> None:
-        keyring = Keyring(keys=[MasterKey(id=1, secret=_SECRET, status=KeyStatus.PRIMARY)], pepper=_SECRET)
+    def __init__(
+        self,
+        private: rsa.RSAPrivateKey,
+        *,
+        mode: BodyMode = BodyMode.SIMPLE,
+        second: bool = False,
+        inbox: str = "",
+    ) -> None:
+        keyring = Keyring(
+            keys=[MasterKey(id=1, secret=_SECRET, status=KeyStatus.PRIMARY)], pepper=_SECRET
+        )
         self._codec = TokenCodec(keyring=keyring, data_centre=1)
-        self._links = LinkMaker(codec=self._codec, public_url="https://unsubscribe.example.com", inbox_domain=inbox)
-        self._brand = Brand(id=BrandId("acme"), number=BrandNumber(1), name="Acme", sender_domains=frozenset({"acme.example"}))
+        self._links = LinkMaker(
+            codec=self._codec, public_url="https://unsubscribe.example.com", inbox_domain=inbox
+        )
+        self._brand = Brand(
+            id=BrandId("acme"),
+            number=BrandNumber(1),
+            name="Acme",
+            sender_domains=frozenset({"acme.example"}),
+        )
         self._mode = mode
-        keys = [SigningKey(private), *([SigningKey(ed25519.Ed25519PrivateKey.generate())] if second else [])]
+        keys = [
+            SigningKey(private),
+            *([SigningKey(ed25519.Ed25519PrivateKey.generate())] if second else []),
+        ]
         self._signer = Signer(
-            [DkimKey(domain="acme.example", selector=f"s{n}", key=key, canonicalization=mode) for n, key in enumerate(keys)]
+            [
+                DkimKey(domain="acme.example", selector=f"s{n}", key=key, canonicalization=mode)
+                for n, key in enumerate(keys)
+            ]
         )
 
     def prepare(self, message: Message) -> tuple[stamp.Base, MessageSignature, Campaign]:
         """Do what is done once a message."""
         marking = classify(message, Promotional.MARKED)
-        base = stamp.prepare(message, existing=ExistingHeader.REPLACE, date=b"now", message_id=b"<a@b>")
+        base = stamp.prepare(
+            message, existing=ExistingHeader.REPLACE, date=b"now", message_id=b"<a@b>"
+        )
         prepared = self._signer.prepare(base, NOW)
         prepared.body_hash = body_hash(base.body, self._mode)
         return base, prepared, marking.campaign
@@ -87,17 +136,27 @@ class Relay:
     def copy(self, base: stamp.Base, prepared: MessageSignature, links: CopyLinks) -> bytes:
         """Do what is done for each copy, and return its header block."""
         digest = self._codec.digest("ann@example.net", brand=self._brand.number)
-        return _head(base, prepared, links.for_copy(Recipient(address="ann@example.net", digest=digest)))
+        return _head(
+            base, prepared, links.for_copy(Recipient(address="ann@example.net", digest=digest))
+        )
 
     def one_recipient(self, mail: bytes, fixed: stamp.Links | None = None) -> bytes:
-        """Take a mail from its bytes to its signed header block, with links of its recipient or with those given."""
+        """Take a mail from its bytes to its signed header block, with links of its recipient or
+        with those given.
+        """
         base, prepared, campaign = self.prepare(parse(mail))
-        return _head(base, prepared, fixed) if fixed else self.copy(base, prepared, self.links(campaign))
+        return (
+            _head(base, prepared, fixed)
+            if fixed
+            else self.copy(base, prepared, self.links(campaign))
+        )
 
 
 def _head(base: stamp.Base, prepared: MessageSignature, links: stamp.Links) -> bytes:
     stamped = base.stamp(links)
-    signature = b"".join(text.complete(key.sign(digest)) for key, digest, text in prepared.unsigned(stamped))
+    signature = b"".join(
+        text.complete(key.sign(digest)) for key, digest, text in prepared.unsigned(stamped)
+    )
     return base.head(signature, *stamped)
 
 
@@ -112,13 +171,19 @@ def workloads() -> dict[str, tuple[Callable[[], object], int]]:
     private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = private.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
     digest, scheme, hashed = bytes(32), padding.PKCS1v15(), utils.Prehashed(SHA256())
-    simple, relaxed, dual = Relay(private), Relay(private, mode=BodyMode.RELAXED), Relay(private, second=True)
+    simple, relaxed, dual = (
+        Relay(private),
+        Relay(private, mode=BodyMode.RELAXED),
+        Relay(private, second=True),
+    )
     both = Relay(private, inbox="in.example.com")
     small, medium, large = mail_of(10_240), mail_of(102_400), mail_of(1_048_576)
     base, prepared, campaign = simple.prepare(parse(small))
     links = simple.links(campaign)
     fixed = stamp.Links(
-        https_uri="https://unsubscribe.example.com/u?qmoe=" + "a" * 110, mailto_uri="mailto:u@in.example.com", one_click=True
+        https_uri="https://unsubscribe.example.com/u?qmoe=" + "a" * 110,
+        mailto_uri="mailto:u@in.example.com",
+        one_click=True,
     )
     stamped = simple.one_recipient(small) + small.partition(b"\r\n\r\n")[2]
     names = dkim.util.parse_tag_value(parse(stamped).fields[0].value)[b"h"].split(b" : ")
@@ -126,7 +191,14 @@ def workloads() -> dict[str, tuple[Callable[[], object], int]]:
     unsigned_medium = unsigned + medium.partition(b"\r\n\r\n")[2]
 
     def oracle(mail: bytes) -> object:
-        return dkim.sign(mail, b"s0", b"acme.example", pem, canonicalize=(b"relaxed", b"simple"), include_headers=names)
+        return dkim.sign(
+            mail,
+            b"s0",
+            b"acme.example",
+            pem,
+            canonicalize=(b"relaxed", b"simple"),
+            include_headers=names,
+        )
 
     return {
         BARE: (lambda: private.sign(digest, scheme, hashed), 4),
@@ -159,16 +231,27 @@ def run(rounds: int = 80) -> list[Row]:
         Row(
             name=name,
             microseconds=statistics.median(figures),
-            ratio=statistics.median(figure / bare for figure, bare in zip(figures, seen[BARE], strict=True)),
+            ratio=statistics.median(
+                figure / bare for figure, bare in zip(figures, seen[BARE], strict=True)
+            ),
         )
         for name, figures in seen.items()
     ]
 
 
 async def loop_lag(mode: BodyMode) -> tuple[float, float]:
-    """Hash the hostile body as the relay does; return the seconds it took, and the longest that the event loop stood still."""
+    """Hash the hostile body as the relay does; return the seconds it took, and the longest that the
+    event loop stood still.
+    """
     relay = Signer(
-        [DkimKey(domain="acme.example", selector="s", key=SigningKey(rsa.generate_private_key(65537, 2048)), canonicalization=mode)]
+        [
+            DkimKey(
+                domain="acme.example",
+                selector="s",
+                key=SigningKey(rsa.generate_private_key(65537, 2048)),
+                canonicalization=mode,
+            )
+        ]
     )
     base = stamp.unchanged(parse(_HEAD + HOSTILE_BODY))
     started = last = time.perf_counter()
@@ -183,13 +266,18 @@ async def loop_lag(mode: BodyMode) -> tuple[float, float]:
 
 def main() -> int:
     """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=80)
     rows = run(parser.parse_args().rounds)
     print("| stamp and sign | CPU µs (median) | of a bare signature |\n| --- | --- | --- |")
     for row in rows:
         print(f"| {row.name} | {row.microseconds:,.0f} | {row.ratio:.2f} |")
-    print("\n| 30 MB of 990-space lines | hashed in ms | event loop held at most ms |\n| --- | --- | --- |")
+    print(
+        "\n| 30 MB of 990-space lines | hashed in ms | event loop held at most ms |\n| --- | --- |"
+        " --- |"
+    )
     for mode in BodyMode:
         took, longest = asyncio.run(loop_lag(mode))
         print(f"| {mode} body | {took * 1e3:,.0f} | {longest * 1e3:.1f} |")

@@ -1,8 +1,10 @@
-"""What the state of a recipient costs in memory, hash-only and with a sealed address, and what it costs to read everybody.
+"""What the state of a recipient costs in memory, hash-only and with a sealed address, and what it
+costs to read everybody.
 
     python -m bench.state [recipients]
 
-Starts its own embedded Valkey in a temporary folder for each. Records are counted after the streams are gone, by the server's own account.
+Starts its own embedded Valkey in a temporary folder for each. Records are counted after the streams
+are gone, by the server's own account.
 """
 
 import asyncio
@@ -25,7 +27,12 @@ from app.store.redis import RedisStore
 BRAND = BrandNumber(1)
 BATCH = 10_000
 AT_MS = 1_790_000_000_000
-CODEC = TokenCodec(keyring=Keyring(keys=(MasterKey(id=1, secret=b"1" * 32, status=KeyStatus.PRIMARY),), pepper=b"p" * 32), data_centre=1)
+CODEC = TokenCodec(
+    keyring=Keyring(
+        keys=(MasterKey(id=1, secret=b"1" * 32, status=KeyStatus.PRIMARY),), pepper=b"p" * 32
+    ),
+    data_centre=1,
+)
 
 
 def statement(number: int, *, sealed: bool) -> Statement:
@@ -44,16 +51,27 @@ def statement(number: int, *, sealed: bool) -> Statement:
 
 
 async def fill(url: str, recipients: int, *, sealed: bool) -> tuple[float, float]:
-    """Write so many recipients and return the bytes in memory of one's record, and of one's entries in work and history."""
+    """Write so many recipients and return the bytes in memory of one's record, and of one's entries
+    in work and history.
+    """
     store = RedisStore(url, timeout=30, addresses_of=frozenset({BRAND}) if sealed else frozenset())
     await store.start()
     with redis.Redis.from_url(url) as operator:
         before = operator.info("memory")["used_memory"]
         for start in range(0, recipients, BATCH):
             numbers = range(start, min(start + BATCH, recipients))
-            await asyncio.gather(*(asyncio.ensure_future(store.apply(statement(number, sealed=sealed))) for number in numbers))
+            await asyncio.gather(
+                *(
+                    asyncio.ensure_future(store.apply(statement(number, sealed=sealed)))
+                    for number in numbers
+                )
+            )
         both = operator.info("memory")["used_memory"] - before
-        streams = [key for pattern in ("so:*:w", "so:*:h:*") for key in operator.scan_iter(pattern, count=10_000)]
+        streams = [
+            key
+            for pattern in ("so:*:w", "so:*:h:*")
+            for key in operator.scan_iter(pattern, count=10_000)
+        ]
         operator.unlink(*streams)
         await asyncio.sleep(2)  # UNLINK frees in the background
         records = operator.info("memory")["used_memory"] - before
@@ -81,14 +99,19 @@ async def measure(url: str, recipients: int, *, sealed: bool) -> None:
     size, entries = await fill(url, recipients, sealed=sealed)
     seconds, grown = await read(url, recipients)
     name = "sealed address" if sealed else "hash-only"
-    print(f"| {name} | {recipients:,} | {size:.1f} | {entries:.1f} | {recipients / seconds:,.0f} | {grown:.1f} |", flush=True)
+    print(
+        f"| {name} | {recipients:,} | {size:.1f} | {entries:.1f} | {recipients / seconds:,.0f} |"
+        f" {grown:.1f} |",
+        flush=True,
+    )
 
 
 def main() -> None:
     """Measure both."""
     recipients = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     print(
-        "| record | recipients | bytes each in memory | its entries in work and history | read a second | MiB more while reading |",
+        "| record | recipients | bytes each in memory | its entries in work and history | read a"
+        " second | MiB more while reading |",
         flush=True,
     )
     for sealed in (False, True):

@@ -45,8 +45,12 @@ def cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
-async def drive(name: str, act: Callable[[Statement], Awaitable[object]], *, calls: int, callers: int) -> None:
-    """Let so many callers, one call at a time each, make all the calls, and print rate, CPU and slowest calls."""
+async def drive(
+    name: str, act: Callable[[Statement], Awaitable[object]], *, calls: int, callers: int
+) -> None:
+    """Let so many callers, one call at a time each, make all the calls, and print rate, CPU and
+    slowest calls.
+    """
     statements = iter([statement(number) for number in range(calls)])
     took: list[float] = []
 
@@ -61,8 +65,9 @@ async def drive(name: str, act: Callable[[Statement], Awaitable[object]], *, cal
     seconds, spent = time.perf_counter() - began, cpu() - spent
     took.sort()
     print(
-        f"{name:44} {callers:4} callers {calls / seconds:9,.0f}/s {spent / calls * 1e6:7.1f} µs CPU a call"
-        f"   p50 {took[len(took) // 2] * 1e3:.2f} ms  p99 {took[len(took) * 99 // 100] * 1e3:.2f} ms"
+        f"{name:44} {callers:4} callers {calls / seconds:9,.0f}/s {spent / calls * 1e6:7.1f} µs CPU"
+        f" a call   p50 {took[len(took) // 2] * 1e3:.2f} ms  p99"
+        f" {took[len(took) * 99 // 100] * 1e3:.2f} ms"
     )
 
 

@@ -1,9 +1,11 @@
-"""Hostile mails beside other people's: how long another session and `/livez` of the inbox wait (catalogue N16).
+"""Hostile mails beside other people's: how long another session and `/livez` of the inbox wait
+(catalogue N16).
 
     python -m bench.strangers
 
-An inbox process as in production. One client sends mails of one megabyte, made to be slow, each to a hundred mailboxes; meanwhile a probe
-asks `/livez` and sends small mails, one after the other, and notes the slowest answer. Goal: 300 ms each.
+An inbox process as in production. One client sends mails of one megabyte, made to be slow, each to
+a hundred mailboxes; meanwhile a probe asks `/livez` and sends small mails, one after the other, and
+notes the slowest answer. Goal: 300 ms each.
 """
 
 import os
@@ -48,7 +50,10 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
     "heads of quoted mails": ("", _repeated("From: x\n")),
     "soft breaks": ("Content-Transfer-Encoding: quoted-printable\r\n", _repeated("=3D")),
     "parts": (_MIXED, _repeated("\r\n--b\r\n\r\nx")),
-    "mails in mails": (_MIXED, _repeated("\r\n--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: AQ\r\n\r\n")),
+    "mails in mails": (
+        _MIXED,
+        _repeated("\r\n--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: AQ\r\n\r\n"),
+    ),
 }
 
 
@@ -58,10 +63,15 @@ def main() -> None:
         os.chdir(folder)
         settings = load()
         port = int(settings.inbox.listen.rpartition(":")[2])
-        program = Program([sys.executable, "-m", "smtp_proxy", "inbox"], log=Path(folder) / "inbox.log")
+        program = Program(
+            [sys.executable, "-m", "smtp_proxy", "inbox"], log=Path(folder) / "inbox.log"
+        )
         stack.enter_context(program).ready(lambda: listens(port))
         boxes = _boxes(settings)
-        print("| text of 1 MB, to 100 mailboxes | its own answer, ms | slowest mail of another, ms | slowest /livez, ms |")
+        print(
+            "| text of 1 MB, to 100 mailboxes | its own answer, ms | slowest mail of another, ms |"
+            " slowest /livez, ms |"
+        )
         print("| --- | --- | --- | --- |")
         print(f"| none | – | {_row(settings, port, lambda: time.sleep(2))[1]} |")
         for name, (fields, text) in _TEXTS.items():
@@ -72,15 +82,23 @@ def main() -> None:
 
 def _boxes(settings: Settings) -> list[str]:
     """Return the mailboxes of 97 copies, and the three that everybody knows."""
-    domain, codec, brand = settings.inbox.domain, token_codec(settings), brands(settings).by_id(BrandId("acme")).number
+    domain, codec, brand = (
+        settings.inbox.domain,
+        token_codec(settings),
+        brands(settings).by_id(BrandId("acme")).number,
+    )
     minter = codec.short_minter(brand=brand, groups=(), at_ms=now_ms())
-    tokens = [minter.mint(codec.digest(f"reader{each}@example.net", brand=brand)) for each in range(97)]
+    tokens = [
+        minter.mint(codec.digest(f"reader{each}@example.net", brand=brand)) for each in range(97)
+    ]
     known = ("unsubscribe", f"unsubscribe-dc{settings.data_centre:02}", "complaints")
     return [*(f"u-{token}@{domain}" for token in tokens), *(f"{name}@{domain}" for name in known)]
 
 
 def _row(settings: Settings, port: int, work: Callable[[], object]) -> tuple[float, str]:
-    """Return how long the work took, and the slowest answers that others got meanwhile, as two cells."""
+    """Return how long the work took, and the slowest answers that others got meanwhile, as two
+    cells.
+    """
     slowest = {"mail": 0.0, "livez": 0.0}
     done = threading.Event()
     probe = threading.Thread(target=_probe, args=(settings, port, slowest, done))
@@ -96,7 +114,9 @@ def _row(settings: Settings, port: int, work: Callable[[], object]) -> tuple[flo
 def _probe(settings: Settings, port: int, slowest: dict[str, float], done: threading.Event) -> None:
     while not done.is_set():
         began = time.perf_counter()
-        urllib.request.urlopen(f"http://{settings.inbox.health_listen}/livez", timeout=_PATIENCE).read()
+        urllib.request.urlopen(
+            f"http://{settings.inbox.health_listen}/livez", timeout=_PATIENCE
+        ).read()
         slowest["livez"] = max(slowest["livez"], (time.perf_counter() - began) * 1000)
         began = time.perf_counter()
         _send(port, [f"unsubscribe@{settings.inbox.domain}"], b"Subject: hello\r\n\r\nhello\r\n")

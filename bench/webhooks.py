@@ -1,9 +1,11 @@
-"""Webhooks: events a second from the work streams to an endpoint, and how long a click takes to be told when nothing else is going on.
+"""Webhooks: events a second from the work streams to an endpoint, and how long a click takes to be
+told when nothing else is going on.
 
     python -m bench.webhooks [--events 20000] [--clicks 100]
 
-The worker runs as it comes, in a process of its own, with the embedded store's file synced at each write; the endpoint is an aiohttp server
-in another process on the same machine, so it takes its share of the cores.
+The worker runs as it comes, in a process of its own, with the embedded store's file synced at each
+write; the endpoint is an aiohttp server in another process on the same machine, so it takes its
+share of the cores.
 """
 
 import argparse
@@ -79,7 +81,9 @@ def statement(number: int) -> Statement:
 
 @contextmanager
 def parts(folder: Path, form: str) -> Iterator[tuple[str, Program, Program]]:
-    """Start an endpoint and a worker on an empty store; yields the endpoint's address, the endpoint and the worker."""
+    """Start an endpoint and a worker on an empty store; yields the endpoint's address, the endpoint
+    and the worker.
+    """
     port, health = free_port(), free_port()
     secret = folder / "secret"
     secret.write_text("whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")
@@ -92,10 +96,19 @@ def parts(folder: Path, form: str) -> Iterator[tuple[str, Program, Program]]:
         "SIGNOFF_BRANDS__ACME__WEBHOOKS": json.dumps([hook]),
         "SIGNOFF_LOG_FORMAT": "json",
     }
-    endpoint = Program([sys.executable, "-m", "bench.webhooks", "--serve", str(port)], log=folder / "endpoint.log", cwd=ROOT)
+    endpoint = Program(
+        [sys.executable, "-m", "bench.webhooks", "--serve", str(port)],
+        log=folder / "endpoint.log",
+        cwd=ROOT,
+    )
     with endpoint:
         endpoint.ready(lambda: listens(port))
-        worker = Program([sys.executable, "-m", "app", "worker"], log=folder / "worker.log", cwd=folder, environment=environment)
+        worker = Program(
+            [sys.executable, "-m", "app", "worker"],
+            log=folder / "worker.log",
+            cwd=folder,
+            environment=environment,
+        )
         with worker:
             worker.ready(lambda: listens(health))
             yield f"http://127.0.0.1:{port}", endpoint, worker
@@ -111,7 +124,9 @@ async def apply(url: str, statements: list[Statement]) -> None:
     """Write the changes as the web process does."""
     store = RedisStore(url, timeout=30)
     for start in range(0, len(statements), 2000):
-        await asyncio.gather(*(asyncio.ensure_future(store.apply(one)) for one in statements[start : start + 2000]))
+        await asyncio.gather(
+            *(asyncio.ensure_future(store.apply(one)) for one in statements[start : start + 2000])
+        )
     await store.close()
 
 
@@ -134,11 +149,16 @@ def drain(form: str, events: int) -> str:
         finally:
             store.release()
         seconds = times[-1] - began
-        return f"| {form} | {events:,} | {events / seconds:,.0f} | {1000 * spent / events:.0f} | {1000 * theirs / events:.0f} |"
+        return (
+            f"| {form} | {events:,} | {events / seconds:,.0f} | {1000 * spent / events:.0f} |"
+            f" {1000 * theirs / events:.0f} |"
+        )
 
 
 def latency(clicks: int) -> str:
-    """Return how long single clicks take to reach the endpoint of an idle worker, in milliseconds."""
+    """Return how long single clicks take to reach the endpoint of an idle worker, in
+    milliseconds.
+    """
     with tempfile.TemporaryDirectory(prefix="signoff-bench-") as name:
         folder = Path(name)
         store = EmbeddedStore(folder / "var" / "store")
@@ -154,7 +174,8 @@ def latency(clicks: int) -> str:
             store.release()
         took = sorted(1000 * (times[key] - at) for key, at in asked.items())
     return (
-        f"click to endpoint, idle worker, {clicks} clicks: p50 {statistics.median(took):.0f} ms, p99 {took[len(took) * 99 // 100]:.0f} ms"
+        f"click to endpoint, idle worker, {clicks} clicks: p50 {statistics.median(took):.0f} ms,"
+        f" p99 {took[len(took) * 99 // 100]:.0f} ms"
     )
 
 
@@ -169,7 +190,9 @@ async def _timed(url: str, statements: list[Statement], asked: dict[str, float])
 
 def main() -> None:
     """Run both measurements, or the endpoint."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--events", type=int, default=20_000)
     parser.add_argument("--clicks", type=int, default=100)
     parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)

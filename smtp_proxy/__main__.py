@@ -13,7 +13,12 @@ from smtp_proxy.wiring.mailbox import serve_mailbox
 from smtp_proxy.wiring.relay import serve_relay, serve_worker
 from smtp_proxy.wiring.worker_config import WorkerConfig
 
-commands = typer.Typer(help="The SMTP side of Signoff.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+commands = typer.Typer(
+    help="The SMTP side of Signoff.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
 
 
 @commands.callback()
@@ -34,9 +39,13 @@ def inbox() -> None:
 
 
 @commands.command(hidden=True)
-def relay_worker(listen: str, lmtp_listen: str, health_listen: str, tls_listen: str | None = None) -> None:
+def relay_worker(
+    listen: str, lmtp_listen: str, health_listen: str, tls_listen: str | None = None
+) -> None:
     """Run one of several workers, on the addresses that its supervisor holds."""
-    config = WorkerConfig(listen=listen, tls_listen=tls_listen, lmtp_listen=lmtp_listen, health_listen=health_listen)
+    config = WorkerConfig(
+        listen=listen, tls_listen=tls_listen, lmtp_listen=lmtp_listen, health_listen=health_listen
+    )
     serve_worker(validated(keys_here=True), config)
 
 

@@ -1,7 +1,9 @@
-"""The development downstream: takes what the relay forwards and files it in a Maildir, as a final delivery does.
+"""The development downstream: takes what the relay forwards and files it in a Maildir, as a final
+delivery does.
 
-An aiosmtpd server with a handler of ours. It takes mail from loopback only, holds one message in memory for each
-connection, and is no mail store for production. Lines may be of any length, since the relay passes on what it gets.
+An aiosmtpd server with a handler of ours. It takes mail from loopback only, holds one message in
+memory for each connection, and is no mail store for production. Lines may be of any length, since
+the relay passes on what it gets.
 """
 
 import asyncio
@@ -26,7 +28,9 @@ _NULL_SENDER = "<>"  # as aiosmtpd writes it
 
 
 class MaildirHandler:
-    """The handler of aiosmtpd's events. A message is filed to its end even when its client leaves meanwhile."""
+    """The handler of aiosmtpd's events. A message is filed to its end even when its client leaves
+    meanwhile.
+    """
 
     def __init__(self, maildir: Maildir, *, log: Logger) -> None:
         self._maildir = maildir
@@ -35,7 +39,12 @@ class MaildirHandler:
         self.filing: set[asyncio.Task[None]] = set()
 
     async def handle_EHLO(  # noqa: N802 - aiosmtpd's name
-        self, _server: SMTP, session: Session, _envelope: Envelope, hostname: str, responses: list[str]
+        self,
+        _server: SMTP,
+        session: Session,
+        _envelope: Envelope,
+        hostname: str,
+        responses: list[str],
     ) -> list[str]:
         """Offer pipelining too, which aiosmtpd's reader can do."""
         session.host_name = hostname
@@ -66,16 +75,26 @@ class MaildirHandler:
     def _file(self, envelope: Envelope) -> None:
         sender = "" if envelope.mail_from == _NULL_SENDER else envelope.mail_from or ""
         recipients: Sequence[str] = tuple(dict.fromkeys(envelope.rcpt_tos))
-        self._maildir.file_all(sender=sender, recipients=recipients, content=envelope.original_content or b"")
+        self._maildir.file_all(
+            sender=sender, recipients=recipients, content=envelope.original_content or b""
+        )
 
 
 class _MailboxSMTP(SMTP):
-    """aiosmtpd's protocol for lines of any length. `idle` is clear from DATA until its answer is written."""
+    """aiosmtpd's protocol for lines of any length. `idle` is clear from DATA until its answer is
+    written.
+    """
 
     line_length_limit = _MAX_OCTETS
 
     def __init__(self, handler: MaildirHandler, *, hostname: str) -> None:
-        super().__init__(handler, hostname=hostname, ident="ESMTP", data_size_limit=_MAX_OCTETS, enable_SMTPUTF8=True)
+        super().__init__(
+            handler,
+            hostname=hostname,
+            ident="ESMTP",
+            data_size_limit=_MAX_OCTETS,
+            enable_SMTPUTF8=True,
+        )
         self.idle = asyncio.Event()
         self.idle.set()
 
@@ -103,7 +122,9 @@ class MailboxServer(UnthreadedController):
         return session
 
     async def start(self, host: str, port: int) -> tuple[str, int]:
-        """Open the port and return the bound address; port 0 takes a free one. Raises Misconfigured."""
+        """Open the port and return the bound address; port 0 takes a free one. Raises
+        Misconfigured.
+        """
         self.hostname, self.port = host, port
         try:
             self.server = await self._create_server()
@@ -113,11 +134,16 @@ class MailboxServer(UnthreadedController):
         return str(ip_address(name[0])), int(name[1])
 
     async def stop(self, grace_seconds: float) -> None:
-        """Take no new connection, finish and answer what is under way, and close the connections."""
+        """Take no new connection, finish and answer what is under way, and close the
+        connections.
+        """
         if self.server is not None:
             self.server.close()
         sessions = [session for session in self._sessions if session.transport is not None]
-        under_way = {*self._files.filing, *(asyncio.create_task(session.idle.wait()) for session in sessions)}
+        under_way = {
+            *self._files.filing,
+            *(asyncio.create_task(session.idle.wait()) for session in sessions),
+        }
         if under_way:
             _, late = await asyncio.wait(under_way, timeout=grace_seconds)
             for task in late - self._files.filing:
@@ -128,7 +154,9 @@ class MailboxServer(UnthreadedController):
 
 
 async def serve(listen: str, folder: Path, *, log: Logger) -> None:
-    """Run the development downstream on an address such as `127.0.0.1:2527` until it is cancelled."""
+    """Run the development downstream on an address such as `127.0.0.1:2527` until it is
+    cancelled.
+    """
     server = MailboxServer(folder, log=log)
     host, port = await server.start(*split_address(listen))
     log.info(LogEvent.PROCESS_STARTED, listen=f"{host}:{port}", maildir=str(folder))

@@ -1,7 +1,7 @@
 """A Maildir: a folder into which each message is filed as a file of its own, durably.
 
-Serves RFC 5321 4.4: a `Return-Path` and a `Delivered-To` field go on top, the rest stays octet for octet as it came,
-CR LF included.
+Serves RFC 5321 4.4: a `Return-Path` and a `Delivered-To` field go on top, the rest stays octet for
+octet as it came, CR LF included.
 """
 
 import os
@@ -23,7 +23,9 @@ class Maildir:
             (folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def file(self, *, sender: str, recipient: str, content: bytes | bytearray) -> Path:
-        """Write one message durably and return its file. Blocks; raises OSError when the disk does."""
+        """Write one message durably and return its file. Blocks; raises OSError when the disk
+        does.
+        """
         seconds, nanoseconds = divmod(time.time_ns(), 10**9)
         name = f"{seconds}.M{nanoseconds // 1000}P{os.getpid()}Q{next(self._numbers)}.{self._host}"
         temporary, final = self.folder / "tmp" / name, self.folder / "new" / name
@@ -36,7 +38,9 @@ class Maildir:
         _sync_folder(final.parent)
         return final
 
-    def file_all(self, *, sender: str, recipients: Sequence[str], content: bytes | bytearray) -> None:
+    def file_all(
+        self, *, sender: str, recipients: Sequence[str], content: bytes | bytearray
+    ) -> None:
         """Write one message for each recipient."""
         for recipient in recipients:
             self.file(sender=sender, recipient=recipient, content=content)

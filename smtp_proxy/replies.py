@@ -1,7 +1,9 @@
-"""Every reply line of the SMTP side, the error table, and how the outcomes of several copies become one reply.
+"""Every reply line of the SMTP side, the error table, and how the outcomes of several copies become
+one reply.
 
-A reply always carries an enhanced status code (RFC 2034, RFC 3463), so ENHANCEDSTATUSCODES can be offered (catalogue S13). Only the
-greeting, the answer to HELO and EHLO, and the intermediate 334 and 354 have none, as RFC 2034 section 4 wants it.
+A reply always carries an enhanced status code (RFC 2034, RFC 3463), so ENHANCEDSTATUSCODES can be
+offered (catalogue S13). Only the greeting, the answer to HELO and EHLO, and the intermediate 334
+and 354 have none, as RFC 2034 section 4 wants it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +16,9 @@ from app.core.visible import plain
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One SMTP reply. `text` is a single ASCII line; a downstream's longer reply is joined and cleaned before it gets here."""
+    """One SMTP reply. `text` is a single ASCII line; a downstream's longer reply is joined and
+    cleaned before it gets here.
+    """
 
     code: int
     enhanced: str
@@ -24,7 +28,8 @@ class Reply:
         return f"{self.code} {self.enhanced} {self.text}"
 
 
-Answer = Reply | tuple[Reply, ...]  # to a message: one reply, or by LMTP one for each recipient of its envelope, in order
+# to a message: one reply, or by LMTP one for each recipient of its envelope, in order
+Answer = Reply | tuple[Reply, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +51,8 @@ class Deferred:
     """Nobody has the copy; trying again later can help."""
 
     reply: Reply
-    unknown: bool = False  # the downstream went away after the last byte, so it may have it all the same (catalogue X14)
+    # the downstream went away after the last byte, so it may have it all the same (catalogue X14)
+    unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +76,9 @@ CANNOT_VERIFY = Reply(252, "2.5.0", "Cannot verify, but will try to relay")
 
 COMMAND_UNKNOWN = Reply(500, "5.5.1", "Command not recognised")
 COMMAND_NOT_IMPLEMENTED = Reply(502, "5.5.1", "Command not implemented")
-COMMAND_MALFORMED = Reply(500, "5.5.2", "A command is one line that ends with CR LF, without other control characters")
+COMMAND_MALFORMED = Reply(
+    500, "5.5.2", "A command is one line that ends with CR LF, without other control characters"
+)
 COMMAND_TOO_LONG = Reply(500, "5.5.2", "Command line too long")
 NO_ARGUMENT_ALLOWED = Reply(501, "5.5.4", "This command takes no argument")
 HELLO_NEEDS_NAME = Reply(501, "5.5.4", "A host name or address literal is needed")
@@ -80,13 +88,21 @@ MAIL_AGAIN = Reply(503, "5.5.1", "A transaction is open: send RSET first")
 NO_RECIPIENTS = Reply(554, "5.5.1", "No valid recipients")
 NO_RECIPIENTS_LMTP = Reply(503, "5.5.1", "No valid recipients")  # RFC 2033 4.2
 
-SENDER_MALFORMED = Reply(501, "5.1.7", "Malformed sender address: MAIL FROM:<local@domain> is needed")
-RECIPIENT_MALFORMED = Reply(501, "5.1.3", "Malformed recipient address: RCPT TO:<local@domain> is needed")
-RECIPIENT_WITHOUT_DOMAIN = Reply(550, "5.1.1", "No mailbox is local here: a recipient needs a domain, postmaster too")
+SENDER_MALFORMED = Reply(
+    501, "5.1.7", "Malformed sender address: MAIL FROM:<local@domain> is needed"
+)
+RECIPIENT_MALFORMED = Reply(
+    501, "5.1.3", "Malformed recipient address: RCPT TO:<local@domain> is needed"
+)
+RECIPIENT_WITHOUT_DOMAIN = Reply(
+    550, "5.1.1", "No mailbox is local here: a recipient needs a domain, postmaster too"
+)
 ADDRESS_NEEDS_SMTPUTF8 = Reply(550, "5.6.7", "An address outside ASCII needs SMTPUTF8")
 PARAMETER_UNSUPPORTED = Reply(555, "5.5.4", "Parameter not supported, or given twice")
 PARAMETER_MALFORMED = Reply(501, "5.5.4", "Parameter value not understood")
-TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "Too many recipients, send the rest in another transaction")
+TOO_MANY_RECIPIENTS = Reply(
+    452, "4.5.3", "Too many recipients, send the rest in another transaction"
+)
 
 RELAY_DENIED = Reply(530, "5.7.0", "Authentication required")
 ENCRYPTION_REQUIRED = Reply(538, "5.7.11", "Encryption required for authentication")
@@ -105,7 +121,9 @@ TLS_ACTIVE = Reply(503, "5.5.1", "TLS is already active")
 CONTENT_MALFORMED = Reply(550, "5.6.0", "Message holds a bare CR, a bare LF or a NUL")
 LINE_TOO_LONG = Reply(550, "5.6.0", "Message holds a line of more than 998 octets")
 MESSAGE_MALFORMED = Reply(554, "5.6.0", "Message is not well-formed")
-PLACEHOLDER_UNUSABLE = Reply(554, "5.6.0", "A placeholder cannot be filled in (docs/placeholders.md)")
+PLACEHOLDER_UNUSABLE = Reply(
+    554, "5.6.0", "A placeholder cannot be filled in (docs/placeholders.md)"
+)
 MESSAGE_TOO_LARGE = Reply(552, "5.3.4", "Message is larger than the limit")
 OUT_OF_MEMORY = Reply(452, "4.3.1", "Too much mail in flight, try again later")
 LOCAL_ERROR = Reply(451, "4.3.0", "Temporary local problem, try again later")
@@ -114,7 +132,9 @@ NOT_PERMITTED = Reply(550, "5.7.1", "Not permitted")
 MARKING_INVALID = Reply(550, "5.7.1", "A field that marks the message is refused")
 BAD_RECIPIENT = Reply(553, "5.1.3", "Recipient address not acceptable")
 NO_SUCH_MAILBOX = Reply(550, "5.1.1", "No such mailbox here")
-TOO_MANY_UNKNOWN = Reply(450, "4.7.1", "Too many unknown mailboxes from your network, try again later")
+TOO_MANY_UNKNOWN = Reply(
+    450, "4.7.1", "Too many unknown mailboxes from your network, try again later"
+)
 SUPPRESSED = Reply(550, "5.7.1", "The recipient has unsubscribed")
 NOT_TARGETED = Reply(550, "5.7.1", "The recipient is not in the groups that the message is for")
 TOO_LATE = Reply(451, "4.4.1", "The mail could not be handed on in time, try again later")
@@ -151,8 +171,12 @@ SMTP_REPLY: Mapping[type[errors.SignoffError], Reply] = MappingProxyType(
         errors.Unavailable: LOCAL_ERROR,
         errors.StoreUnavailable: LOCAL_ERROR,
         errors.SpoolUnavailable: LOCAL_ERROR,
-        errors.DownstreamUnavailable: Reply(451, "4.4.1", "The next mail server cannot be reached, try again later"),
-        errors.TryUnderWay: Reply(451, "4.3.0", "An earlier try of this message is still under way, try again later"),
+        errors.DownstreamUnavailable: Reply(
+            451, "4.4.1", "The next mail server cannot be reached, try again later"
+        ),
+        errors.TryUnderWay: Reply(
+            451, "4.3.0", "An earlier try of this message is still under way, try again later"
+        ),
         errors.SignerUnavailable: NOT_CONFIGURED,
         errors.Overloaded: OUT_OF_MEMORY,
         errors.Refused: Reply(554, "5.0.0", "Refused by the next mail server"),
@@ -165,18 +189,27 @@ _MAX_FAULT_CHARS = 300  # RFC 5321 4.5.3.1.5: a reply line has at most 512 octet
 
 
 def for_error(error: Exception) -> Reply:
-    """Return the reply that an upstream gets for an error: by its nearest class, and 451 for anything unexpected (catalogue D9).
+    """Return the reply that an upstream gets for an error: by its nearest class, and 451 for
+    anything unexpected (catalogue D9).
 
     What is wrong with the message itself is told with it (`SignoffError.told`).
     """
-    reply = next((SMTP_REPLY[kind] for kind in type(error).__mro__ if kind in SMTP_REPLY), LOCAL_ERROR)
-    if isinstance(error, errors.SignoffError) and error.told and (fault := plain(str(error), most=_MAX_FAULT_CHARS)):
+    reply = next(
+        (SMTP_REPLY[kind] for kind in type(error).__mro__ if kind in SMTP_REPLY), LOCAL_ERROR
+    )
+    if (
+        isinstance(error, errors.SignoffError)
+        and error.told
+        and (fault := plain(str(error), most=_MAX_FAULT_CHARS))
+    ):
         return replace(reply, text=f"{reply.text}: {fault}")
     return reply
 
 
 def wire(reply: Reply) -> bytes:
-    """Return the reply as one line for the wire; anything that is not printable ASCII becomes `?`, so no text can end the line early."""
+    """Return the reply as one line for the wire; anything that is not printable ASCII becomes `?`,
+    so no text can end the line early.
+    """
     text = str(reply)
     if not (text.isascii() and text.isprintable()):
         text = "".join(char if " " <= char <= "~" else "?" for char in text)
@@ -186,25 +219,34 @@ def wire(reply: Reply) -> bytes:
 def combine(outcomes: Sequence[Outcome]) -> Reply:
     """Return the one reply for all copies of a message.
 
-    Any deferred: 4yz, and the upstream sends all of it again, of which the ledger keeps the finished copies back. All refused: the
-    downstream's own 5yz. Anything else: 250, and a refused copy among others is answered by a delivery status notification, never by a
-    reply that makes the upstream send again (catalogue X3). The reply about a single copy is the downstream's own (catalogue X2, X6).
-    Raises ValueError without an outcome.
+    Any deferred: 4yz, and the upstream sends all of it again, of which the ledger keeps the
+    finished copies back. All refused: the downstream's own 5yz. Anything else: 250, and a refused
+    copy among others is answered by a delivery status notification, never by a reply that makes the
+    upstream send again (catalogue X3). The reply about a single copy is the downstream's own
+    (catalogue X2, X6). Raises ValueError without an outcome.
     """
     if not outcomes:
         raise ValueError("a reply needs at least one outcome")
     deferred = [outcome.reply for outcome in outcomes if isinstance(outcome, Deferred)]
     if deferred:
-        return _temporary(deferred[0], alone=len(outcomes) == 1) if _all_equal(deferred) else PARTLY_DEFERRED
+        return (
+            _temporary(deferred[0], alone=len(outcomes) == 1)
+            if _all_equal(deferred)
+            else PARTLY_DEFERRED
+        )
     refused = [outcome.reply for outcome in outcomes if isinstance(outcome, RefusedCopy)]
     if len(refused) == len(outcomes):
         return final(refused[0])
     delivered = [outcome.reply for outcome in outcomes if isinstance(outcome, Delivered)]
-    return Reply(250, "2.0.0", delivered[0].text) if len(delivered) == len(outcomes) == 1 else ACCEPTED
+    return (
+        Reply(250, "2.0.0", delivered[0].text) if len(delivered) == len(outcomes) == 1 else ACCEPTED
+    )
 
 
 def final(reply: Reply) -> Reply:
-    """Return the reply of a refusal as one that cannot be taken for anything else, whatever the downstream put into it."""
+    """Return the reply of a refusal as one that cannot be taken for anything else, whatever the
+    downstream put into it.
+    """
     return _in_class(reply, 5, fallback=554)
 
 
@@ -213,13 +255,21 @@ def _all_equal(replies: Sequence[Reply]) -> bool:
 
 
 def _temporary(reply: Reply, *, alone: bool) -> Reply:
-    """Keep the code of a single copy. 421 would end the upstream's connection for a problem that is not on it (catalogue X6)."""
+    """Keep the code of a single copy. 421 would end the upstream's connection for a problem that is
+    not on it (catalogue X6).
+    """
     reply = _in_class(reply, 4, fallback=451)
     return reply if alone and reply.code != 421 else replace(reply, code=451)  # noqa: PLR2004 - the reply code
 
 
 def _in_class(reply: Reply, digit: int, *, fallback: int) -> Reply:
-    """Repair a downstream that contradicts itself, such as `550 4.2.0`: the outcome is what has been decided on."""
+    """Repair a downstream that contradicts itself, such as `550 4.2.0`: the outcome is what has
+    been decided on.
+    """
     code = reply.code if reply.code // 100 == digit else fallback
     enhanced = reply.enhanced if reply.enhanced.startswith(f"{digit}.") else f"{digit}.0.0"
-    return reply if (code, enhanced) == (reply.code, reply.enhanced) else Reply(code, enhanced, reply.text)
+    return (
+        reply
+        if (code, enhanced) == (reply.code, reply.enhanced)
+        else Reply(code, enhanced, reply.text)
+    )

@@ -1,4 +1,6 @@
-"""The application of the admin listener: health and metrics, previews of the pages, the admin API, the operator's page."""
+"""The application of the admin listener: health and metrics, previews of the pages, the admin API,
+the operator's page.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -22,10 +24,14 @@ def admin(
     api: Sequence[Route] = (),
     operator: Sequence[Route] = (),
 ) -> Application:
-    """Return the application of the admin listener. `checks` are the places that can make a click durable, by name.
+    """Return the application of the admin listener. `checks` are the places that can make a click
+    durable, by name.
 
-    With `brands` there is a preview of their pages. `api` are the routes of the admin API (`app.admin.api`), `operator` those of the
-    operator's page (`app.admin.operator`).
+    With `brands` there is a preview of their pages. `api` are the routes of the admin API
+    (`app.admin.api`), `operator` those of the operator's page (`app.admin.operator`).
     """
-    watched = [Route(path, endpoint, methods=["GET"]) for path, endpoint in health.endpoints(checks, metrics=metrics).items()]
+    watched = [
+        Route(path, endpoint, methods=["GET"])
+        for path, endpoint in health.endpoints(checks, metrics=metrics).items()
+    ]
     return Rim(Routes([*watched, *(preview_routes(brands) if brands else ()), *api, *operator]))

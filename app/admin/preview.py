@@ -1,7 +1,9 @@
-"""The operator's preview of every page, in every language and for every brand, with sample groups. It needs no link and saves nothing.
+"""The operator's preview of every page, in every language and for every brand, with sample groups.
+It needs no link and saves nothing.
 
-`/preview/PAGE?lang=fr&groups=3&brand=acme` on the admin listener. Its forms lead to the page that would follow. What the pages load comes
-from `/preview/static` and `/preview/brand`, since the admin listener serves nothing of the public one.
+`/preview/PAGE?lang=fr&groups=3&brand=acme` on the admin listener. Its forms lead to the page that
+would follow. What the pages load comes from `/preview/static` and `/preview/brand`, since the admin
+listener serves nothing of the public one.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,7 +18,16 @@ from starlette.types import Scope as AsgiScope
 from app.core.brands import Brands
 from app.core.errors import NotFound
 from app.core.groups import MOST_ACTIVE
-from app.core.model import DIGEST_BYTES, Brand, BrandId, BrandNumber, CampaignId, Claims, Purpose, RecipientDigest
+from app.core.model import (
+    DIGEST_BYTES,
+    Brand,
+    BrandId,
+    BrandNumber,
+    CampaignId,
+    Claims,
+    Purpose,
+    RecipientDigest,
+)
 from app.http.answers import Answer, document
 from app.http.requests import accept_language, read_body
 from app.web.endpoints.site import BrandLogo, Static
@@ -32,7 +43,9 @@ _SAMPLES = (
     ("Offers", "Discounts and sales"),
     ("Events", ""),
 )
-_NEXT: Mapping[str, str] = MappingProxyType({"unsubscribe": "unsubscribed", "unsubscribed": "resubscribed", "preferences": "saved"})
+_NEXT: Mapping[str, str] = MappingProxyType(
+    {"unsubscribe": "unsubscribed", "unsubscribed": "resubscribed", "preferences": "saved"}
+)
 _Render = Callable[[Visit, int], Answer]
 
 
@@ -55,7 +68,11 @@ class PreviewIndex:
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Answer with the list."""
-        content = {"pages": [f"{BASE}/{page}" for page in self._pages], "lang": list(LANGUAGES), "groups": f"0..{MOST_ACTIVE}"}
+        content = {
+            "pages": [f"{BASE}/{page}" for page in self._pages],
+            "lang": list(LANGUAGES),
+            "groups": f"0..{MOST_ACTIVE}",
+        }
         await document(200, content)(scope, receive, send)
 
 
@@ -80,7 +97,9 @@ class Preview:
         self.pages = (*self._renderers, *(trouble.value for trouble in Trouble))
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
-        """Answer with the page, or after its form with the next one. Raises HTTPException 404 for a page or brand that is not there."""
+        """Answer with the page, or after its form with the next one. Raises HTTPException 404 for a
+        page or brand that is not there.
+        """
         page = scope["path_params"]["page"]
         if scope["method"] == "POST":
             await read_body(receive)
@@ -90,7 +109,9 @@ class Preview:
         brand = self._brand((query.get("brand") or [""])[0])
         claims = _CLAIMS._replace(brand=brand.number) if brand else _CLAIMS
         visit = Visit(claims=claims, brand=brand, accept_language=languages, preview=True)
-        await self._render(page, visit, _count((query.get("groups") or ["3"])[0]))(scope, receive, send)
+        await self._render(page, visit, _count((query.get("groups") or ["3"])[0]))(
+            scope, receive, send
+        )
 
     def _render(self, page: str, visit: Visit, count: int) -> Answer:
         if page in self._renderers:
@@ -117,13 +138,22 @@ class Preview:
         return self._choosing.saved(visit, _centre(count), link=f"{BASE}/preferences")
 
     def _unsubscribe(self, visit: Visit, count: int) -> Answer:
-        return self._choosing.leave(visit, _scope(count), page_token="", manage=f"{BASE}/preferences")
+        return self._choosing.leave(
+            visit, _scope(count), page_token="", manage=f"{BASE}/preferences"
+        )
 
     def _unsubscribed(self, visit: Visit, count: int) -> Answer:
-        return self._choosing.left(visit, _scope(count), page_token="none", manage=f"{BASE}/preferences")  # noqa: S106 - no secret
+        return self._choosing.left(
+            visit,
+            _scope(count),
+            page_token="none",  # noqa: S106 - nothing secret: a preview saves nothing
+            manage=f"{BASE}/preferences",
+        )
 
     def _resubscribed(self, visit: Visit, count: int) -> Answer:
-        return self._choosing.back(visit, _scope(count), leave=f"{BASE}/unsubscribe", manage=f"{BASE}/preferences")
+        return self._choosing.back(
+            visit, _scope(count), leave=f"{BASE}/unsubscribe", manage=f"{BASE}/preferences"
+        )
 
     def _already(self, visit: Visit, count: int) -> Answer:
         return self._choosing.already(visit, _scope(count), manage=f"{BASE}/preferences")
@@ -154,8 +184,14 @@ def _count(text: str) -> int:
 
 
 def _lines(count: int) -> list[GroupLine]:
-    named = [*_SAMPLES[:count], *((f"Group {number}", "") for number in range(len(_SAMPLES) + 1, count + 1))]
-    return [GroupLine(name=name, description=description, value=f"{at:08x}", on=at != 1) for at, (name, description) in enumerate(named)]
+    named = [
+        *_SAMPLES[:count],
+        *((f"Group {number}", "") for number in range(len(_SAMPLES) + 1, count + 1)),
+    ]
+    return [
+        GroupLine(name=name, description=description, value=f"{at:08x}", on=at != 1)
+        for at, (name, description) in enumerate(named)
+    ]
 
 
 def _centre(count: int) -> Centre:

@@ -21,16 +21,26 @@ commands = typer.Typer(help="Make, list and revoke keys of the admin API.", no_a
 
 T = TypeVar("T")
 _Brand = Annotated[
-    str, typer.Option(help="the brand's id, or * for a key that is good for every brand; may be left out where there is one brand")
+    str,
+    typer.Option(
+        help=(
+            "the brand's id, or * for a key that is good for every brand; may be left out where"
+            " there is one brand"
+        )
+    ),
 ]
 _Json = Annotated[bool, typer.Option("--json")]
 
 
 @commands.command()
 def create(
-    name: Annotated[str, typer.Argument(help="what it is for, such as the program that will hold it")],
+    name: Annotated[
+        str, typer.Argument(help="what it is for, such as the program that will hold it")
+    ],
     brand: _Brand = THE_ONLY_ONE,
-    scope: Annotated[list[KeyScope] | None, typer.Option(help="what it may do; read unless given")] = None,
+    scope: Annotated[
+        list[KeyScope] | None, typer.Option(help="what it may do; read unless given")
+    ] = None,
     as_json: _Json = False,
 ) -> None:
     """Make a key and print its text, which is shown this once and stored nowhere."""
@@ -47,13 +57,20 @@ def create(
 
 @commands.command("list")
 def list_keys(brand: _Brand = THE_ONLY_ONE, as_json: _Json = False) -> None:
-    """List the keys of a brand, or with * those of the installation; without their secrets, which nobody has."""
-    show([_row(key) for key in _with(brand, lambda services, owner: services.api_keys.list(owner))], as_json=as_json)
+    """List the keys of a brand, or with * those of the installation; without their secrets, which
+    nobody has.
+    """
+    show(
+        [_row(key) for key in _with(brand, lambda services, owner: services.api_keys.list(owner))],
+        as_json=as_json,
+    )
 
 
 @commands.command()
 def revoke(
-    key_id: Annotated[str, typer.Argument(help="the key's id, as `list` shows it")], brand: _Brand = THE_ONLY_ONE, as_json: _Json = False
+    key_id: Annotated[str, typer.Argument(help="the key's id, as `list` shows it")],
+    brand: _Brand = THE_ONLY_ONE,
+    as_json: _Json = False,
 ) -> None:
     """End a key at once and for good."""
 
@@ -80,7 +97,9 @@ async def _note(services: Administration, owner: BrandId, action: AuditAction, k
     """Write it into the audit of the brand, or of every brand that the key is good for."""
     for brand in wiring.brands(load()):
         if owner in (INSTALLATION, brand.id):
-            await services.auditing.note(brand, "cli", action, key.id, scopes=" ".join(sorted(key.scopes)))
+            await services.auditing.note(
+                brand, "cli", action, key.id, scopes=" ".join(sorted(key.scopes))
+            )
 
 
 def _row(key: ApiKey) -> dict[str, object]:

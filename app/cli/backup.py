@@ -23,9 +23,11 @@ def backup(
     force: Annotated[bool, typer.Option("--force", help="replace a file of this name")] = False,
     as_json: _Json = False,
 ) -> None:
-    """Write the whole store to one file: states, groups, history, imports, API keys (as digests), events that wait.
+    """Write the whole store to one file: states, groups, history, imports, API keys (as digests),
+    events that wait.
 
-    It may run while everything is in use. Keep the keyring with it, elsewhere: without it the file is of no use.
+    It may run while everything is in use. Keep the keyring with it, elsewhere: without it the file
+    is of no use.
     """
     settings = load()
     with progress_of("backing up", 1, unit="keys") as shown:
@@ -50,17 +52,29 @@ def backup(
 
 
 def restore(
-    path: Annotated[Path | None, typer.Argument(metavar="FILE", help="a file that `signoff backup` wrote")] = None,
-    force: Annotated[bool, typer.Option("--force", help="replace all that the store holds")] = False,
+    path: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="a file that `signoff backup` wrote")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="replace all that the store holds")
+    ] = False,
     raise_epoch: Annotated[
-        bool, typer.Option("--raise-epoch", help="restore nothing; say that the store came back by its own means, so that sequences go on")
+        bool,
+        typer.Option(
+            "--raise-epoch",
+            help=(
+                "restore nothing; say that the store came back by its own means, so that sequences"
+                " go on"
+            ),
+        ),
     ] = False,
     as_json: _Json = False,
 ) -> None:
-    """Bring a backup back into an empty store. Stop every process first; clicks wait in spools or with the mailbox providers.
+    """Bring a backup back into an empty store. Stop every process first; clicks wait in spools or
+    with the mailbox providers.
 
-    The file is checked to its end before anything changes. A restore that was broken off is run again. Sequences of events go on above
-    all that were told.
+    The file is checked to its end before anything changes. A restore that was broken off is run
+    again. Sequences of events go on above all that were told.
     """
     if (path is None) != raise_epoch:
         raise typer.BadParameter("name the file, or --raise-epoch alone", param_hint="FILE")
@@ -74,15 +88,35 @@ def restore(
             with progress_of("checking", path.stat().st_size) as shown:
                 reader = backups.verified(settings, file, progress=_moving(shown))
             with progress_of("restoring", path.stat().st_size) as shown:
-                done = asyncio.run(backups.restore(settings, reader, logger("cli"), force=force, progress=_moving(shown)))
+                done = asyncio.run(
+                    backups.restore(
+                        settings, reader, logger("cli"), force=force, progress=_moving(shown)
+                    )
+                )
     except OSError as exc:
         raise typer.BadParameter(str(exc), param_hint="FILE") from exc
     for key_id in done.missing_keys:
-        print(f"The keyring has no key {key_id}: links that were sent by it do not open. Bring it back.", file=sys.stderr)
+        print(
+            f"The keyring has no key {key_id}: links that were sent by it do not open. Bring it"
+            " back.",
+            file=sys.stderr,
+        )
     if as_json:
-        print(json.dumps({"file": str(path), "made_at": done.header.made_at, "epoch": done.epoch, **done.counts}))
+        print(
+            json.dumps(
+                {
+                    "file": str(path),
+                    "made_at": done.header.made_at,
+                    "epoch": done.epoch,
+                    **done.counts,
+                }
+            )
+        )
     else:
-        print(f"{path} of {done.header.made_at}: {_words(done.counts)}. Sequences go on above {done.epoch}.")
+        print(
+            f"{path} of {done.header.made_at}: {_words(done.counts)}. Sequences go on above"
+            f" {done.epoch}."
+        )
 
 
 def _moving(shown: Progress) -> Callable[[int], None]:

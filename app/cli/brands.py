@@ -12,19 +12,25 @@ from app.settings.model import Settings
 
 THE_ONLY_ONE = ""  # the default of the option
 
-BrandOption = Annotated[str, typer.Option("--brand", help="the brand's id; may be left out where there is one brand")]
+BrandOption = Annotated[
+    str, typer.Option("--brand", help="the brand's id; may be left out where there is one brand")
+]
 
 
 def chosen(settings: Settings, brand: str) -> Brand:
     """Return the brand that a command names, or the only one.
 
-    Raises NotFound for a name that no brand has, and BadParameter when none is named and there is not exactly one.
+    Raises NotFound for a name that no brand has, and BadParameter when none is named and there is
+    not exactly one.
     """
     brands = wiring.brands(settings)
     names = [one.id for one in brands]
     listed = ", ".join(names) or "none: the configuration has no [brands.…]"
     if not brand and len(names) != 1:
-        raise typer.BadParameter(f"there is not exactly one brand, so the command must name one; brands: {listed}", param_hint="--brand")
+        raise typer.BadParameter(
+            f"there is not exactly one brand, so the command must name one; brands: {listed}",
+            param_hint="--brand",
+        )
     name = BrandId(brand or names[0])
     if name not in names:
         raise NotFound(f'no brand is called "{visible(name)}"; brands: {listed}')

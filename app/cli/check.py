@@ -34,14 +34,33 @@ _MAILDIR = ("new", "cur")
 
 
 def check(  # noqa: PLR0913, PLR0917 - the options of a command
-    paths: Annotated[list[str], typer.Argument(metavar="PATH…", help="raw messages: files, folders, Maildirs, mbox files; - is stdin")],
-    dkim_key: Annotated[list[str] | None, typer.Option(metavar="NAME=FILE", help="the key of s1._domainkey.acme.example, offline")] = None,
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATH…", help="raw messages: files, folders, Maildirs, mbox files; - is stdin"
+        ),
+    ],
+    dkim_key: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=FILE", help="the key of s1._domainkey.acme.example, offline"),
+    ] = None,
     dns: Annotated[bool, typer.Option(help="look up DKIM keys")] = True,
-    probe: Annotated[bool, typer.Option("--probe", help="POST to each one-click URL as mailbox providers do")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="probe URLs of others too: that UNSUBSCRIBES the recipient there")] = False,
-    allow_private: Annotated[bool, typer.Option("--allow-private", help="probe private addresses too, for trials")] = False,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="POST to each one-click URL as mailbox providers do")
+    ] = False,
+    yes: Annotated[
+        bool,
+        typer.Option(
+            "--yes", help="probe URLs of others too: that UNSUBSCRIBES the recipient there"
+        ),
+    ] = False,
+    allow_private: Annotated[
+        bool, typer.Option("--allow-private", help="probe private addresses too, for trials")
+    ] = False,
     ca_file: Annotated[Path | None, typer.Option(help="certificates to trust when probing")] = None,
-    form: Annotated[ReportFormat, typer.Option("--format", help="how to report")] = ReportFormat.TABLE,
+    form: Annotated[
+        ReportFormat, typer.Option("--format", help="how to report")
+    ] = ReportFormat.TABLE,
     as_json: Annotated[bool, typer.Option("--json", help="the same as --format json")] = False,
 ) -> None:
     """Judge raw messages by RFC 8058, RFC 2369 and what Gmail and Yahoo ask of bulk senders."""
@@ -54,20 +73,33 @@ def check(  # noqa: PLR0913, PLR0917 - the options of a command
     raise typer.Exit(Exit.FINDING if any(mail.fails for mail in judged) else Exit.GOOD)
 
 
-def _each(what: str, act: Callable[[T], Coroutine[object, object, R]], things: Sequence[T]) -> list[R]:
+def _each(
+    what: str, act: Callable[[T], Coroutine[object, object, R]], things: Sequence[T]
+) -> list[R]:
     """Act on one after the other, with a progress bar when a person waits for it."""
     console = Console(stderr=True)
-    return [asyncio.run(act(thing)) for thing in track(things, what, console=console, transient=True, disable=not console.is_terminal)]
+    return [
+        asyncio.run(act(thing))
+        for thing in track(
+            things, what, console=console, transient=True, disable=not console.is_terminal
+        )
+    ]
 
 
 async def _judge(name: str, octets: bytes, shared: Sequence[Finding], lookup: Lookup) -> Judged:
     if len(octets) > MAX_BYTES:
-        return Judged(name=name, uris=(), findings=(Finding("too-large", f"more than {MAX_BYTES // 1024 // 1024} MiB"),))
+        return Judged(
+            name=name,
+            uris=(),
+            findings=(Finding("too-large", f"more than {MAX_BYTES // 1024 // 1024} MiB"),),
+        )
     try:
         findings = (*shared, *lint.judge(octets, await verify(octets, lookup)))
         return Judged(name=name, uris=tuple(one_click_uris(entity(octets))), findings=findings)
     except Exception as exc:  # a rim: the other mails get their report
-        return Judged(name=name, uris=(), findings=(Finding("not-judged", f"{type(exc).__name__}: {exc}"),))
+        return Judged(
+            name=name, uris=(), findings=(Finding("not-judged", f"{type(exc).__name__}: {exc}"),)
+        )
 
 
 def _mails(paths: Sequence[str]) -> list[tuple[str, bytes, Sequence[Finding]]]:
@@ -97,7 +129,12 @@ def _read(path: str) -> Iterator[tuple[str, bytes]]:
 def _files(folder: Path) -> list[Path]:
     """Return the messages of a Maildir, or every file of another folder."""
     places = [folder / name for name in _MAILDIR if (folder / name).is_dir()] or [folder]
-    return sorted(file for place in places for file in place.iterdir() if file.is_file() and not file.name.startswith("."))
+    return sorted(
+        file
+        for place in places
+        for file in place.iterdir()
+        if file.is_file() and not file.name.startswith(".")
+    )
 
 
 def _named(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:

@@ -1,6 +1,8 @@
-"""Which one-click URLs `signoff check --probe` may POST to: ours with a token that saves nothing, those of others only when told so.
+"""Which one-click URLs `signoff check --probe` may POST to: ours with a token that saves nothing,
+those of others only when told so.
 
-A POST to somebody else's one-click URL is the recipient's request to leave: it cannot be taken back.
+A POST to somebody else's one-click URL is the recipient's request to leave: it cannot be taken
+back.
 """
 
 from collections.abc import Iterator, Sequence
@@ -33,9 +35,16 @@ class Prober:
         for uri in [uri for uri in mail.uris if uri.lower().startswith("https://")][:_MOST_URLS]:
             target = _harmless(uri) or (uri if self._yes else None)
             if target is None:
-                found.append(Finding("probe-not-asked", "the URL is not ours: --yes probes it, and unsubscribes the recipient"))
+                found.append(
+                    Finding(
+                        "probe-not-asked",
+                        "the URL is not ours: --yes probes it, and unsubscribes the recipient",
+                    )
+                )
             else:
-                found += await probe(target, allow_private=self._allow_private, ca_file=self._ca_file)
+                found += await probe(
+                    target, allow_private=self._allow_private, ca_file=self._ca_file
+                )
         return mail.with_findings(list(_once(found)))
 
 
@@ -44,7 +53,9 @@ def _once(findings: Sequence[Finding]) -> Iterator[Finding]:
 
 
 def _harmless(uri: str) -> str | None:
-    """Return our own URL with a token in it that is acknowledged and saves nothing; None when the URL is not ours."""
+    """Return our own URL with a token in it that is acknowledged and saves nothing; None when the
+    URL is not ours.
+    """
     if not is_configured():
         return None
     settings = load()
@@ -56,5 +67,10 @@ def _harmless(uri: str) -> str | None:
         claims = codec.open(uri.removeprefix(prefix), purpose=Purpose.ONE_CLICK)
     except TokenError:
         return None
-    minter = codec.minter(brand=claims.brand, purpose=Purpose.ONE_CLICK | Purpose.PROBE, at_ms=wiring.now_ms(), test=True)
+    minter = codec.minter(
+        brand=claims.brand,
+        purpose=Purpose.ONE_CLICK | Purpose.PROBE,
+        at_ms=wiring.now_ms(),
+        test=True,
+    )
     return prefix + minter.mint(address=claims.address, digest=claims.digest)

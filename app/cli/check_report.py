@@ -1,4 +1,6 @@
-"""How `signoff check` reports: a table for people, JSON, SARIF 2.1.0 for code hosts, JUnit for build servers."""
+"""How `signoff check` reports: a table for people, JSON, SARIF 2.1.0 for code hosts, JUnit for
+build servers.
+"""
 
 import json
 from collections.abc import Sequence
@@ -12,7 +14,10 @@ from rich.markup import escape
 from app.core.mail.lint.rules import RULES, Finding, Severity
 from app.core.visible import visible
 
-_NO_PROMISE = "Whether a mailbox shows its unsubscribe button is the provider's choice: reputation and volume decide that, not this check."
+_NO_PROMISE = (
+    "Whether a mailbox shows its unsubscribe button is the provider's choice: reputation and volume"
+    " decide that, not this check."
+)
 _MOST_CHARS = 500
 _COLOURS = {Severity.PROBLEM: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 _LEVELS = {Severity.PROBLEM: "error", Severity.WARNING: "warning", Severity.NOTE: "note"}
@@ -48,41 +53,80 @@ class Judged:
 def show(judged: Sequence[Judged], form: ReportFormat) -> None:
     """Print the report on stdout; what strangers wrote is made visible."""
     judged = [_shown(mail) for mail in judged]
-    {ReportFormat.TABLE: _table, ReportFormat.JSON: _json, ReportFormat.SARIF: _sarif, ReportFormat.JUNIT: _junit}[form](judged)
+    {
+        ReportFormat.TABLE: _table,
+        ReportFormat.JSON: _json,
+        ReportFormat.SARIF: _sarif,
+        ReportFormat.JUNIT: _junit,
+    }[form](judged)
 
 
 def _shown(mail: Judged) -> Judged:
-    findings = tuple(replace(finding, what=visible(finding.what, most=_MOST_CHARS)) for finding in mail.findings)
+    findings = tuple(
+        replace(finding, what=visible(finding.what, most=_MOST_CHARS)) for finding in mail.findings
+    )
     return replace(mail, name=visible(mail.name, most=_MOST_CHARS), findings=findings)
 
 
 def _table(judged: Sequence[Judged]) -> None:
     console = Console(highlight=False)
     for mail in judged:
-        verdict = "[red]does not meet the rules[/red]" if mail.fails else "[green]meets the rules[/green]"
+        verdict = (
+            "[red]does not meet the rules[/red]" if mail.fails else "[green]meets the rules[/green]"
+        )
         console.print(f"[bold]{escape(mail.name)}[/bold]  {verdict}", soft_wrap=True)
         for finding in mail.findings:
             colour = _COLOURS[finding.severity]
-            console.print(f"  [{colour}]{finding.severity:<8}[/{colour}] {escape(finding.what)}  ({finding.code})", soft_wrap=True)
-            console.print(f"           {escape(finding.rule.why)} {escape(finding.rule.how)}", style="dim", soft_wrap=True)
+            console.print(
+                f"  [{colour}]{finding.severity:<8}[/{colour}] {escape(finding.what)} "
+                f" ({finding.code})",
+                soft_wrap=True,
+            )
+            console.print(
+                f"           {escape(finding.rule.why)} {escape(finding.rule.how)}",
+                style="dim",
+                soft_wrap=True,
+            )
     failing = sum(mail.fails for mail in judged)
-    console.print(f"\n{len(judged)} judged, {failing} with a problem. {_NO_PROMISE}", soft_wrap=True)
+    console.print(
+        f"\n{len(judged)} judged, {failing} with a problem. {_NO_PROMISE}", soft_wrap=True
+    )
 
 
 def _json(judged: Sequence[Judged]) -> None:
     rows = [
-        {"name": mail.name, "meets_the_rules": not mail.fails, "findings": [_row(finding) for finding in mail.findings]} for mail in judged
+        {
+            "name": mail.name,
+            "meets_the_rules": not mail.fails,
+            "findings": [_row(finding) for finding in mail.findings],
+        }
+        for mail in judged
     ]
-    print(json.dumps({"messages": rows, "failing": sum(mail.fails for mail in judged), "note": _NO_PROMISE}, ensure_ascii=False, indent=2))
+    print(
+        json.dumps(
+            {"messages": rows, "failing": sum(mail.fails for mail in judged), "note": _NO_PROMISE},
+            ensure_ascii=False,
+            indent=2,
+        )
+    )
 
 
 def _row(finding: Finding) -> dict[str, str]:
     rule = finding.rule
-    return {"code": finding.code, "severity": finding.severity, "what": finding.what, "why": rule.why, "how": rule.how}
+    return {
+        "code": finding.code,
+        "severity": finding.severity,
+        "what": finding.what,
+        "why": rule.why,
+        "how": rule.how,
+    }
 
 
 def _sarif(judged: Sequence[Judged]) -> None:
-    rules = [{"id": code, "shortDescription": {"text": rule.why}, "help": {"text": rule.how}} for code, rule in RULES.items()]
+    rules = [
+        {"id": code, "shortDescription": {"text": rule.why}, "help": {"text": rule.how}}
+        for code, rule in RULES.items()
+    ]
     results = [
         {
             "ruleId": finding.code,
@@ -94,19 +138,35 @@ def _sarif(judged: Sequence[Judged]) -> None:
         for finding in mail.findings
     ]
     driver = {"name": "signoff check", "rules": rules}
-    log = {"version": "2.1.0", "$schema": _SARIF_SCHEMA, "runs": [{"tool": {"driver": driver}, "results": results}]}
+    log = {
+        "version": "2.1.0",
+        "$schema": _SARIF_SCHEMA,
+        "runs": [{"tool": {"driver": driver}, "results": results}],
+    }
     print(json.dumps(log, ensure_ascii=False, indent=2))
 
 
-_SARIF_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+_SARIF_SCHEMA = (
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+)
 
 
 def _junit(judged: Sequence[Judged]) -> None:
     failures = str(sum(mail.fails for mail in judged))
-    suite = ElementTree.Element("testsuite", name="signoff check", tests=str(len(judged)), failures=failures, errors="0", skipped="0")
+    suite = ElementTree.Element(
+        "testsuite",
+        name="signoff check",
+        tests=str(len(judged)),
+        failures=failures,
+        errors="0",
+        skipped="0",
+    )
     for mail in judged:
         case = ElementTree.SubElement(suite, "testcase", name=mail.name, classname="signoff.check")
-        text = "\n".join(f"{finding.severity}: {finding.what} ({finding.code}). {finding.rule.why}" for finding in mail.findings)
+        text = "\n".join(
+            f"{finding.severity}: {finding.what} ({finding.code}). {finding.rule.why}"
+            for finding in mail.findings
+        )
         if mail.fails:
             ElementTree.SubElement(case, "failure", message="does not meet the rules").text = text
         elif text:

@@ -1,6 +1,8 @@
-"""`signoff demo`, which is `make demo`: the whole circle of one mail and one click, on the running services, each step seen.
+"""`signoff demo`, which is `make demo`: the whole circle of one mail and one click, on the running
+services, each step seen.
 
-It speaks to the services only from outside, as a sender, a link scanner, a mailbox provider and an operator do.
+It speaks to the services only from outside, as a sender, a link scanner, a mailbox provider and an
+operator do.
 """
 
 import asyncio
@@ -34,7 +36,8 @@ from app.settings.types import split_address
 
 _PATIENCE = 10.0
 _PAUSE = 0.05
-_OF_THIS_MACHINE = frozenset(("lu-host-not-public", "body-host-not-public"))  # right, and of no matter here
+# right, and of no matter here
+_OF_THIS_MACHINE = frozenset(("lu-host-not-public", "body-host-not-public"))
 
 T = TypeVar("T")
 
@@ -46,31 +49,63 @@ class StepFailed(SignoffError):
 
 
 def run() -> None:
-    """Send one mail, click it, and show what each step does on the running services. 1 at the first step that is not as promised."""
+    """Send one mail, click it, and show what each step does on the running services. 1 at the first
+    step that is not as promised.
+    """
     settings = load()
     demo = _Demo(settings, _managed_brand(settings))
-    demo.say(f"[bold]One mail, one click[/bold]  (sender: {demo.sender}, recipient: {demo.recipient})\n")
-    first = demo.step("send a promotional mail through the relay", lambda: demo.send("Spring is here", promotional=True))
+    demo.say(
+        f"[bold]One mail, one click[/bold]  (sender: {demo.sender}, recipient: {demo.recipient})\n"
+    )
+    first = demo.step(
+        "send a promotional mail through the relay",
+        lambda: demo.send("Spring is here", promotional=True),
+    )
     copy = demo.step("the copy in the mailbox is stamped and signed", lambda: demo.arrived(first))
     url = demo.show_stamp(copy)
-    demo.step("it meets the rules: signed over both fields, one link, one recipient (signoff check)", lambda: demo.judge(copy))
+    demo.step(
+        "it meets the rules: signed over both fields, one link, one recipient (signoff check)",
+        lambda: demo.judge(copy),
+    )
     demo.step("a link scanner opens the URL: a page, and nothing changes", lambda: demo.scan(url))
     demo.step("the mailbox provider POSTs the click: 200, no redirect", lambda: demo.click(url))
     demo.step("the recipient is unsubscribed, with one event", demo.left)
-    second = demo.step("the next promotional mail is accepted, and not sent", lambda: demo.send("Summer is here", promotional=True))
-    third = demo.step("a password reset is sent all the same", lambda: demo.send("Your new password", promotional=False))
+    second = demo.step(
+        "the next promotional mail is accepted, and not sent",
+        lambda: demo.send("Summer is here", promotional=True),
+    )
+    third = demo.step(
+        "a password reset is sent all the same",
+        lambda: demo.send("Your new password", promotional=False),
+    )
     demo.step("only the password reset arrived", lambda: demo.only(third, not_=second))
     demo.say("\n[bold green]All of it was seen.[/bold green]")
 
 
 def _managed_brand(settings: Settings) -> BrandId:
-    """Return the brand whose mail the demo sends. Raises Misconfigured where the demo cannot be shown with this configuration."""
+    """Return the brand whose mail the demo sends. Raises Misconfigured where the demo cannot be
+    shown with this configuration.
+    """
     if not files_what_it_takes(settings):
         own = f"smtp://{settings.mailbox.listen}"
-        raise Misconfigured([f"relay.downstream: {settings.relay.downstream} keeps what it gets; the demo can look only into {own}"])
-    found = next((name for name, brand in settings.brands.items() if brand.one_click == "managed" and brand.promotional != "never"), None)
+        raise Misconfigured(
+            [
+                f"relay.downstream: {settings.relay.downstream} keeps what it gets; the demo can"
+                f" look only into {own}"
+            ]
+        )
+    found = next(
+        (
+            name
+            for name, brand in settings.brands.items()
+            if brand.one_click == "managed" and brand.promotional != "never"
+        ),
+        None,
+    )
     if found is None:
-        raise Misconfigured(['brands: the demo needs one with one_click = "managed" that sends promotional mail'])
+        raise Misconfigured(
+            ['brands: the demo needs one with one_click = "managed" that sends promotional mail']
+        )
     return BrandId(found)
 
 
@@ -132,12 +167,16 @@ class _Demo:
                 if message_id.encode() in content.partition(b"\r\n\r\n")[0]:
                     return content
             time.sleep(_PAUSE)
-        raise StepFailed(f"no mail with the Message-ID {message_id} came to {self.settings.mailbox.maildir}")
+        raise StepFailed(
+            f"no mail with the Message-ID {message_id} came to {self.settings.mailbox.maildir}"
+        )
 
     def show_stamp(self, copy: bytes) -> str:
         fields = email.message_from_bytes(copy)
         link, post = fields["List-Unsubscribe"] or "", fields["List-Unsubscribe-Post"]
-        if post != "List-Unsubscribe=One-Click" or not link.startswith(f"<{self.settings.public_url}/u?qmoe="):
+        if post != "List-Unsubscribe=One-Click" or not link.startswith(
+            f"<{self.settings.public_url}/u?qmoe="
+        ):
             raise StepFailed("the copy is not stamped")
         self.say(f"    List-Unsubscribe: {escape(link)}\n    List-Unsubscribe-Post: {post}")
         return link[1:].partition(">")[0]
@@ -167,15 +206,26 @@ class _Demo:
         events = changes(self.settings, self.recipient, self.brand)
         if state["state"] != "unsubscribed" or len(events) != 1:
             raise StepFailed(f"the state is {state['state']}, with {len(events)} events")
-        return _Seen(tuple(", ".join(f"{key} {value}" for key, value in row.items()) for row in (state, *events)))
+        return _Seen(
+            tuple(
+                ", ".join(f"{key} {value}" for key, value in row.items())
+                for row in (state, *events)
+            )
+        )
 
     def only(self, expected: str, *, not_: str) -> None:
-        # The relay answered the suppressed mail before it took the other one, so when that one has arrived, nothing else is on its way.
+        # The relay answered the suppressed mail before it took the other one, so when that one has
+        # arrived, nothing else is on its way.
         self.arrived(expected)
-        if any(not_.encode() in path.read_bytes() for path in (self.settings.mailbox.maildir / "new").glob("*")):
+        if any(
+            not_.encode() in path.read_bytes()
+            for path in (self.settings.mailbox.maildir / "new").glob("*")
+        ):
             raise StepFailed("the suppressed mail was sent")
 
-    def _request(self, method: str, url: str, body: str | None = None) -> tuple[int, str | None, bytes]:
+    def _request(
+        self, method: str, url: str, body: str | None = None
+    ) -> tuple[int, str | None, bytes]:
         parts = urlsplit(url)
         connection = self._connection(parts)
         form = {"Content-Type": "application/x-www-form-urlencoded"} if body else {}
@@ -186,13 +236,23 @@ class _Demo:
         return answer.status, answer.headers["Location"], content
 
     def _connection(self, parts: SplitResult) -> http.client.HTTPConnection:
-        """Return a connection to the web process: in production the public host may be elsewhere, so its listener is asked."""
+        """Return a connection to the web process: in production the public host may be elsewhere,
+        so its listener is asked.
+        """
         if not self.settings.development:
-            return http.client.HTTPConnection(*split_address(self.settings.web.listen), timeout=_PATIENCE)
+            return http.client.HTTPConnection(
+                *split_address(self.settings.web.listen), timeout=_PATIENCE
+            )
         trust = ssl.create_default_context(cafile=self.settings.web.tls_cert_file)
-        return http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=_PATIENCE, context=trust)
+        return http.client.HTTPSConnection(
+            parts.hostname or "", parts.port, timeout=_PATIENCE, context=trust
+        )
 
     async def _published(self, name: str) -> tuple[str, ...]:
         """Answer as the DNS would once the operator has published the key."""
         key = self.settings.brands[self.brand].dkim[0]
-        return (record_of(key.key_file.read_bytes()),) if name == record_name(key.selector, key.domain) else ()
+        return (
+            (record_of(key.key_file.read_bytes()),)
+            if name == record_name(key.selector, key.domain)
+            else ()
+        )

@@ -1,4 +1,6 @@
-"""`signoff dev`, which is `make run`: every process of the Procfile, one banner when all are ready, until Ctrl-C."""
+"""`signoff dev`, which is `make run`: every process of the Procfile, one banner when all are ready,
+until Ctrl-C.
+"""
 
 import socket
 import sys
@@ -41,7 +43,9 @@ _INTERRUPTED = 130
 
 
 def files_what_it_takes(settings: Settings) -> bool:
-    """Say whether the relay's downstream is the one of development, whose Maildir can be looked into."""
+    """Say whether the relay's downstream is the one of development, whose Maildir can be looked
+    into.
+    """
     downstream = urlsplit(settings.relay.downstream)
     return (downstream.hostname, downstream.port) == split_address(settings.mailbox.listen)
 
@@ -68,10 +72,20 @@ def _listeners(settings: Settings) -> dict[str, str]:
 
 def _refuse_taken_addresses(settings: Settings) -> None:
     taken = [
-        f"{key}: {address} is in use by another program" for key, address in _listeners(settings).items() if address and _taken(address)
+        f"{key}: {address} is in use by another program"
+        for key, address in _listeners(settings).items()
+        if address and _taken(address)
     ]
     if taken:
-        raise Misconfigured([*taken, "is another `make run` up? Or choose other addresses, such as SIGNOFF_WEB__LISTEN=127.0.0.1:9080"])
+        raise Misconfigured(
+            [
+                *taken,
+                (
+                    "is another `make run` up? Or choose other addresses, such as"
+                    " SIGNOFF_WEB__LISTEN=127.0.0.1:9080"
+                ),
+            ]
+        )
 
 
 def _taken(address: str) -> bool:
@@ -96,9 +110,9 @@ def _announce(settings: Settings) -> None:
 
 
 def _ready(settings: Settings) -> bool:
-    return all(_answers(f"http://{address}/readyz") for address in health_addresses(settings).values()) and (
-        not files_what_it_takes(settings) or _taken(settings.mailbox.listen)
-    )
+    return all(
+        _answers(f"http://{address}/readyz") for address in health_addresses(settings).values()
+    ) and (not files_what_it_takes(settings) or _taken(settings.mailbox.listen))
 
 
 def _answers(url: str) -> bool:
@@ -112,21 +126,49 @@ def _answers(url: str) -> bool:
 def _banner(settings: Settings) -> str:
     state, files = settings.state_dir, files_what_it_takes(settings)
     domains = [brand.sender_domains[0] for brand in settings.brands.values()]
-    senders = ", ".join(f"anybody@{domain}" for domain in domains[:_SHOWN]) or "nobody: there is no brand"
+    senders = (
+        ", ".join(f"anybody@{domain}" for domain in domains[:_SHOWN]) or "nobody: there is no brand"
+    )
     key = settings.web.admin_key_file
     arrives = ("it arrives in", str(settings.mailbox.maildir), "a Maildir, stamped and signed")
     goes_on = ("it goes on to", settings.relay.downstream, "stamped and signed")
     rows = [
-        ("send mail to", f"smtp://{settings.relay.listen}", f"From: {senders}{', …' if len(domains) > _SHOWN else ''}"),
+        (
+            "send mail to",
+            f"smtp://{settings.relay.listen}",
+            f"From: {senders}{', …' if len(domains) > _SHOWN else ''}",
+        ),
         arrives if files else goes_on,
         ("clicks go to", settings.public_url, f"also http://{settings.web.listen}"),
-        ("mail to leave", f"smtp://{settings.inbox.listen}", f"the mailto of a copy, such as u-…@{settings.inbox.domain}"),
-        ("admin API", f"http://{settings.web.admin_listen}/docs", f"the key is in {key}" if key else "make a key: signoff keys api create"),
-        ("operator's page", f"http://{settings.web.admin_listen}", "in a browser; the same key opens it"),
-        ("health, metrics", f"http://{settings.web.health_listen}", "/readyz and /metrics; signoff health asks every process"),
+        (
+            "mail to leave",
+            f"smtp://{settings.inbox.listen}",
+            f"the mailto of a copy, such as u-…@{settings.inbox.domain}",
+        ),
+        (
+            "admin API",
+            f"http://{settings.web.admin_listen}/docs",
+            f"the key is in {key}" if key else "make a key: signoff keys api create",
+        ),
+        (
+            "operator's page",
+            f"http://{settings.web.admin_listen}",
+            "in a browser; the same key opens it",
+        ),
+        (
+            "health, metrics",
+            f"http://{settings.web.health_listen}",
+            "/readyz and /metrics; signoff health asks every process",
+        ),
     ]
     if settings.development:
-        rows.append(("made here", f"{state}/keys, {state}/tls", "keyring, DKIM key, certificate, admin API key"))
+        rows.append(
+            (
+                "made here",
+                f"{state}/keys, {state}/tls",
+                "keyring, DKIM key, certificate, admin API key",
+            )
+        )
     lines = "\n".join(f"  {name:<17}{what:<26} {note}" for name, what, note in rows)
     hint = "\n\n  Try it: [bold]make demo[/bold] in another terminal." if files else ""
     return f"\n[bold]Signoff is up.[/bold]  Ctrl-C stops it.\n\n{lines}{hint}\n"

@@ -1,4 +1,6 @@
-"""`signoff dlq`: the deliveries that were given up: look at them, send them again, or forget them."""
+"""`signoff dlq`: the deliveries that were given up: look at them, send them again, or forget
+them.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -20,12 +22,16 @@ from app.usecases.administration import Administration
 from app.usecases.webhooks import Webhooks
 from app.wiring.administration import opened_services
 
-commands = typer.Typer(help="Dead letters: deliveries to webhooks that were given up.", no_args_is_help=True)
+commands = typer.Typer(
+    help="Dead letters: deliveries to webhooks that were given up.", no_args_is_help=True
+)
 
 T = TypeVar("T")
 _Brand = Annotated[str, typer.Option(help="only this brand's")]
 _Json = Annotated[bool, typer.Option("--json")]
-_Chosen = Annotated[list[str] | None, typer.Argument(help="the cursors of dead letters, as `list` shows them")]
+_Chosen = Annotated[
+    list[str] | None, typer.Argument(help="the cursors of dead letters, as `list` shows them")
+]
 _All = Annotated[bool, typer.Option("--all", help="all of them")]
 
 
@@ -39,24 +45,45 @@ def list_letters(
     """List dead letters with the reason of each."""
     settings = load()
     number = chosen(settings, brand).number if brand else None
-    letters = _with(settings, lambda services: services.webhooks.dead_letters(number, after=after, limit=limit))
+    letters = _with(
+        settings, lambda services: services.webhooks.dead_letters(number, after=after, limit=limit)
+    )
     names = {record.number: record.id for record in settings.brand_records()}
-    show([_row(letter, names.get(letter.delivery.statement.brand, "?")) for letter in letters], as_json=as_json)
+    show(
+        [_row(letter, names.get(letter.delivery.statement.brand, "?")) for letter in letters],
+        as_json=as_json,
+    )
 
 
 @commands.command()
-def resend(chosen: _Chosen = None, brand: _Brand = "", everything: _All = False, as_json: _Json = False) -> None:
-    """Deliver dead letters again, from the first attempt on; an endpoint that had answered 410 is switched on again."""
+def resend(
+    chosen: _Chosen = None, brand: _Brand = "", everything: _All = False, as_json: _Json = False
+) -> None:
+    """Deliver dead letters again, from the first attempt on; an endpoint that had answered 410 is
+    switched on again.
+    """
     cursors = _cursors(chosen, everything)
-    count = _done(brand, AuditAction.WEBHOOK_RESENT, "resent", lambda webhooks, number: webhooks.resend(number, cursors))
+    count = _done(
+        brand,
+        AuditAction.WEBHOOK_RESENT,
+        "resent",
+        lambda webhooks, number: webhooks.resend(number, cursors),
+    )
     show([{"resent": count}], as_json=as_json)
 
 
 @commands.command()
-def drop(chosen: _Chosen = None, brand: _Brand = "", everything: _All = False, as_json: _Json = False) -> None:
+def drop(
+    chosen: _Chosen = None, brand: _Brand = "", everything: _All = False, as_json: _Json = False
+) -> None:
     """Forget dead letters for good. The changes themselves stay in the state and the history."""
     cursors = _cursors(chosen, everything)
-    count = _done(brand, AuditAction.WEBHOOK_DROPPED, "dropped", lambda webhooks, number: webhooks.drop(number, cursors))
+    count = _done(
+        brand,
+        AuditAction.WEBHOOK_DROPPED,
+        "dropped",
+        lambda webhooks, number: webhooks.drop(number, cursors),
+    )
     show([{"dropped": count}], as_json=as_json)
 
 
@@ -66,8 +93,15 @@ def _cursors(chosen: list[str] | None, everything: bool) -> list[str] | None:
     return chosen or None
 
 
-def _done(brand: str, action: AuditAction, counted: str, act: Callable[[Webhooks, BrandNumber | None], Awaitable[int]]) -> int:
-    """Act on the dead letters of a brand, or of all, and write into the audit of each how many there were."""
+def _done(
+    brand: str,
+    action: AuditAction,
+    counted: str,
+    act: Callable[[Webhooks, BrandNumber | None], Awaitable[int]],
+) -> int:
+    """Act on the dead letters of a brand, or of all, and write into the audit of each how many
+    there were.
+    """
     settings = load()
 
     async def run(services: Administration) -> int:

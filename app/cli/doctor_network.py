@@ -1,4 +1,6 @@
-"""What `signoff doctor` finds out by asking: downstream, DNS, public URL, listeners, receivers of webhooks. All are asked at once."""
+"""What `signoff doctor` finds out by asking: downstream, DNS, public URL, listeners, receivers of
+webhooks. All are asked at once.
+"""
 
 import asyncio
 import errno
@@ -40,8 +42,12 @@ async def ask_around(settings: Settings, *, dns: bool, offline: bool) -> Sequenc
     return [finding for found in await asyncio.gather(*trials) for finding in found]
 
 
-async def all_tried(trials: Iterable[tuple[str, Awaitable[Iterable[DoctorFinding]]]]) -> Sequence[DoctorFinding]:
-    """Try several of one kind, a few at once, and return their findings in the order of the trials, each under its check's name."""
+async def all_tried(
+    trials: Iterable[tuple[str, Awaitable[Iterable[DoctorFinding]]]],
+) -> Sequence[DoctorFinding]:
+    """Try several of one kind, a few at once, and return their findings in the order of the trials,
+    each under its check's name.
+    """
     room = asyncio.Semaphore(_AT_ONCE)
 
     async def one(check: str, trial: Awaitable[Iterable[DoctorFinding]]) -> Sequence[DoctorFinding]:
@@ -53,7 +59,9 @@ async def all_tried(trials: Iterable[tuple[str, Awaitable[Iterable[DoctorFinding
 
 
 async def tried(check: str, trial: Awaitable[Iterable[DoctorFinding]]) -> Sequence[DoctorFinding]:
-    """Return what a trial finds, or why it broke off: that too is a line of the report, and hides no other line."""
+    """Return what a trial finds, or why it broke off: that too is a line of the report, and hides
+    no other line.
+    """
     try:
         return list(await trial)
     except Misconfigured as exc:
@@ -64,41 +72,79 @@ async def tried(check: str, trial: Awaitable[Iterable[DoctorFinding]]) -> Sequen
 
 async def _downstream(settings: Settings) -> Iterable[DoctorFinding]:
     relay = settings.relay
-    target = Target.parse(relay.downstream, user=relay.downstream_user, password=relay.downstream_password.reveal())
+    target = Target.parse(
+        relay.downstream, user=relay.downstream_user, password=relay.downstream_password.reveal()
+    )
     try:
-        offered = await greet_downstream(target, hostname=relay.hostname, ca_file=relay.downstream_ca_file)
+        offered = await greet_downstream(
+            target, hostname=relay.hostname, ca_file=relay.downstream_ca_file
+        )
     except Unavailable as exc:
         return [
-            DoctorFinding("downstream", CheckVerdict.PROBLEM, f"{relay.downstream}: {exc}; mail waits at its senders' until it answers")
+            DoctorFinding(
+                "downstream",
+                CheckVerdict.PROBLEM,
+                f"{relay.downstream}: {exc}; mail waits at its senders' until it answers",
+            )
         ]
     logged_in = " and takes our login" if target.credentials else ""
     extensions = ", ".join(sorted(offered)) or "no extension"
-    found = [DoctorFinding("downstream", CheckVerdict.GOOD, f"{relay.downstream} answers{logged_in}, with {extensions}")]
+    found = [
+        DoctorFinding(
+            "downstream",
+            CheckVerdict.GOOD,
+            f"{relay.downstream} answers{logged_in}, with {extensions}",
+        )
+    ]
     missing = [name for name in _WANTED if name not in offered]
     if missing:
         words = f"it has no {', '.join(missing)}, so the relay offers its own senders none either"
         found.append(DoctorFinding("downstream", CheckVerdict.WARNING, words))
     if "." not in relay.hostname and not settings.development:
-        found.append(DoctorFinding("relay.hostname", CheckVerdict.WARNING, f"{relay.hostname} has no dot: set the full host name"))
+        found.append(
+            DoctorFinding(
+                "relay.hostname",
+                CheckVerdict.WARNING,
+                f"{relay.hostname} has no dot: set the full host name",
+            )
+        )
     return found
 
 
 async def _inbox(settings: Settings) -> Iterable[DoctorFinding]:
     domain = settings.inbox.domain
     if not domain or settings.development:
-        reason = "there is none, so copies carry no mailto" if not domain else "development: nobody outside writes to it"
+        reason = (
+            "there is none, so copies carry no mailto"
+            if not domain
+            else "development: nobody outside writes to it"
+        )
         return [DoctorFinding("inbox.domain", CheckVerdict.SKIPPED, reason)]
     check = f"mx {domain}"
     try:
         hosts = await mail_exchangers(domain)
     except Unavailable as exc:
-        return [DoctorFinding(check, CheckVerdict.WARNING, f"the record could not be looked up: {exc}")]
+        return [
+            DoctorFinding(check, CheckVerdict.WARNING, f"the record could not be looked up: {exc}")
+        ]
     if not hosts:
         record = f"{domain}. IN MX 10 {settings.relay.hostname}."
-        return [DoctorFinding(check, CheckVerdict.PROBLEM, f"no MX record, so no mail-to unsubscribe arrives; publish: {record}")]
+        return [
+            DoctorFinding(
+                check,
+                CheckVerdict.PROBLEM,
+                f"no MX record, so no mail-to unsubscribe arrives; publish: {record}",
+            )
+        ]
     nowhere = [host or "." for host in hosts if not await _has_address(host)]
     if nowhere:
-        return [DoctorFinding(check, CheckVerdict.PROBLEM, f"the MX record names {', '.join(nowhere)}, which has no address")]
+        return [
+            DoctorFinding(
+                check,
+                CheckVerdict.PROBLEM,
+                f"the MX record names {', '.join(nowhere)}, which has no address",
+            )
+        ]
     return [DoctorFinding(check, CheckVerdict.GOOD, f"mail to it goes to {', '.join(hosts)}")]
 
 
@@ -111,7 +157,8 @@ async def _has_address(host: str) -> bool:
 
 async def _public_url(settings: Settings) -> Iterable[DoctorFinding]:
     check = "public_url"
-    failed = CheckVerdict.WARNING if settings.development else CheckVerdict.PROBLEM  # in development the processes may not be up
+    # in development the processes may not be up
+    failed = CheckVerdict.WARNING if settings.development else CheckVerdict.PROBLEM
     ca_file = settings.web.tls_cert_file if settings.development else None
     try:
         page = await get_page(f"{settings.public_url}/robots.txt", ca_file=ca_file)
@@ -119,9 +166,21 @@ async def _public_url(settings: Settings) -> Iterable[DoctorFinding]:
         return [DoctorFinding(check, failed, f"{settings.public_url}: {exc}; no click arrives")]
     answered = f"{settings.public_url} answers {page.status}"
     if HTTPStatus.MULTIPLE_CHOICES <= page.status < HTTPStatus.BAD_REQUEST:
-        return [DoctorFinding(check, CheckVerdict.PROBLEM, f"{answered}: one-click allows no redirect (RFC 8058 3.1)")]
+        return [
+            DoctorFinding(
+                check,
+                CheckVerdict.PROBLEM,
+                f"{answered}: one-click allows no redirect (RFC 8058 3.1)",
+            )
+        ]
     if page.status != HTTPStatus.OK or _OUR_ROBOTS not in page.body:
-        return [DoctorFinding(check, CheckVerdict.PROBLEM, f"{answered}, and not as Signoff does: another program is there")]
+        return [
+            DoctorFinding(
+                check,
+                CheckVerdict.PROBLEM,
+                f"{answered}, and not as Signoff does: another program is there",
+            )
+        ]
     return [
         *_ending(check, page.certificate_ends),
         DoctorFinding(check, CheckVerdict.GOOD, f"{settings.public_url} is answered by Signoff"),
@@ -130,7 +189,11 @@ async def _public_url(settings: Settings) -> Iterable[DoctorFinding]:
 
 async def _webhooks(settings: Settings) -> Iterable[DoctorFinding]:
     endpoints = [
-        (f"webhook of {name}, {hook.format}", hook.url.reveal(), hook.endpoint(record, development=settings.development).reach)
+        (
+            f"webhook of {name}, {hook.format}",
+            hook.url.reveal(),
+            hook.endpoint(record, development=settings.development).reach,
+        )
         for name, brand in settings.brands.items()
         for record in settings.brand_records()
         if record.id == name
@@ -145,7 +208,10 @@ async def _webhook(check: str, url: str, reach: Reach) -> Iterable[DoctorFinding
         ends = await reach_endpoint(url, reach=reach)
     except SignoffError as exc:
         return [DoctorFinding(check, CheckVerdict.PROBLEM, f"{host}: {exc}")]
-    return [*_ending(check, ends), DoctorFinding(check, CheckVerdict.GOOD, f"{host} takes connections; no event was sent")]
+    return [
+        *_ending(check, ends),
+        DoctorFinding(check, CheckVerdict.GOOD, f"{host} takes connections; no event was sent"),
+    ]
 
 
 def _ending(check: str, ends: datetime | None) -> Iterable[DoctorFinding]:
@@ -155,18 +221,42 @@ def _ending(check: str, ends: datetime | None) -> Iterable[DoctorFinding]:
 def certificate_findings(check: str, ends: datetime, *, now: datetime) -> Sequence[DoctorFinding]:
     """Return what the end of a certificate means now: nothing, while it is far."""
     if ends <= now:
-        return [DoctorFinding(check, CheckVerdict.PROBLEM, f"the certificate has ended on {ends:%Y-%m-%d}")]
+        return [
+            DoctorFinding(
+                check, CheckVerdict.PROBLEM, f"the certificate has ended on {ends:%Y-%m-%d}"
+            )
+        ]
     if ends - now < ENDS_SOON:
-        return [DoctorFinding(check, CheckVerdict.WARNING, f"the certificate ends in {(ends - now).days} days, on {ends:%Y-%m-%d}")]
+        return [
+            DoctorFinding(
+                check,
+                CheckVerdict.WARNING,
+                f"the certificate ends in {(ends - now).days} days, on {ends:%Y-%m-%d}",
+            )
+        ]
     return []
 
 
 async def _listeners(settings: Settings) -> Iterable[DoctorFinding]:
-    alive = {str(row["process"]) for row in await asyncio.to_thread(states, settings) if row["state"] != NO_ANSWER}
-    addresses = [(key, address) for key, address in _addresses(settings).items() if address and not address.startswith("unix:")]
-    problems = [(key, address, problem) for key, address in addresses if (problem := _cannot_bind(address))]
+    alive = {
+        str(row["process"])
+        for row in await asyncio.to_thread(states, settings)
+        if row["state"] != NO_ANSWER
+    }
+    addresses = [
+        (key, address)
+        for key, address in _addresses(settings).items()
+        if address and not address.startswith("unix:")
+    ]
+    problems = [
+        (key, address, problem) for key, address in addresses if (problem := _cannot_bind(address))
+    ]
     found = [
-        DoctorFinding(key, CheckVerdict.PROBLEM if problem != _IN_USE else CheckVerdict.WARNING, f"{address}: {problem}")
+        DoctorFinding(
+            key,
+            CheckVerdict.PROBLEM if problem != _IN_USE else CheckVerdict.WARNING,
+            f"{address}: {problem}",
+        )
         for key, address, problem in problems
         if not (problem == _IN_USE and _process_of(key) in alive)
     ]
@@ -174,7 +264,11 @@ async def _listeners(settings: Settings) -> Iterable[DoctorFinding]:
     good = len(addresses) - len(found)
     return [
         *found,
-        DoctorFinding("listeners", CheckVerdict.GOOD, f"{good} of {len(addresses)}: {held} held by running processes, {good - held} free"),
+        DoctorFinding(
+            "listeners",
+            CheckVerdict.GOOD,
+            f"{good} of {len(addresses)}: {held} held by running processes, {good - held} free",
+        ),
     ]
 
 

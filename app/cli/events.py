@@ -27,7 +27,9 @@ commands = typer.Typer(help="Follow what happens.", no_args_is_help=True)
 @commands.command()
 def tail(
     brand: Annotated[str, typer.Option(help="only this brand's")] = "",
-    since: Annotated[str, typer.Option(help="begin so long ago (90s, 15m, 2h, 7d), or at 2026-11-22T08:00:00Z")] = "",
+    since: Annotated[
+        str, typer.Option(help="begin so long ago (90s, 15m, 2h, 7d), or at 2026-11-22T08:00:00Z")
+    ] = "",
     follow: Annotated[bool, typer.Option(help="go on with what comes, until Ctrl-C")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object a line")] = False,
 ) -> None:
@@ -41,12 +43,16 @@ def tail(
         return
 
 
-async def _tail(settings: Settings, brand: str, begin_ms: int, *, follow: bool, as_json: bool) -> None:
+async def _tail(
+    settings: Settings, brand: str, begin_ms: int, *, follow: bool, as_json: bool
+) -> None:
     brands = wiring.brands(settings)
     shown = [chosen(settings, brand)] if brand else list(brands)
     async with opened_journal(settings, logger("cli")) as (journal, groups):
         async for one, entry in changes(journal, shown, begin_ms, follow=follow):
-            typer.echo(_line(one, entry, GroupWords(await groups.groups(one.number)), as_json=as_json))
+            typer.echo(
+                _line(one, entry, GroupWords(await groups.groups(one.number)), as_json=as_json)
+            )
 
 
 def _line(brand: Brand, entry: HistoryEntry, words: GroupWords, *, as_json: bool) -> str:
@@ -62,5 +68,10 @@ def _line(brand: Brand, entry: HistoryEntry, words: GroupWords, *, as_json: bool
     )
     if as_json:
         return json.dumps(facts(event), ensure_ascii=False)
-    scope = ", ".join((*(("all",) if event.everything else ()), *(group.id for group in event.groups)))
-    return f"{moment(entry.statement.at_ms)}  {brand.id}  {event.name}  {event.identity}  {scope}  by {entry.statement.source.label}"
+    scope = ", ".join(
+        (*(("all",) if event.everything else ()), *(group.id for group in event.groups))
+    )
+    return (
+        f"{moment(entry.statement.at_ms)}  {brand.id}  {event.name}  {event.identity}  {scope}  by"
+        f" {entry.statement.source.label}"
+    )

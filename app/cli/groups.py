@@ -17,7 +17,9 @@ from app.usecases.administration import Administration
 from app.usecases.groups import Groups
 from app.wiring.administration import opened_services
 
-commands = typer.Typer(help="List, create, edit, archive and restore subscription groups.", no_args_is_help=True)
+commands = typer.Typer(
+    help="List, create, edit, archive and restore subscription groups.", no_args_is_help=True
+)
 
 T = TypeVar("T")
 _Json = Annotated[bool, typer.Option("--json")]
@@ -35,14 +37,19 @@ def list_groups(brand: BrandOption = THE_ONLY_ONE, as_json: _Json = False) -> No
 def create(
     name: Annotated[str, typer.Argument(help="what readers see; unique in the brand")],
     description: Annotated[str, typer.Option(help="a sentence below the name")] = "",
-    id_: Annotated[str, typer.Option("--id", help="what mails name the group by; made from the name unless given")] = "",
+    id_: Annotated[
+        str,
+        typer.Option("--id", help="what mails name the group by; made from the name unless given"),
+    ] = "",
     brand: BrandOption = THE_ONLY_ONE,
     as_json: _Json = False,
 ) -> None:
     """Create a group; a brand may have 50 active ones."""
 
     async def make(groups: Groups, number: BrandNumber) -> SubscriptionGroup:
-        return await groups.create(number, name=name, description=description, id=GroupId(id_) if id_ else None)
+        return await groups.create(
+            number, name=name, description=description, id=GroupId(id_) if id_ else None
+        )
 
     _show(_changed(brand, AuditAction.GROUP_CREATED, make), as_json=as_json)
 
@@ -51,11 +58,15 @@ def create(
 def edit(
     group: _Id,
     name: Annotated[str | None, typer.Option(help="the new name")] = None,
-    description: Annotated[str | None, typer.Option(help="the new description; may be empty")] = None,
+    description: Annotated[
+        str | None, typer.Option(help="the new description; may be empty")
+    ] = None,
     brand: BrandOption = THE_ONLY_ONE,
     as_json: _Json = False,
 ) -> None:
-    """Change a group's name or description; its id stays, so mails already sent go on meaning it."""
+    """Change a group's name or description; its id stays, so mails already sent go on meaning
+    it.
+    """
     if name is None and description is None:
         raise typer.BadParameter("give --name, --description, or both")
 
@@ -67,19 +78,33 @@ def edit(
 
 @commands.command()
 def archive(group: _Id, brand: BrandOption = THE_ONLY_ONE, as_json: _Json = False) -> None:
-    """Offer a group to nobody any more; what recipients said about it is kept and goes on being obeyed."""
-    archived = _changed(brand, AuditAction.GROUP_ARCHIVED, lambda groups, number: groups.archive(number, GroupId(group)))
+    """Offer a group to nobody any more; what recipients said about it is kept and goes on being
+    obeyed.
+    """
+    archived = _changed(
+        brand,
+        AuditAction.GROUP_ARCHIVED,
+        lambda groups, number: groups.archive(number, GroupId(group)),
+    )
     _show(archived, as_json=as_json)
 
 
 @commands.command()
 def restore(group: _Id, brand: BrandOption = THE_ONLY_ONE, as_json: _Json = False) -> None:
     """Make an archived group active again."""
-    restored = _changed(brand, AuditAction.GROUP_RESTORED, lambda groups, number: groups.restore(number, GroupId(group)))
+    restored = _changed(
+        brand,
+        AuditAction.GROUP_RESTORED,
+        lambda groups, number: groups.restore(number, GroupId(group)),
+    )
     _show(restored, as_json=as_json)
 
 
-def _changed(brand: str, action: AuditAction, act: Callable[[Groups, BrandNumber], Awaitable[SubscriptionGroup]]) -> SubscriptionGroup:
+def _changed(
+    brand: str,
+    action: AuditAction,
+    act: Callable[[Groups, BrandNumber], Awaitable[SubscriptionGroup]],
+) -> SubscriptionGroup:
     """Change a group and write that into the audit."""
 
     async def change(services: Administration, owner: Brand) -> SubscriptionGroup:

@@ -1,4 +1,6 @@
-"""`signoff health`: what the processes on this machine say of themselves; in a container it is the health check."""
+"""`signoff health`: what the processes on this machine say of themselves; in a container it is the
+health check.
+"""
 
 import json
 import urllib.error
@@ -17,7 +19,9 @@ _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - addresses to
 
 
 def health(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
-    """Ask every process of this configuration whether it is ready. Exit 0 when one answers and none says that it is not ready."""
+    """Ask every process of this configuration whether it is ready. Exit 0 when one answers and none
+    says that it is not ready.
+    """
     rows = states(load())
     show(rows, as_json=as_json)
     answers = [row["state"] for row in rows if row["state"] != NO_ANSWER]
@@ -29,7 +33,10 @@ NO_ANSWER = "no answer"
 
 def states(settings: Settings) -> list[dict[str, object]]:
     """Return a row for each process: its address, its state, and what its checks say."""
-    return [{"process": name, "address": address, **_ask(address)} for name, address in health_addresses(settings).items()]
+    return [
+        {"process": name, "address": address, **_ask(address)}
+        for name, address in health_addresses(settings).items()
+    ]
 
 
 def health_addresses(settings: Settings) -> dict[str, str]:
@@ -59,6 +66,9 @@ def _ask(address: str) -> dict[str, object]:
 def _read(body: bytes) -> dict[str, object]:
     try:
         said = json.loads(body)
-        return {"state": said["status"], "checks": ", ".join(f"{name}: {word}" for name, word in said["checks"].items())}
+        return {
+            "state": said["status"],
+            "checks": ", ".join(f"{name}: {word}" for name, word in said["checks"].items()),
+        }
     except (ValueError, KeyError, TypeError, AttributeError):
         return {"state": "answers as something else", "checks": "-"}

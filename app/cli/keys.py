@@ -17,12 +17,20 @@ commands = typer.Typer(help="Make, list and rotate keys.", no_args_is_help=True)
 commands.add_typer(api_keys.commands, name="api")
 
 _ROTATION_SECONDS = 600
-_Keyring = Annotated[Path | None, typer.Argument(help="the keyring; the `keyring_file` of the settings unless given")]
+_Keyring = Annotated[
+    Path | None, typer.Argument(help="the keyring; the `keyring_file` of the settings unless given")
+]
 
 
 @commands.command()
-def init(path: Annotated[Path, typer.Argument(help="where to put the keyring")] = Path("var/keys/keyring.toml")) -> None:
-    """Make a keyring with a first key. Never overwrites one: its pepper and keys are needed for every token already sent."""
+def init(
+    path: Annotated[Path, typer.Argument(help="where to put the keyring")] = Path(
+        "var/keys/keyring.toml"
+    ),
+) -> None:
+    """Make a keyring with a first key. Never overwrites one: its pepper and keys are needed for
+    every token already sent.
+    """
     if path.exists():
         raise Conflict(f"{path} exists; use `signoff keys rotate` to add a key")
     key = keyring_file.new_key(1, not_before_ms=_now_ms())
@@ -34,18 +42,28 @@ def init(path: Annotated[Path, typer.Argument(help="where to put the keyring")] 
 def rotate(
     path: _Keyring = None,
     after: Annotated[
-        int, typer.Option(help="seconds until the new key mints; every process must have read it by then")
+        int,
+        typer.Option(
+            help="seconds until the new key mints; every process must have read it by then"
+        ),
     ] = _ROTATION_SECONDS,
 ) -> None:
-    """Add a primary key that mints from `--after` seconds on. Older keys go on opening; tokens never expire."""
+    """Add a primary key that mints from `--after` seconds on. Older keys go on opening; tokens
+    never expire.
+    """
     path = path or load().keyring_file
     keys, pepper = keyring_file.read(path)
     new_id = max(key.id for key in keys) + 1
     if new_id > keyring_file.MAX_KEY_ID:
-        raise Misconfigured([f"keyring_file: {path}: all {keyring_file.MAX_KEY_ID} key ids are used"])
+        raise Misconfigured(
+            [f"keyring_file: {path}: all {keyring_file.MAX_KEY_ID} key ids are used"]
+        )
     key = keyring_file.new_key(new_id, not_before_ms=_now_ms() + after * 1000)
     keyring_file.write_secret(path, keyring_file.dump((*keys, key), pepper))
-    typer.echo(f"Added key {new_id}. Restart every process within {after} seconds so that all can open its tokens.")
+    typer.echo(
+        f"Added key {new_id}. Restart every process within {after} seconds so that all can open its"
+        " tokens."
+    )
 
 
 @commands.command("list")
@@ -55,7 +73,10 @@ def list_keys(
 ) -> None:
     """List the keys of a keyring, without their secrets."""
     keys, _ = keyring_file.read(path or load().keyring_file)
-    rows = [{"id": key.id, "status": str(key.status), "not before": _moment(key.not_before_ms)} for key in keys]
+    rows = [
+        {"id": key.id, "status": str(key.status), "not before": _moment(key.not_before_ms)}
+        for key in keys
+    ]
     show(rows, as_json=as_json)
 
 

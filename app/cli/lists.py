@@ -1,4 +1,6 @@
-"""`signoff suppressions import`, `imports` and `undo`: lists of people who left elsewhere, and how to take one back."""
+"""`signoff suppressions import`, `imports` and `undo`: lists of people who left elsewhere, and how
+to take one back.
+"""
 
 import asyncio
 import json
@@ -10,7 +12,14 @@ from typing import IO, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from app.cli.brands import THE_ONLY_ONE, BrandOption, chosen
 from app.cli.output import Exit, show
@@ -40,15 +49,29 @@ def register(commands: typer.Typer) -> None:
 def import_list(  # noqa: PLR0913, PLR0917 - the options of a command
     path: Annotated[Path, typer.Argument(help="the file; - for stdin")],
     brand: BrandOption = THE_ONLY_ONE,
-    format: Annotated[ListFormat | None, typer.Option(help="whose export it is; recognised by its columns unless given")] = None,
-    group: Annotated[list[str] | None, typer.Option(help="what they left, where a line does not say; all mail unless given")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="read and report, save nothing")] = False,
+    format: Annotated[
+        ListFormat | None,
+        typer.Option(help="whose export it is; recognised by its columns unless given"),
+    ] = None,
+    group: Annotated[
+        list[str] | None,
+        typer.Option(help="what they left, where a line does not say; all mail unless given"),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="read and report, save nothing")
+    ] = False,
     as_json: _Json = False,
 ) -> None:
-    """Import a list of people who left elsewhere. It never resubscribes anybody, and may be repeated. 1 when lines were refused."""
+    """Import a list of people who left elsewhere. It never resubscribes anybody, and may be
+    repeated. 1 when lines were refused.
+    """
     settings = load()
     with _opened(path) as (file, size), progress_of("importing", size) as progress:
-        report = asyncio.run(_import(settings, brand, file, progress, format=format, groups=group or [], dry_run=dry_run))
+        report = asyncio.run(
+            _import(
+                settings, brand, file, progress, format=format, groups=group or [], dry_run=dry_run
+            )
+        )
     if as_json:
         print(json.dumps(import_facts(report, dry_run=dry_run), ensure_ascii=False))
     else:
@@ -73,7 +96,10 @@ def _tell(report: ImportReport, *, dry_run: bool) -> None:
         if count:
             print(f"{count} {words}")
     for taken in report.first if dry_run else ():
-        print(f"  line {taken.line}: {visible(taken.recipient)} {would} {visible(', '.join(taken.groups))}")
+        print(
+            f"  line {taken.line}: {visible(taken.recipient)} {would}"
+            f" {visible(', '.join(taken.groups))}"
+        )
     for line, reason in report.problems[:_PROBLEMS_SHOWN]:
         print(f"line {line}: {visible(reason, most=300)}", file=sys.stderr)
     if report.refused > _PROBLEMS_SHOWN:
@@ -95,7 +121,12 @@ def import_facts(report: ImportReport, *, dry_run: bool) -> dict[str, object]:
         "refused": [{"line": line, "reason": reason} for line, reason in report.problems],
         "refused_count": report.refused,
         "first": [
-            {"line": one.line, "recipient": one.recipient, "groups": list(one.groups), "at": moment(one.at_ms or 0) or None}
+            {
+                "line": one.line,
+                "recipient": one.recipient,
+                "groups": list(one.groups),
+                "at": moment(one.at_ms or 0) or None,
+            }
             for one in report.first
         ],
     }
@@ -109,7 +140,13 @@ def list_imports(brand: BrandOption = THE_ONLY_ONE, as_json: _Json = False) -> N
         async with opened_services(settings, logger("cli")) as services:
             found = await services.imports.all(chosen(settings, brand))
         return [
-            {"id": one.id, "at": moment(one.at_ms), "by": one.actor, **one.counts, "undone": moment(one.undone_ms or 0) or None}
+            {
+                "id": one.id,
+                "at": moment(one.at_ms),
+                "by": one.actor,
+                **one.counts,
+                "undone": moment(one.undone_ms or 0) or None,
+            }
             for one in found
         ]
 
@@ -128,19 +165,37 @@ def undo(
         async with opened_services(settings, logger("cli")) as services:
             owner = chosen(settings, brand)
             report = await services.imports.undo(
-                owner, import_id, progress=lambda so_far: progress.update(progress.task_ids[0], completed=so_far.changed)
+                owner,
+                import_id,
+                progress=lambda so_far: progress.update(
+                    progress.task_ids[0], completed=so_far.changed
+                ),
             )
-            counts = {"changed": str(report.changed), "put_back": str(report.put_back), "kept": str(report.kept)}
-            await services.auditing.note(owner, "cli", AuditAction.IMPORT_UNDONE, import_id, **counts)
+            counts = {
+                "changed": str(report.changed),
+                "put_back": str(report.put_back),
+                "kept": str(report.kept),
+            }
+            await services.auditing.note(
+                owner, "cli", AuditAction.IMPORT_UNDONE, import_id, **counts
+            )
             return report
 
     with progress_of("undoing", 0, unit="recipients") as progress:
         report = asyncio.run(undone(progress))
-    facts = {"id": import_id, "changed": report.changed, "put_back": report.put_back, "kept": report.kept}
+    facts = {
+        "id": import_id,
+        "changed": report.changed,
+        "put_back": report.put_back,
+        "kept": report.kept,
+    }
     if as_json:
         print(json.dumps(facts))
     else:
-        print(f"{report.put_back} put back, {report.kept} kept as they are, of {report.changed} whom the import had changed")
+        print(
+            f"{report.put_back} put back, {report.kept} kept as they are, of {report.changed} whom"
+            " the import had changed"
+        )
 
 
 async def _import(  # noqa: PLR0913 - the options of the command
@@ -166,7 +221,9 @@ async def _import(  # noqa: PLR0913 - the options of the command
         terms = ImportTerms(words=words, format=format, groups=words.scope(groups), dry_run=dry_run)
         report = await services.import_list(owner, pieces(), terms)
         if not dry_run:
-            await services.auditing.note(owner, "cli", AuditAction.SUPPRESSIONS_IMPORTED, report.id, **report.counts())
+            await services.auditing.note(
+                owner, "cli", AuditAction.SUPPRESSIONS_IMPORTED, report.id, **report.counts()
+            )
     return report
 
 
@@ -186,14 +243,26 @@ def _opened(path: Path) -> Iterator[tuple[IO[bytes], int]]:
 
 @contextmanager
 def progress_of(what: str, size: int, *, unit: str = "") -> Iterator[Progress]:
-    """Show how far a long command is, on stderr and only to people; with a size a bar, of bytes unless a unit is named, else a count."""
-    far = DownloadColumn() if not unit else TextColumn(f"{{task.completed:,.0f}} of {{task.total:,.0f}} {unit}")
+    """Show how far a long command is, on stderr and only to people; with a size a bar, of bytes
+    unless a unit is named, else a count.
+    """
+    far = (
+        DownloadColumn()
+        if not unit
+        else TextColumn(f"{{task.completed:,.0f}} of {{task.total:,.0f}} {unit}")
+    )
     columns = (
         (TextColumn("{task.description}"), BarColumn(), far, TimeElapsedColumn())
         if size
-        else (SpinnerColumn(), TextColumn(f"{{task.description}} {{task.completed:,.0f}} {unit or 'bytes'}"), TimeElapsedColumn())
+        else (
+            SpinnerColumn(),
+            TextColumn(f"{{task.description}} {{task.completed:,.0f}} {unit or 'bytes'}"),
+            TimeElapsedColumn(),
+        )
     )
     console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+    with Progress(
+        *columns, console=console, disable=not console.is_terminal, transient=True
+    ) as progress:
         progress.add_task(what, total=size or None)
         yield progress

@@ -1,4 +1,6 @@
-"""How the command line speaks: a table or sentences for people, JSON where somebody pipes, one clear line for what is wrong."""
+"""How the command line speaks: a table or sentences for people, JSON where somebody pipes, one
+clear line for what is wrong.
+"""
 
 import json
 import sys
@@ -36,14 +38,20 @@ def show_version(asked: bool) -> None:
         raise typer.Exit
 
 
-Version = Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="print the version and end")]
+Version = Annotated[
+    bool,
+    typer.Option(
+        "--version", callback=show_version, is_eager=True, help="print the version and end"
+    ),
+]
 
 
 def show(rows: Sequence[Mapping[str, object]], *, as_json: bool) -> None:
     """Print rows: one JSON array, or a table.
 
-    People copy ids and keys, and programs read them, so none is ever broken: one row that does not fit stands one value a line, of several
-    only sentences are folded, and where nobody looks not even those.
+    People copy ids and keys, and programs read them, so none is ever broken: one row that does not
+    fit stands one value a line, of several only sentences are folded, and where nobody looks not
+    even those.
     """
     if as_json:
         named = [{name.replace(" ", "_"): value for name, value in row.items()} for row in rows]
@@ -81,17 +89,27 @@ def moment(at_ms: int) -> str:
 
 
 def fail(error: SignoffError) -> NoReturn:
-    """Say what is wrong on stderr, a line a problem, and end: 2 for a wrong configuration, else 1."""
+    """Say what is wrong on stderr, a line a problem, and end: 2 for a wrong configuration, else
+    1.
+    """
     if isinstance(error, Misconfigured):
-        print("The configuration cannot be used:", *(f"  {problem}" for problem in error.problems), sep="\n", file=sys.stderr)
+        print(
+            "The configuration cannot be used:",
+            *(f"  {problem}" for problem in error.problems),
+            sep="\n",
+            file=sys.stderr,
+        )
         sys.exit(Exit.USAGE)
     print(f"{error.code}: {error}", file=sys.stderr)
     sys.exit(Exit.FINDING)
 
 
 def run(commands: typer.Typer) -> None:
-    """Run one command of a command line; what is wrong is said in one line a problem, never as a traceback."""
-    logs.configure(level="error")  # a command speaks by its output; a serving process sets its own level
+    """Run one command of a command line; what is wrong is said in one line a problem, never as a
+    traceback.
+    """
+    # a command speaks by its output; a serving process sets its own level
+    logs.configure(level="error")
     try:
         commands()
     except SignoffError as error:

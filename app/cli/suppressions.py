@@ -32,9 +32,22 @@ _PROBLEMS_SHOWN = 20
 _Group = Annotated[str, typer.Option(help="only who has left this: `all`, a group's id or name")]
 _Source = Annotated[
     str,
-    typer.Option(help="only by this way: list_unsubscribe, mailto, api, import …; 'List Unsubscribe' is one-click, mail-to and callback"),
+    typer.Option(
+        help=(
+            "only by this way: list_unsubscribe, mailto, api, import …; 'List Unsubscribe' is"
+            " one-click, mail-to and callback"
+        )
+    ),
 ]
-_Since = Annotated[str, typer.Option(help="only what holds since then or later: so long ago (90s, 15m, 2h, 7d), or 2026-11-22T08:00:00Z")]
+_Since = Annotated[
+    str,
+    typer.Option(
+        help=(
+            "only what holds since then or later: so long ago (90s, 15m, 2h, 7d), or"
+            " 2026-11-22T08:00:00Z"
+        )
+    ),
+]
 _Until = Annotated[str, typer.Option(help="only what holds since before then")]
 _Json = Annotated[bool, typer.Option("--json")]
 
@@ -46,7 +59,9 @@ def list_suppressions(  # noqa: PLR0913, PLR0917 - the options of a command
     source: _Source = "",
     since: _Since = "",
     until: _Until = "",
-    limit: Annotated[int, typer.Option(help="how many recipients at most", min=1, max=1_000_000)] = 100,
+    limit: Annotated[
+        int, typer.Option(help="how many recipients at most", min=1, max=1_000_000)
+    ] = 100,
     as_json: _Json = False,
 ) -> None:
     """List who has left what, with the address where the brand stores addresses."""
@@ -59,7 +74,9 @@ def list_suppressions(  # noqa: PLR0913, PLR0917 - the options of a command
             words = await services.words(owner)
             left, cursor, seen = _left(words, group, said), "", 0
             while seen < limit:
-                page, cursor = await services.suppressions.page(owner, left, words, cursor=cursor, limit=min(limit - seen, 1_000))
+                page, cursor = await services.suppressions.page(
+                    owner, left, words, cursor=cursor, limit=min(limit - seen, 1_000)
+                )
                 rows += [row._asdict() for row in page]
                 seen += len({row.recipient for row in page})
                 if not cursor:
@@ -71,13 +88,17 @@ def list_suppressions(  # noqa: PLR0913, PLR0917 - the options of a command
 
 @commands.command("export")
 def export(  # noqa: PLR0913, PLR0917 - the options of a command
-    path: Annotated[Path | None, typer.Argument(help="the file to write; stdout unless given, and for -")] = None,
+    path: Annotated[
+        Path | None, typer.Argument(help="the file to write; stdout unless given, and for -")
+    ] = None,
     brand: BrandOption = THE_ONLY_ONE,
     group: _Group = "",
     source: _Source = "",
     since: _Since = "",
     until: _Until = "",
-    as_ndjson: Annotated[bool, typer.Option("--ndjson", help="a JSON object a line, in the place of CSV")] = False,
+    as_ndjson: Annotated[
+        bool, typer.Option("--ndjson", help="a JSON object a line, in the place of CSV")
+    ] = False,
 ) -> None:
     """Write everybody who has left to a file. A file is there only once it is whole."""
     settings, said = load(), _said(source, since, until)
@@ -111,7 +132,9 @@ async def _export(  # noqa: PLR0913 - the options of the command
                 file.write(b"".join([write(row) for row in rows]))
                 progress.advance(progress.task_ids[0], len(rows))
                 count += len(rows)
-        await services.auditing.note(owner, "cli", AuditAction.SUPPRESSIONS_EXPORTED, "", rows=str(count))
+        await services.auditing.note(
+            owner, "cli", AuditAction.SUPPRESSIONS_EXPORTED, "", rows=str(count)
+        )
     file.flush()
     return count
 
@@ -119,7 +142,10 @@ async def _export(  # noqa: PLR0913 - the options of the command
 def _said(source: str, since: str, until: str) -> Segment:
     sources = sources_called(source) if source else frozenset()
     if source and not sources:
-        raise typer.BadParameter(f"one of {', '.join(one.label for one in Source)}, List Unsubscribe", param_hint="--source")
+        raise typer.BadParameter(
+            f"one of {', '.join(one.label for one in Source)}, List Unsubscribe",
+            param_hint="--source",
+        )
     now_ms = wiring.now_ms()
     return Segment(
         sources=sources,

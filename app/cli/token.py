@@ -1,4 +1,6 @@
-"""`signoff token`: open a qmoe, read the subject of a mail-to unsubscribe, or mint a token by hand."""
+"""`signoff token`: open a qmoe, read the subject of a mail-to unsubscribe, or mint a token by
+hand.
+"""
 
 import datetime
 import re
@@ -62,7 +64,9 @@ def read_subject(
     text: Annotated[str, typer.Argument(help="the subject of a mail-to unsubscribe, as it came")],
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
-    """Show whom a mail-to subject is about: the brand's own identifier, and whether its token opens here."""
+    """Show whom a mail-to subject is about: the brand's own identifier, and whether its token opens
+    here.
+    """
     identifier = _first(subject.decode, subject_readings(text))[0]
     settings = load()
     codec = wiring.token_codec(settings)
@@ -72,7 +76,9 @@ def read_subject(
     except TokenError as exc:
         show([{"identifier": identifier, "token": exc.code}], as_json=as_json)
     else:
-        show([{"identifier": identifier, "token": "opens"} | _row(claims, settings)], as_json=as_json)
+        show(
+            [{"identifier": identifier, "token": "opens"} | _row(claims, settings)], as_json=as_json
+        )
 
 
 @commands.command()
@@ -80,9 +86,13 @@ def mint(  # noqa: PLR0913, PLR0917 - the options of a command
     address: Annotated[str, typer.Argument(help="the recipient")],
     brand: BrandOption = THE_ONLY_ONE,
     campaign: Annotated[str, typer.Option(help="the campaign's id")] = "",
-    group: Annotated[list[str] | None, typer.Option(help="a group of the campaign, by its id; may be repeated")] = None,
+    group: Annotated[
+        list[str] | None, typer.Option(help="a group of the campaign, by its id; may be repeated")
+    ] = None,
     purpose: Annotated[_Minted, typer.Option(help="what it is good for")] = _Minted.ONE_CLICK,
-    test: Annotated[bool, typer.Option("--test", help="a token of a test send: it works, and saves nothing")] = False,
+    test: Annotated[
+        bool, typer.Option("--test", help="a token of a test send: it works, and saves nothing")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Mint a working token and print it with the URL in which it works."""
@@ -99,11 +109,16 @@ def mint(  # noqa: PLR0913, PLR0917 - the options of a command
     )
     recipient = checked(address)
     token = minter.mint(address=recipient, digest=codec.digest(recipient, brand=number))
-    show([{"token": token, "url": f"{settings.public_url}{_PLACES[purpose]}{token}"}], as_json=as_json)
+    show(
+        [{"token": token, "url": f"{settings.public_url}{_PLACES[purpose]}{token}"}],
+        as_json=as_json,
+    )
 
 
 def _first(read: Callable[[str], T], texts: Iterable[str]) -> T:
-    """Return the first text that can be read. Raises the TokenError of the last one, or TokenMalformed without any."""
+    """Return the first text that can be read. Raises the TokenError of the last one, or
+    TokenMalformed without any.
+    """
     error: TokenError = TokenMalformed("no token in the subject")
     for text in texts:
         try:
@@ -119,7 +134,9 @@ def _row(claims: Claims, settings: Settings) -> dict[str, object]:
     return {
         "brand": names.get(claims.brand, claims.brand),
         "recipient": claims.address or claims.digest.hex(),
-        "purpose": ", ".join(str(purpose.name).lower() for purpose in Purpose if purpose & claims.purpose),
+        "purpose": ", ".join(
+            str(purpose.name).lower() for purpose in Purpose if purpose & claims.purpose
+        ),
         "campaign": claims.campaign,
         "groups": ", ".join(f"{group:08x}" for group in claims.groups) or "all",
         "issued": issued.isoformat(),

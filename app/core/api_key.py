@@ -1,7 +1,8 @@
 """API keys: their text, their digest, and what a key may do (catalogue L8).
 
-A key is `so_ID_SECRET`. The id is public and finds the record; the secret is 256 random bits, so one SHA-256 of it is all that is stored:
-there is nothing to guess, and a slow hash would only slow down every request.
+A key is `so_ID_SECRET`. The id is public and finds the record; the secret is 256 random bits, so
+one SHA-256 of it is all that is stored: there is nothing to guess, and a slow hash would only slow
+down every request.
 """
 
 import base64

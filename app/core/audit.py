@@ -1,4 +1,6 @@
-"""What the audit of a brand holds: every change that was made by hand or over the API, and by whom (catalogue Q8)."""
+"""What the audit of a brand holds: every change that was made by hand or over the API, and by whom
+(catalogue Q8).
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,7 +30,9 @@ class AuditAction(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
-    """One deed. `target` is a recipient's digest in hex, or an id; never an address. `entry_id` is empty before it is stored."""
+    """One deed. `target` is a recipient's digest in hex, or an id; never an address. `entry_id` is
+    empty before it is stored.
+    """
 
     at_ms: int
     actor: str  # the API key's id, or `cli`

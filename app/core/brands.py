@@ -7,7 +7,9 @@ from app.core.model import Brand, BrandId, BrandNumber
 
 
 class Brands:
-    """All brands, by sender domain, number and id. No two share a domain or a number; the settings see to that."""
+    """All brands, by sender domain, number and id. No two share a domain or a number; the settings
+    see to that.
+    """
 
     def __init__(self, brands: Iterable[Brand]) -> None:
         self.adopt(brands)
@@ -16,7 +18,9 @@ class Brands:
         """Know these brands from now on, instead of those before."""
         self._by_id = {brand.id: brand for brand in brands}
         self._by_number = {brand.number: brand for brand in self._by_id.values()}
-        self._by_domain = {domain: brand for brand in self._by_id.values() for domain in brand.sender_domains}
+        self._by_domain = {
+            domain: brand for brand in self._by_id.values() for domain in brand.sender_domains
+        }
 
     def __iter__(self) -> Iterator[Brand]:
         return iter(self._by_id.values())
@@ -36,7 +40,9 @@ class Brands:
             raise NotFound(f"no brand is called {brand!r}") from exc
 
     def of_sender(self, domains: frozenset[str]) -> Brand:
-        """Return the one brand that all these From domains belong to. Raises RuleViolation (catalogue S4)."""
+        """Return the one brand that all these From domains belong to. Raises RuleViolation
+        (catalogue S4).
+        """
         owners = {self._by_domain.get(domain) for domain in domains}
         brand = owners.pop() if len(owners) == 1 else None
         if brand is None:

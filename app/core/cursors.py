@@ -1,7 +1,9 @@
-"""Cursors: where a reader goes on, as text that means nothing to anybody else. Foreign text raises RuleViolation.
+"""Cursors: where a reader goes on, as text that means nothing to anybody else. Foreign text raises
+RuleViolation.
 
-A place in the index is the digest that was read last. A place in the journal is 256 positions, since each partition's history is a stream
-of its own: packed as differences from the latest, about 2 kB for a busy brand, some dozens of characters for a quiet one.
+A place in the index is the digest that was read last. A place in the journal is 256 positions,
+since each partition's history is a stream of its own: packed as differences from the latest, about
+2 kB for a busy brand, some dozens of characters for a quiet one.
 """
 
 import base64
@@ -29,7 +31,9 @@ def after_recipient(digest: RecipientDigest) -> str:
 
 
 def recipient_of(cursor: str) -> RecipientDigest | None:
-    """Return the recipient that was read last; None for the empty cursor, which is the beginning."""
+    """Return the recipient that was read last; None for the empty cursor, which is the
+    beginning.
+    """
     if not cursor:
         return None
     raw = _raw(cursor, _ROSTER)
@@ -57,11 +61,15 @@ def positions_of(cursor: str) -> Sequence[tuple[int, int]]:
         raise _foreign() from exc
     if len(numbers) != 2 * PARTITIONS or max(numbers[::2]) > latest:
         raise _foreign()
-    return [(latest - behind, count) for behind, count in zip(numbers[::2], numbers[1::2], strict=True)]
+    return [
+        (latest - behind, count) for behind, count in zip(numbers[::2], numbers[1::2], strict=True)
+    ]
 
 
 def positions_at(at_ms: int) -> Sequence[tuple[int, int]]:
-    """Return the positions right before everything that arrived at that time or later; 0: before everything."""
+    """Return the positions right before everything that arrived at that time or later; 0: before
+    everything.
+    """
     return [(at_ms - 1, 2**63 - 1) if at_ms else (0, 0)] * PARTITIONS
 
 

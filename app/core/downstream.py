@@ -1,7 +1,9 @@
-"""Where finished copies go: the downstream's URL with its TLS policy and credentials, checked before anything starts (catalogue C4).
+"""Where finished copies go: the downstream's URL with its TLS policy and credentials, checked
+before anything starts (catalogue C4).
 
-`smtp://host:port?tls=none|may|require`, `smtps://host:port` (TLS from the first byte, RFC 8314) and `lmtp://host:port` (RFC 2033).
-Credentials come from a secret, never from the URL, and they harden the policy: a password leaves only over a verified TLS connection.
+`smtp://host:port?tls=none|may|require`, `smtps://host:port` (TLS from the first byte, RFC 8314) and
+`lmtp://host:port` (RFC 2033). Credentials come from a secret, never from the URL, and they harden
+the policy: a password leaves only over a verified TLS connection.
 """
 
 from dataclasses import dataclass, field
@@ -22,7 +24,9 @@ class Scheme(StrEnum):
 
 
 class Tls(StrEnum):
-    """How much TLS a connection must have. `MAY` encrypts when it can and verifies nobody (RFC 7435); `REQUIRE` verifies the host name."""
+    """How much TLS a connection must have. `MAY` encrypts when it can and verifies nobody (RFC
+    7435); `REQUIRE` verifies the host name.
+    """
 
     NONE = "none"
     MAY = "may"
@@ -52,7 +56,9 @@ class Target:
 
     @classmethod
     def parse(cls, url: str, *, user: str | None = None, password: str | None = None) -> "Target":
-        """Return the target that a URL and its credentials name; raise Misconfigured with every problem at once."""
+        """Return the target that a URL and its credentials name; raise Misconfigured with every
+        problem at once.
+        """
         problems: list[str] = []
         parts = _split(url, problems)
         scheme = _scheme(parts, problems)
@@ -117,7 +123,9 @@ def _credentials(user: str | None, password: str | None, problems: list[str]) ->
     return Credentials(user=user, password=password)
 
 
-def _tls(parts: SplitResult, scheme: Scheme, credentials: Credentials | None, problems: list[str]) -> Tls:
+def _tls(
+    parts: SplitResult, scheme: Scheme, credentials: Credentials | None, problems: list[str]
+) -> Tls:
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     stated = query.pop("tls", None)
     problems.extend(f"{KEY}: unknown parameter {name!r}" for name in query)

@@ -1,11 +1,13 @@
 """The one tree of errors.
 
-Whether trying again can help is a fact of the class (`temporary`), never of the place that raised it. A rim turns a class into its
-answer by one table each: `app.http.errors` into HTTP, `smtp_proxy.replies` into SMTP. What goes wrong in the expected way of things (a
-suppressed recipient, a refused copy) is a value and does not stand here.
+Whether trying again can help is a fact of the class (`temporary`), never of the place that raised
+it. A rim turns a class into its answer by one table each: `app.http.errors` into HTTP,
+`smtp_proxy.replies` into SMTP. What goes wrong in the expected way of things (a suppressed
+recipient, a refused copy) is a value and does not stand here.
 
-The text of an error is for the log and the operator; a rim shows its own generic text. Where `told` is set, the text is about what the peer
-sent, and the SMTP reply tells it too. Either way it holds no address, token or key.
+The text of an error is for the log and the operator; a rim shows its own generic text. Where `told`
+is set, the text is about what the peer sent, and the SMTP reply tells it too. Either way it holds
+no address, token or key.
 """
 
 from collections.abc import Sequence
@@ -39,7 +41,9 @@ class TokenMalformed(TokenError):
 
 
 class TokenKeyUnknown(TokenError):
-    """Minted under a key, brand or data centre that this keyring does not hold, or that was revoked."""
+    """Minted under a key, brand or data centre that this keyring does not hold, or that was
+    revoked.
+    """
 
     code = "token_key_unknown"
 
@@ -70,27 +74,35 @@ class MalformedMessage(InvalidInput):
 
 
 class MessageTooLarge(InvalidInput):
-    """A header block beyond what receivers take: whole block, number of fields, or one field (catalogue H16)."""
+    """A header block beyond what receivers take: whole block, number of fields, or one field
+    (catalogue H16).
+    """
 
     code = "message_too_large"
     told = True
 
 
 class RuleViolation(InvalidInput):
-    """Well-formed, but against a rule of the brand or the product, such as a From of another brand."""
+    """Well-formed, but against a rule of the brand or the product, such as a From of another
+    brand.
+    """
 
     code = "rule_violation"
     told = True
 
 
 class MarkingInvalid(RuleViolation):
-    """A field by which the sender marks a mail for us that cannot be understood (catalogue H20, L2)."""
+    """A field by which the sender marks a mail for us that cannot be understood (catalogue H20,
+    L2).
+    """
 
     code = "marking_invalid"
 
 
 class PlaceholderUnusable(InvalidInput):
-    """A placeholder stands where it cannot be replaced without harm, and is never sent as it is (catalogue X11)."""
+    """A placeholder stands where it cannot be replaced without harm, and is never sent as it is
+    (catalogue X11).
+    """
 
     code = "placeholder_unusable"
     told = True
@@ -109,7 +121,9 @@ class NotFound(InvalidInput):
 
 
 class Conflict(InvalidInput):
-    """The thing has moved on since the caller looked, such as a resubscribe with a stale sequence."""
+    """The thing has moved on since the caller looked, such as a resubscribe with a stale
+    sequence.
+    """
 
     code = "conflict"
 
@@ -146,7 +160,9 @@ class TryUnderWay(Unavailable):
 
 
 class SignerUnavailable(Unavailable):
-    """No key signs for this sender domain, so nothing that needs a signature may leave (catalogue H3)."""
+    """No key signs for this sender domain, so nothing that needs a signature may leave (catalogue
+    H3).
+    """
 
     code = "signer_unavailable"
 
@@ -158,13 +174,17 @@ class Overloaded(Unavailable):
 
 
 class Refused(SignoffError):
-    """The peer refused for good; its own reply travels with the outcome, this is the error of last resort."""
+    """The peer refused for good; its own reply travels with the outcome, this is the error of last
+    resort.
+    """
 
     code = "refused"
 
 
 class Misconfigured(SignoffError):
-    """The configuration cannot be used. `problems` holds every finding at once, each as `key: what is wrong`."""
+    """The configuration cannot be used. `problems` holds every finding at once, each as `key: what
+    is wrong`.
+    """
 
     code = "misconfigured"
 

@@ -1,14 +1,20 @@
 """The event vocabulary: which event a change is, and what a receiver may read about it.
 
-1. One change is one event; its id is the id of the statement that caused it and stays the same over every retry, replay and endpoint.
-2. A mail client's request, a mail-to and a callback about all mail are `Email Unsubscribed`, with `source` and `Unsubscribe Source` both
-   `List Unsubscribe`; so are requests by the API and imports, with their own source.
-3. A preference saved on a page that takes mail away, and every change by which somebody leaves a group, by whatever way, is `Channel
-   Unsubscribed` with CleverTap's properties: an event that says `Email Unsubscribed` never means less than all mail.
-4. Whoever comes back, by whatever way, is `Email Resubscribed`: an event that says "unsubscribed" must never mean the opposite.
-5. Who leaves all mail on the preference centre leaves its groups too, and who comes back to one group comes back to all mail with it: the
-   event names both, since a receiver that hears of all mail alone would take every group for on again.
-6. `sequence` counts the changes of one recipient: of two events that overtook each other, the one with the higher sequence holds.
+1. One change is one event; its id is the id of the statement that caused it and stays the same over
+   every retry, replay and endpoint.
+2. A mail client's request, a mail-to and a callback about all mail are `Email Unsubscribed`, with
+   `source` and `Unsubscribe Source` both `List Unsubscribe`; so are requests by the API and
+   imports, with their own source.
+3. A preference saved on a page that takes mail away, and every change by which somebody leaves a
+   group, by whatever way, is `Channel Unsubscribed` with CleverTap's properties: an event that says
+   `Email Unsubscribed` never means less than all mail.
+4. Whoever comes back, by whatever way, is `Email Resubscribed`: an event that says "unsubscribed"
+   must never mean the opposite.
+5. Who leaves all mail on the preference centre leaves its groups too, and who comes back to one
+   group comes back to all mail with it: the event names both, since a receiver that hears of all
+   mail alone would take every group for on again.
+6. `sequence` counts the changes of one recipient: of two events that overtook each other, the one
+   with the higher sequence holds.
 """
 
 import uuid
@@ -51,10 +57,14 @@ _SAVED_PREFERENCE = frozenset((Source.GROUP_PAGE, Source.PREFERENCE_CENTRE, Sour
 
 
 def sources_called(word: str) -> frozenset[Source]:
-    """Return the ways that a word means: one by its label, such as `mailto`, or all that events call so, such as `List Unsubscribe`."""
+    """Return the ways that a word means: one by its label, such as `mailto`, or all that events
+    call so, such as `List Unsubscribe`.
+    """
     called = word.casefold()
     by_label = frozenset(source for source in Source if source.label == called)
-    return by_label or frozenset(source for source, name in SOURCE_NAMES.items() if name.casefold() == called)
+    return by_label or frozenset(
+        source for source, name in SOURCE_NAMES.items() if name.casefold() == called
+    )
 
 
 class EventScope(StrEnum):
@@ -65,7 +75,9 @@ class EventScope(StrEnum):
 
 
 class NamedGroup(NamedTuple):
-    """A group by its id, which never changes, and by what people read. Both are `#` and the key where the brand has no such group."""
+    """A group by its id, which never changes, and by what people read. Both are `#` and the key
+    where the brand has no such group.
+    """
 
     id: str
     name: str
@@ -80,7 +92,11 @@ def event_name(*, subscribed: bool, source: Source, changed: Sequence[GroupKey])
     if subscribed:
         return EventName.EMAIL_RESUBSCRIBED
     of_groups = any(key != EVERYTHING for key in changed)
-    return EventName.CHANNEL_UNSUBSCRIBED if of_groups or source in _SAVED_PREFERENCE else EventName.EMAIL_UNSUBSCRIBED
+    return (
+        EventName.CHANNEL_UNSUBSCRIBED
+        if of_groups or source in _SAVED_PREFERENCE
+        else EventName.EMAIL_UNSUBSCRIBED
+    )
 
 
 def scopes_of(changed: Sequence[GroupKey]) -> frozenset[EventScope]:
@@ -90,9 +106,11 @@ def scopes_of(changed: Sequence[GroupKey]) -> frozenset[EventScope]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One change as it is told to a receiver. `address` is empty when only the recipient's digest is known.
+    """One change as it is told to a receiver. `address` is empty when only the recipient's digest
+    is known.
 
-    `everything`: the state of all mail changed. `groups`: those whose own state changed, with that of all mail or without.
+    `everything`: the state of all mail changed. `groups`: those whose own state changed, with that
+    of all mail or without.
     """
 
     statement: Statement
@@ -102,7 +120,8 @@ class Event:
     address: str
     everything: bool
     groups: tuple[NamedGroup, ...]
-    identifier: str = ""  # by which a self-managed brand knows its user; empty: unknown, or the brand is none
+    # by which a self-managed brand knows its user; empty: unknown, or the brand is none
+    identifier: str = ""
 
     @property
     def id(self) -> str:
@@ -124,7 +143,9 @@ class Event:
 
     @property
     def scope(self) -> str:
-        """Return what the change is about: `all` mail, the groups beside it or not, or `groups` alone."""
+        """Return what the change is about: `all` mail, the groups beside it or not, or `groups`
+        alone.
+        """
         return (EventScope.ALL if self.everything else EventScope.GROUPS).value
 
     @property
@@ -140,11 +161,17 @@ class Event:
     @property
     def time(self) -> str:
         """Return the time of the request in ISO 8601, UTC, with milliseconds."""
-        return datetime.fromtimestamp(self.statement.at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return (
+            datetime.fromtimestamp(self.statement.at_ms / 1000, UTC)
+            .isoformat(timespec="milliseconds")
+            .replace("+00:00", "Z")
+        )
 
 
 def attributes(event: Event) -> dict[str, str]:
-    """Return the attributes by which peers' receivers find their way: MoEngage's, and CleverTap's for a saved preference or a group."""
+    """Return the attributes by which peers' receivers find their way: MoEngage's, and CleverTap's
+    for a saved preference or a group.
+    """
     source = SOURCE_NAMES[event.statement.source]
     named = {"source": source, "Unsubscribe Source": source}
     if event.statement.source not in _SAVED_PREFERENCE and not event.groups:
@@ -153,8 +180,12 @@ def attributes(event: Event) -> dict[str, str]:
         **named,
         "Campaign ID": event.statement.campaign,
         "Campaign Type": "Email",
-        "Group": ", ".join((*(("All",) if event.everything else ()), *(group.name for group in event.groups))),
-        "Group ID": ", ".join((*(("all",) if event.everything else ()), *(group.id for group in event.groups))),
+        "Group": ", ".join(
+            (*(("All",) if event.everything else ()), *(group.name for group in event.groups))
+        ),
+        "Group ID": ", ".join(
+            (*(("all",) if event.everything else ()), *(group.id for group in event.groups))
+        ),
         "Identity": event.identity,
         "Subscription Type": "All" if event.everything else "Group",
         "Subscription Status": "Subscribed" if event.statement.subscribed else "Unsubscribed",
@@ -162,7 +193,9 @@ def attributes(event: Event) -> dict[str, str]:
 
 
 def facts(event: Event) -> dict[str, object]:
-    """Return everything that is known about an event, for the `standard` format, queries and the command line."""
+    """Return everything that is known about an event, for the `standard` format, queries and the
+    command line.
+    """
     statement = event.statement
     return {
         "id": event.id,

@@ -7,21 +7,30 @@ from app.core.model import GroupId, SubscriptionGroup
 
 
 class GroupNames:
-    """The groups of one brand by all that they are called, archived ones too: what recipients said about those still counts."""
+    """The groups of one brand by all that they are called, archived ones too: what recipients said
+    about those still counts.
+    """
 
     def __init__(self, groups: Iterable[SubscriptionGroup]) -> None:
         known = tuple(groups)
         self.any_active = not all(group.archived for group in known)
         self._ids = frozenset(group.id for group in known)
-        # Names are what people read, so one wins over an id that reads the same without regard to case.
-        self._folded = {folded_name(group.id): group.id for group in known} | {folded_name(group.name): group.id for group in known}
+        # Names are what people read, so one wins over an id that reads the same without regard to
+        # case.
+        self._folded = {folded_name(group.id): group.id for group in known} | {
+            folded_name(group.name): group.id for group in known
+        }
 
     def known(self, text: str) -> GroupId | None:
-        """Return the group of exactly this id, or of this name or id without regard to case; None when there is none."""
+        """Return the group of exactly this id, or of this name or id without regard to case; None
+        when there is none.
+        """
         return GroupId(text) if text in self._ids else self._folded.get(folded_name(text))
 
     def resolve(self, names: Iterable[GroupId]) -> tuple[GroupId, ...]:
-        """Return the groups meant, each once; what no group is called is an id of its own: stamping needs no list of groups."""
+        """Return the groups meant, each once; what no group is called is an id of its own: stamping
+        needs no list of groups.
+        """
         return tuple(dict.fromkeys(self.known(name) or name for name in names))
 
     def among(self, names: Iterable[GroupId]) -> tuple[GroupId, ...]:

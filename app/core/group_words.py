@@ -1,4 +1,6 @@
-"""The groups of one brand as an operator writes and reads them: `all`, an id or a name, in; `all` or an id, out."""
+"""The groups of one brand as an operator writes and reads them: `all`, an id or a name, in; `all`
+or an id, out.
+"""
 
 from collections.abc import Iterable
 
@@ -10,7 +12,9 @@ from app.core.model import GroupKey, SubscriptionGroup
 
 
 class GroupWords:
-    """Words for keys and keys for words; archived groups too, since what recipients said about them still counts."""
+    """Words for keys and keys for words; archived groups too, since what recipients said about them
+    still counts.
+    """
 
     def __init__(self, groups: Iterable[SubscriptionGroup]) -> None:
         known = tuple(groups)
@@ -28,11 +32,15 @@ class GroupWords:
         return group_key(found)
 
     def keys(self, words: Iterable[str]) -> tuple[GroupKey, ...]:
-        """Return the keys of words, each once. A word is one group, or several with commas between them. Raises RuleViolation."""
+        """Return the keys of words, each once. A word is one group, or several with commas between
+        them. Raises RuleViolation.
+        """
         return tuple(dict.fromkeys(key for word in words for key in self._of(word)))
 
     def scope(self, words: Iterable[str]) -> tuple[GroupKey, ...]:
-        """Return the groups of a statement, each once: empty for all mail alone, and for no words. Raises RuleViolation."""
+        """Return the groups of a statement, each once: empty for all mail alone, and for no words.
+        Raises RuleViolation.
+        """
         keys = self.keys(words)
         return () if keys == (EVERYTHING,) else keys
 
@@ -46,8 +54,14 @@ class GroupWords:
         return key in self._named
 
     def changed(self, keys: Iterable[GroupKey]) -> tuple[NamedGroup, ...]:
-        """Return the groups among these keys by id and name, in their order; all mail is none of them."""
-        return tuple(self._named.get(key) or NamedGroup(self.word(key), self.word(key)) for key in keys if key != EVERYTHING)
+        """Return the groups among these keys by id and name, in their order; all mail is none of
+        them.
+        """
+        return tuple(
+            self._named.get(key) or NamedGroup(self.word(key), self.word(key))
+            for key in keys
+            if key != EVERYTHING
+        )
 
     def word(self, key: GroupKey) -> str:
         """Return the id of a key, or the key in hex for a group that the brand no longer lists."""

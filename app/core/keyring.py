@@ -1,10 +1,13 @@
-"""The keyring: master keys that mint and open tokens, and the pepper that names recipients in the store.
+"""The keyring: master keys that mint and open tokens, and the pepper that names recipients in the
+store.
 
-A key is added as primary with a `not_before` in the near future, so that every process has learned it before the first token under it
-leaves; the primary before it goes on opening. Revoking a key is the only thing that ends a token (catalogue T3). Each brand's own keys are
-derived by HKDF (RFC 5869), so a token of one brand opens for no other (T5).
+A key is added as primary with a `not_before` in the near future, so that every process has learned
+it before the first token under it leaves; the primary before it goes on opening. Revoking a key is
+the only thing that ends a token (catalogue T3). Each brand's own keys are derived by HKDF (RFC
+5869), so a token of one brand opens for no other (T5).
 
-A store remembers by which keyring it was made, as an `Identity`: values by which pepper and keys are known again, and no secret.
+A store remembers by which keyring it was made, as an `Identity`: values by which pepper and keys
+are known again, and no secret.
 """
 
 import hmac
@@ -35,7 +38,9 @@ class KeyStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MasterKey:
-    """One master key of the keyring. `id` is 1..255 and in every token; `not_before_ms` lets every process learn a key before it mints."""
+    """One master key of the keyring. `id` is 1..255 and in every token; `not_before_ms` lets every
+    process learn a key before it mints.
+    """
 
     id: int
     secret: bytes = field(repr=False)
@@ -45,32 +50,44 @@ class MasterKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """By what a pepper and the keys beside it are known again. Nobody comes from these values to a secret."""
+    """By what a pepper and the keys beside it are known again. Nobody comes from these values to a
+    secret.
+    """
 
     pepper: str  # the fingerprint, 32 hex digits
-    keys: Mapping[int, str]  # a check value of 16 hex digits for each key that is not revoked, by its id
+    # a check value of 16 hex digits for each key that is not revoked, by its id
+    keys: Mapping[int, str]
 
 
 class Keyring:
-    """The master keys and the pepper. The pepper names recipients in the store, so it is made once and never changes."""
+    """The master keys and the pepper. The pepper names recipients in the store, so it is made once
+    and never changes.
+    """
 
     def __init__(self, *, keys: Sequence[MasterKey], pepper: bytes) -> None:
         self._keys = {key.id: key for key in keys}
-        self._primaries = sorted((k for k in keys if k.status is KeyStatus.PRIMARY), key=lambda k: (k.not_before_ms, k.id))
+        self._primaries = sorted(
+            (k for k in keys if k.status is KeyStatus.PRIMARY),
+            key=lambda k: (k.not_before_ms, k.id),
+        )
         self._pepper = pepper
         self._peppers: dict[BrandNumber, bytes] = {}
 
     def minting_key(self, at_ms: int) -> MasterKey:
-        """Return the newest primary key whose not-before has come. Raises SignerUnavailable when there is none."""
+        """Return the newest primary key whose not-before has come. Raises SignerUnavailable when
+        there is none.
+        """
         for key in reversed(self._primaries):
             if key.not_before_ms <= at_ms:
                 return key
         raise SignerUnavailable("the keyring has no primary key that may mint yet")
 
     def sealing_key(self, at_ms: int) -> MasterKey:
-        """Return the key that seals what we keep: the minting key, or while none may mint the newest that is not revoked.
+        """Return the key that seals what we keep: the minting key, or while none may mint the
+        newest that is not revoked.
 
-        A click must not wait for a not-before that lies ahead. Raises SignerUnavailable when every key is revoked.
+        A click must not wait for a not-before that lies ahead. Raises SignerUnavailable when every
+        key is revoked.
         """
         usable = [key for key in self._keys.values() if key.status is not KeyStatus.REVOKED]
         due = [key for key in self._primaries if key.not_before_ms <= at_ms]
@@ -90,23 +107,35 @@ class Keyring:
         return derive(self._pepper, b"signoff ledger", NO_BRAND)
 
     def backup_key(self) -> bytes:
-        """Return the key that seals backups of the store, so that a changed or foreign file is known."""
+        """Return the key that seals backups of the store, so that a changed or foreign file is
+        known.
+        """
         return derive(self._pepper, b"signoff backup", NO_BRAND)
 
     def identity(self) -> Identity:
-        """Return by what this keyring is known again. A revoked key does nothing, so its bytes may change or go."""
+        """Return by what this keyring is known again. A revoked key does nothing, so its bytes may
+        change or go.
+        """
         return Identity(
             pepper=derive(self._pepper, b"signoff fingerprint", NO_BRAND, FINGERPRINT_BYTES).hex(),
-            keys={key.id: _check_value(key) for key in self._keys.values() if key.status is not KeyStatus.REVOKED},
+            keys={
+                key.id: _check_value(key)
+                for key in self._keys.values()
+                if key.status is not KeyStatus.REVOKED
+            },
         )
 
     def changed_keys(self, running: "Keyring") -> tuple[int, ...]:
-        """Return the ids under which the other keyring has other keys: links that were sent by those would not open any more."""
+        """Return the ids under which the other keyring has other keys: links that were sent by
+        those would not open any more.
+        """
         mine, theirs = self.identity().keys, running.identity().keys
         return tuple(key_id for key_id, value in mine.items() if theirs.get(key_id, value) != value)
 
     def is_successor_of(self, running: "Keyring") -> bool:
-        """Say whether a process that runs by the other keyring may go on by this one: it must find its recipients again."""
+        """Say whether a process that runs by the other keyring may go on by this one: it must find
+        its recipients again.
+        """
         return hmac.compare_digest(self._pepper, running._pepper)
 
     def adopt(self, successor: "Keyring") -> None:
@@ -128,4 +157,6 @@ def _check_value(key: MasterKey) -> str:
 @lru_cache(maxsize=4096)
 def derive(secret: bytes, label: bytes, brand: BrandNumber, length: int = 32) -> bytes:
     """Return the brand's own key of `length` bytes for one use, named by `label`."""
-    return HKDF(algorithm=SHA256(), length=length, salt=None, info=label + brand.to_bytes(2, "big")).derive(secret)
+    return HKDF(
+        algorithm=SHA256(), length=length, salt=None, info=label + brand.to_bytes(2, "big")
+    ).derive(secret)

@@ -1,6 +1,8 @@
-"""Which URL and which mail-to address one copy carries: ours for a managed brand, its own for a self-managed one.
+"""Which URL and which mail-to address one copy carries: ours for a managed brand, its own for a
+self-managed one.
 
-What the links of one message have in common is made here; `app.core.managed` and `app.core.self_managed` make those of one recipient.
+What the links of one message have in common is made here; `app.core.managed` and
+`app.core.self_managed` make those of one recipient.
 """
 
 from dataclasses import dataclass, replace
@@ -19,7 +21,8 @@ from app.core.visible import plain
 
 ONE_CLICK_PATH = "/u"
 
-_MANAGED, _SELF_MANAGED = Purpose.ONE_CLICK | Purpose.MAILTO, Purpose.CALLBACK | Purpose.MAILTO  # to put flags together takes 2 µs
+# to put flags together takes 2 µs
+_MANAGED, _SELF_MANAGED = Purpose.ONE_CLICK | Purpose.MAILTO, Purpose.CALLBACK | Purpose.MAILTO
 
 
 class CopyLinks(Protocol):
@@ -32,18 +35,31 @@ class CopyLinks(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkMaker:
-    """Makes the links of all brands. `inbox_domain` is empty while nothing listens for mail-to unsubscribes."""
+    """Makes the links of all brands. `inbox_domain` is empty while nothing listens for mail-to
+    unsubscribes.
+    """
 
     codec: TokenCodec
     public_url: str
     inbox_domain: str = ""
 
-    def for_message(self, brand: Brand, campaign: Campaign, *, at_ms: int, attributes: Attributes = NO_ATTRIBUTES) -> CopyLinks:
-        """Return the links of one message of a brand that has any; `attributes` are what the sender said of the recipients.
+    def for_message(
+        self,
+        brand: Brand,
+        campaign: Campaign,
+        *,
+        at_ms: int,
+        attributes: Attributes = NO_ATTRIBUTES,
+    ) -> CopyLinks:
+        """Return the links of one message of a brand that has any; `attributes` are what the sender
+        said of the recipients.
 
-        Raises SignerUnavailable when no key may mint yet, RuleViolation when the campaign's groups do not fit into a URL.
+        Raises SignerUnavailable when no key may mint yet, RuleViolation when the campaign's groups
+        do not fit into a URL.
         """
-        identifier = Identifier(template=identifier_template(brand.user_identifier), attributes=attributes)
+        identifier = Identifier(
+            template=identifier_template(brand.user_identifier), attributes=attributes
+        )
         managed = self._managed(brand, campaign, identifier, at_ms)
         if brand.management is not Management.SELF_MANAGED:
             return managed
@@ -56,11 +72,15 @@ class LinkMaker:
             ours=replace(managed, short=None),
         )
 
-    def _managed(self, brand: Brand, campaign: Campaign, identifier: Identifier, at_ms: int) -> ManagedLinks:
+    def _managed(
+        self, brand: Brand, campaign: Campaign, identifier: Identifier, at_ms: int
+    ) -> ManagedLinks:
         short = None
         if self.inbox_domain:
             groups = tuple(group_key(group) for group in campaign.groups)
-            short = self.codec.short_minter(brand=brand.number, groups=groups, at_ms=at_ms, test=campaign.test)
+            short = self.codec.short_minter(
+                brand=brand.number, groups=groups, at_ms=at_ms, test=campaign.test
+            )
         return ManagedLinks(
             prefix=one_click_prefix(self.public_url),
             minter=self._minter(brand, campaign, _MANAGED, at_ms),
@@ -81,23 +101,35 @@ class LinkMaker:
 
 
 def check_attributes(brand: Brand, attributes: Attributes, *, recipients: int) -> None:
-    """Refuse attributes of one person for a mail to several, where a template of the brand would put them into every copy.
+    """Refuse attributes of one person for a mail to several, where a template of the brand would
+    put them into every copy.
 
-    Raises MarkingInvalid: whoever clicked would unsubscribe the one person whose attributes they are.
+    Raises MarkingInvalid: whoever clicked would unsubscribe the one person whose attributes they
+    are.
     """
     if recipients <= 1 or not attributes.flat or brand.management is Management.NONE:
         return
-    used = {name for template in _templates(brand) for name in template.attributes if name in attributes.flat}
+    used = {
+        name
+        for template in _templates(brand)
+        for name in template.attributes
+        if name in attributes.flat
+    }
     if used:
         raise MarkingInvalid(
-            f"X-Signoff-User-Attributes says one {plain(min(used))} for {recipients} recipients: write an object for each address"
+            f"X-Signoff-User-Attributes says one {plain(min(used))} for {recipients} recipients:"
+            " write an object for each address"
         )
 
 
 def _templates(brand: Brand) -> list[Template | UrlTemplate]:
     identifier = identifier_template(brand.user_identifier)
     found: list[Template | UrlTemplate] = [identifier] if identifier else []
-    return [*found, url_template(brand.one_click_url)] if brand.management is Management.SELF_MANAGED else found
+    return (
+        [*found, url_template(brand.one_click_url)]
+        if brand.management is Management.SELF_MANAGED
+        else found
+    )
 
 
 def one_click_prefix(public_url: str) -> str:

@@ -1,17 +1,25 @@
-"""Reads what `LZString.compressToBase64` wrote: the form in which CleverTap's Web SDK sends its data.
+"""Reads what `LZString.compressToBase64` wrote: the form in which CleverTap's Web SDK sends its
+data.
 
-The text is a stream of codes in the bits of Base64, each with its lowest bit first. Codes are three bits wide, and one more whenever their
-table is full: 0 and 1 bring a new UTF-16 unit of 8 or 16 bits, 2 ends the text, every other one is an entry of the table, which both sides
-build as they go (LZ78). Anybody may send such a text: no more than `most_units` come out of it, and so the table is no larger either.
+The text is a stream of codes in the bits of Base64, each with its lowest bit first. Codes are three
+bits wide, and one more whenever their table is full: 0 and 1 bring a new UTF-16 unit of 8 or 16
+bits, 2 ends the text, every other one is an entry of the table, which both sides build as they go
+(LZ78). Anybody may send such a text: no more than `most_units` come out of it, and so the table is
+no larger either.
 """
 
-_BITS = {char: f"{value:06b}" for value, char in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")}
+_BITS = {
+    char: f"{value:06b}"
+    for value, char in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
+}
 _END = 2
 _UNIT_BITS = {0: 8, 1: 16}
 
 
 def decompress_base64(text: str, *, most_units: int) -> str:
-    """Return the text, of at most this many UTF-16 units. Raises ValueError for everything that no encoder writes."""
+    """Return the text, of at most this many UTF-16 units. Raises ValueError for everything that no
+    encoder writes.
+    """
     codes = _Codes(text)
     parts: list[str] = []
     room = most_units

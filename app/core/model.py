@@ -1,8 +1,10 @@
 """The words of the product as records: immutable, keyword-only, free of I/O.
 
-Records are frozen dataclasses; the two that every click makes anew are named tuples, which cost a fifth to make.
+Records are frozen dataclasses; the two that every click makes anew are named tuples, which cost a
+fifth to make.
 
-Units: times are UTC milliseconds since 1970 (`*_ms`), digests are raw bytes, addresses are `str` as the sender wrote them.
+Units: times are UTC milliseconds since 1970 (`*_ms`), digests are raw bytes, addresses are `str` as
+the sender wrote them.
 """
 
 from collections.abc import Mapping
@@ -12,12 +14,15 @@ from types import MappingProxyType
 from typing import NamedTuple, NewType
 
 BrandId = NewType("BrandId", str)
-BrandNumber = NewType("BrandNumber", int)  # 1..65535; stands for the brand in tokens and keys, so it never changes
+# 1..65535; stands for the brand in tokens and keys, so it never changes
+BrandNumber = NewType("BrandNumber", int)
 GroupId = NewType("GroupId", str)
-GroupKey = NewType("GroupKey", int)  # 32 bits of a hash of the group id: fixed width in tokens and records, see core.groups
+# 32 bits of a hash of the group id: fixed width in tokens and records, see core.groups
+GroupKey = NewType("GroupKey", int)
 CampaignId = NewType("CampaignId", str)
 NO_CAMPAIGN = CampaignId("")
-RecipientDigest = NewType("RecipientDigest", bytes)  # DIGEST_BYTES of HMAC-SHA256(brand pepper, recipient identity)
+# DIGEST_BYTES of HMAC-SHA256(brand pepper, recipient identity)
+RecipientDigest = NewType("RecipientDigest", bytes)
 
 DIGEST_BYTES = 10
 
@@ -31,7 +36,9 @@ class Management(StrEnum):
 
 
 class Purpose(IntFlag):
-    """What a token may be used for; a token may hold several, each good for its own act only (catalogue T4)."""
+    """What a token may be used for; a token may hold several, each good for its own act only
+    (catalogue T4).
+    """
 
     ONE_CLICK = 1
     CALLBACK = 2
@@ -61,7 +68,9 @@ class Source(IntEnum):
 
 
 class Recency(IntEnum):
-    """How newly a statement was said when the store is told. The numbers are arguments of apply.lua."""
+    """How newly a statement was said when the store is told. The numbers are arguments of
+    apply.lua.
+    """
 
     REPEATED = 0  # told before, or of a time that a list names: the order of times alone decides
     LATE = 1  # told for the first time, after it has waited
@@ -83,14 +92,18 @@ class OnStoreDown(StrEnum):
 
 
 class StrayPlaceholder(StrEnum):
-    """What happens to a mail that is not promotional and holds a placeholder, which nobody fills in."""
+    """What happens to a mail that is not promotional and holds a placeholder, which nobody fills
+    in.
+    """
 
     REJECT = "reject"
     WARN = "warn"
 
 
 class UnknownGroup(StrEnum):
-    """What happens to a mail for a group that the brand has not: to accept it is to log and count a warning."""
+    """What happens to a mail for a group that the brand has not: to accept it is to log and count a
+    warning.
+    """
 
     ACCEPT = "accept"
     REJECT = "reject"
@@ -106,7 +119,9 @@ class ExistingHeader(StrEnum):
 
 
 class ExistingSignature(StrEnum):
-    """What happens to a DKIM-Signature that came with the mail and covers link fields that we change (catalogue D10)."""
+    """What happens to a DKIM-Signature that came with the mail and covers link fields that we
+    change (catalogue D10).
+    """
 
     KEEP = "keep"
     STRIP = "strip"
@@ -155,7 +170,8 @@ class Brand:
     on_suppressed: OnSuppressed = OnSuppressed.DISCARD
     one_click_url: str = ""  # self-managed: a template, see core.self_managed
     one_click_email: str = ""  # self-managed
-    user_identifier: str = ""  # a template for the identifier in the mail-to subject; empty: the recipient's digest
+    # a template for the identifier in the mail-to subject; empty: the recipient's digest
+    user_identifier: str = ""
     existing_header: ExistingHeader = ExistingHeader.REPLACE
     existing_signature: ExistingSignature = ExistingSignature.KEEP
     on_store_down: OnStoreDown = OnStoreDown.TEMPFAIL
@@ -168,15 +184,18 @@ class Brand:
     custom_page_url: str = ""  # only with PreferenceCentre.CUSTOM; without a query
     colour: str = ""  # of our pages for this brand, #rrggbb; empty: ours
     logo: Logo | None = None
-    store_addresses: bool = False  # the state keeps the sealed address, so that lists can be read and exported in clear
+    # the state keeps the sealed address, so that lists can be read and exported in clear
+    store_addresses: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionGroup:
-    """A kind of mail that recipients can unsubscribe from by itself, a subscription group at CleverTap.
+    """A kind of mail that recipients can unsubscribe from by itself, a subscription group at
+    CleverTap.
 
-    `id` never changes and is what tokens and records hold (as `group_key`); `name` is what people read, unique in the brand without regard
-    to case, and never translated. An archived group is offered to nobody; what recipients said about it is kept.
+    `id` never changes and is what tokens and records hold (as `group_key`); `name` is what people
+    read, unique in the brand without regard to case, and never translated. An archived group is
+    offered to nobody; what recipients said about it is kept.
     """
 
     id: GroupId
@@ -197,14 +216,18 @@ class Campaign:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipient:
-    """One envelope recipient: the address to write on the wire, and the digest that identifies the person within the brand."""
+    """One envelope recipient: the address to write on the wire, and the digest that identifies the
+    person within the brand.
+    """
 
     address: str
     digest: RecipientDigest
 
 
 class Claims(NamedTuple):
-    """A decoded qmoe. `address` is empty when the token holds only the digest (an address too long for the URL budget, H6)."""
+    """A decoded qmoe. `address` is empty when the token holds only the digest (an address too long
+    for the URL budget, H6).
+    """
 
     brand: BrandNumber
     key_id: int
@@ -221,14 +244,16 @@ class Claims(NamedTuple):
 class Statement(NamedTuple):
     """What a recipient said, as it is spooled, applied and written to the history.
 
-    Applying statements is idempotent and commutative: the newest `at_ms` wins, a tie goes to the unsubscribe. `expected_sequence` is a
-    precondition, only for a resubscribe: the sequence that the person's page had seen.
+    Applying statements is idempotent and commutative: the newest `at_ms` wins, a tie goes to the
+    unsubscribe. `expected_sequence` is a precondition, only for a resubscribe: the sequence that
+    the person's page had seen.
     """
 
     id: bytes  # 16 random bytes, the id of the events that this statement causes
     brand: BrandNumber
     digest: RecipientDigest
-    groups: tuple[GroupKey, ...]  # empty: all mail; core.groups.EVERYTHING may also stand among others
+    # empty: all mail; core.groups.EVERYTHING may also stand among others
+    groups: tuple[GroupKey, ...]
     subscribed: bool
     source: Source
     at_ms: int  # receipt at the edge
@@ -245,7 +270,8 @@ class Subscription:
 
     subscribed: bool = True
     source: Source | None = None
-    since_ms: int = 0  # when this state began, exact when statements arrive in the order of their time
+    # when this state began, exact when statements arrive in the order of their time
+    since_ms: int = 0
     last_ms: int = 0  # newest statement of this state
 
 
@@ -260,7 +286,9 @@ class Preferences:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownRecipient:
-    """One recipient of a brand as the store knows them: who ever said something. `sealed_address` is empty unless the brand stores it."""
+    """One recipient of a brand as the store knows them: who ever said something. `sealed_address`
+    is empty unless the brand stores it.
+    """
 
     digest: RecipientDigest
     preferences: Preferences
@@ -269,7 +297,9 @@ class KnownRecipient:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What applying one statement did. `changed` is empty when the state was already so, and then no event was written."""
+    """What applying one statement did. `changed` is empty when the state was already so, and then
+    no event was written.
+    """
 
     changed: tuple[GroupKey, ...]  # core.groups.EVERYTHING stands for all mail
     sequence: int
@@ -288,9 +318,11 @@ class HistoryEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acknowledgement:
-    """A durable answer to a click: `copies` counts the places (spool, store) that held it when we said so; 0 for a test token.
+    """A durable answer to a click: `copies` counts the places (spool, store) that held it when we
+    said so; 0 for a test token.
 
-    `id` is that of the statement, and so of the events that it causes; by it log, history and webhooks tell of the same click.
+    `id` is that of the statement, and so of the events that it causes; by it log, history and
+    webhooks tell of the same click.
     """
 
     copies: int

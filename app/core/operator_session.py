@@ -1,8 +1,12 @@
-"""The session of an operator's browser: signed by us and kept by the browser. We keep only that one was ended by signing out.
+"""The session of an operator's browser: signed by us and kept by the browser. We keep only that one
+was ended by signing out.
 
-1. A session is that of an API key and never outlives it: a key that is revoked, or a file that holds another, ends its sessions at once.
-2. It ends after half an hour without a page, and after twelve hours in any case: then the key is asked for again.
-3. Each form carries a second text that only pages of this session know, so that no other site can send one (catalogue L7).
+1. A session is that of an API key and never outlives it: a key that is revoked, or a file that
+   holds another, ends its sessions at once.
+2. It ends after half an hour without a page, and after twelve hours in any case: then the key is
+   asked for again.
+3. Each form carries a second text that only pages of this session know, so that no other site can
+   send one (catalogue L7).
 
 HMAC-SHA256 under a key of the keyring, so every web process knows the sessions of every other.
 """
@@ -18,7 +22,8 @@ from app.core.model import BrandNumber
 
 IDLE_MS = 30 * 60 * 1000
 LONGEST_MS = 12 * 60 * 60 * 1000
-AHEAD_MS = 5 * 60 * 1000  # how far the clock of the process that made the session may be ahead of ours
+# how far the clock of the process that made the session may be ahead of ours
+AHEAD_MS = 5 * 60 * 1000
 
 _TEXT = re.compile(
     r"(?P<body>(?P<key>[0-9a-z]{1,32})\.(?P<since>[0-9]{1,15})\.(?P<seen>[0-9]{1,15})\.(?P<master>[0-9]{1,3}))\.(?P<mac>[0-9a-f]{64})"
@@ -40,7 +45,9 @@ class OperatorSession(NamedTuple):
 
     def is_over(self, now_ms: int) -> bool:
         """Tell whether the key has to be shown again."""
-        return not (-AHEAD_MS <= now_ms - self.seen_ms <= IDLE_MS and now_ms - self.since_ms <= LONGEST_MS)
+        return not (
+            -AHEAD_MS <= now_ms - self.seen_ms <= IDLE_MS and now_ms - self.since_ms <= LONGEST_MS
+        )
 
 
 class Sessions:
@@ -50,30 +57,44 @@ class Sessions:
         self._keyring = keyring
 
     def sign(self, session: OperatorSession, key: ApiKey) -> str:
-        """Return the text of a session of this key. Raises SignerUnavailable when every key of the keyring is revoked."""
+        """Return the text of a session of this key. Raises SignerUnavailable when every key of the
+        keyring is revoked.
+        """
         master = self._keyring.sealing_key(session.seen_ms)
         body = f"{session.key_id}.{session.since_ms}.{session.seen_ms}.{master.id}"
         return f"{body}.{_mac(master.secret, b'session', body, key)}"
 
     def key_id(self, text: str) -> str:
-        """Return whose session a text says it is, before anything of it is believed. Raises TokenMalformed."""
+        """Return whose session a text says it is, before anything of it is believed. Raises
+        TokenMalformed.
+        """
         return _match(text)["key"]
 
     def open(self, text: str, key: ApiKey) -> OperatorSession:
-        """Return the session of this key, however old it is. Raises TokenMalformed, TokenKeyUnknown or TokenTagInvalid."""
+        """Return the session of this key, however old it is. Raises TokenMalformed, TokenKeyUnknown
+        or TokenTagInvalid.
+        """
         found = _match(text)
         secret = self._keyring.opening_key(int(found["master"])).secret
-        if found["key"] != key.id or not hmac.compare_digest(found["mac"], _mac(secret, b"session", found["body"], key)):
+        if found["key"] != key.id or not hmac.compare_digest(
+            found["mac"], _mac(secret, b"session", found["body"], key)
+        ):
             raise TokenTagInvalid("the session does not verify")
-        return OperatorSession(key_id=key.id, since_ms=int(found["since"]), seen_ms=int(found["seen"]))
+        return OperatorSession(
+            key_id=key.id, since_ms=int(found["since"]), seen_ms=int(found["seen"])
+        )
 
     def form_token(self, session: OperatorSession, key: ApiKey) -> str:
-        """Return what the forms of a session carry; the same for as long as it lasts. Raises SignerUnavailable."""
+        """Return what the forms of a session carry; the same for as long as it lasts. Raises
+        SignerUnavailable.
+        """
         master = self._keyring.sealing_key(session.since_ms)
         return f"{master.id}.{_mac(master.secret, b'form', str(session.since_ms), key)}"
 
     def is_form_token(self, text: str, session: OperatorSession, key: ApiKey) -> bool:
-        """Tell whether a form is one of this session's. Raises TokenKeyUnknown when the key it was made with is revoked."""
+        """Tell whether a form is one of this session's. Raises TokenKeyUnknown when the key it was
+        made with is revoked.
+        """
         number, _, mac = text.partition(".")
         if not (number.isascii() and number.isdecimal() and mac.isascii()):
             return False

@@ -1,14 +1,19 @@
-"""The page token: what a page with a form showed, signed, so that a form's answer says what its reader had seen.
+"""The page token: what a page with a form showed, signed, so that a form's answer says what its
+reader had seen.
 
-1. It is bound to the claims of the link that opened the page, so it is of use with that link alone (catalogue L7).
-2. It says which form it belongs to, when the page was made, the sequence of the state it showed, and which groups it showed as on or off.
-3. It holds for a day. Whoever answers later is shown the page anew with what they chose: an old view must not decide.
-4. It is no secret and gives no right: the right is the link's. HMAC-SHA256 under a key of the keyring, cut to 16 bytes.
+1. It is bound to the claims of the link that opened the page, so it is of use with that link alone
+   (catalogue L7).
+2. It says which form it belongs to, when the page was made, the sequence of the state it showed,
+   and which groups it showed as on or off.
+3. It holds for a day. Whoever answers later is shown the page anew with what they chose: an old
+   view must not decide.
+4. It is no secret and gives no right: the right is the link's. HMAC-SHA256 under a key of the
+   keyring, cut to 16 bytes.
 
 The layout, before base64url, big-endian:
 
-    version u8 · key u8 · form u8 · all mail on u8 · made at u40 (seconds) · sequence u32 · n u8 · n group keys u32 · n on or off u8
-    then 16 bytes of MAC over it and the link's claims
+    version u8 · key u8 · form u8 · all mail on u8 · made at u40 (seconds) · sequence u32 · n u8 · n
+    group keys u32 · n on or off u8 then 16 bytes of MAC over it and the link's claims
 
 Version 2 has a u64 sequence, as it is after a restore of the store.
 """
@@ -65,25 +70,42 @@ class PageTokens:
         self._keyring = keyring
 
     def sign(self, state: PageState, claims: Claims) -> str:
-        """Return the token of a page that a link with these claims opened. Raises SignerUnavailable when every key is revoked."""
+        """Return the token of a page that a link with these claims opened. Raises SignerUnavailable
+        when every key is revoked.
+        """
         key = self._keyring.sealing_key(state.made_ms)
         seconds = state.made_ms // 1000
         groups = state.shown.groups
         version = _LONG if state.sequence > _MOST_U32 else _VERSION
         head = _HEADS[version].pack(
-            version, key.id, state.form, state.shown.everything, seconds >> 32, seconds & 0xFFFFFFFF, state.sequence, len(groups)
+            version,
+            key.id,
+            state.form,
+            state.shown.everything,
+            seconds >> 32,
+            seconds & 0xFFFFFFFF,
+            state.sequence,
+            len(groups),
         )
         body = head + struct.pack(f">{len(groups)}I", *groups) + bytes(groups.values())
-        return base64.urlsafe_b64encode(body + _mac(key.secret, body, claims)).rstrip(b"=").decode("ascii")
+        return (
+            base64.urlsafe_b64encode(body + _mac(key.secret, body, claims))
+            .rstrip(b"=")
+            .decode("ascii")
+        )
 
     def open(self, text: str, claims: Claims) -> PageState:
-        """Return what the page showed, however old it is. Raises TokenMalformed, TokenKeyUnknown or TokenTagInvalid."""
+        """Return what the page showed, however old it is. Raises TokenMalformed, TokenKeyUnknown or
+        TokenTagInvalid.
+        """
         raw = _decoded(text)
         body, mac = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
         head = _HEADS.get(body[0]) if body else None
         if head is None or len(body) < head.size:
             raise TokenMalformed("not a page token")
-        if not hmac.compare_digest(mac, _mac(self._keyring.opening_key(body[1]).secret, body, claims)):
+        if not hmac.compare_digest(
+            mac, _mac(self._keyring.opening_key(body[1]).secret, body, claims)
+        ):
             raise TokenTagInvalid("the page token does not verify")
         return _state(body)
 
@@ -96,14 +118,19 @@ def _state(body: bytes) -> PageState:
     on = body[head.size + 4 * count :]
     groups = {GroupKey(key): bool(flag) for key, flag in zip(keys, on, strict=True)}
     return PageState(
-        form=Form(form), made_ms=(high << 32 | low) * 1000, sequence=sequence, shown=Shown(everything=bool(everything), groups=groups)
+        form=Form(form),
+        made_ms=(high << 32 | low) * 1000,
+        sequence=sequence,
+        shown=Shown(everything=bool(everything), groups=groups),
     )
 
 
 def _mac(secret: bytes, body: bytes, claims: Claims) -> bytes:
     key = derive(secret, b"signoff page", claims.brand)
     campaign = claims.campaign.encode()
-    scope = struct.pack(f">HH{len(claims.groups)}I", len(campaign), len(claims.groups), *claims.groups)
+    scope = struct.pack(
+        f">HH{len(claims.groups)}I", len(campaign), len(claims.groups), *claims.groups
+    )
     bound = claims.digest + bytes((claims.test, claims.purpose)) + scope + campaign
     return hmac.digest(key, bound + body, "sha256")[:_MAC_BYTES]
 

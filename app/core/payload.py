@@ -1,8 +1,11 @@
-"""The shapes in which events leave: ours, those of the platforms whose receivers exist already, and how each is signed.
+"""The shapes in which events leave: ours, those of the platforms whose receivers exist already, and
+how each is signed.
 
-1. A row says no more than happened: an endpoint that asked for all mail alone hears nothing of a group, and a row about a group has the
-   group's own name or event, never the vendor's word for leaving everything.
-2. `standard`, `streams` and `cloudevents` carry every fact. The vendors' shapes are in `app.core.vendor_payload`.
+1. A row says no more than happened: an endpoint that asked for all mail alone hears nothing of a
+   group, and a row about a group has the group's own name or event, never the vendor's word for
+   leaving everything.
+2. `standard`, `streams` and `cloudevents` carry every fact. The vendors' shapes are in
+   `app.core.vendor_payload`.
 """
 
 import hashlib
@@ -26,32 +29,47 @@ _GROUP_CODES = _EVENT_CODES | {  # ours: the platform's own codes are about all 
 
 
 def message_id(events: Sequence[Event]) -> str:
-    """Return the id of a request: the event's own, or for a batch one that is the same whenever the batch is the same."""
+    """Return the id of a request: the event's own, or for a batch one that is the same whenever the
+    batch is the same.
+    """
     if len(events) == 1:
         return events[0].id
     return hashlib.sha256(b"".join(event.statement.id for event in events)).hexdigest()[:32]
 
 
-def body(form: WebhookFormat, events: Sequence[Event], *, scopes: Collection[EventScope] = EVERY_SCOPE) -> bytes:
-    """Return the request's JSON for one event or a batch, as many as `core.webhook.BATCH` allows, rows only about `scopes`."""
+def body(
+    form: WebhookFormat, events: Sequence[Event], *, scopes: Collection[EventScope] = EVERY_SCOPE
+) -> bytes:
+    """Return the request's JSON for one event or a batch, as many as `core.webhook.BATCH` allows,
+    rows only about `scopes`.
+    """
     return _json(_SHAPES[form](events, scopes))
 
 
 def request(
-    form: WebhookFormat, events: Sequence[Event], *, scopes: Collection[EventScope], secrets: Sequence[bytes], at_ms: int
+    form: WebhookFormat,
+    events: Sequence[Event],
+    *,
+    scopes: Collection[EventScope],
+    secrets: Sequence[bytes],
+    at_ms: int,
 ) -> tuple[bytes, dict[str, str]]:
-    """Return body and header fields of the request that tells these events, signed with the secrets: in the body as Mailgun does, else
-    as Standard Webhooks say.
+    """Return body and header fields of the request that tells these events, signed with the
+    secrets: in the body as Mailgun does, else as Standard Webhooks say.
     """
     named = message_id(events)
     fields = {"content-type": _CONTENT_TYPES[form]} if form in _CONTENT_TYPES else {}
     if form is WebhookFormat.MAILGUN:
-        signed = vendor_payload.mailgun_signed(_SHAPES[form](events, scopes), key=secrets[0], message_id=named, at_s=at_ms // 1000)
+        signed = vendor_payload.mailgun_signed(
+            _SHAPES[form](events, scopes), key=secrets[0], message_id=named, at_s=at_ms // 1000
+        )
         return _json(signed), fields | {"webhook-id": named}
     content = body(form, events, scopes=scopes)
     if not secrets:
         return content, fields | {"webhook-id": named}
-    return content, fields | signature_fields(secrets, message_id=named, at_s=at_ms // 1000, body=content)
+    return content, fields | signature_fields(
+        secrets, message_id=named, at_s=at_ms // 1000, body=content
+    )
 
 
 def _json(document: object) -> bytes:
@@ -64,14 +82,17 @@ def _standard(events: Sequence[Event], _scopes: Collection[EventScope]) -> objec
 
 
 def _cloudevents(events: Sequence[Event], _scopes: Collection[EventScope]) -> object:
-    """Return one event in the structured mode of CloudEvents 1.0: `source` and `id` together name it for ever."""
+    """Return one event in the structured mode of CloudEvents 1.0: `source` and `id` together name
+    it for ever.
+    """
     (event,) = events
     return {
         "specversion": "1.0",
         "id": event.id,
         "source": f"/signoff/brands/{event.brand}",
         "type": f"signoff.{event.name.type}",
-        "subject": event.statement.digest.hex(),  # no address: what stands beside the data is logged on its way
+        # no address: what stands beside the data is logged on its way
+        "subject": event.statement.digest.hex(),
         "time": event.time,
         "datacontenttype": "application/json",
         "data": facts(event),
@@ -112,7 +133,9 @@ def _streams_event(event: Event) -> dict[str, object]:
 
 
 def _clevertap(events: Sequence[Event], scopes: Collection[EventScope]) -> object:
-    """Events in their order: a run of the same kind is one object, so nobody's return is told before their leaving."""
+    """Events in their order: a run of the same kind is one object, so nobody's return is told
+    before their leaving.
+    """
     runs: list[tuple[str, list[Mapping[str, object]]]] = []
     for event in events:
         for kind, row in _clevertap_rows(event, scopes):
@@ -122,7 +145,9 @@ def _clevertap(events: Sequence[Event], scopes: Collection[EventScope]) -> objec
     return [{"event": kind, "data": rows} for kind, rows in runs]
 
 
-def _clevertap_rows(event: Event, scopes: Collection[EventScope]) -> list[tuple[str, Mapping[str, object]]]:
+def _clevertap_rows(
+    event: Event, scopes: Collection[EventScope]
+) -> list[tuple[str, Mapping[str, object]]]:
     """Return a row about all mail, one about groups under a name of its own, or both."""
     kind = "resubscribe" if event.statement.subscribed else "unsubscribe"
     row: dict[str, object] = {"e": event.identity, "ts": event.statement.at_ms // 1000}

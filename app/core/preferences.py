@@ -1,10 +1,12 @@
 """The decision whether a promotional mail may go to a recipient.
 
-Two things decide. What the recipient said: who has left everything, or one of the campaign's groups, gets no mail of that campaign, unless
-the sender overrides it for this one mail. And whom the sender means: only those subscribed to all of some groups, and not those
-subscribed to any of others; that no override changes.
+Two things decide. What the recipient said: who has left everything, or one of the campaign's
+groups, gets no mail of that campaign, unless the sender overrides it for this one mail. And whom
+the sender means: only those subscribed to all of some groups, and not those subscribed to any of
+others; that no override changes.
 
-Groups are there to be left: who has said nothing is subscribed to each of them, and who has left everything to none.
+Groups are there to be left: who has said nothing is subscribed to each of them, and who has left
+everything to none.
 """
 
 from collections.abc import Iterable
@@ -40,7 +42,8 @@ class Targeting:
 def suppression(preferences: Preferences, groups: Iterable[GroupKey]) -> SuppressionReason | None:
     """Return by what the recipient has opted out of a campaign of these groups, or None.
 
-    Who has left one of a campaign's groups gets no mail of that campaign: it would be a mail of the group they left.
+    Who has left one of a campaign's groups gets no mail of that campaign: it would be a mail of the
+    group they left.
     """
     if not preferences.everything.subscribed:
         return SuppressionReason.UNSUBSCRIBED

@@ -1,9 +1,11 @@
-"""Which recipients belong to a segment (as at CleverTap: include or exclude subscription groups, all mail by default).
+"""Which recipients belong to a segment (as at CleverTap: include or exclude subscription groups,
+all mail by default).
 
-1. Who is subscribed to every included group and to no excluded one belongs to it. `EVERYTHING` stands for All: who has not left all mail.
+1. Who is subscribed to every included group and to no excluded one belongs to it. `EVERYTHING`
+   stands for All: who has not left all mail.
 2. With neither, All is included. So `exclude` All alone gives those who have left everything.
-3. `sources` and time ask for one statement that made a state of the recipient: about all mail or one of the named groups, any when none is
-   named. Both must be true of the same statement.
+3. `sources` and time ask for one statement that made a state of the recipient: about all mail or
+   one of the named groups, any when none is named. Both must be true of the same statement.
 """
 
 from collections.abc import Iterator
@@ -41,7 +43,9 @@ class Segment:
         yield from (one for group, one in preferences.groups.items() if not named or group in named)
 
     def said(self, state: Subscription) -> bool:
-        """Tell whether the statement behind a state came this way and in this time; never of a state that nobody stated."""
+        """Tell whether the statement behind a state came this way and in this time; never of a
+        state that nobody stated.
+        """
         return (
             state.source is not None
             and (not self.sources or state.source in self.sources)

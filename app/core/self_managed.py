@@ -1,12 +1,16 @@
-"""The links of a brand that takes its one-click requests itself: its own URL, its own mail-to address.
+"""The links of a brand that takes its one-click requests itself: its own URL, its own mail-to
+address.
 
-1. The URL is a template; what it gives for a recipient is percent-encoded, the text around it is the brand's. The host is text: no
-   attribute of a recipient decides where a click goes.
-2. `qmoe` is added behind it: `?` or `&`, before a fragment; a `qmoe` that the template has is replaced. The token is good for the
-   callback and for mail-to, not at our own one-click URL: the brand processes the request and then returns the token.
-3. The URL has at most 250 characters (catalogue H6). A long one leaves less to the token, which then holds hashes (T10); where even that
-   does not fit, the copy carries our own one-click URL instead: nobody is without a way out because their address is long.
-4. The mail-to subject holds the identifier in Base64, so that the brand finds its user, and the token. The address is the brand's.
+1. The URL is a template; what it gives for a recipient is percent-encoded, the text around it is
+   the brand's. The host is text: no attribute of a recipient decides where a click goes.
+2. `qmoe` is added behind it: `?` or `&`, before a fragment; a `qmoe` that the template has is
+   replaced. The token is good for the callback and for mail-to, not at our own one-click URL: the
+   brand processes the request and then returns the token.
+3. The URL has at most 250 characters (catalogue H6). A long one leaves less to the token, which
+   then holds hashes (T10); where even that does not fit, the copy carries our own one-click URL
+   instead: nobody is without a way out because their address is long.
+4. The mail-to subject holds the identifier in Base64, so that the brand finds its user, and the
+   token. The address is the brand's.
 """
 
 import re
@@ -26,13 +30,17 @@ from app.core.token import MIN_TOKEN_CHARS, Minter
 PARAMETER = "qmoe"
 
 _HOST = re.compile(r"https://(?P<host>[^/?#{}\s\\@:\[\]]+)(?P<port>:[0-9]{1,5})?(?=[/?#]|\Z)")
-_MAILBOX = re.compile(r"(?P<local>[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*)@(?P<domain>[^@\s]+)")
+_MAILBOX = re.compile(
+    r"(?P<local>[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*)@(?P<domain>[^@\s]+)"
+)
 _MAX_LOCAL_OCTETS = 64  # RFC 5321 4.5.3.1.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UrlTemplate:
-    """A checked one-click URL. `host` is an A-label name, for whoever decides which hosts are public."""
+    """A checked one-click URL. `host` is an A-label name, for whoever decides which hosts are
+    public.
+    """
 
     host: str
     _template: Template
@@ -49,20 +57,33 @@ class UrlTemplate:
 
 @lru_cache(maxsize=1024)
 def url_template(source: str) -> UrlTemplate:
-    """Return the template of a one-click URL. Raises RuleViolation with a sentence for whoever wrote it (catalogue H7, H8)."""
+    """Return the template of a one-click URL. Raises RuleViolation with a sentence for whoever
+    wrote it (catalogue H7, H8).
+    """
     found = _HOST.match(source)
     if found is None:
-        raise RuleViolation("write an absolute https URL whose host stands there as text, such as https://www.example.com/unsubscribe")
+        raise RuleViolation(
+            "write an absolute https URL whose host stands there as text, such as"
+            " https://www.example.com/unsubscribe"
+        )
     try:
         host = ascii_domain(found["host"])
     except AddressInvalid as exc:
         raise RuleViolation(str(exc)) from exc
-    template = Template(f"https://{host}{found['port'] or ''}{source[found.end() :]}", encode=percent_encoded)
+    template = Template(
+        f"https://{host}{found['port'] or ''}{source[found.end() :]}", encode=percent_encoded
+    )
     text = [piece for piece in template.parts if piece is not None]
     if not all(is_plain(piece) for piece in text):
-        raise RuleViolation("around its expressions the URL holds a character that has to be percent-encoded, such as %2C for a comma")
+        raise RuleViolation(
+            "around its expressions the URL holds a character that has to be percent-encoded, such"
+            " as %2C for a comma"
+        )
     if len(with_token("".join(text), "")) + MIN_TOKEN_CHARS > MAX_URI_CHARS:
-        raise RuleViolation(f"too long: it leaves less than {MIN_TOKEN_CHARS} of the {MAX_URI_CHARS} characters of a URL to the token")
+        raise RuleViolation(
+            f"too long: it leaves less than {MIN_TOKEN_CHARS} of the {MAX_URI_CHARS} characters of"
+            " a URL to the token"
+        )
     return UrlTemplate(host=host, _template=template)
 
 
@@ -76,7 +97,9 @@ def with_token(url: str, token: str) -> str:
 
 @lru_cache(maxsize=1024)
 def mailbox(address: str) -> str:
-    """Return a mail-to address as it stands in a mailto URI (RFC 6068 2). Raises RuleViolation when it is none."""
+    """Return a mail-to address as it stands in a mailto URI (RFC 6068 2). Raises RuleViolation when
+    it is none.
+    """
     found = _MAILBOX.fullmatch(address)
     if found is None or len(found["local"]) > _MAX_LOCAL_OCTETS:
         raise RuleViolation("write one plain address, such as unsubscribe@example.com")
@@ -104,12 +127,16 @@ class SelfManagedLinks:
         if not self.mailbox:
             return links
         token = self.minter.mint(address=recipient.address, digest=recipient.digest)
-        return replace(links, mailto_uri=mailto_uri(self.mailbox, self.identifier, recipient, token))
+        return replace(
+            links, mailto_uri=mailto_uri(self.mailbox, self.identifier, recipient, token)
+        )
 
     def _brands(self, url: str, recipient: Recipient) -> Links | None:
         room = MAX_URI_CHARS - len(with_token(url, ""))
         try:
-            token = self.minter.mint(address=recipient.address, digest=recipient.digest, max_chars=room)
+            token = self.minter.mint(
+                address=recipient.address, digest=recipient.digest, max_chars=room
+            )
         except RuleViolation:
             return None
         return Links(https_uri=with_token(url, token), mailto_uri=None, one_click=True)

@@ -1,42 +1,61 @@
-"""A statement on its way home: from the data centre that took it to the one that its token names (protocols: data centres).
+"""A statement on its way home: from the data centre that took it to the one that its token names
+(protocols: data centres).
 
-1. What travels is the whole statement, with its own id, time, source and sealed address, as JSON. Applying it again changes nothing, so it
-   is sent until its home says 2xx, however often that is.
-2. Its right to act is a seal by the keyring that all data centres share: HMAC-SHA256 over the body, under a key of its own use. Whoever has
-   only a token can state neither a time nor a way; a body with one changed byte does not open.
-3. The seal names its key, so a key is rotated here as it is for tokens: each attempt is sealed anew with the key that mints then.
-4. The body names the home. A data centre takes only what is its own, so an address that leads to the wrong one is noticed and loses
-   nothing.
+1. What travels is the whole statement, with its own id, time, source and sealed address, as JSON.
+   Applying it again changes nothing, so it is sent until its home says 2xx, however often that is.
+2. Its right to act is a seal by the keyring that all data centres share: HMAC-SHA256 over the body,
+   under a key of its own use. Whoever has only a token can state neither a time nor a way; a body
+   with one changed byte does not open.
+3. The seal names its key, so a key is rotated here as it is for tokens: each attempt is sealed anew
+   with the key that mints then.
+4. The body names the home. A data centre takes only what is its own, so an address that leads to
+   the wrong one is noticed and loses nothing.
 """
 
 import base64
 import binascii
 import hmac
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from app.core.errors import InvalidInput, TokenMalformed, TokenTagInvalid
 from app.core.keyring import Keyring, derive
-from app.core.model import DIGEST_BYTES, BrandId, BrandNumber, CampaignId, GroupKey, RecipientDigest, Source, Statement
+from app.core.model import (
+    DIGEST_BYTES,
+    BrandId,
+    BrandNumber,
+    CampaignId,
+    GroupKey,
+    RecipientDigest,
+    Source,
+    Statement,
+)
 from app.core.webhook import ENDPOINT_KEY_BYTES, Endpoint, EndpointKey, Reach
 
 SEAL_FIELD = "signoff-seal"
 PATH = "/v1/emailunsubscribe"
-SCHEDULE = (5.0, 15.0, 60.0, 5 * 60.0, 15 * 60.0, 30 * 60.0)  # seconds between tries; the last for ever
+# seconds between tries; the last for ever
+SCHEDULE = (5.0, 15.0, 60.0, 5 * 60.0, 15 * 60.0, 30 * 60.0)
 
 _VERSION = 1
 _SEAL_VERSION = "1"
-_EVERYBODY = BrandNumber(0)  # shipments are no brand's affair: their key and their endpoints bear the number that no brand has
+_KEY_ID = re.compile("[0-9]{1,3}")
+# shipments are no brand's affair: their key and their endpoints bear the number that no brand has
+_EVERYBODY = BrandNumber(0)
 _HOME_MARK = bytes(ENDPOINT_KEY_BYTES - 1)
 _ID_BYTES = 16
-_MOST_GROUPS, _MOST_BYTES = 255, 1_000  # more than a link or a page can state, and together less than a body may hold
+# more than a link or a page can state, and together less than a body may hold
+_MOST_GROUPS, _MOST_BYTES = 255, 1_000
 _U32, _U48 = 2**32 - 1, 2**48 - 1
 _SOURCES = {source.label: source for source in Source}
 
 
 def home_key(data_centre: int) -> EndpointKey:
-    """Return the key under which deliveries to a data centre wait: of no brand, and the number at its end."""
+    """Return the key under which deliveries to a data centre wait: of no brand, and the number at
+    its end.
+    """
     return EndpointKey(_HOME_MARK + bytes((data_centre,)))
 
 
@@ -46,9 +65,16 @@ def home_of(key: EndpointKey) -> int:
 
 
 def home(data_centre: int, url: str, reach: Reach) -> Endpoint:
-    """Return a data centre as an endpoint, one statement a request. `url` is the base of its callback API."""
+    """Return a data centre as an endpoint, one statement a request. `url` is the base of its
+    callback API.
+    """
     return Endpoint(
-        key=home_key(data_centre), brand=_EVERYBODY, brand_id=BrandId(""), brand_name="", url=url.rstrip("/") + PATH, reach=reach
+        key=home_key(data_centre),
+        brand=_EVERYBODY,
+        brand_id=BrandId(""),
+        brand_name="",
+        url=url.rstrip("/") + PATH,
+        reach=reach,
     )
 
 
@@ -64,7 +90,8 @@ class Shipment:
 def pack(statement: Statement, *, sender: int) -> bytes:
     """Return the body that ships a statement to `statement.home`.
 
-    The condition of a resubscribe stays behind: it counts changes here, and the statement was decided here.
+    The condition of a resubscribe stays behind: it counts changes here, and the statement was
+    decided here.
     """
     content = {
         "version": _VERSION,
@@ -85,7 +112,9 @@ def pack(statement: Statement, *, sender: int) -> bytes:
 
 
 def seal(keyring: Keyring, body: bytes, *, at_ms: int) -> str:
-    """Return the value of the seal's field for a body. Raises SignerUnavailable when no key may mint yet."""
+    """Return the value of the seal's field for a body. Raises SignerUnavailable when no key may
+    mint yet.
+    """
     key = keyring.minting_key(at_ms)
     return f"{_SEAL_VERSION}.{key.id}.{_mac(key.secret, body).hex()}"
 
@@ -93,12 +122,12 @@ def seal(keyring: Keyring, body: bytes, *, at_ms: int) -> str:
 def unpack(keyring: Keyring, body: bytes, seal_value: str) -> Shipment:
     """Return what a sealed body ships.
 
-    Raises TokenMalformed, TokenKeyUnknown or TokenTagInvalid for a seal that does not hold, InvalidInput for a body that a newer version
-    made: then the sender keeps it.
+    Raises TokenMalformed, TokenKeyUnknown or TokenTagInvalid for a seal that does not hold,
+    InvalidInput for a body that a newer version made: then the sender keeps it.
     """
     version, _, rest = seal_value.partition(".")
     key_id, _, mac = rest.partition(".")
-    if version != _SEAL_VERSION or not (key_id.isascii() and key_id.isdecimal() and len(key_id) < 4):  # noqa: PLR2004 - a key's id is one byte
+    if version != _SEAL_VERSION or not _KEY_ID.fullmatch(key_id):
         raise TokenMalformed("not the shape of a seal")
     expected = _mac(keyring.opening_key(int(key_id)).secret, body).hex()
     if not hmac.compare_digest(expected.encode(), mac.encode()):
@@ -106,7 +135,9 @@ def unpack(keyring: Keyring, body: bytes, seal_value: str) -> Shipment:
     try:
         return _shipment(json.loads(body))
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
-        raise InvalidInput(f"a statement of another data centre cannot be read: {type(exc).__name__}") from exc
+        raise InvalidInput(
+            f"a statement of another data centre cannot be read: {type(exc).__name__}"
+        ) from exc
 
 
 def _mac(secret: bytes, body: bytes) -> bytes:
@@ -131,7 +162,11 @@ def _shipment(content: Mapping[str, object]) -> Shipment:
         key_id=_number(content["key_id"], _U32),
         sealed_address=_base64(content["address"]),
     )
-    return Shipment(statement=statement, sender=_number(content["from"], _U32), home=_number(content["home"], _U32))
+    return Shipment(
+        statement=statement,
+        sender=_number(content["from"], _U32),
+        home=_number(content["home"], _U32),
+    )
 
 
 def _number(value: object, most: int) -> int:

@@ -1,8 +1,10 @@
-"""The short token of a mail-to local part: case-insensitive and at most 62 characters, so that `u-` and it are a local part (catalogue T6).
+"""The short token of a mail-to local part: case-insensitive and at most 62 characters, so that `u-`
+and it are a local part (catalogue T6).
 
 It is base32 (RFC 4648, lower case, no padding) of, big-endian:
 
-    kind u8 · key u8 · brand u16 · recipient digest 10 bytes · number of groups u8 · group keys u32… · MAC 10 bytes
+    kind u8 · key u8 · brand u16 · recipient digest 10 bytes · number of groups u8 · group keys u32…
+    · MAC 10 bytes
 
 The kind is 128 + data centre; 1 is that of tokens that name none, and belong to whoever reads them.
 
@@ -18,7 +20,15 @@ from dataclasses import dataclass
 
 from app.core.errors import TokenMalformed, TokenTagInvalid
 from app.core.keyring import Keyring, derive
-from app.core.model import DIGEST_BYTES, NO_CAMPAIGN, BrandNumber, Claims, GroupKey, Purpose, RecipientDigest
+from app.core.model import (
+    DIGEST_BYTES,
+    NO_CAMPAIGN,
+    BrandNumber,
+    Claims,
+    GroupKey,
+    Purpose,
+    RecipientDigest,
+)
 
 _HOMELESS = 1
 _OF_CENTRE = 128
@@ -41,11 +51,19 @@ class ShortMinter:
 
     @classmethod
     def of(  # noqa: PLR0913 - the parts of a token
-        cls, keyring: Keyring, *, data_centre: int, brand: BrandNumber, groups: Sequence[GroupKey], at_ms: int, test: bool = False
+        cls,
+        keyring: Keyring,
+        *,
+        data_centre: int,
+        brand: BrandNumber,
+        groups: Sequence[GroupKey],
+        at_ms: int,
+        test: bool = False,
     ) -> "ShortMinter":
         """Return the minter for one message.
 
-        More groups than fit mean all mail: who writes to leave and can no longer be asked what, leaves.
+        More groups than fit mean all mail: who writes to leave and can no longer be asked what,
+        leaves.
         """
         scope = tuple(groups) if len(groups) <= _MAX_GROUPS else ()
         key = keyring.minting_key(at_ms)
@@ -75,7 +93,11 @@ def open_short(keyring: Keyring, text: str, *, data_centre: int) -> Claims:
         raise TokenMalformed("not a short token") from exc
     body, mac = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
     count = scope & ~_TEST
-    if not (kind == _HOMELESS or kind > _OF_CENTRE) or len(body) != _HEAD.size + 4 * count or text.lower() != _base32(raw):
+    if (
+        not (kind == _HOMELESS or kind > _OF_CENTRE)
+        or len(body) != _HEAD.size + 4 * count
+        or text.lower() != _base32(raw)
+    ):
         raise TokenMalformed("not a short token")
     key = derive(keyring.opening_key(key_id).secret, b"signoff mailto", BrandNumber(brand))
     if not hmac.compare_digest(mac, hmac.digest(key, body, "sha256")[:_MAC_BYTES]):
@@ -86,7 +108,9 @@ def open_short(keyring: Keyring, text: str, *, data_centre: int) -> Claims:
         data_centre=data_centre if kind == _HOMELESS else kind - _OF_CENTRE,
         purpose=Purpose.MAILTO,
         campaign=NO_CAMPAIGN,
-        groups=tuple(GroupKey(group) for group in struct.unpack_from(f">{count}I", body, _HEAD.size)),
+        groups=tuple(
+            GroupKey(group) for group in struct.unpack_from(f">{count}I", body, _HEAD.size)
+        ),
         issued_day=0,
         test=bool(scope & _TEST),
         address="",
@@ -95,7 +119,9 @@ def open_short(keyring: Keyring, text: str, *, data_centre: int) -> Claims:
 
 
 def _base32(raw: bytes) -> str:
-    """Encode by pairs of characters: base64.b32encode, with its checks and padding, costs three times as much on each copy."""
+    """Encode by pairs of characters: base64.b32encode, with its checks and padding, costs three
+    times as much on each copy.
+    """
     bits = 8 * len(raw)
     spare = -bits % 10
     number = int.from_bytes(raw, "big") << spare

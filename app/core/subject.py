@@ -1,10 +1,13 @@
-"""The subject of a mail-to unsubscribe: `Unsubscribe | cattr:<identifier>-<token>` (MoEngage), and the tokens that a text may hold.
+"""The subject of a mail-to unsubscribe: `Unsubscribe | cattr:<identifier>-<token>` (MoEngage), and
+the tokens that a text may hold.
 
-The identifier is standard Base64, whose alphabet has no hyphen, so a brand finds its user between `cattr:` and the first hyphen. It is a
-help for the brand only: the token behind the hyphen is the authority (catalogue M4, M8).
+The identifier is standard Base64, whose alphabet has no hyphen, so a brand finds its user between
+`cattr:` and the first hyphen. It is a help for the brand only: the token behind the hyphen is the
+authority (catalogue M4, M8).
 
-A token that went through mail software may have been folded, wrapped, quoted or followed by other words, and nothing in it says where it
-ends. So a text is read as a series of guesses (`readings`), and the seal of the token tells which one is right (catalogue M7).
+A token that went through mail software may have been folded, wrapped, quoted or followed by other
+words, and nothing in it says where it ends. So a text is read as a series of guesses (`readings`),
+and the seal of the token tells which one is right (catalogue M7).
 """
 
 import base64
@@ -20,9 +23,11 @@ _PATTERN = re.compile(r"cattr:\s*([A-Za-z0-9+/=\s]*)-\s*(\S.*)", re.IGNORECASE |
 _SHORTEST = 40  # characters of a token for a@b
 _MARK = re.compile(r"cattr:", re.IGNORECASE)
 _IDENTIFIER = re.compile(r"[^-]{0,1000}+-")
-# A token on its own: its first octets are the version and a key's number, so it begins with A and one of Q to f.
+# A token on its own: its first octets are the version and a key's number, so it begins with A and
+# one of Q to f.
 _ALONE = re.compile(r"(?<![^\s<>(\[\"'|:,;])A[Q-Za-f][A-Za-z0-9_-]{14}")
-# What stands in a URL does not count, also where the URL was wrapped: a newsletter whose links somebody sends on asks for nothing.
+# What stands in a URL does not count, also where the URL was wrapped: a newsletter whose links
+# somebody sends on asks for nothing.
 _IN_URL = re.compile(r"[=/&?%#](?:<wbr>|[\s\"'<>(])*\Z")
 _IN_MAILTO = re.compile(r"(?:mailto:|[?&;](?:subject|body)=)[^<>\"]*\Z", re.IGNORECASE)
 _BEFORE = 120  # characters that are looked at
@@ -38,7 +43,8 @@ def encode(identifier: str, token: str) -> str:
 
 
 def decode(subject: str) -> tuple[str, str]:
-    """Return identifier and token text of a decoded subject; white space that folding left inside is dropped (catalogue M7).
+    """Return identifier and token text of a decoded subject; white space that folding left inside
+    is dropped (catalogue M7).
 
     Raises TokenMalformed when there is no `cattr:` part or its identifier is not Base64 of UTF-8.
     """
@@ -57,7 +63,8 @@ def _always() -> bool:
 
 
 def readings(text: str, *, may_begin: Callable[[], bool] = _always) -> Iterator[str]:
-    """Yield everything in the text that may be a qmoe: behind each `cattr:` first, then what stands alone; of each the shortest first.
+    """Yield everything in the text that may be a qmoe: behind each `cattr:` first, then what stands
+    alone; of each the shortest first.
 
     `may_begin` is asked before each beginning of one is looked at; the first no is the end.
     """
@@ -76,7 +83,9 @@ def readings(text: str, *, may_begin: Callable[[], bool] = _always) -> Iterator[
 
 
 def _grown(tail: str) -> Iterator[str]:
-    """Yield the beginning of the tail, longer by one piece each time: white space inside a token is what a fold has left there."""
+    """Yield the beginning of the tail, longer by one piece each time: white space inside a token is
+    what a fold has left there.
+    """
     token = ""
     for piece in tail.translate(_INVISIBLE).split(maxsplit=_MOST_PIECES)[:_MOST_PIECES]:
         bare = piece.lstrip("<>")
@@ -86,5 +95,6 @@ def _grown(tail: str) -> Iterator[str]:
             return
         if len(token) >= _SHORTEST:
             yield token
-        if token and bare[run.end() if run else 0 :] not in ("", "="):  # a line that ends with `=` is a soft break nobody undid
+        # a line that ends with `=` is a soft break nobody undid
+        if token and bare[run.end() if run else 0 :] not in ("", "="):
             return

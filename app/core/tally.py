@@ -1,7 +1,9 @@
-"""What is counted for people who look on: changes by day and source, and for each campaign its copies and who left because of them.
+"""What is counted for people who look on: changes by day and source, and for each campaign its
+copies and who left because of them.
 
-The counts are an overview, never a record: that is the history. They may miss what a process had counted and not yet written when it died.
-A day is one of UTC. The number of campaigns that are counted by name is bounded for each brand and day; the rest is counted together.
+The counts are an overview, never a record: that is the history. They may miss what a process had
+counted and not yet written when it died. A day is one of UTC. The number of campaigns that are
+counted by name is bounded for each brand and day; the rest is counted together.
 """
 
 from collections.abc import Callable, Mapping
@@ -45,7 +47,9 @@ def day_of(at_ms: int) -> int:
 
 
 def ticks_of(work: Work, *, now_ms: int) -> tuple[Tick, ...]:
-    """Return what one change counts for: the day of the request, for an import today, since it may tell of requests of long ago."""
+    """Return what one change counts for: the day of the request, for an import today, since it may
+    tell of requests of long ago.
+    """
     statement = work.statement
     day = day_of(now_ms if statement.source is Source.IMPORT else min(statement.at_ms, now_ms))
     kind = TallyKind.BACK if statement.subscribed else TallyKind.LEFT
@@ -69,12 +73,16 @@ class CampaignTally(NamedTuple):
 
     @property
     def rate(self) -> float | None:
-        """Return which share of the copies led to an unsubscribe; None where that cannot be told."""
+        """Return which share of the copies led to an unsubscribe; None where that cannot be
+        told.
+        """
         return self.left / self.copies if self.left <= self.copies and self.copies else None
 
 
 def campaigns(ticks: Mapping[Tick, int]) -> list[CampaignTally]:
-    """Return every campaign of the tally, those most left first. A token may name a campaign by its hash; that is counted to the name."""
+    """Return every campaign of the tally, those most left first. A token may name a campaign by its
+    hash; that is counted to the name.
+    """
     left: dict[str, int] = {}
     copies: dict[str, int] = {}
     for tick, count in ticks.items():
@@ -85,7 +93,9 @@ def campaigns(ticks: Mapping[Tick, int]) -> list[CampaignTally]:
         hashed = hashed_campaign(CampaignId(name))
         if hashed != name and hashed in left:
             left[name] = left.get(name, 0) + left.pop(hashed)
-    found = [CampaignTally(name, left.get(name, 0), copies.get(name, 0)) for name in {*left, *copies}]
+    found = [
+        CampaignTally(name, left.get(name, 0), copies.get(name, 0)) for name in {*left, *copies}
+    ]
     return sorted(found, key=lambda one: (-one.left, -one.copies, one.name))
 
 

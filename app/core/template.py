@@ -1,9 +1,12 @@
-"""A brand's Jinja templates: what they may hold, and what they give for one recipient. Serves catalogue L4.
+"""A brand's Jinja templates: what they may hold, and what they give for one recipient. Serves
+catalogue L4.
 
-1. Text, and `{{UserAttribute['Name']|default('else')}}` in it; beside `default` (or `d`) the filters `lower`, `upper`, `trim` and
-   `urlencode`. Every attribute has its default, so that no recipient goes without a link.
-2. That is checked on the parsed template before anything is compiled. What passes has no loop, no call, no arithmetic and no attribute
-   access, so time and memory are bounded by the length of template and values: `{{'x'*10**9}}` is never computed.
+1. Text, and `{{UserAttribute['Name']|default('else')}}` in it; beside `default` (or `d`) the
+   filters `lower`, `upper`, `trim` and `urlencode`. Every attribute has its default, so that no
+   recipient goes without a link.
+2. That is checked on the parsed template before anything is compiled. What passes has no loop, no
+   call, no arithmetic and no attribute access, so time and memory are bounded by the length of
+   template and values: `{{'x'*10**9}}` is never computed.
 3. What passes is rendered in Jinja's immutable sandbox all the same.
 
 Which attributes exist is the business of the caller; the values are plain text.
@@ -31,13 +34,17 @@ _MAX_FILTERS = 10
 
 
 class Template:
-    """A checked template. `encode` is applied to what each expression gives, never to the text around it.
+    """A checked template. `encode` is applied to what each expression gives, never to the text
+    around it.
 
-    `parts` are its pieces in order, None for each expression; `attributes` the names that its expressions ask for.
+    `parts` are its pieces in order, None for each expression; `attributes` the names that its
+    expressions ask for.
     """
 
     def __init__(self, source: str, *, encode: Callable[[str], str] | None = None) -> None:
-        """Raise RuleViolation for a template that holds more than it may, with a sentence for whoever wrote it."""
+        """Raise RuleViolation for a template that holds more than it may, with a sentence for
+        whoever wrote it.
+        """
         self.parts = _checked(source)
         self.attributes = _attributes(source)
         self._template = _environment(encode).from_string(source)
@@ -49,13 +56,21 @@ class Template:
 
 @lru_cache(maxsize=1024)
 def identifier_template(source: str) -> Template | None:
-    """Return the template of a user identifier, whose values stay as they are; None for an empty one. Raises RuleViolation."""
+    """Return the template of a user identifier, whose values stay as they are; None for an empty
+    one. Raises RuleViolation.
+    """
     return Template(source) if source else None
 
 
 def percent_encoded(value: str) -> str:
-    """Return a value as it may stand anywhere in a URL: everything but the unreserved characters of RFC 3986 2.3 percent-encoded."""
-    return value if isinstance(value, _Encoded) else urllib.parse.quote(value, safe="", errors="replace")
+    """Return a value as it may stand anywhere in a URL: everything but the unreserved characters of
+    RFC 3986 2.3 percent-encoded.
+    """
+    return (
+        value
+        if isinstance(value, _Encoded)
+        else urllib.parse.quote(value, safe="", errors="replace")
+    )
 
 
 class _Encoded(str):
@@ -65,7 +80,9 @@ class _Encoded(str):
 
 
 class _Attributes:
-    """What a template sees of the attributes: their values by name, and nothing of the mapping that holds them."""
+    """What a template sees of the attributes: their values by name, and nothing of the mapping that
+    holds them.
+    """
 
     __slots__ = ("_values",)
 
@@ -79,8 +96,12 @@ class _Attributes:
 @lru_cache(maxsize=4)
 def _environment(encode: Callable[[str], str] | None) -> ImmutableSandboxedEnvironment:
     # No HTML is made here: `encode` is the escape that a URL needs.
-    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, finalize=encode, keep_trailing_newline=True, cache_size=0)
-    environment.filters = {name: FILTERS[name] for name in (*_DEFAULT, *_PLAIN_FILTERS)} | {"urlencode": _urlencode}
+    environment = ImmutableSandboxedEnvironment(
+        undefined=StrictUndefined, finalize=encode, keep_trailing_newline=True, cache_size=0
+    )
+    environment.filters = {name: FILTERS[name] for name in (*_DEFAULT, *_PLAIN_FILTERS)} | {
+        "urlencode": _urlencode
+    }
     environment.globals = {}
     environment.tests = {}
     return environment
@@ -101,7 +122,9 @@ def _checked(source: str) -> tuple[str | None, ...]:
     pieces: list[str | None] = []
     for node in body:
         if not isinstance(node, nodes.Output):
-            raise RuleViolation("a template holds no {% … %}, only {{UserAttribute['…']|default('…')}}")
+            raise RuleViolation(
+                "a template holds no {% … %}, only {{UserAttribute['…']|default('…')}}"
+            )
         for child in node.nodes:
             if isinstance(child, nodes.TemplateData):
                 pieces.append(child.data)
@@ -114,7 +137,11 @@ def _checked(source: str) -> tuple[str | None, ...]:
 def _attributes(source: str) -> frozenset[str]:
     """Return the names of the attributes that a checked template asks for."""
     items = _environment(None).parse(source).find_all(nodes.Getitem)
-    return frozenset(item.arg.value for item in items if isinstance(item.arg, nodes.Const) and isinstance(item.arg.value, str))
+    return frozenset(
+        item.arg.value
+        for item in items
+        if isinstance(item.arg, nodes.Const) and isinstance(item.arg.value, str)
+    )
 
 
 def _check(node: nodes.Node, *, filters: int = 0) -> None:
@@ -124,21 +151,38 @@ def _check(node: nodes.Node, *, filters: int = 0) -> None:
     match node:
         case nodes.Const(value=str()):
             pass
-        case nodes.Filter(name=name, node=nodes.Node() as inner, args=[], kwargs=[], dyn_args=None, dyn_kwargs=None) if (
-            name in _PLAIN_FILTERS
-        ):
+        case nodes.Filter(
+            name=name,
+            node=nodes.Node() as inner,
+            args=[],
+            kwargs=[],
+            dyn_args=None,
+            dyn_kwargs=None,
+        ) if name in _PLAIN_FILTERS:
             _check(inner, filters=filters + 1)
-        case nodes.Filter(name=name, node=nodes.Node() as inner, args=[fallback, *flags], kwargs=[], dyn_args=None, dyn_kwargs=None) if (
-            name in _DEFAULT and len(flags) <= 1 and all(isinstance(flag, nodes.Const) for flag in flags)
+        case nodes.Filter(
+            name=name,
+            node=nodes.Node() as inner,
+            args=[fallback, *flags],
+            kwargs=[],
+            dyn_args=None,
+            dyn_kwargs=None,
+        ) if (
+            name in _DEFAULT
+            and len(flags) <= 1
+            and all(isinstance(flag, nodes.Const) for flag in flags)
         ):
             _check(fallback, filters=filters + 1)
             if not _is_attribute(inner):
                 _check(inner, filters=filters + 1)
         case _ if _is_attribute(node):
-            raise RuleViolation("an attribute has no default; write {{UserAttribute['…']|default('…')}}")
+            raise RuleViolation(
+                "an attribute has no default; write {{UserAttribute['…']|default('…')}}"
+            )
         case _:
             raise RuleViolation(
-                "an expression is other than {{UserAttribute['…']|default('…')}} with the filters lower, upper, trim, urlencode"
+                "an expression is other than {{UserAttribute['…']|default('…')}} with the filters"
+                " lower, upper, trim, urlencode"
             )
 
 

@@ -1,12 +1,16 @@
-"""Events in the shapes of mail platforms' own webhooks, for receivers that exist already: what each vendor's event of an unsubscribe is.
+"""Events in the shapes of mail platforms' own webhooks, for receivers that exist already: what each
+vendor's event of an unsubscribe is.
 
-1. Only what the vendor's own shape can say is told. Mailgun and Postmark have no place for a group, SendGrid no event for a return to all
-   mail and Mailgun none for any return: the endpoint does not hear of those (`core.webhook.Endpoint.hears`).
-2. A field of which we know nothing, such as the id of the message, holds the event's id: it is stable, and no two events share it.
+1. Only what the vendor's own shape can say is told. Mailgun and Postmark have no place for a group,
+   SendGrid no event for a return to all mail and Mailgun none for any return: the endpoint does not
+   hear of those (`core.webhook.Endpoint.hears`).
+2. A field of which we know nothing, such as the id of the message, holds the event's id: it is
+   stable, and no two events share it.
 3. Where no address is known, the recipient's digest stands in its place.
 
-Sources: Twilio SendGrid "Event Webhook Reference", Mailgun "Webhooks" and "Securing webhooks", Postmark "Subscription change webhook",
-Amazon SES "Examples of event data" (Subscription object); each as of 2026.
+Sources: Twilio SendGrid "Event Webhook Reference", Mailgun "Webhooks" and "Securing webhooks",
+Postmark "Subscription change webhook", Amazon SES "Examples of event data" (Subscription object);
+each as of 2026.
 """
 
 import hashlib
@@ -22,9 +26,11 @@ _BY_THE_HEADER = frozenset((Source.LIST_UNSUBSCRIBE, Source.MAILTO, Source.CALLB
 
 
 def sendgrid(events: Sequence[Event], scopes: Collection[EventScope]) -> object:
-    """Return the array of the Event Webhook: `unsubscribe`, `group_unsubscribe` and `group_resubscribe`, a row for each group.
+    """Return the array of the Event Webhook: `unsubscribe`, `group_unsubscribe` and
+    `group_resubscribe`, a row for each group.
 
-    `asm_group_id` is a number there, so it is our 32-bit key of the group; its id and name stand beside it as unique arguments do.
+    `asm_group_id` is a number there, so it is our 32-bit key of the group; its id and name stand
+    beside it as unique arguments do.
     """
     return [row for event in events for row in _sendgrid_rows(event, scopes)]
 
@@ -45,7 +51,10 @@ def _sendgrid_rows(event: Event, scopes: Collection[EventScope]) -> list[Mapping
         rows.append(row | {"event": "unsubscribe", "sg_event_id": event.id})
     if EventScope.GROUPS in scopes:
         kind = "group_resubscribe" if said.subscribed else "group_unsubscribe"
-        rows += [row | {"event": kind, "sg_event_id": f"{event.id}-{number}"} | _asm(one) for number, one in enumerate(event.groups)]
+        rows += [
+            row | {"event": kind, "sg_event_id": f"{event.id}-{number}"} | _asm(one)
+            for number, one in enumerate(event.groups)
+        ]
     return rows
 
 
@@ -68,17 +77,23 @@ def mailgun(events: Sequence[Event], _scopes: Collection[EventScope]) -> Mapping
             "recipient-domain": event.address.rpartition("@")[2],
             "tags": [],
             "campaigns": [{"id": said.campaign, "name": said.campaign}] if said.campaign else [],
-            "user-variables": {"source": SOURCE_NAMES[said.source], "groups": event.named_groups}
-            | ({"identifier": event.identifier} if event.identifier else {}),
+            "user-variables": (
+                {"source": SOURCE_NAMES[said.source], "groups": event.named_groups}
+                | ({"identifier": event.identifier} if event.identifier else {})
+            ),
             "message": {"headers": {"message-id": event.id}},
         }
     }
 
 
-def mailgun_signed(document: object, *, key: bytes, message_id: str, at_s: int) -> Mapping[str, object]:
-    """Return the document with Mailgun's signature: hexadecimal HMAC-SHA256 over `timestamp + token`.
+def mailgun_signed(
+    document: object, *, key: bytes, message_id: str, at_s: int
+) -> Mapping[str, object]:
+    """Return the document with Mailgun's signature: hexadecimal HMAC-SHA256 over `timestamp +
+    token`.
 
-    The token has 50 characters and comes from the key, the id and the time: nobody without the key can tell it from chance.
+    The token has 50 characters and comes from the key, the id and the time: nobody without the key
+    can tell it from chance.
     """
     timestamp = str(at_s)
     token = hmac.digest(key, f"token {message_id} {timestamp}".encode(), hashlib.sha256).hex()[:50]
@@ -88,7 +103,9 @@ def mailgun_signed(document: object, *, key: bytes, message_id: str, at_s: int) 
 
 
 def postmark(events: Sequence[Event], _scopes: Collection[EventScope]) -> object:
-    """Return one `SubscriptionChange`. The message stream is the brand: all its promotional mail."""
+    """Return one `SubscriptionChange`. The message stream is the brand: all its promotional
+    mail.
+    """
     (event,) = events
     said = event.statement
     reason = "SpamComplaint" if said.source is Source.COMPLAINT else "ManualSuppression"
@@ -103,14 +120,19 @@ def postmark(events: Sequence[Event], _scopes: Collection[EventScope]) -> object
         "SuppressSending": not said.subscribed,
         "SuppressionReason": None if said.subscribed else reason,
         "Tag": said.campaign or None,
-        "Metadata": {"source": said.source.label} | ({"identifier": event.identifier} if event.identifier else {}),
+        "Metadata": (
+            {"source": said.source.label}
+            | ({"identifier": event.identifier} if event.identifier else {})
+        ),
     }
 
 
 def ses(events: Sequence[Event], scopes: Collection[EventScope]) -> object:
-    """Return one event of type `Subscription`, bare, as SNS delivers it raw: an SNS envelope could only be signed by Amazon.
+    """Return one event of type `Subscription`, bare, as SNS delivers it raw: an SNS envelope could
+    only be signed by Amazon.
 
-    `unsubscribeAll` stands there only when the state of all mail changed: else a receiver would put all mail back for whoever had left it.
+    `unsubscribeAll` stands there only when the state of all mail changed: else a receiver would put
+    all mail back for whoever had left it.
     """
     (event,) = events
     said = event.statement
@@ -121,13 +143,19 @@ def ses(events: Sequence[Event], scopes: Collection[EventScope]) -> object:
             "source": "",
             "messageId": event.id,
             "destination": [event.identity],
-            "tags": ({"campaign_id": [said.campaign]} if said.campaign else {})
-            | ({"identifier": [event.identifier]} if event.identifier else {}),
+            "tags": (
+                ({"campaign_id": [said.campaign]} if said.campaign else {})
+                | ({"identifier": [event.identifier]} if event.identifier else {})
+            ),
         },
         "subscription": {
             "contactList": event.brand,
             "timestamp": event.time,
-            "source": "UnsubscribeHeader" if said.source in _BY_THE_HEADER else SOURCE_NAMES[said.source].replace(" ", ""),
+            "source": (
+                "UnsubscribeHeader"
+                if said.source in _BY_THE_HEADER
+                else SOURCE_NAMES[said.source].replace(" ", "")
+            ),
             "newTopicPreferences": _topics(event, scopes, subscribed=said.subscribed),
             "oldTopicPreferences": _topics(event, scopes, subscribed=not said.subscribed),
         },
@@ -137,6 +165,11 @@ def ses(events: Sequence[Event], scopes: Collection[EventScope]) -> object:
 def _topics(event: Event, scopes: Collection[EventScope], *, subscribed: bool) -> dict[str, object]:
     status = "OptIn" if subscribed else "OptOut"
     groups = event.groups if EventScope.GROUPS in scopes else ()
-    topics = [{"topicName": group.id, "subscriptionStatus": status, "displayName": group.name} for group in groups]
+    topics = [
+        {"topicName": group.id, "subscriptionStatus": status, "displayName": group.name}
+        for group in groups
+    ]
     everything = event.everything and EventScope.ALL in scopes
-    return ({"unsubscribeAll": not subscribed} if everything else {}) | {"topicSubscriptionStatus": topics}
+    return ({"unsubscribeAll": not subscribed} if everything else {}) | {
+        "topicSubscriptionStatus": topics
+    }

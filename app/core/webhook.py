@@ -1,12 +1,17 @@
-"""The rules of delivery: when to try again, what an answer means, how a request is signed. No I/O, no clock, no chance.
+"""The rules of delivery: when to try again, what an answer means, how a request is signed. No I/O,
+no clock, no chance.
 
-1. A delivery is tried at once and then after each pause of `SCHEDULE`, with jitter; a receiver's Retry-After only lengthens a pause.
-2. 2xx is success. 410 says that nobody is there any more: the endpoint is switched off until an operator resends. A redirect is a failure
-   and never followed. An address that a webhook may not reach is final at once (catalogue L1). Anything else is tried again.
-3. After the last try, and for what is final, the delivery becomes a dead letter: kept with its reason until it is sent again or dropped.
-   So does what waits for an endpoint that no process has had in its settings for `ENDPOINT_GONE_MS`: it is cancelled, not late.
+1. A delivery is tried at once and then after each pause of `SCHEDULE`, with jitter; a receiver's
+   Retry-After only lengthens a pause.
+2. 2xx is success. 410 says that nobody is there any more: the endpoint is switched off until an
+   operator resends. A redirect is a failure and never followed. An address that a webhook may not
+   reach is final at once (catalogue L1). Anything else is tried again.
+3. After the last try, and for what is final, the delivery becomes a dead letter: kept with its
+   reason until it is sent again or dropped. So does what waits for an endpoint that no process has
+   had in its settings for `ENDPOINT_GONE_MS`: it is cancelled, not late.
 4. The id never changes, so a receiver that collapses by it sees each event once (catalogue Q7).
-5. Signed as Standard Webhooks say: HMAC-SHA256 over `id.timestamp.body`, one signature for each valid secret, so a secret can be rotated.
+5. Signed as Standard Webhooks say: HMAC-SHA256 over `id.timestamp.body`, one signature for each
+   valid secret, so a secret can be rotated.
 """
 
 import base64
@@ -23,18 +28,33 @@ from app.core.errors import RuleViolation
 from app.core.events import EventName, EventScope
 from app.core.model import Brand, BrandId, BrandNumber, GroupKey, RecipientDigest, Source, Statement
 
-EndpointKey = NewType("EndpointKey", bytes)  # 8 bytes that stand for brand, URL and format in the store; the first two are the brand
+# 8 bytes that stand for brand, URL and format in the store; the first two are the brand
+EndpointKey = NewType("EndpointKey", bytes)
 
 ENDPOINT_KEY_BYTES = 8
 _MINUTE, _HOUR = 60.0, 3600.0
-SCHEDULE = (5.0, 5 * _MINUTE, 30 * _MINUTE, 2 * _HOUR, 5 * _HOUR, 10 * _HOUR, 14 * _HOUR, 20 * _HOUR, 24 * _HOUR)  # seconds between tries
+# seconds between tries
+SCHEDULE = (
+    5.0,
+    5 * _MINUTE,
+    30 * _MINUTE,
+    2 * _HOUR,
+    5 * _HOUR,
+    10 * _HOUR,
+    14 * _HOUR,
+    20 * _HOUR,
+    24 * _HOUR,
+)
 JITTER = 0.1  # a pause is up to so much longer
 LONGEST_RETRY_AFTER = 6 * _HOUR
 _CURSOR = re.compile(r"(\d{1,3}):(\d{1,20}-\d{1,20})")
 _LAST_PARTITION = 255
-_LAST_ENTRY = 2**63 - 1  # of a stream's numbers; the server takes twice as many, and refuses what is beyond
-GIVE_UP_MS = round(1000 * (1 + JITTER) * sum(SCHEDULE)) + 24 * 3_600_000  # then also what was never tried is given up
-ENDPOINT_GONE_MS = 600_000  # long enough for a rolling deployment, short enough that no alarm rises for nobody's endpoint
+# of a stream's numbers; the server takes twice as many, and refuses what is beyond
+_LAST_ENTRY = 2**63 - 1
+# then also what was never tried is given up
+GIVE_UP_MS = round(1000 * (1 + JITTER) * sum(SCHEDULE)) + 24 * 3_600_000
+# long enough for a rolling deployment, short enough that no alarm rises for nobody's endpoint
+ENDPOINT_GONE_MS = 600_000
 PROMISED_MS = 48 * 3_600_000  # Gmail, Yahoo and MoEngage: a request takes effect within 48 hours
 
 
@@ -69,12 +89,15 @@ EVERY_SCOPE = frozenset(EventScope)
 ABOUT_ALL = frozenset((EventScope.ALL,))
 SCOPES = {  # what an endpoint hears of unless it says otherwise
     **dict.fromkeys(WebhookFormat, ABOUT_ALL),
-    **dict.fromkeys((WebhookFormat.STANDARD, WebhookFormat.CLOUDEVENTS, WebhookFormat.SENDGRID), EVERY_SCOPE),
+    **dict.fromkeys(
+        (WebhookFormat.STANDARD, WebhookFormat.CLOUDEVENTS, WebhookFormat.SENDGRID), EVERY_SCOPE
+    ),
 }
 ONLY_ALL = frozenset(
     (WebhookFormat.MAILGUN, WebhookFormat.POSTMARK)
 )  # whose shape has no place for a group: a receiver would take it for all mail
-_NO_RETURN = {  # which returns the vendor has no event for: saying nothing is better than saying something else
+# which returns the vendor has no event for: saying nothing is better than saying something else
+_NO_RETURN = {
     WebhookFormat.MAILGUN: EVERY_SCOPE,
     WebhookFormat.SENDGRID: ABOUT_ALL,
 }
@@ -82,7 +105,9 @@ _NO_RETURN = {  # which returns the vendor has no event for: saying nothing is b
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """Where a brand hears of its events. `headers` are ready to send, credentials among them: never log them."""
+    """Where a brand hears of its events. `headers` are ready to send, credentials among them: never
+    log them.
+    """
 
     key: EndpointKey
     brand: BrandNumber
@@ -107,7 +132,10 @@ class Endpoint:
 
 def endpoint_key(brand: BrandNumber, url: str, form: WebhookFormat) -> EndpointKey:
     """Return the key of an endpoint: the same while brand, URL and format are the same."""
-    return EndpointKey(brand.to_bytes(2, "big") + hashlib.sha256(f"{form} {url}".encode()).digest()[: ENDPOINT_KEY_BYTES - 2])
+    return EndpointKey(
+        brand.to_bytes(2, "big")
+        + hashlib.sha256(f"{form} {url}".encode()).digest()[: ENDPOINT_KEY_BYTES - 2]
+    )
 
 
 def brand_of(key: EndpointKey) -> BrandNumber:
@@ -117,7 +145,8 @@ def brand_of(key: EndpointKey) -> BrandNumber:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """One change that the worker has not looked at yet; `entry_id` is its place in the partition's stream.
+    """One change that the worker has not looked at yet; `entry_id` is its place in the partition's
+    stream.
 
     `changed` is empty only for a statement that is noted because it is to be shipped home.
     """
@@ -149,7 +178,9 @@ class Delivery:
 
     @property
     def asked_ms(self) -> int:
-        """Return since when somebody waits: the time of the request; an import may tell of one long ago, so there it is our own."""
+        """Return since when somebody waits: the time of the request; an import may tell of one long
+        ago, so there it is our own.
+        """
         return self.queued_ms if self.statement.source is Source.IMPORT else self.statement.at_ms
 
     @property
@@ -160,7 +191,9 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
-    """A delivery that was given up. `cursor` names its place: it orders, pages and picks dead letters."""
+    """A delivery that was given up. `cursor` names its place: it orders, pages and picks dead
+    letters.
+    """
 
     cursor: str
     delivery: Delivery
@@ -168,9 +201,15 @@ class DeadLetter:
 
 
 def place_of(cursor: str) -> tuple[int, str]:
-    """Return partition and entry of a dead letter's cursor. Raises RuleViolation for what is none."""
+    """Return partition and entry of a dead letter's cursor. Raises RuleViolation for what is
+    none.
+    """
     found = _CURSOR.fullmatch(cursor)
-    if found is None or int(found[1]) > _LAST_PARTITION or max(map(int, found[2].split("-"))) > _LAST_ENTRY:
+    if (
+        found is None
+        or int(found[1]) > _LAST_PARTITION
+        or max(map(int, found[2].split("-"))) > _LAST_ENTRY
+    ):
         raise RuleViolation("the cursor is none that this list has given")
     return int(found[1]), found[2]
 
@@ -213,7 +252,9 @@ class ReceiverAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryVerdict:
-    """What to do with a delivery now: done (`due_ms` and `dead` unset), try again at `due_ms`, or give up."""
+    """What to do with a delivery now: done (`due_ms` and `dead` unset), try again at `due_ms`, or
+    give up.
+    """
 
     result: DeliveryResult
     delivery: Delivery
@@ -222,11 +263,22 @@ class DeliveryVerdict:
     @property
     def is_dead(self) -> bool:
         """Tell whether the delivery becomes a dead letter."""
-        return self.result in {DeliveryResult.GONE, DeliveryResult.BLOCKED, DeliveryResult.DEAD, DeliveryResult.CANCELLED}
+        return self.result in {
+            DeliveryResult.GONE,
+            DeliveryResult.BLOCKED,
+            DeliveryResult.DEAD,
+            DeliveryResult.CANCELLED,
+        }
 
 
 def judge(  # noqa: PLR0913 - what a decision hangs on
-    delivery: Delivery, answer: ReceiverAnswer, *, now_ms: int, chance: float, schedule: Sequence[float] = SCHEDULE, endless: bool = False
+    delivery: Delivery,
+    answer: ReceiverAnswer,
+    *,
+    now_ms: int,
+    chance: float,
+    schedule: Sequence[float] = SCHEDULE,
+    endless: bool = False,
 ) -> DeliveryVerdict:
     """Decide about a delivery after an attempt. `chance` in 0..1 draws the jitter.
 
@@ -240,7 +292,11 @@ def judge(  # noqa: PLR0913 - what a decision hangs on
         return DeliveryVerdict(result=final, delivery=failed)
     pause = schedule[min(failed.attempts, len(schedule)) - 1] * (1 + JITTER * chance)
     wanted = min(retry_after_seconds(answer.retry_after, now_ms), LONGEST_RETRY_AFTER)
-    return DeliveryVerdict(result=DeliveryResult.FAILED, delivery=failed, due_ms=now_ms + round(1000 * max(pause, wanted)))
+    return DeliveryVerdict(
+        result=DeliveryResult.FAILED,
+        delivery=failed,
+        due_ms=now_ms + round(1000 * max(pause, wanted)),
+    )
 
 
 def _final(failed: Delivery, answer: ReceiverAnswer, pauses: int) -> DeliveryResult | None:
@@ -252,7 +308,9 @@ def _final(failed: Delivery, answer: ReceiverAnswer, pauses: int) -> DeliveryRes
 
 
 def retry_after_seconds(field: str, now_ms: int) -> float:
-    """Return the pause that a Retry-After field asks for (RFC 9110 10.2.3), 0 when it asks for none that can be understood."""
+    """Return the pause that a Retry-After field asks for (RFC 9110 10.2.3), 0 when it asks for none
+    that can be understood.
+    """
     text = field.strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])
@@ -263,14 +321,27 @@ def retry_after_seconds(field: str, now_ms: int) -> float:
 
 
 def lateness(delivery: Delivery, now_ms: int) -> tuple[Delivery, bool]:
-    """Return the delivery marked late once its 48 hours are over, and whether that was noticed just now."""
+    """Return the delivery marked late once its 48 hours are over, and whether that was noticed just
+    now.
+    """
     if delivery.late or now_ms - delivery.asked_ms <= PROMISED_MS:
         return delivery, False
     return replace(delivery, late=True), True
 
 
-def signature_fields(secrets: Sequence[bytes], *, message_id: str, at_s: int, body: bytes) -> dict[str, str]:
-    """Return the three header fields of Standard Webhooks; a signature for each secret, the newest first."""
+def signature_fields(
+    secrets: Sequence[bytes], *, message_id: str, at_s: int, body: bytes
+) -> dict[str, str]:
+    """Return the three header fields of Standard Webhooks; a signature for each secret, the newest
+    first.
+    """
     signed = b"%s.%d.%s" % (message_id.encode(), at_s, body)
-    signatures = [f"v1,{base64.b64encode(hmac.digest(secret, signed, 'sha256')).decode()}" for secret in secrets]
-    return {"webhook-id": message_id, "webhook-timestamp": str(at_s), "webhook-signature": " ".join(signatures)}
+    signatures = [
+        f"v1,{base64.b64encode(hmac.digest(secret, signed, 'sha256')).decode()}"
+        for secret in secrets
+    ]
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": str(at_s),
+        "webhook-signature": " ".join(signatures),
+    }

@@ -1,1 +1,3 @@
-"""What any process that speaks HTTP needs: listeners, guarded connections, answers, errors, health. It knows no page and no brand."""
+"""What any process that speaks HTTP needs: listeners, guarded connections, answers, errors, health.
+It knows no page and no brand.
+"""

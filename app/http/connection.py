@@ -1,13 +1,16 @@
-"""One client connection on Hypercorn's protocols: its deadlines, its requests, and what happens when either fails.
+"""One client connection on Hypercorn's protocols: its deadlines, its requests, and what happens
+when either fails.
 
-Hypercorn's own connection has no deadline for a body and none for a client that does not read its answer; its keep-alive timer is a task
-made and cancelled for every request. Here a connection is in one of three phases, each with its number of seconds (RFC 9112 9.5):
+Hypercorn's own connection has no deadline for a body and none for a client that does not read its
+answer; its keep-alive timer is a task made and cancelled for every request. Here a connection is in
+one of three phases, each with its number of seconds (RFC 9112 9.5):
 
     HEAD  from accept, or from the first byte of a further request, to the end of the request's head
     BUSY  while requests are being answered
     IDLE  between requests
 
-and the server's sweep ends the connections that overstay. A body has its own deadline, in `Inbox`, outside any parser (catalogue E11).
+and the server's sweep ends the connections that overstay. A body has its own deadline, in `Inbox`,
+outside any parser (catalogue E11).
 """
 
 import asyncio
@@ -23,14 +26,23 @@ from hypercorn.asyncio.tcp_server import MAX_RECV, TCPServer
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData, Updated
-from hypercorn.typing import AppWrapper, ASGIFramework, ASGIReceiveEvent, ASGISendEvent, ConnectionState, LifespanState, Scope
+from hypercorn.typing import (
+    AppWrapper,
+    ASGIFramework,
+    ASGIReceiveEvent,
+    ASGISendEvent,
+    ConnectionState,
+    LifespanState,
+    Scope,
+)
 from hypercorn.utils import parse_socket_addr
 from starlette.exceptions import HTTPException
 
 from app.http.guard import GuardedH2, GuardedH11
 from app.observe.log import LogEvent, logger
 
-MAX_BUFFERED_BODY = 65_536  # bytes of one request that wait for the application before reading pauses
+# bytes of one request that wait for the application before reading pauses
+MAX_BUFFERED_BODY = 65_536
 
 _log = logger("web")
 
@@ -42,13 +54,16 @@ class HttpLimits:
     head_seconds: float = 8.0
     body_seconds: float = 8.0
     busy_seconds: float = 30.0
-    idle_seconds: float = 75.0  # longer than the idle time of the usual load balancers, so that they close first (catalogue E19)
+    # longer than the idle time of the usual load balancers, so that they close first (catalogue
+    # E19)
+    idle_seconds: float = 75.0
     head_bytes: int = 16_384
     connections: int = 10_000
     requests_per_connection: int = 1_000
     streams_per_connection: int = 100
     grace_seconds: float = 10.0
-    lame_duck_seconds: float = 1.5  # at a stop, for the requests that kept connections had on their way
+    # at a stop, for the requests that kept connections had on their way
+    lame_duck_seconds: float = 1.5
 
 
 class Phase(Enum):
@@ -65,7 +80,11 @@ class Deadlines:
     __slots__ = ("_now", "_seconds", "deadline", "phase")
 
     def __init__(self, limits: HttpLimits, now: Callable[[], float]) -> None:
-        self._seconds = {Phase.HEAD: limits.head_seconds, Phase.BUSY: limits.busy_seconds, Phase.IDLE: limits.idle_seconds}
+        self._seconds = {
+            Phase.HEAD: limits.head_seconds,
+            Phase.BUSY: limits.busy_seconds,
+            Phase.IDLE: limits.idle_seconds,
+        }
         self._now = now
         self.enter(Phase.HEAD)
 
@@ -76,9 +95,20 @@ class Deadlines:
 
 
 class Inbox:
-    """The events of one request on their way to the application: bounded, and impatient while the body is incomplete."""
+    """The events of one request on their way to the application: bounded, and impatient while the
+    body is incomplete.
+    """
 
-    __slots__ = ("_arrived", "_buffered", "_closed", "_complete", "_deadline", "_events", "_loop", "_room")
+    __slots__ = (
+        "_arrived",
+        "_buffered",
+        "_closed",
+        "_complete",
+        "_deadline",
+        "_events",
+        "_loop",
+        "_room",
+    )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, body_seconds: float) -> None:
         self._loop = loop
@@ -91,7 +121,9 @@ class Inbox:
         self._room: asyncio.Future[None] | None = None
 
     async def put(self, event: ASGIReceiveEvent) -> None:
-        """Hand over one event from the wire; waits while too much is unread. After `close` everything is dropped."""
+        """Hand over one event from the wire; waits while too much is unread. After `close`
+        everything is dropped.
+        """
         if self._closed:
             return
         self._events.append(event)
@@ -103,7 +135,9 @@ class Inbox:
                 await self._room
 
     async def get(self) -> ASGIReceiveEvent:
-        """Return the next event: the `receive` of ASGI. Raises HTTPException 408 when the body is late."""
+        """Return the next event: the `receive` of ASGI. Raises HTTPException 408 when the body is
+        late.
+        """
         while not self._events:
             self._arrived = self._loop.create_future()
             if self._complete:
@@ -135,20 +169,28 @@ def _wake(waiter: asyncio.Future[None] | None) -> None:
 class Requests(TaskGroup):
     """The requests of one connection, each a task that calls the application."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, asgi: ASGIFramework, body_seconds: float) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, asgi: ASGIFramework, body_seconds: float
+    ) -> None:
         super().__init__(loop)
         self._asgi = asgi
         self._body_seconds = body_seconds
 
     async def spawn_app(
-        self, app: AppWrapper, config: Config, scope: Scope, send: Callable[[ASGISendEvent | None], Awaitable[None]]
+        self,
+        app: AppWrapper,
+        config: Config,
+        scope: Scope,
+        send: Callable[[ASGISendEvent | None], Awaitable[None]],
     ) -> Callable[[ASGIReceiveEvent], Awaitable[None]]:
         """Start to answer one request and return where its events go."""
         inbox = Inbox(self._loop, self._body_seconds)
         self.spawn(self._answer, scope, inbox, send)
         return inbox.put
 
-    async def _answer(self, scope: Scope, inbox: Inbox, send: Callable[[ASGISendEvent | None], Awaitable[None]]) -> None:
+    async def _answer(
+        self, scope: Scope, inbox: Inbox, send: Callable[[ASGISendEvent | None], Awaitable[None]]
+    ) -> None:
         try:
             try:
                 await self._asgi(scope, inbox.get, send)
@@ -156,7 +198,8 @@ class Requests(TaskGroup):
                 inbox.close()
                 await send(None)
         except Exception as exc:  # a rim: one request's failure stays its own
-            # The application has answered 500 before it let this through; without an answer, Hypercorn says 500 at send(None).
+            # The application has answered 500 before it let this through; without an answer,
+            # Hypercorn says 500 at send(None).
             _log.error(LogEvent.UNEXPECTED_ERROR, exc_info=exc)
 
 
@@ -203,7 +246,9 @@ class HttpConnection(TCPServer):
             await super().protocol_send(event)
 
     async def announce_end(self) -> None:
-        """Tell the client, where the protocol can without a request, that it should send no more on this connection."""
+        """Tell the client, where the protocol can without a request, that it should send no more on
+        this connection.
+        """
         if isinstance(getattr(self, "protocol", None), GuardedH2):
             await cast("GuardedH2", self.protocol).announce_end()
 
@@ -214,7 +259,9 @@ class HttpConnection(TCPServer):
     def _begin(self, requests: Requests) -> None:
         sock = self.writer.get_extra_info("socket")
         tls = self.writer.get_extra_info("ssl_object")
-        speaks = GuardedH2 if tls is not None and tls.selected_alpn_protocol() == "h2" else GuardedH11
+        speaks = (
+            GuardedH2 if tls is not None and tls.selected_alpn_protocol() == "h2" else GuardedH11
+        )
         self.protocol = speaks(  # type: ignore[assignment]  # in the place of Hypercorn's switch between protocols: we never switch
             self.app,
             self.config,

@@ -40,7 +40,9 @@ HTTP_STATUS: Mapping[type[SignoffError], ErrorRow] = MappingProxyType(
         errors.MessageTooLarge: ErrorRow(413, "The message is too large."),
         errors.RuleViolation: ErrorRow(422, "A rule of the brand or the service forbids this."),
         errors.MarkingInvalid: ErrorRow(422, "A field that marks the mail cannot be understood."),
-        errors.PlaceholderUnusable: ErrorRow(422, "A placeholder in the message cannot be replaced."),
+        errors.PlaceholderUnusable: ErrorRow(
+            422, "A placeholder in the message cannot be replaced."
+        ),
         errors.MailLoop: ErrorRow(400, "The request is not valid."),
         errors.NotFound: ErrorRow(404, "There is no such thing."),
         errors.Conflict: ErrorRow(409, "This does not go with how things are now."),
@@ -72,17 +74,23 @@ _TITLES = {
 
 
 def problem(error: SignoffError, further: Mapping[str, object] = MappingProxyType({})) -> Answer:
-    """Return the problem document of an error; a temporary one says when to come again. `further`: more members of the document."""
+    """Return the problem document of an error; a temporary one says when to come again. `further`:
+    more members of the document.
+    """
     row = HTTP_STATUS[type(error)]
     again = {"Retry_After": str(RETRY_AFTER_SECONDS)} if error.temporary else {}
     return _document(row.status, row.title, error.code, further, **again)
 
 
-def problem_of_status(status: int, further: Mapping[str, object] = MappingProxyType({}), /, **fields: str) -> Answer:
+def problem_of_status(
+    status: int, further: Mapping[str, object] = MappingProxyType({}), /, **fields: str
+) -> Answer:
     """Return the problem document of an HTTP status that no error of the tree stands for."""
     return _document(status, _TITLES.get(status, _BROKEN), "http_error", further, **fields)
 
 
-def _document(status: int, title: str, code: str, further: Mapping[str, object], **fields: str) -> Answer:
+def _document(
+    status: int, title: str, code: str, further: Mapping[str, object], **fields: str
+) -> Answer:
     content = {"type": "about:blank", "title": title, "status": status, "code": code, **further}
     return document(status, content, media_type="application/problem+json", **fields)

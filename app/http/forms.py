@@ -1,7 +1,9 @@
-"""The answer to one of our forms: read to a cap, parsed with a bound, and only when it came from our own page (catalogue L7, L10).
+"""The answer to one of our forms: read to a cap, parsed with a bound, and only when it came from
+our own page (catalogue L7, L10).
 
-What lets a form in is the page token, which no other site can have without the link. What browsers say of a form's origin comes before it:
-a form that another site sends with a link it knows is refused for what it is.
+What lets a form in is the page token, which no other site can have without the link. What browsers
+say of a form's origin comes before it: a form that another site sends with a link it knows is
+refused for what it is.
 """
 
 from collections.abc import Mapping
@@ -15,10 +17,13 @@ from starlette.types import Receive, Scope
 from app.http.requests import read_body
 
 MAX_BODY_BYTES = 8_192
-MAX_FIELDS = 80  # a page token, the toggle of all mail and those of 50 groups, and some that a browser's extensions may add
+# a page token, the toggle of all mail and those of 50 groups, and some that a browser's extensions
+# may add
+MAX_FIELDS = 80
 
 _TYPE = b"application/x-www-form-urlencoded"
-_OWN_SITES = frozenset((b"same-origin", b"none"))  # W3C Fetch Metadata; `none`: the reader sent it again by hand
+# W3C Fetch Metadata; `none`: the reader sent it again by hand
+_OWN_SITES = frozenset((b"same-origin", b"none"))
 
 
 class Refusal(Enum):
@@ -46,7 +51,9 @@ class Fields:
 
 
 async def read_form(scope: Scope, receive: Receive, *, own_origin: str) -> Fields | Refusal:
-    """Return the fields of the form that a request carries; the body is read in any case, so that the connection can be used again."""
+    """Return the fields of the form that a request carries; the body is read in any case, so that
+    the connection can be used again.
+    """
     body = await read_body(receive, keep=MAX_BODY_BYTES + 1)
     if body is None:
         return Refusal.GONE
@@ -58,7 +65,9 @@ async def read_form(scope: Scope, receive: Receive, *, own_origin: str) -> Field
     if headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != _TYPE:
         return Refusal.MALFORMED
     try:
-        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")
+        pairs = parse_qsl(
+            body.decode("ascii"), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict"
+        )
     except ValueError:  # not ASCII, not UTF-8 beneath the percent signs, or too many fields
         return Refusal.MALFORMED
     return Fields(pairs=tuple(pairs))
@@ -69,8 +78,9 @@ def _is_foreign(
 ) -> bool:  # Any: an ASGI scope is an open dictionary
     """Tell whether a browser says that another site sent the form.
 
-    Our pages have `Referrer-Policy: no-referrer`, for which browsers write `Origin: null` on their own forms too; there Sec-Fetch-Site
-    decides, and in a browser too old to send it the page token alone.
+    Our pages have `Referrer-Policy: no-referrer`, for which browsers write `Origin: null` on their
+    own forms too; there Sec-Fetch-Site decides, and in a browser too old to send it the page token
+    alone.
     """
     site = headers.get(b"sec-fetch-site")
     if site is not None:

@@ -1,20 +1,27 @@
-"""What a connection may say before any of it counts as a request: the strict side of HTTP/1.1 and HTTP/2.
+"""What a connection may say before any of it counts as a request: the strict side of HTTP/1.1 and
+HTTP/2.
 
-Hypercorn and its parsers accept more than a public port should. What is refused on the wire is refused here, and only here:
+Hypercorn and its parsers accept more than a public port should. What is refused on the wire is
+refused here, and only here:
 
-1. A line of an HTTP/1 head or trailer ends with CRLF. h11 takes a bare LF too (RFC 9112 2.2 allows it); a proxy in front may not, and
-   then the two see different requests (catalogue L5).
-2. Content-Length together with Transfer-Encoding is refused (RFC 9112 6.1), and so is Transfer-Encoding in HTTP/1.0.
-3. No CONNECT, no Upgrade, no HTTP/2 by prior knowledge on a clear port: nothing here switches protocols.
-4. A CRLF before a request line is no part of a request (RFC 9112 2.2): some clients send one behind a body. Whatever else stands behind
-   a complete request never replaces its answer. Behind the last request of a connection it is dropped (RFC 9112 9.6). Behind another
-   one, where it cannot be a request, the answer says `Connection: close`, and what cannot be read is not answered.
+1. A line of an HTTP/1 head or trailer ends with CRLF. h11 takes a bare LF too (RFC 9112 2.2 allows
+   it); a proxy in front may not, and then the two see different requests (catalogue L5).
+2. Content-Length together with Transfer-Encoding is refused (RFC 9112 6.1), and so is
+   Transfer-Encoding in HTTP/1.0.
+3. No CONNECT, no Upgrade, no HTTP/2 by prior knowledge on a clear port: nothing here switches
+   protocols.
+4. A CRLF before a request line is no part of a request (RFC 9112 2.2): some clients send one behind
+   a body. Whatever else stands behind a complete request never replaces its answer. Behind the last
+   request of a connection it is dropped (RFC 9112 9.6). Behind another one, where it cannot be a
+   request, the answer says `Connection: close`, and what cannot be read is not answered.
 5. A head is at most `h11_max_incomplete_size` bytes, also when it arrives in one piece.
-6. An HTTP/2 connection serves `keep_alive_max_requests` requests and survives `MAX_RESETS` streams that were reset or refused; one more
-   ends it (CVE-2023-44487, L12). Priority frames are dropped: RFC 9113 5.3.2 retired them, and Hypercorn's tree of them is bounded only
-   by an exception. Data for a stream that is already answered is acknowledged and dropped; Hypercorn would end the connection.
-7. A stream that is answered before its request has ended is reset with NO_ERROR, which asks the client to stop sending and to keep the
-   answer (RFC 9113 8.1).
+6. An HTTP/2 connection serves `keep_alive_max_requests` requests and survives `MAX_RESETS` streams
+   that were reset or refused; one more ends it (CVE-2023-44487, L12). Priority frames are dropped:
+   RFC 9113 5.3.2 retired them, and Hypercorn's tree of them is bounded only by an exception. Data
+   for a stream that is already answered is acknowledged and dropped; Hypercorn would end the
+   connection.
+7. A stream that is answered before its request has ended is reset with NO_ERROR, which asks the
+   client to stop sending and to keep the answer (RFC 9113 8.1).
 
 `h11._receivebuffer` is private to h11: the tests over raw sockets notice when a new h11 changes it.
 """
@@ -44,18 +51,23 @@ from app.http.leaving import LAST_CALL, is_leaving
 MAX_RESETS = 100
 
 _HTTP_1 = (b"1.1", b"1.0")
-_REQUEST = re.compile(rb"[A-Z]{1,20}+(?: |\Z)")  # how a request begins whose client sends the next one at once
+# how a request begins whose client sends the next one at once
+_REQUEST = re.compile(rb"[A-Z]{1,20}+(?: |\Z)")
 
 
 class StrictBuffer(ReceiveBuffer):
-    """h11's receive buffer, reading heads and trailers that end every line with CRLF and stay within `limit` bytes."""
+    """h11's receive buffer, reading heads and trailers that end every line with CRLF and stay
+    within `limit` bytes.
+    """
 
     def __init__(self, limit: int) -> None:
         super().__init__()
         self._limit = limit
 
     def drop_blank_lines(self) -> bool:
-        """Drop the CRLFs at the beginning, and say whether what is left may begin a request; a lone CR does not yet."""
+        """Drop the CRLFs at the beginning, and say whether what is left may begin a request; a lone
+        CR does not yet.
+        """
         data = self._data
         while data[:2] == b"\r\n":
             self._extract(2)
@@ -74,7 +86,9 @@ class StrictBuffer(ReceiveBuffer):
         return at < len(data) and data[at:] != b"\r" and not _REQUEST.match(data, at)
 
     def maybe_extract_lines(self) -> list[bytearray] | None:
-        """Return the lines up to the first blank one, without their CRLF, or None while there is no blank line yet."""
+        """Return the lines up to the first blank one, without their CRLF, or None while there is no
+        blank line yet.
+        """
         if self._data[:2] == b"\r\n":
             self._extract(2)
             return []
@@ -98,7 +112,9 @@ class StrictConnection(h11.Connection):
         self.received = self._receive_buffer = StrictBuffer(max_head_bytes)
 
     def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
-        """Return the next event as h11 does. Raises RemoteProtocolError also for what the module's rules 2 and 3 refuse."""
+        """Return the next event as h11 does. Raises RemoteProtocolError also for what the module's
+        rules 2 and 3 refuse.
+        """
         if self._receive_buffer:
             state = self.their_state
             if state is h11.MUST_CLOSE:
@@ -121,14 +137,18 @@ def _fault(request: h11.Request) -> str:
         return "not an HTTP/1 request"
     if b"upgrade" in names:
         return "an upgrade to another protocol"
-    if b"transfer-encoding" in names and (b"content-length" in names or request.http_version == b"1.0"):
+    if b"transfer-encoding" in names and (
+        b"content-length" in names or request.http_version == b"1.0"
+    ):
         return "two framings of one body"
     return ""
 
 
 @functools.lru_cache(maxsize=128)
 def _response(status: int, headers: tuple[tuple[bytes, bytes], ...]) -> h11.Response:
-    """Return the validated response; the same few are sent thousands of times a second, so h11 need not check each again."""
+    """Return the validated response; the same few are sent thousands of times a second, so h11 need
+    not check each again.
+    """
     return h11.Response(status_code=status, headers=list(headers))
 
 
@@ -140,12 +160,18 @@ class GuardedH11(H11Protocol):
 
     async def initiate(self) -> None:
         """Put the strict parser in the place of the forgiving one."""
-        self.connection = self._strict = StrictConnection(max_head_bytes=self.config.h11_max_incomplete_size)
+        self.connection = self._strict = StrictConnection(
+            max_head_bytes=self.config.h11_max_incomplete_size
+        )
 
     async def stream_send(self, event: Event) -> None:
-        """Send one event of the application's answer, as Hypercorn does, with a head that says whether the connection stays open."""
+        """Send one event of the application's answer, as Hypercorn does, with a head that says
+        whether the connection stays open.
+        """
         if isinstance(event, Response):
-            await self._send_h11_event(_response(event.status_code, tuple(self._head(event.headers))))
+            await self._send_h11_event(
+                _response(event.status_code, tuple(self._head(event.headers)))
+            )
         else:
             await super().stream_send(event)
 
@@ -154,7 +180,8 @@ class GuardedH11(H11Protocol):
         await super()._maybe_recycle()
 
     async def _send_error_response(self, status_code: int) -> None:
-        if not self._glued:  # else the client would take it for the answer to a request that has got its own
+        # else the client would take it for the answer to a request that has got its own
+        if not self._glued:
             await super()._send_error_response(status_code)
 
     async def _check_protocol(self, event: h11.Request) -> None:
@@ -162,7 +189,8 @@ class GuardedH11(H11Protocol):
 
     async def _create_stream(self, request: h11.Request) -> None:
         self._glued = False
-        # Hypercorn's own looks for WebSockets, and walks h11's fields one Python call at a time to do so
+        # Hypercorn's own looks for WebSockets, and walks h11's fields one Python call at a time to
+        # do so
         self.stream = HTTPStream(
             self.app,
             self.config,
@@ -189,10 +217,16 @@ class GuardedH11(H11Protocol):
     def _head(self, headers: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[bytes, bytes]]:
         yield from headers
         yield from self.config.response_headers("h11")
-        last = self.keep_alive_requests >= self.config.keep_alive_max_requests or is_leaving(self.context)
+        last = self.keep_alive_requests >= self.config.keep_alive_max_requests or is_leaving(
+            self.context
+        )
         received = self._strict.received
         # What is left of an unread body, or stands behind a body, must not pass for a request.
-        if last or self.connection.their_state is h11.SEND_BODY or (received and received.is_surplus()):
+        if (
+            last
+            or self.connection.their_state is h11.SEND_BODY
+            or (received and received.is_surplus())
+        ):
             yield b"connection", b"close"
 
     async def _send_h11_event(self, event: H11SendableEvent) -> None:
@@ -201,7 +235,8 @@ class GuardedH11(H11Protocol):
         except h11.LocalProtocolError:
             if self.connection.their_state is not h11.ERROR:
                 raise
-            return  # the request broke off while it was being answered: there is nobody to say more to
+            # the request broke off while it was being answered: there is nobody to say more to
+            return
         self._held = data if isinstance(event, h11.Response) else b""
         if data and not self._held:
             await self.send(RawData(data=data))
@@ -216,27 +251,45 @@ class GuardedH2(H2Protocol):
         super().__init__(*args)
         self._incomplete: set[int] = set()  # streams whose request has not ended
 
-    async def initiate(self, headers: list[tuple[bytes, bytes]] | None = None, settings: bytes | None = None) -> None:
-        """Announce our settings: no extended CONNECT (RFC 8441), since there is no WebSocket here."""
+    async def initiate(
+        self, headers: list[tuple[bytes, bytes]] | None = None, settings: bytes | None = None
+    ) -> None:
+        """Announce our settings: no extended CONNECT (RFC 8441), since there is no WebSocket
+        here.
+        """
         without = h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL
-        offered = {h2.settings.SettingCodes(code): value for code, value in self.connection.local_settings.items() if code != without}
+        offered = {
+            h2.settings.SettingCodes(code): value
+            for code, value in self.connection.local_settings.items()
+            if code != without
+        }
         self.connection.local_settings = h2.settings.Settings(client=False, initial_values=offered)
         await super().initiate(headers, settings)
 
     async def stream_send(self, event: Event) -> None:
-        """Send one event of an answer; after the last answer of a spent or stopping connection, end the connection."""
+        """Send one event of an answer; after the last answer of a spent or stopping connection, end
+        the connection.
+        """
         await super().stream_send(event)
-        if isinstance(event, StreamClosed) and not self.streams and (self._spent() or self.context.terminated.is_set()):
+        if (
+            isinstance(event, StreamClosed)
+            and not self.streams
+            and (self._spent() or self.context.terminated.is_set())
+        ):
             await self._end(h2.errors.ErrorCodes.NO_ERROR)
 
     async def announce_end(self) -> None:
-        """Ask the client to open no more streams, and still answer those that it has on the way (RFC 9113 6.8)."""
+        """Ask the client to open no more streams, and still answer those that it has on the way
+        (RFC 9113 6.8).
+        """
         if not self.closed:
             await self._flush()
             await self.send(RawData(data=LAST_CALL))
 
     async def handle(self, event: WireEvent) -> None:
-        """Take bytes or the end of the connection; at the end, wake every answer that waits for its bytes to leave (Hypercorn does not)."""
+        """Take bytes or the end of the connection; at the end, wake every answer that waits for its
+        bytes to leave (Hypercorn does not).
+        """
         await super().handle(event)
         if isinstance(event, Closed):
             for buffer in list(self.stream_buffers.values()):
@@ -253,7 +306,9 @@ class GuardedH2(H2Protocol):
             if isinstance(event, h2.events.StreamReset | h2.events.StreamEnded):
                 self._incomplete.discard(event.stream_id)
             if isinstance(event, h2.events.DataReceived) and event.stream_id not in self.streams:
-                self.connection.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+                self.connection.acknowledge_received_data(
+                    event.flow_controlled_length, event.stream_id
+                )
                 continue
             await super()._handle_events([event])
         await self._flush()
@@ -261,7 +316,8 @@ class GuardedH2(H2Protocol):
     async def _create_stream(self, request: h2.events.RequestReceived) -> None:
         fields = dict(request.headers or ())
         if self._spent():
-            # REFUSED_STREAM promises that nothing was done, so the client may send the request again (RFC 9113 8.7)
+            # REFUSED_STREAM promises that nothing was done, so the client may send the request
+            # again (RFC 9113 8.7)
             await self._refuse(request.stream_id, h2.errors.ErrorCodes.REFUSED_STREAM)
         elif fields.get(b":method") == b"CONNECT" or not fields.get(b":path", b"").isascii():
             await self._refuse(request.stream_id, h2.errors.ErrorCodes.PROTOCOL_ERROR)
@@ -271,14 +327,17 @@ class GuardedH2(H2Protocol):
 
     async def _send_data(self, stream_id: int) -> None:
         await super()._send_data(stream_id)
-        if stream_id in self._incomplete and stream_id not in self.stream_buffers:  # the whole answer has left
+        # the whole answer has left
+        if stream_id in self._incomplete and stream_id not in self.stream_buffers:
             self._incomplete.discard(stream_id)
-            with contextlib.suppress(h2.exceptions.ProtocolError):  # the end of the request has come in the same breath
+            # the end of the request has come in the same breath
+            with contextlib.suppress(h2.exceptions.ProtocolError):
                 self.connection.reset_stream(stream_id, h2.errors.ErrorCodes.NO_ERROR)
             await self._flush()
 
     async def _refuse(self, stream_id: int, code: h2.errors.ErrorCodes) -> None:
-        with contextlib.suppress(h2.exceptions.StreamClosedError):  # the client has reset it in the same breath
+        # the client has reset it in the same breath
+        with contextlib.suppress(h2.exceptions.StreamClosedError):
             self.connection.reset_stream(stream_id, code)
         await self._count_fault()
 

@@ -1,4 +1,6 @@
-"""Health and metrics, on listeners of their own and on the admin listener (catalogue L11). Asking never changes anything."""
+"""Health and metrics, on listeners of their own and on the admin listener (catalogue L11). Asking
+never changes anything.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,7 +14,8 @@ from app.core.errors import Unavailable
 from app.http.answers import answer, document
 from app.http.rim import Rim
 
-Check = Callable[[], Awaitable[object]]  # returns when the part answers, raises Unavailable when it does not
+# returns when the part answers, raises Unavailable when it does not
+Check = Callable[[], Awaitable[object]]
 
 _CHECK_SECONDS = 1.0
 
@@ -20,8 +23,8 @@ _CHECK_SECONDS = 1.0
 def application(checks: Mapping[str, Check], *, metrics: Collector = REGISTRY) -> ASGIApp:
     """Return the application that answers health and metrics and nothing else.
 
-    `checks` are the places that can make a click durable, by name; `metrics` those of this process, unless a supervisor tells those of its
-    workers.
+    `checks` are the places that can make a click durable, by name; `metrics` those of this process,
+    unless a supervisor tells those of its workers.
     """
     return Rim(_Paths(endpoints(checks, metrics=metrics)))
 
@@ -32,7 +35,9 @@ def endpoints(checks: Mapping[str, Check], *, metrics: Collector = REGISTRY) -> 
 
 
 class _Paths:
-    """Hands a GET to the endpoint of its path, without the routing that only the processes with many routes need."""
+    """Hands a GET to the endpoint of its path, without the routing that only the processes with
+    many routes need.
+    """
 
     def __init__(self, endpoints: Mapping[str, ASGIApp]) -> None:
         self._endpoints = endpoints
@@ -55,7 +60,9 @@ class Live:
 
 
 class Ready:
-    """Answers `/readyz`: 200 while at least one of the places that can make a click durable answers, else 503; says which do."""
+    """Answers `/readyz`: 200 while at least one of the places that can make a click durable
+    answers, else 503; says which do.
+    """
 
     def __init__(self, checks: Mapping[str, Check]) -> None:
         self._checks = checks
@@ -64,7 +71,10 @@ class Ready:
         """Answer with one word for each check."""
         words = await asyncio.gather(*(_word(check) for check in self._checks.values()))
         ready = "ok" in words
-        content = {"status": "ready" if ready else "not ready", "checks": dict(zip(self._checks, words, strict=True))}
+        content = {
+            "status": "ready" if ready else "not ready",
+            "checks": dict(zip(self._checks, words, strict=True)),
+        }
         await document(200 if ready else 503, content)(scope, receive, send)
 
 

@@ -3,11 +3,14 @@
 from hypercorn.asyncio.worker_context import WorkerContext
 from hyperframe.frame import GoAwayFrame
 
-LAST_CALL = GoAwayFrame(0, last_stream_id=2**31 - 1).serialize()  # no new streams, and none that is on its way is refused (RFC 9113 6.8)
+# no new streams, and none that is on its way is refused (RFC 9113 6.8)
+LAST_CALL = GoAwayFrame(0, last_stream_id=2**31 - 1).serialize()
 
 
 class Context(WorkerContext):
-    """What the connections of a listener share; `leaving`: it stops soon, and each answer is its connection's last."""
+    """What the connections of a listener share; `leaving`: it stops soon, and each answer is its
+    connection's last.
+    """
 
     leaving = False
 

@@ -3,11 +3,14 @@
 from starlette.types import Receive, Scope
 
 MAX_BODY_BYTES = 8_192
-MAX_DRAINED_BYTES = 16 * 1024 * 1024  # a longer body is answered early, which curl 7.88 over HTTP/2 never understands
+# a longer body is answered early, which curl 7.88 over HTTP/2 never understands
+MAX_DRAINED_BYTES = 16 * 1024 * 1024
 
 
 async def read_body(receive: Receive, *, keep: int = MAX_BODY_BYTES) -> bytes | None:
-    """Return the first `keep` bytes of the body once all of it has come, or MAX_DRAINED_BYTES of it; None when the client went away."""
+    """Return the first `keep` bytes of the body once all of it has come, or MAX_DRAINED_BYTES of
+    it; None when the client went away.
+    """
     kept, seen = b"", 0
     while True:
         message = await receive()
@@ -23,4 +26,7 @@ async def read_body(receive: Receive, *, keep: int = MAX_BODY_BYTES) -> bytes | 
 
 def accept_language(scope: Scope) -> str:
     """Return the Accept-Language field, empty when there is none."""
-    return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"accept-language"), "")
+    return next(
+        (value.decode("latin-1") for name, value in scope["headers"] if name == b"accept-language"),
+        "",
+    )

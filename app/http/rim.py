@@ -1,7 +1,9 @@
-"""The outermost part of an application: paths in one spelling, and an answer for whatever an endpoint lets through.
+"""The outermost part of an application: paths in one spelling, and an answer for whatever an
+endpoint lets through.
 
-In the place of Starlette's application object, whose three layers of middleware cost a one-click POST a tenth of its time. A path is read
-with doubled and trailing slashes removed, so no spelling of a route needs a redirect.
+In the place of Starlette's application object, whose three layers of middleware cost a one-click
+POST a tenth of its time. A path is read with doubled and trailing slashes removed, so no spelling
+of a route needs a redirect.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,7 +17,8 @@ from app.http.errors import problem, problem_of_status
 from app.observe.log import LogEvent, logger
 
 Application = ASGIApp
-AnswerOfStatus = Callable[[Scope, int, Mapping[str, str]], Answer]  # the request, its status, further header fields
+# the request, its status, further header fields
+AnswerOfStatus = Callable[[Scope, int, Mapping[str, str]], Answer]
 
 
 def as_problem(scope: Scope, status: int, fields: Mapping[str, str]) -> Answer:
@@ -24,7 +27,9 @@ def as_problem(scope: Scope, status: int, fields: Mapping[str, str]) -> Answer:
 
 
 class Rim:
-    """Calls an application that raises: HTTPException for what it does not have, SignoffError for what it cannot do."""
+    """Calls an application that raises: HTTPException for what it does not have, SignoffError for
+    what it cannot do.
+    """
 
     def __init__(self, app: Application, *, answer: AnswerOfStatus = as_problem) -> None:
         self._app = app
@@ -50,11 +55,15 @@ class Rim:
 
     def _of_exception(self, scope: Scope, exc: HTTPException) -> Answer:
         allow = (exc.headers or {}).get("Allow", "")
-        return self._answer(scope, exc.status_code, {"Allow": ", ".join(sorted(allow.split(", ")))} if allow else {})
+        return self._answer(
+            scope, exc.status_code, {"Allow": ", ".join(sorted(allow.split(", ")))} if allow else {}
+        )
 
 
 class Replaceable:
-    """An application in whose place another can be put while it serves; requests under way end with the one that they began with."""
+    """An application in whose place another can be put while it serves; requests under way end with
+    the one that they began with.
+    """
 
     def __init__(self, app: Application) -> None:
         self.app = app
@@ -68,6 +77,7 @@ def _canonical(path: str) -> str:
     if path == "*":
         return "/"  # RFC 9112 3.2.4: OPTIONS of the server as a whole
     scheme, absolute, rest = path.partition("://")
-    if absolute and scheme.lower() in {"http", "https"}:  # RFC 9112 3.2.2: a server must take the absolute form
+    # RFC 9112 3.2.2: a server must take the absolute form
+    if absolute and scheme.lower() in {"http", "https"}:
         path = rest.partition("/")[2]
     return "/" + "/".join(part for part in path.split("/") if part)

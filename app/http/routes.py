@@ -7,11 +7,14 @@ from starlette.types import Receive, Scope, Send
 
 
 class Routes:
-    """Hands a request to the endpoint of its path. Raises HTTPException for a path or a method that no route has."""
+    """Hands a request to the endpoint of its path. Raises HTTPException for a path or a method that
+    no route has.
+    """
 
     def __init__(self, routes: Sequence[Route]) -> None:
         self._router = Router(routes, redirect_slashes=False)
-        self._exact = {route.path: route for route in routes if not route.param_convertors}  # found without trying patterns in turn
+        # found without trying patterns in turn
+        self._exact = {route.path: route for route in routes if not route.param_convertors}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

@@ -1,8 +1,9 @@
 """The HTTP listeners of a process, in one loop.
 
-Sockets are bound before anything is served, so a port that is taken is an error at start and a port 0 is known to who asked for it. When
-`stop` returns, nothing new is accepted, clients of kept connections are told and then closed on, and requests under way are finished within
-`grace_seconds` (catalogue E19). Must not know what the applications do.
+Sockets are bound before anything is served, so a port that is taken is an error at start and a port
+0 is known to who asked for it. When `stop` returns, nothing new is accepted, clients of kept
+connections are told and then closed on, and requests under way are finished within `grace_seconds`
+(catalogue E19). Must not know what the applications do.
 """
 
 import asyncio
@@ -30,17 +31,23 @@ from app.observe.background import Part, keep_running
 from app.observe.log import logger
 
 _SWEEP_SECONDS = 0.5
-_TLS_ALONE = (b"strict-transport-security", b"max-age=31536000")  # a year; not for subdomains, which are others' business
+# a year; not for subdomains, which are others' business
+_TLS_ALONE = (b"strict-transport-security", b"max-age=31536000")
 _TLS_CLOSE_SECONDS = 2.0  # how long a client may keep us waiting for its close_notify
-_SWITCH_SECONDS = 0.0005  # how long the loop keeps the interpreter from the spool's thread; at the usual 5 ms a commit waits for the loop
+# how long the loop keeps the interpreter from the spool's thread; at the usual 5 ms a commit waits
+# for the loop
+_SWITCH_SECONDS = 0.0005
 
-# The import or export of a whole list is one request, from somebody who is let onto the private listener.
+# The import or export of a whole list is one request, from somebody who is let onto the private
+# listener.
 ADMIN_LIMITS = HttpLimits(body_seconds=3_600, busy_seconds=3_600)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings:
-    """Where the public listens. Addresses are `host:port`, `[v6]:port` or `unix:path`; port 0 picks a free one."""
+    """Where the public listens. Addresses are `host:port`, `[v6]:port` or `unix:path`; port 0 picks
+    a free one.
+    """
 
     listen: str = "127.0.0.1:8080"
     tls_listen: str | None = None
@@ -50,7 +57,9 @@ class ServerSettings:
 
 
 class _WireConfig(Config):
-    """Hypercorn's settings, with a Date field that is formatted once a second, and on TLS the wish to be asked by TLS alone (RFC 6797)."""
+    """Hypercorn's settings, with a Date field that is formatted once a second, and on TLS the wish
+    to be asked by TLS alone (RFC 6797).
+    """
 
     over_tls = False
 
@@ -65,10 +74,15 @@ def _http_date(_second: int) -> bytes:
 
 
 class Listener:
-    """One bound socket and the connections that came through it. Raises Misconfigured when the address cannot be bound."""
+    """One bound socket and the connections that came through it. Raises Misconfigured when the
+    address cannot be bound.
+    """
 
-    def __init__(self, app: ASGIApp, address: str, *, limits: HttpLimits, tls: ssl.SSLContext | None = None) -> None:
-        self._asgi = cast("ASGIFramework", app)  # Starlette types ASGI by open dictionaries, Hypercorn by closed ones
+    def __init__(
+        self, app: ASGIApp, address: str, *, limits: HttpLimits, tls: ssl.SSLContext | None = None
+    ) -> None:
+        # Starlette types ASGI by open dictionaries, Hypercorn by closed ones
+        self._asgi = cast("ASGIFramework", app)
         self._limits = limits
         self._tls = tls
         self._config = _config(address, limits, over_tls=tls is not None)
@@ -102,7 +116,9 @@ class Listener:
         )
 
     def sweep(self, now: float) -> None:
-        """End the connections that have overstayed their phase, and a while later whatever of them is still running."""
+        """End the connections that have overstayed their phase, and a while later whatever of them
+        is still running.
+        """
         for task, connection in list(self._connections.items()):
             late = now - connection.patience.deadline
             if late > 0:
@@ -111,10 +127,12 @@ class Listener:
                 task.cancel()
 
     async def close(self) -> None:
-        """Stop accepting, see clients off, let requests finish within the grace, then end what is left.
+        """Stop accepting, see clients off, let requests finish within the grace, then end what is
+        left.
 
-        A client that keeps a connection may have its next request on the way. So all are told first that it is the last one (HTTP/1.1 by
-        `HttpConnection: close` on the answer, HTTP/2 by GOAWAY), and served for `lame_duck_seconds`; only what is idle then is closed.
+        A client that keeps a connection may have its next request on the way. So all are told first
+        that it is the last one (HTTP/1.1 by `HttpConnection: close` on the answer, HTTP/2 by
+        GOAWAY), and served for `lame_duck_seconds`; only what is idle then is closed.
         """
         if self._server is not None:
             self._server.close()
@@ -171,16 +189,23 @@ async def listening(listeners: Mapping[str, Listener]) -> AsyncIterator[None]:
 
 
 async def serve(
-    listeners: Mapping[str, Listener], *, stop: Callable[[], Awaitable[object]], bound: Callable[[Mapping[str, str]], None]
+    listeners: Mapping[str, Listener],
+    *,
+    stop: Callable[[], Awaitable[object]],
+    bound: Callable[[Mapping[str, str]], None],
 ) -> None:
-    """Serve until `stop` returns. `bound` is called once everything listens, with the address of each listener by its name."""
+    """Serve until `stop` returns. `bound` is called once everything listens, with the address of
+    each listener by its name.
+    """
     async with listening(listeners):
         bound({name: listener.address for name, listener in listeners.items()})
         await stop()
 
 
 def run(main: Coroutine[object, object, None]) -> None:
-    """Run a process's main coroutine on uvloop, which gives Hypercorn half as many requests again a second."""
+    """Run a process's main coroutine on uvloop, which gives Hypercorn half as many requests again a
+    second.
+    """
     sys.setswitchinterval(_SWITCH_SECONDS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main)
@@ -193,7 +218,9 @@ def public_listeners(app: ASGIApp, settings: ServerSettings) -> dict[str, Listen
     """
     listeners = {"public": Listener(app, settings.listen, limits=settings.limits)}
     if settings.tls_listen is not None:
-        listeners["public_tls"] = Listener(app, settings.tls_listen, limits=settings.limits, tls=_tls(settings))
+        listeners["public_tls"] = Listener(
+            app, settings.tls_listen, limits=settings.limits, tls=_tls(settings)
+        )
     return listeners
 
 

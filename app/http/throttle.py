@@ -1,7 +1,9 @@
-"""Who may go on guessing: bad tokens counted by network. A valid token is never counted and never refused (catalogue E10).
+"""Who may go on guessing: bad tokens counted by network. A valid token is never counted and never
+refused (catalogue E10).
 
-Written here, not taken from `limits`: its in-memory storage looks through all networks at each hit (8 ms of the loop at 50,000 networks,
-measured with 5.8), which hands an attacker with many addresses a lever. Two dictionaries do it in constant time and bounded memory.
+Written here, not taken from `limits`: its in-memory storage looks through all networks at each hit
+(8 ms of the loop at 50,000 networks, measured with 5.8), which hands an attacker with many
+addresses a lever. Two dictionaries do it in constant time and bounded memory.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,7 +19,9 @@ _OTHERS = "others"  # every network beyond the bound shares one count
 
 
 class Throttle:
-    """Counts by key over a window that slides: the last full window weighs less the further the present one has come."""
+    """Counts by key over a window that slides: the last full window weighs less the further the
+    present one has come.
+    """
 
     def __init__(self, *, limit: int, window_ms: int, clock: Clock) -> None:
         self._limit = limit
@@ -52,7 +56,8 @@ class Clients:
     def network(self, scope: Mapping[str, Any]) -> str:  # Any: an ASGI scope is an open dictionary
         """Return the client's /24 or /64; empty for a unix socket without a proxy that says more.
 
-        X-Forwarded-For counts only from a trusted proxy, and of it the last entry that no trusted proxy wrote (catalogue E18).
+        X-Forwarded-For counts only from a trusted proxy, and of it the last entry that no trusted
+        proxy wrote (catalogue E18).
         """
         client = scope.get("client")
         address = client[0] if client else ""
@@ -71,7 +76,9 @@ class Clients:
 
 
 def _forwarded(scope: Mapping[str, Any]) -> list[str]:  # Any: as above
-    fields = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
+    fields = [
+        value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"
+    ]
     return [entry.strip() for entry in ",".join(fields).split(",") if entry.strip()]
 
 

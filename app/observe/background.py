@@ -1,8 +1,8 @@
 """The one supervisor of tasks that live as long as their process: none of them ends unseen.
 
-A task that ends by an exception is logged with its traceback, counted, and started again, after a pause that grows while it keeps failing.
-One that returns has done what it was for. A process whose parts cannot go on alone ends instead (`app.wiring.worker`), and says so by
-`note_end`.
+A task that ends by an exception is logged with its traceback, counted, and started again, after a
+pause that grows while it keeps failing. One that returns has done what it was for. A process whose
+parts cannot go on alone ends instead (`app.wiring.worker`), and says so by `note_end`.
 """
 
 import asyncio
@@ -35,13 +35,19 @@ class Part(StrEnum):
     TRIES = "tries"
 
 
-def keep_running(part: Part, run: Callable[[], Awaitable[object]], log: Logger) -> "asyncio.Task[None]":
-    """Run a part until the task is cancelled, or until the part returns; start it again whenever it fails."""
+def keep_running(
+    part: Part, run: Callable[[], Awaitable[object]], log: Logger
+) -> "asyncio.Task[None]":
+    """Run a part until the task is cancelled, or until the part returns; start it again whenever it
+    fails.
+    """
     return asyncio.get_running_loop().create_task(_keep(part, run, log), name=part.value)
 
 
 @asynccontextmanager
-async def kept_running(part: Part, run: Callable[[], Awaitable[object]], log: Logger) -> AsyncIterator[None]:
+async def kept_running(
+    part: Part, run: Callable[[], Awaitable[object]], log: Logger
+) -> AsyncIterator[None]:
     """Run a part for as long as the context is open."""
     task = keep_running(part, run, log)
     try:
@@ -60,7 +66,12 @@ async def cancelled(task: "asyncio.Task[None]") -> None:
 def note_end(part: Part, error: BaseException, log: Logger) -> None:
     """Log and count a part that has ended by an exception."""
     labelled(BACKGROUND_TASKS_ENDED, part.value).inc()
-    log.error(LogEvent.BACKGROUND_TASK_ENDED, task=part.value, reason=f"{type(error).__name__}: {error}", exc_info=error)
+    log.error(
+        LogEvent.BACKGROUND_TASK_ENDED,
+        task=part.value,
+        reason=f"{type(error).__name__}: {error}",
+        exc_info=error,
+    )
 
 
 async def _keep(part: Part, run: Callable[[], Awaitable[object]], log: Logger) -> None:
@@ -78,5 +89,9 @@ async def _keep(part: Part, run: Callable[[], Awaitable[object]], log: Logger) -
             note_end(part, exc, log)
         else:
             return
-        pause = _FIRST_PAUSE if loop.time() - started > _STEADY_SECONDS else min(2 * pause, _LONGEST_PAUSE)
+        pause = (
+            _FIRST_PAUSE
+            if loop.time() - started > _STEADY_SECONDS
+            else min(2 * pause, _LONGEST_PAUSE)
+        )
         await asyncio.sleep(pause)

@@ -5,6 +5,8 @@ from app.observe.metrics import CLOCKS_OVERRULED
 
 
 def note_wrong_clock() -> None:
-    """Log and count a statement that took effect although its time, or the time that it lost to, came from a wrong clock."""
+    """Log and count a statement that took effect although its time, or the time that it lost to,
+    came from a wrong clock.
+    """
     CLOCKS_OVERRULED.inc()
     logger("store").warning(LogEvent.CLOCK_OVERRULED)

@@ -1,8 +1,10 @@
-"""Log events: one vocabulary, one line an outcome, JSON on stderr (or a readable form in development).
+"""Log events: one vocabulary, one line an outcome, JSON on stderr (or a readable form in
+development).
 
-An address is logged only as its keyed digest, a token never. Values are escaped by the renderer, so a line is always one record (L9). What
-others say, such as a downstream's reply or the text of an exception, may name an address or quote a link: whatever looks like an address or
-a token is hidden here, last.
+An address is logged only as its keyed digest, a token never. Values are escaped by the renderer, so
+a line is always one record (L9). What others say, such as a downstream's reply or the text of an
+exception, may name an address or quote a link: whatever looks like an address or a token is hidden
+here, last.
 """
 
 import json
@@ -97,20 +99,27 @@ def configure(*, level: str = "info", readable: bool = False) -> None:
     """Set up logging for this process: JSON for machines, or one readable line for a developer."""
     structlog.configure(
         processors=list(_READABLE if readable else _JSON),
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.getLevelNamesMapping()[level.upper()]
+        ),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
 
 
 def logger(process: str) -> Logger:
-    """Return the logger of one process, such as `web` or `relay`; ask after `configure`, whose settings it keeps."""
+    """Return the logger of one process, such as `web` or `relay`; ask after `configure`, whose
+    settings it keeps.
+    """
     bound: Logger = structlog.get_logger(process=process).bind()
     return bound
 
 
-def _as_json(_: object, level: str, event: MutableMapping[str, Any]) -> str:  # Any: structlog's own type of a record
-    """Render one record. One function instead of a chain of processors: a line stands on the way of each mail, and costs a third so."""
+# Any: structlog's own type of a record
+def _as_json(_: object, level: str, event: MutableMapping[str, Any]) -> str:
+    """Render one record. One function instead of a chain of processors: a line stands on the way of
+    each mail, and costs a third so.
+    """
     record = {"timestamp": _now(), "level": level, **event}
     line = _encode(record)
     return _encode(_hidden(record)) if any(mark in line for mark in _MARKS) else line
@@ -121,12 +130,16 @@ def _as_text(given: object, level: str, event: MutableMapping[str, Any]) -> str:
 
 
 def _hidden(value: object) -> object:
-    """Return what is to be logged without addresses and tokens; not done on the line itself, where it could cut an escape in two."""
+    """Return what is to be logged without addresses and tokens; not done on the line itself, where
+    it could cut an escape in two.
+    """
     if isinstance(value, Mapping):
         return {name: _hidden(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
         return [_hidden(part) for part in value]
-    return value if value is None or isinstance(value, int | float) else _without_secrets(str(value))
+    return (
+        value if value is None or isinstance(value, int | float) else _without_secrets(str(value))
+    )
 
 
 def _without_secrets(text: str) -> str:
@@ -150,16 +163,27 @@ _ADDRESS = re.compile(  # bounded parts, so that a long text costs time in propo
     re.VERBOSE,
 )
 _HIDDEN = "(address)"
-_MARKS = ("@", "%40", "://", "/u/", "qmoe", "AQ", "u-", "U-", "%2D", "%2d")  # without any of them a line holds nothing to hide
-# Known by their shape too, since others quote our links in any spelling. What is left of a token without its beginning opens nothing.
+# without any of them a line holds nothing to hide
+_MARKS = ("@", "%40", "://", "/u/", "qmoe", "AQ", "u-", "U-", "%2D", "%2d")
+# Known by their shape too, since others quote our links in any spelling. What is left of a token
+# without its beginning opens nothing.
 _TOKEN = re.compile(
-    r"""(?P<before>(?i:qmoe(?:=|%3D)|/u/|[?&]e=))[A-Za-z0-9_%=~-]{16,}   # whatever stands where a token of ours belongs
-        |AQ[A-Za-z0-9_-]{22,}                                            # `app.core.token`: base64url of version 1
-        |(?i:(?:(?<![a-z0-9])|(?<=%[0-9a-f]{2}))u(?:-|%2D))[A-Za-z2-7]{16,}  # `app.core.short_token` in its local part""",
+    r"""# whatever stands where a token of ours belongs
+        (?P<before>(?i:qmoe(?:=|%3D)|/u/|[?&]e=))[A-Za-z0-9_%=~-]{16,}
+        # `app.core.token`: base64url of version 1
+        |AQ[A-Za-z0-9_-]{22,}
+        # `app.core.short_token` in its local part
+        |(?i:(?:(?<![a-z0-9])|(?<=%[0-9a-f]{2}))u(?:-|%2D))[A-Za-z2-7]{16,}""",
     re.VERBOSE,
 )
 
 _JSON = (structlog.processors.format_exc_info, _as_json)
 # a traceback without the values of variables: among them are tokens and addresses
-_console = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
-_READABLE = (structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=True), _as_text)
+_console = structlog.dev.ConsoleRenderer(
+    colors=False, exception_formatter=structlog.dev.plain_traceback
+)
+_READABLE = (
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=True),
+    _as_text,
+)

@@ -1,4 +1,6 @@
-"""What a service manager is told: that the process is ready, that it stops (sd_notify(3) of systemd). Without one, nothing happens."""
+"""What a service manager is told: that the process is ready, that it stops (sd_notify(3) of
+systemd). Without one, nothing happens.
+"""
 
 import os
 import socket
@@ -12,7 +14,9 @@ def tell_ready() -> None:
 
 
 def tell_reloading(monotonic_us: int) -> None:
-    """Say that the configuration is being read again; `tell_ready` ends it. The time is CLOCK_MONOTONIC in microseconds."""
+    """Say that the configuration is being read again; `tell_ready` ends it. The time is
+    CLOCK_MONOTONIC in microseconds.
+    """
     _tell(f"RELOADING=1\nMONOTONIC_USEC={monotonic_us}")
 
 

@@ -1,1 +1,3 @@
-"""Requests that leave this installation: webhooks behind their guard, and what the checks ask of the outside."""
+"""Requests that leave this installation: webhooks behind their guard, and what the checks ask of
+the outside.
+"""

@@ -1,11 +1,12 @@
 """The guard of outgoing requests, at the moment of connecting (catalogue L1).
 
-1. A name is looked up once for each connection, and the connection goes to the addresses that were checked: a name that answers differently
-   the next time (rebinding) gains nothing.
+1. A name is looked up once for each connection, and the connection goes to the addresses that were
+   checked: a name that answers differently the next time (rebinding) gains nothing.
 2. All its addresses must be allowed, not only the one that would be tried first.
 3. A literal address is checked the same way; one in an odd notation is refused.
 
-`Blocked` is no OSError on purpose: nobody must take it for a network that is down and try the next address.
+`Blocked` is no OSError on purpose: nobody must take it for a network that is down and try the next
+address.
 """
 
 import asyncio
@@ -15,7 +16,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from app.core.address_policy import is_disguised, may_reach
 from app.core.webhook import Reach
 
-Lookup = Callable[[str, int], Awaitable[Sequence[str]]]  # host and port to IP addresses; OSError when there are none
+# host and port to IP addresses; OSError when there are none
+Lookup = Callable[[str, int], Awaitable[Sequence[str]]]
 
 
 class Blocked(Exception):
@@ -23,13 +25,19 @@ class Blocked(Exception):
 
 
 async def system_lookup(host: str, port: int) -> Sequence[str]:
-    """Return the addresses that the system's resolver knows, each once, in its order of preference."""
+    """Return the addresses that the system's resolver knows, each once, in its order of
+    preference.
+    """
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-async def addresses_of(host: str, port: int, reach: Reach, lookup: Lookup = system_lookup) -> Sequence[str]:
-    """Return the addresses to connect to. Raises Blocked when one of them is out of reach, OSError when there is none."""
+async def addresses_of(
+    host: str, port: int, reach: Reach, lookup: Lookup = system_lookup
+) -> Sequence[str]:
+    """Return the addresses to connect to. Raises Blocked when one of them is out of reach, OSError
+    when there is none.
+    """
     addresses = await lookup(host, port)
     if not addresses:
         raise OSError("the name has no address")

@@ -8,7 +8,9 @@ MAX_ANSWER = 65536  # octets that are read of an answer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeAnswer:
-    """`fields` have lower-case names; `endless`: there was more than we read; `seconds` from the request to the end."""
+    """`fields` have lower-case names; `endless`: there was more than we read; `seconds` from the
+    request to the end.
+    """
 
     status: int
     fields: Mapping[str, str]

@@ -4,14 +4,25 @@ import asyncio
 import time
 
 from h2.connection import H2Connection
-from h2.events import ConnectionTerminated, DataReceived, Event, ResponseReceived, StreamEnded, StreamReset
+from h2.events import (
+    ConnectionTerminated,
+    DataReceived,
+    Event,
+    ResponseReceived,
+    StreamEnded,
+    StreamReset,
+)
 from h2.exceptions import ProtocolError
 
 from app.outbound.probe_answer import MAX_ANSWER, ProbeAnswer
 
 
-async def post(host: str, target: str, body: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> ProbeAnswer:
-    """POST a form and return the answer. Raises ConnectionError when the other side breaks off or breaks the protocol."""
+async def post(
+    host: str, target: str, body: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> ProbeAnswer:
+    """POST a form and return the answer. Raises ConnectionError when the other side breaks off or
+    breaks the protocol.
+    """
     started = time.monotonic()
     connection = H2Connection()
     connection.initiate_connection()
@@ -41,7 +52,12 @@ async def post(host: str, target: str, body: bytes, reader: asyncio.StreamReader
             elif isinstance(event, StreamReset | ConnectionTerminated):
                 raise ConnectionError("the server broke off")
             if isinstance(event, StreamEnded) or size > MAX_ANSWER:
-                return ProbeAnswer(status=status, fields=fields, endless=size > MAX_ANSWER, seconds=time.monotonic() - started)
+                return ProbeAnswer(
+                    status=status,
+                    fields=fields,
+                    endless=size > MAX_ANSWER,
+                    seconds=time.monotonic() - started,
+                )
 
 
 def _received(connection: H2Connection, octets: bytes) -> list[Event]:

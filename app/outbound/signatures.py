@@ -1,7 +1,8 @@
-"""DKIM signatures verified: the fields read here, the arithmetic by dkimpy, the keys by whatever looks them up (RFC 6376 6).
+"""DKIM signatures verified: the fields read here, the arithmetic by dkimpy, the keys by whatever
+looks them up (RFC 6376 6).
 
-dkimpy takes quadratic time for long runs of spaces in a relaxed body. The runs are shortened first, which is what the relaxed form does
-anyway (RFC 6376 3.4.4), so the verdict is the same.
+dkimpy takes quadratic time for long runs of spaces in a relaxed body. The runs are shortened first,
+which is what the relaxed form does anyway (RFC 6376 3.4.4), so the verdict is the same.
 """
 
 import asyncio
@@ -24,9 +25,16 @@ _RUNS = re.compile(rb"[ \t]{2,}+")
 
 
 async def verify(octets: bytes, lookup: Lookup) -> tuple[SignatureReport, ...]:
-    """Return a report for each DKIM-Signature field of a mail, top first; one that cannot be read is a report too."""
+    """Return a report for each DKIM-Signature field of a mail, top first; one that cannot be read
+    is a report too.
+    """
     values = list(entity(octets).values(b"dkim-signature"))[:MAX_SIGNATURES]
-    return tuple([await _verify(octets, position, _tags(value), lookup) for position, value in enumerate(values)])
+    return tuple(
+        [
+            await _verify(octets, position, _tags(value), lookup)
+            for position, value in enumerate(values)
+        ]
+    )
 
 
 def _tags(value: str) -> Mapping[str, str]:
@@ -34,7 +42,9 @@ def _tags(value: str) -> Mapping[str, str]:
     return {name.strip().lower(): "".join(text.split()) for name, _, text in pairs}
 
 
-async def _verify(octets: bytes, position: int, tags: Mapping[str, str], lookup: Lookup) -> SignatureReport:
+async def _verify(
+    octets: bytes, position: int, tags: Mapping[str, str], lookup: Lookup
+) -> SignatureReport:
     name = record_name(tags.get("s", ""), tags.get("d", ""))
     try:
         records = await lookup(name)
@@ -49,7 +59,9 @@ async def _verify(octets: bytes, position: int, tags: Mapping[str, str], lookup:
     return _report(tags, record, valid, reason)
 
 
-def _arithmetic(octets: bytes, position: int, tags: Mapping[str, str], record: str) -> tuple[bool, str]:
+def _arithmetic(
+    octets: bytes, position: int, tags: Mapping[str, str], record: str
+) -> tuple[bool, str]:
     head, separator, body = octets.partition(b"\r\n\r\n")
     if tags.get("c", "").endswith("/relaxed"):
         body = _RUNS.sub(b" ", body)
@@ -58,12 +70,15 @@ def _arithmetic(octets: bytes, position: int, tags: Mapping[str, str], record: s
         valid = verifier.verify(idx=position, dnsfunc=lambda *_, **__: record.encode())
     except dkim.DKIMException as exc:
         return False, str(exc) or type(exc).__name__
-    except Exception as exc:  # dkimpy lets IndexError and others escape on odd fields (catalogue D9)
+    # dkimpy lets IndexError and others escape on odd fields (catalogue D9)
+    except Exception as exc:
         return False, f"it cannot be read ({type(exc).__name__})"
     return bool(valid), "" if valid else "the signature does not match"
 
 
-def _report(tags: Mapping[str, str], record: DkimRecord | None, valid: bool | None, reason: str) -> SignatureReport:
+def _report(
+    tags: Mapping[str, str], record: DkimRecord | None, valid: bool | None, reason: str
+) -> SignatureReport:
     key = record.key if record else None
     expires = tags.get("x", "")
     return SignatureReport(

@@ -1,7 +1,8 @@
-"""Connections that are made, asked one question and closed: what `signoff doctor` can say of other machines.
+"""Connections that are made, asked one question and closed: what `signoff doctor` can say of other
+machines.
 
-Nothing is sent that changes anything: no mail, no event, no click. Each trial has a deadline, reads a bounded answer, and raises
-Unavailable with the other side's own words, made visible.
+Nothing is sent that changes anything: no mail, no event, no click. Each trial has a deadline, reads
+a bounded answer, and raises Unavailable with the other side's own words, made visible.
 """
 
 import asyncio
@@ -45,7 +46,10 @@ async def get_page(url: str, *, ca_file: Path | None = None, seconds: float = SE
     over_tls = parts.scheme == "https"
     context = ssl.create_default_context(cafile=ca_file) if over_tls else None
     host, port = parts.hostname or "", parts.port or (443 if over_tls else 80)
-    request = f"GET {parts.path or '/'} HTTP/1.1\r\nHost: {parts.netloc}\r\nUser-Agent: signoff-doctor\r\nConnection: close\r\n\r\n"
+    request = (
+        f"GET {parts.path or '/'} HTTP/1.1\r\nHost: {parts.netloc}\r\nUser-Agent:"
+        " signoff-doctor\r\nConnection: close\r\n\r\n"
+    )
     return await _within(seconds, _asked(host, port, context, request.encode("ascii")))
 
 
@@ -67,31 +71,46 @@ async def _asked(host: str, port: int, context: ssl.SSLContext | None, request: 
 
 
 async def reach_endpoint(url: str, *, reach: Reach, seconds: float = SECONDS) -> datetime | None:
-    """Connect to the host of a webhook as its deliveries do, and return until when its certificate is good; nothing is sent."""
+    """Connect to the host of a webhook as its deliveries do, and return until when its certificate
+    is good; nothing is sent.
+    """
     parts = urlsplit(url)
     context = ssl.create_default_context() if parts.scheme == "https" else None
-    return await _within(seconds, _connected(parts.hostname or "", parts.port or (443 if context else 80), context, reach))
+    return await _within(
+        seconds,
+        _connected(parts.hostname or "", parts.port or (443 if context else 80), context, reach),
+    )
 
 
-async def _connected(host: str, port: int, context: ssl.SSLContext | None, reach: Reach) -> datetime | None:
+async def _connected(
+    host: str, port: int, context: ssl.SSLContext | None, reach: Reach
+) -> datetime | None:
     try:
         check_host(host, reach)
         addresses = await addresses_of(host, port, reach)
     except Blocked as exc:
         raise Unavailable(str(exc)) from exc
-    _, writer = await asyncio.open_connection(addresses[0], port, ssl=context, server_hostname=host if context else None)
+    _, writer = await asyncio.open_connection(
+        addresses[0], port, ssl=context, server_hostname=host if context else None
+    )
     ends = _certificate_end(writer)
     writer.transport.abort()
     return ends
 
 
-async def greet_downstream(target: Target, *, hostname: str, ca_file: Path | None, seconds: float = SECONDS) -> frozenset[str]:
-    """Greet the downstream as the relay does, up to and with the login, and return the extensions that it offers."""
+async def greet_downstream(
+    target: Target, *, hostname: str, ca_file: Path | None, seconds: float = SECONDS
+) -> frozenset[str]:
+    """Greet the downstream as the relay does, up to and with the login, and return the extensions
+    that it offers.
+    """
     return await _within(4 * seconds, _aside(lambda: _greeted(target, hostname, ca_file, seconds)))
 
 
 async def _aside(act: Callable[[], T]) -> T:
-    """Return what a blocking call gives. A thread of its own: one of the loop's would have to end before the program does."""
+    """Return what a blocking call gives. A thread of its own: one of the loop's would have to end
+    before the program does.
+    """
     loop = asyncio.get_running_loop()
     result: asyncio.Future[T] = loop.create_future()
 
@@ -132,7 +151,9 @@ def _greeted(target: Target, hostname: str, ca_file: Path | None, seconds: float
 
 
 class _Replies:
-    """The replies of a downstream, up to a bound; smtplib gathers the lines of one reply for as long as they come."""
+    """The replies of a downstream, up to a bound; smtplib gathers the lines of one reply for as
+    long as they come.
+    """
 
     def __init__(self, source: BinaryIO) -> None:
         self._source = source
@@ -170,7 +191,9 @@ class _BoundedLmtp(_Bounded, smtplib.LMTP):
 def _session(target: Target, hostname: str, ca_file: Path | None, seconds: float) -> smtplib.SMTP:
     if target.scheme is Scheme.SMTPS:
         context = ssl.create_default_context(cafile=ca_file)
-        return _BoundedTls(target.host, target.port, local_hostname=hostname, timeout=seconds, context=context)
+        return _BoundedTls(
+            target.host, target.port, local_hostname=hostname, timeout=seconds, context=context
+        )
     if target.scheme is Scheme.LMTP:
         return _BoundedLmtp(target.host, target.port, local_hostname=hostname, timeout=seconds)
     return _Bounded(target.host, target.port, local_hostname=hostname, timeout=seconds)
@@ -201,10 +224,18 @@ async def _within(seconds: float, trial: Awaitable[T]) -> T:
     except TimeoutError as exc:
         raise Unavailable(f"no answer within {seconds:.0f} s") from exc
     except ssl.SSLCertVerificationError as exc:
-        raise Unavailable(f"its certificate does not verify: {_shown(exc.verify_message.encode())}") from exc
+        raise Unavailable(
+            f"its certificate does not verify: {_shown(exc.verify_message.encode())}"
+        ) from exc
     except (OSError, UnicodeError, asyncio.LimitOverrunError) as exc:
-        number = exc.errno if isinstance(exc, OSError) and not isinstance(exc, socket.gaierror | ssl.SSLError) else None
-        raise Unavailable(os.strerror(number) if number else _shown(str(exc)) or type(exc).__name__) from exc
+        number = (
+            exc.errno
+            if isinstance(exc, OSError) and not isinstance(exc, socket.gaierror | ssl.SSLError)
+            else None
+        )
+        raise Unavailable(
+            os.strerror(number) if number else _shown(str(exc)) or type(exc).__name__
+        ) from exc
 
 
 def _certificate_end(writer: asyncio.StreamWriter) -> datetime | None:

@@ -1,7 +1,9 @@
-"""One connection to a receiver of webhooks: a request out, an answer in, within bounds that no peer can stretch (RFC 9112).
+"""One connection to a receiver of webhooks: a request out, an answer in, within bounds that no peer
+can stretch (RFC 9112).
 
-Surprising: nothing is read that nobody waits for. What comes while the connection rests, behind a bound, or behind the status line for
-longer than `TAIL_SECONDS`, ends the connection. So memory is what one read gives, and the loop is held for one read.
+Surprising: nothing is read that nobody waits for. What comes while the connection rests, behind a
+bound, or behind the status line for longer than `TAIL_SECONDS`, ends the connection. So memory is
+what one read gives, and the loop is held for one read.
 """
 
 import asyncio
@@ -25,7 +27,9 @@ class NotSent(Exception):
 
 
 class Exchange(asyncio.Protocol):
-    """One connection. `ask` is called by one caller at a time, after `wake` when the connection has rested."""
+    """One connection. `ask` is called by one caller at a time, after `wake` when the connection has
+    rested.
+    """
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
@@ -39,10 +43,13 @@ class Exchange(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's transports do all of it, but are no subclass
+        # uvloop's transports do all of it, but are no subclass
+        self._transport = cast("asyncio.Transport", transport)
 
     async def ask(self, head: h11.Request, body: bytes) -> ReceiverAnswer:
-        """Send a request and return its answer. Raises NotSent when a kept connection turns out to have ended."""
+        """Send a request and return its answer. Raises NotSent when a kept connection turns out to
+        have ended.
+        """
         transport = self._transport
         if transport is None or self._ended or transport.is_closing():
             raise NotSent
@@ -50,7 +57,11 @@ class Exchange(asyncio.Protocol):
         self._found, self.is_reusable = None, False
         self._read = self._interim = 0
         self._exchanges += 1
-        pieces = (self._http.send(head), self._http.send(h11.Data(data=body)), self._http.send(h11.EndOfMessage()))
+        pieces = (
+            self._http.send(head),
+            self._http.send(h11.Data(data=body)),
+            self._http.send(h11.EndOfMessage()),
+        )
         transport.write(b"".join(piece for piece in pieces if piece))
         return await self._answer
 
@@ -98,7 +109,10 @@ class Exchange(asyncio.Protocol):
         if self._exchanges > 1 and not self._read:
             self._answer.set_exception(NotSent())
             return
-        self._decide(self._found or ReceiverAnswer(reason="broken off: the connection ended before an answer"))
+        self._decide(
+            self._found
+            or ReceiverAnswer(reason="broken off: the connection ended before an answer")
+        )
 
     def _look(self) -> None:
         """Read the events of HTTP that are there, until the answer is complete or cannot be."""
@@ -107,7 +121,11 @@ class Exchange(asyncio.Protocol):
             try:
                 event = self._http.next_event()
             except h11.RemoteProtocolError:
-                self._decide(self._found or _by_status_line(unread) or ReceiverAnswer(reason="broken off: the answer is no HTTP"))
+                self._decide(
+                    self._found
+                    or _by_status_line(unread)
+                    or ReceiverAnswer(reason="broken off: the answer is no HTTP")
+                )
                 return
             match event:
                 case h11.NEED_DATA | h11.PAUSED:
@@ -116,7 +134,13 @@ class Exchange(asyncio.Protocol):
                 case h11.InformationalResponse(status_code=status):
                     self._interim += 1
                     if status == _SWITCHING or self._interim > MOST_INTERIM:
-                        self._decide(ReceiverAnswer(reason="too many interim answers" if status != _SWITCHING else f"answered {status}"))
+                        self._decide(
+                            ReceiverAnswer(
+                                reason="too many interim answers"
+                                if status != _SWITCHING
+                                else f"answered {status}"
+                            )
+                        )
                 case h11.Response():
                     self._note_status(_answer_of(event))
                 case h11.EndOfMessage():
@@ -136,7 +160,11 @@ class Exchange(asyncio.Protocol):
     def _complete(self) -> None:
         found = self._found or ReceiverAnswer(reason="broken off: the answer has no status")
         states = self._http.states
-        self.is_reusable = all(state is h11.DONE for state in states.values()) and not self._http.trailing_data[0] and not self._ended
+        self.is_reusable = (
+            all(state is h11.DONE for state in states.values())
+            and not self._http.trailing_data[0]
+            and not self._ended
+        )
         if self.is_reusable:
             self._http.start_next_cycle()
             self._stop_waiting()
@@ -159,10 +187,14 @@ class Exchange(asyncio.Protocol):
 
 def _answer_of(response: h11.Response) -> ReceiverAnswer:
     retry = next((value for name, value in response.headers if name == b"retry-after"), b"")
-    return ReceiverAnswer(status=response.status_code, retry_after=retry.decode("latin-1")[:_RETRY_AFTER_CHARS])
+    return ReceiverAnswer(
+        status=response.status_code, retry_after=retry.decode("latin-1")[:_RETRY_AFTER_CHARS]
+    )
 
 
 def _by_status_line(unread: bytes) -> ReceiverAnswer | None:
-    """Return what the status line of a final answer says, when the rest of its head has not come or cannot be read."""
+    """Return what the status line of a final answer says, when the rest of its head has not come or
+    cannot be read.
+    """
     found = _STATUS_LINE.match(unread)
     return ReceiverAnswer(status=int(found[1])) if found else None

@@ -1,9 +1,13 @@
-"""The HTTP client of webhooks: one POST, one `ReceiverAnswer`; it never raises for what a receiver or the network does.
+"""The HTTP client of webhooks: one POST, one `ReceiverAnswer`; it never raises for what a receiver
+or the network does.
 
-1. The status line decides. What stands behind it, long fields or an endless body, can neither make a failure of a success nor keep us.
-2. Bounded in every direction, before and behind the status line: time for the whole exchange, octets read (`MOST_ANSWER_BYTES`), interim
-   answers (`MOST_INTERIM`). At a bound the transport is aborted, not closed: a polite close over TLS waits for the peer.
-3. No redirect, no cookie, no proxy from the environment, no decompression. What a receiver writes goes nowhere, not even into a log.
+1. The status line decides. What stands behind it, long fields or an endless body, can neither make
+   a failure of a success nor keep us.
+2. Bounded in every direction, before and behind the status line: time for the whole exchange,
+   octets read (`MOST_ANSWER_BYTES`), interim answers (`MOST_INTERIM`). At a bound the transport is
+   aborted, not closed: a polite close over TLS waits for the peer.
+3. No redirect, no cookie, no proxy from the environment, no decompression. What a receiver writes
+   goes nowhere, not even into a log.
 """
 
 import asyncio
@@ -26,7 +30,8 @@ REQUEST_SECONDS = 15.0
 _IDLE_SECONDS = 20.0
 _MOST_IDLE = 10  # connections kept of one place: as many as a queue has requests under way
 
-_PLAIN = "%/?:@!$&'()*+,;=-._~"  # RFC 3986 3.3, 3.4: what stands in path and query as it is; the rest is percent-encoded
+# RFC 3986 3.3, 3.4: what stands in path and query as it is; the rest is percent-encoded
+_PLAIN = "%/?:@!$&'()*+,;=-._~"
 
 _Place = tuple[str, str, int, Reach]
 
@@ -44,9 +49,17 @@ class NameUnknown(OSError):
 
 
 class WebhookClient:
-    """Posts to endpoints; a context manager that closes its connections. Belongs to one event loop."""
+    """Posts to endpoints; a context manager that closes its connections. Belongs to one event
+    loop.
+    """
 
-    def __init__(self, *, seconds: float = REQUEST_SECONDS, lookup: Lookup = system_lookup, trust: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        seconds: float = REQUEST_SECONDS,
+        lookup: Lookup = system_lookup,
+        trust: ssl.SSLContext | None = None,
+    ) -> None:
         self._seconds = seconds
         self._lookup = lookup
         self._trust = trust or ssl.create_default_context()
@@ -55,7 +68,12 @@ class WebhookClient:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         for kept in self._idle.values():
             for connection in kept:
                 connection.abort()
@@ -88,11 +106,14 @@ class WebhookClient:
         while kept := self._kept(place):
             try:
                 return await self._exchange(place, kept, head, request.body)
-            except NotSent:  # a kept connection that had died unseen; the same id makes a second try harmless
+            # a kept connection that had died unseen; the same id makes a second try harmless
+            except NotSent:
                 continue
         return await self._exchange(place, await self._connected(place), head, request.body)
 
-    async def _exchange(self, place: _Place, connection: Exchange, head: h11.Request, body: bytes) -> ReceiverAnswer:
+    async def _exchange(
+        self, place: _Place, connection: Exchange, head: h11.Request, body: bytes
+    ) -> ReceiverAnswer:
         try:
             answer = await connection.ask(head, body)
         except BaseException:
@@ -126,7 +147,9 @@ class WebhookClient:
         refused: OSError | None = None
         for address in addresses:
             try:
-                _, connection = await loop.create_connection(Exchange, address, port, ssl=tls, server_hostname=name if tls else None)
+                _, connection = await loop.create_connection(
+                    Exchange, address, port, ssl=tls, server_hostname=name if tls else None
+                )
             except ssl.SSLError:
                 raise
             except OSError as exc:
@@ -137,8 +160,14 @@ class WebhookClient:
 
 
 def _head(url: SplitResult, endpoint: Endpoint, request: WebhookRequest) -> h11.Request:
-    """Return the head of the request; our own fields stand before the endpoint's, and each name once."""
-    fields = {"content-type": "application/json", "user-agent": "Signoff-Webhooks/1", "accept": "*/*"}
+    """Return the head of the request; our own fields stand before the endpoint's, and each name
+    once.
+    """
+    fields = {
+        "content-type": "application/json",
+        "user-agent": "Signoff-Webhooks/1",
+        "accept": "*/*",
+    }
     fields |= {name.lower(): value for name, value in endpoint.headers}
     fields |= {name.lower(): value for name, value in request.fields.items()}
     fields |= {"host": _host(url), "content-length": str(len(request.body))}

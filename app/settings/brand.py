@@ -32,7 +32,9 @@ from app.settings.types import Colour, Domain, Listed, PageUrl
 from app.settings.webhook import WebhookSettings
 
 BRAND_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-_DNS_LABELS = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*")
+_DNS_LABELS = re.compile(
+    r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*"
+)
 MAX_BRAND_NUMBER = 65_535
 
 
@@ -87,7 +89,9 @@ class BrandSettings(BaseModel):
     @field_validator("one_click_url", "one_click_email", "user_identifier")
     @classmethod
     def _links_can_be_made(cls, value: str, info: ValidationInfo) -> str:
-        check = {"one_click_url": url_template, "one_click_email": mailbox}.get(str(info.field_name), identifier_template)
+        check = {"one_click_url": url_template, "one_click_email": mailbox}.get(
+            str(info.field_name), identifier_template
+        )
         try:
             if value:
                 check(value)
@@ -101,9 +105,14 @@ class BrandSettings(BaseModel):
         try:
             name_space = ascii_domain(value) if value else ""
         except AddressInvalid as exc:
-            raise ValueError("write a domain name of the brand's own, such as news.example.com") from exc
+            raise ValueError(
+                "write a domain name of the brand's own, such as news.example.com"
+            ) from exc
         if len(name_space) > MAX_NAME_SPACE_CHARS:
-            raise ValueError(f"at most {MAX_NAME_SPACE_CHARS} characters: a group's name stands before it in a List-Id of 255")
+            raise ValueError(
+                f"at most {MAX_NAME_SPACE_CHARS} characters: a group's name stands before it in a"
+                " List-Id of 255"
+            )
         return name_space
 
     @field_validator("webhooks")
@@ -125,7 +134,9 @@ class BrandSettings(BaseModel):
     def _passwords_are_hashed(cls, value: dict[str, Secret]) -> dict[str, Secret]:
         for user, password in value.items():
             if not password.reveal().startswith("scrypt$"):
-                raise ValueError(f"the password of {user!r} must be a hash, as `signoff-smtp password` prints it")
+                raise ValueError(
+                    f"the password of {user!r} must be a hash, as `signoff-smtp password` prints it"
+                )
         return value
 
     @model_validator(mode="after")
@@ -143,15 +154,26 @@ class BrandSettings(BaseModel):
     @model_validator(mode="after")
     def _keys_are_aligned(self) -> Self:
         for key in self.dkim:
-            if not any(sender == key.domain or sender.endswith(f".{key.domain}") for sender in self.sender_domains):
-                raise ValueError(f"dkim: {key.domain} is aligned with none of the sender_domains, so it can never sign")
+            if not any(
+                sender == key.domain or sender.endswith(f".{key.domain}")
+                for sender in self.sender_domains
+            ):
+                raise ValueError(
+                    f"dkim: {key.domain} is aligned with none of the sender_domains, so it can"
+                    " never sign"
+                )
         return self
 
     def brand_number(self, brand: str) -> BrandNumber:
-        """Return the number that stands for the brand in tokens and keys: the configured one, or one derived from its id."""
+        """Return the number that stands for the brand in tokens and keys: the configured one, or
+        one derived from its id.
+        """
         if self.number is not None:
             return BrandNumber(self.number)
-        return BrandNumber(1 + int.from_bytes(hashlib.sha256(brand.encode()).digest()[:4], "big") % MAX_BRAND_NUMBER)
+        return BrandNumber(
+            1
+            + int.from_bytes(hashlib.sha256(brand.encode()).digest()[:4], "big") % MAX_BRAND_NUMBER
+        )
 
     def record(self, brand: str) -> Brand:
         """Return the brand as the rules know it."""

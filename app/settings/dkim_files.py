@@ -1,4 +1,6 @@
-"""The DKIM keys of all brands, read from their files and judged together: what the relay signs with, and what `doctor` looks at."""
+"""The DKIM keys of all brands, read from their files and judged together: what the relay signs
+with, and what `doctor` looks at.
+"""
 
 from dataclasses import dataclass
 
@@ -26,7 +28,9 @@ class LoadedKey:
 
 
 def load_keys(settings: Settings) -> dict[str, tuple[LoadedKey, ...]]:
-    """Return the keys of each brand, in the order of the configuration. Raises Misconfigured with every problem."""
+    """Return the keys of each brand, in the order of the configuration. Raises Misconfigured with
+    every problem.
+    """
     problems: list[str] = []
     keys = {name: _of_brand(name, brand, problems) for name, brand in settings.brands.items()}
     if problems:
@@ -44,7 +48,12 @@ def load_key(key: DkimSettings) -> LoadedKey:
         raise Misconfigured([f"{key.key_file}: cannot be read: {exc.strerror}"]) from exc
     except Misconfigured as exc:
         raise Misconfigured([f"{key.key_file}: {problem}" for problem in exc.problems]) from exc
-    return LoadedKey(domain=key.domain, selector=key.selector, body_form=key.canonicalization.partition("/")[2], private=private)
+    return LoadedKey(
+        domain=key.domain,
+        selector=key.selector,
+        body_form=key.canonicalization.partition("/")[2],
+        private=private,
+    )
 
 
 def _of_brand(name: str, brand: BrandSettings, problems: list[str]) -> tuple[LoadedKey, ...]:
@@ -53,9 +62,13 @@ def _of_brand(name: str, brand: BrandSettings, problems: list[str]) -> tuple[Loa
         try:
             keys.append(load_key(key))
         except Misconfigured as exc:
-            problems += [f"brands.{name}.dkim.{number}.key_file: {problem}" for problem in exc.problems]
+            problems += [
+                f"brands.{name}.dkim.{number}.key_file: {problem}" for problem in exc.problems
+            ]
     if len(keys) == len(brand.dkim):
         for domain in dict.fromkeys(key.domain for key in keys):
             own = [key for key in keys if key.domain == domain]
-            problems += [f"brands.{name}.dkim: {problem}" for problem in rotation_problems(domain, own)]
+            problems += [
+                f"brands.{name}.dkim: {problem}" for problem in rotation_problems(domain, own)
+            ]
     return tuple(keys)

@@ -1,6 +1,8 @@
-"""What a development machine needs and does not have yet: keyring, DKIM key, certificate, admin API key, all under `var/`.
+"""What a development machine needs and does not have yet: keyring, DKIM key, certificate, admin API
+key, all under `var/`.
 
-Several processes may come first at once, so it is done under a lock; what exists is never touched. Nothing here runs in production.
+Several processes may come first at once, so it is done under a lock; what exists is never touched.
+Nothing here runs in production.
 """
 
 import datetime
@@ -24,11 +26,16 @@ _CERTIFICATE_LIFE = datetime.timedelta(days=825)
 
 
 def prepare(state: Path, *, dkim: bool = True) -> None:
-    """Make whatever is missing under `state`; a DKIM key only with `dkim`. Safe to run in several processes at once."""
+    """Make whatever is missing under `state`; a DKIM key only with `dkim`. Safe to run in several
+    processes at once.
+    """
     state.mkdir(parents=True, exist_ok=True)
     with (state / "first-run.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        _if_missing(state / "keys/keyring.toml", lambda: dump((new_key(1, not_before_ms=int(time.time()) * 1000),), new_pepper()))
+        _if_missing(
+            state / "keys/keyring.toml",
+            lambda: dump((new_key(1, not_before_ms=int(time.time()) * 1000),), new_pepper()),
+        )
         if dkim:
             _if_missing(state / "keys/acme-s1.pem", new_dkim_key)
         _if_missing(state / "keys/admin-api-key", _new_api_key)
@@ -45,7 +52,9 @@ def new_dkim_key() -> bytes:
 
 
 def new_certificate() -> tuple[bytes, bytes]:
-    """Return certificate and key, both PEM, of a self-made TLS certificate for localhost and the loopback addresses."""
+    """Return certificate and key, both PEM, of a self-made TLS certificate for localhost and the
+    loopback addresses.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Signoff development")])
     now = datetime.datetime.now(tz=datetime.UTC)
@@ -58,7 +67,9 @@ def new_certificate() -> tuple[bytes, bytes]:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(hours=1))
         .not_valid_after(now + _CERTIFICATE_LIFE)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost"), *addresses]), critical=False)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.DNSName("localhost"), *addresses]), critical=False
+        )
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, SHA256())
     )

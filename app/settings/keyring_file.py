@@ -55,7 +55,9 @@ class _File(BaseModel):
 
 
 def load(path: Path) -> Keyring:
-    """Return the keyring of a file. Raises Misconfigured with every problem, and no secret in any."""
+    """Return the keyring of a file. Raises Misconfigured with every problem, and no secret in
+    any.
+    """
     keys, pepper = read(path)
     return Keyring(keys=keys, pepper=pepper)
 
@@ -65,10 +67,17 @@ def read(path: Path) -> tuple[tuple[MasterKey, ...], bytes]:
     try:
         parsed = _File.model_validate(tomllib.loads(path.read_text()))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
-        raise Misconfigured([f"keyring_file: {path}: {exc} (make one with `signoff keys init`)"]) from exc
+        raise Misconfigured(
+            [f"keyring_file: {path}: {exc} (make one with `signoff keys init`)"]
+        ) from exc
     except ValidationError as exc:
         where = (".".join(str(part) for part in error["loc"]) for error in exc.errors())
-        raise Misconfigured([f"keyring_file: {path}: {key}: {e['msg']}" for key, e in zip(where, exc.errors(), strict=True)]) from exc
+        raise Misconfigured(
+            [
+                f"keyring_file: {path}: {key}: {e['msg']}"
+                for key, e in zip(where, exc.errors(), strict=True)
+            ]
+        ) from exc
     ids = [key.id for key in parsed.keys]
     if len(set(ids)) != len(ids):
         raise Misconfigured([f"keyring_file: {path}: two keys have the same id"])
@@ -77,12 +86,22 @@ def read(path: Path) -> tuple[tuple[MasterKey, ...], bytes]:
 
 
 def _master_key(key: _Key) -> MasterKey:
-    return MasterKey(id=key.id, secret=key.secret, status=key.status, not_before_ms=int(key.not_before.timestamp() * 1000))
+    return MasterKey(
+        id=key.id,
+        secret=key.secret,
+        status=key.status,
+        not_before_ms=int(key.not_before.timestamp() * 1000),
+    )
 
 
 def new_key(key_id: int, *, not_before_ms: int) -> MasterKey:
     """Return a fresh primary key."""
-    return MasterKey(id=key_id, secret=secrets.token_bytes(MASTER_KEY_BYTES), status=KeyStatus.PRIMARY, not_before_ms=not_before_ms)
+    return MasterKey(
+        id=key_id,
+        secret=secrets.token_bytes(MASTER_KEY_BYTES),
+        status=KeyStatus.PRIMARY,
+        not_before_ms=not_before_ms,
+    )
 
 
 def new_pepper() -> bytes:
@@ -92,11 +111,17 @@ def new_pepper() -> bytes:
 
 def dump(keys: tuple[MasterKey, ...], pepper: bytes) -> bytes:
     """Return the file's content."""
-    lines = ["# Signoff keyring. Keep it secret, keep a copy, never change the pepper.", f'pepper = "{_base64(pepper)}"']
+    lines = [
+        "# Signoff keyring. Keep it secret, keep a copy, never change the pepper.",
+        f'pepper = "{_base64(pepper)}"',
+    ]
     for key in keys:
         since = datetime.datetime.fromtimestamp(key.not_before_ms / 1000, tz=datetime.UTC)
         lines += ["", "[[keys]]", f"id = {key.id}", f'status = "{key.status}"']
-        lines += [f"not_before = {since.isoformat(timespec='seconds')}", f'secret = "{_base64(key.secret)}"']
+        lines += [
+            f"not_before = {since.isoformat(timespec='seconds')}",
+            f'secret = "{_base64(key.secret)}"',
+        ]
     return ("\n".join(lines) + "\n").encode()
 
 

@@ -1,4 +1,6 @@
-"""A brand's logo, read and checked at start: a small PNG, WebP or SVG that can do nothing but be seen."""
+"""A brand's logo, read and checked at start: a small PNG, WebP or SVG that can do nothing but be
+seen.
+"""
 
 import re
 import xml.etree.ElementTree as ET
@@ -9,7 +11,20 @@ from app.core.model import Logo
 MAX_LOGO_BYTES = 20 * 1024
 
 _HINT = "; a PNG, WebP or SVG file of at most 20 KB is needed"
-_ACTIVE = frozenset(("animate", "animatemotion", "embed", "foreignobject", "handler", "iframe", "listener", "object", "script", "set"))
+_ACTIVE = frozenset(
+    (
+        "animate",
+        "animatemotion",
+        "embed",
+        "foreignobject",
+        "handler",
+        "iframe",
+        "listener",
+        "object",
+        "script",
+        "set",
+    )
+)
 _REMOTE = re.compile(r"(?i)@import|url\s*\(\s*(?!['\"]?#)|expression|javascript:|\\")
 
 
@@ -31,8 +46,11 @@ def read_logo(path: Path) -> Logo:
 
 def _check_svg(path: Path, content: bytes) -> None:
     """Refuse what an SVG can do beyond being an image: scripts, other documents, requests."""
-    if b"<!" in content.replace(b"<!--", b""):  # no document type, so no entity: nothing that could expand or load
-        raise ValueError(f"{path} has a document type or a CDATA section, which a logo needs not; remove it")
+    # no document type, so no entity: nothing that could expand or load
+    if b"<!" in content.replace(b"<!--", b""):
+        raise ValueError(
+            f"{path} has a document type or a CDATA section, which a logo needs not; remove it"
+        )
     try:
         root = ET.fromstring(content)  # noqa: S314 - the operator's own file, small, and without a document type
     except ET.ParseError as exc:
@@ -55,7 +73,9 @@ def _active(element: ET.Element) -> str:
         plain = _local(attribute)
         if plain.startswith("on"):
             return plain
-        if plain in {"href", "src"} and not value.strip().startswith(("#", "data:image/png", "data:image/jpeg", "data:image/webp")):
+        if plain in {"href", "src"} and not value.strip().startswith(
+            ("#", "data:image/png", "data:image/jpeg", "data:image/webp")
+        ):
             return f"a link to {value[:40]!r}"
         if plain not in {"href", "src"} and _REMOTE.search(value):
             return f"an attribute {plain} that loads something"
@@ -63,5 +83,7 @@ def _active(element: ET.Element) -> str:
 
 
 def _local(name: object) -> str:
-    """Return a name without its namespace, in lower case; comments and processing instructions have none."""
+    """Return a name without its namespace, in lower case; comments and processing instructions have
+    none.
+    """
     return name.rpartition("}")[2].lower() if isinstance(name, str) else ""

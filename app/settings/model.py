@@ -1,7 +1,8 @@
 """The settings as one model: every key with its default and its check.
 
-Without a `public_url` this is development: loopback addresses, a brand `acme` and self-made keys under `state_dir`. Development changes
-defaults only, and only here (`_development_defaults`); what an operator says always stands.
+Without a `public_url` this is development: loopback addresses, a brand `acme` and self-made keys
+under `state_dir`. Development changes defaults only, and only here (`_development_defaults`); what
+an operator says always stands.
 """
 
 import urllib.parse
@@ -23,7 +24,17 @@ from app.core.webhook import Endpoint, Reach
 from app.settings.brand import BRAND_ID, BrandSettings
 from app.settings.relay import RelaySettings
 from app.settings.store import StoreSettings
-from app.settings.types import MIB, Domain, ExistingFile, Listed, Listen, Network, PublicUrl, Section, is_public
+from app.settings.types import (
+    MIB,
+    Domain,
+    ExistingFile,
+    Listed,
+    Listen,
+    Network,
+    PublicUrl,
+    Section,
+    is_public,
+)
 
 DEVELOPMENT_TLS_LISTEN = "127.0.0.1:8443"
 DEVELOPMENT_INBOX_DOMAIN = "in.acme.example"
@@ -68,7 +79,9 @@ class InboxSettings(Section):
 
 
 class WorkerSettings(Section):
-    """The worker: its listener for health and metrics, how soon another takes over, how long the history is kept."""
+    """The worker: its listener for health and metrics, how soon another takes over, how long the
+    history is kept.
+    """
 
     health_listen: Listen = "127.0.0.1:8084"
     claim_seconds: Annotated[int, Field(ge=2, le=3600)] = 20
@@ -83,10 +96,17 @@ class MailboxSettings(Section):
 
 
 class Settings(BaseSettings):
-    """All settings of one installation; see docs/settings.md. Read them with `app.settings.load.load`."""
+    """All settings of one installation; see docs/settings.md. Read them with
+    `app.settings.load.load`.
+    """
 
     model_config = SettingsConfigDict(
-        env_prefix="SIGNOFF_", env_nested_delimiter="__", enable_decoding=False, extra="forbid", frozen=True, hide_input_in_errors=True
+        env_prefix="SIGNOFF_",
+        env_nested_delimiter="__",
+        enable_decoding=False,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
     )
 
     development: bool = False
@@ -109,7 +129,10 @@ class Settings(BaseSettings):
 
     @classmethod
     def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], *args: PydanticBaseSettingsSource, **sources: PydanticBaseSettingsSource
+        cls,
+        settings_cls: type[BaseSettings],
+        *args: PydanticBaseSettingsSource,
+        **sources: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Take what `app.settings.load` has gathered, and read nothing a second time."""
         return (sources["init_settings"],)
@@ -120,7 +143,11 @@ class Settings(BaseSettings):
         if not in_development(data):
             return data
         state = Path(str(data.get("state_dir") or "var"))
-        web = {"tls_listen": DEVELOPMENT_TLS_LISTEN, "tls_cert_file": state / "tls/cert.pem", "tls_key_file": state / "tls/key.pem"}
+        web = {
+            "tls_listen": DEVELOPMENT_TLS_LISTEN,
+            "tls_cert_file": state / "tls/cert.pem",
+            "tls_key_file": state / "tls/key.pem",
+        }
         web |= {"admin_key_file": state / "keys/admin-api-key"} | _table(data, "web")
         return {
             "development": True,
@@ -131,7 +158,13 @@ class Settings(BaseSettings):
             **data,
             "web": web,
             "mailbox": {"maildir": state / "mailbox"} | _table(data, "mailbox"),
-            "relay": {"tls_cert_file": state / "tls/cert.pem", "tls_key_file": state / "tls/key.pem"} | _table(data, "relay"),
+            "relay": (
+                {
+                    "tls_cert_file": state / "tls/cert.pem",
+                    "tls_key_file": state / "tls/key.pem",
+                }
+                | _table(data, "relay")
+            ),
             "inbox": _development_inbox(state) | _table(data, "inbox"),
             "brands": _development_brands(_table(data, "brands"), state),
         }
@@ -140,21 +173,38 @@ class Settings(BaseSettings):
     @classmethod
     def _public_url_is_public(cls, value: str, info: ValidationInfo) -> str:
         url = urllib.parse.urlsplit(value)
-        if not info.data.get("development") and (url.scheme != "https" or not is_public(url.hostname or "")):
-            raise ValueError("mailbox providers must reach it: https and a public host name are needed (or set development = true)")
+        if not info.data.get("development") and (
+            url.scheme != "https" or not is_public(url.hostname or "")
+        ):
+            raise ValueError(
+                "mailbox providers must reach it: https and a public host name are needed (or set"
+                " development = true)"
+            )
         if token_room(value) < MIN_TOKEN_CHARS:
-            raise ValueError(f"too long: it leaves less than {MIN_TOKEN_CHARS} of the {MAX_URI_CHARS} characters of a URL to the token")
+            raise ValueError(
+                f"too long: it leaves less than {MIN_TOKEN_CHARS} of the {MAX_URI_CHARS} characters"
+                " of a URL to the token"
+            )
         return value
 
     @field_validator("data_centres")
     @classmethod
-    def _data_centres_are_public(cls, value: dict[int, str], info: ValidationInfo) -> dict[int, str]:
+    def _data_centres_are_public(
+        cls, value: dict[int, str], info: ValidationInfo
+    ) -> dict[int, str]:
         for number, text in value.items():
             url = urllib.parse.urlsplit(text)
             if is_disguised(url.hostname or "") or url.port == 0:
-                raise ValueError(f"{number}: write a host name, or an address in its plain notation")
-            if not info.data.get("development") and (url.scheme != "https" or not is_public(url.hostname or "")):
-                raise ValueError(f"{number}: what recipients said is sent there: https and a public host name are needed")
+                raise ValueError(
+                    f"{number}: write a host name, or an address in its plain notation"
+                )
+            if not info.data.get("development") and (
+                url.scheme != "https" or not is_public(url.hostname or "")
+            ):
+                raise ValueError(
+                    f"{number}: what recipients said is sent there: https and a public host name"
+                    " are needed"
+                )
         return value
 
     @field_validator("brands")
@@ -165,28 +215,41 @@ class Settings(BaseSettings):
         users: dict[str, str] = {}
         for name, brand in value.items():
             if not BRAND_ID.fullmatch(name):
-                raise ValueError(f"{name!r} is no brand id: lower-case letters, digits, '-' and '_' only")
+                raise ValueError(
+                    f"{name!r} is no brand id: lower-case letters, digits, '-' and '_' only"
+                )
             if (other := numbers.setdefault(brand.brand_number(name), name)) != name:
-                raise ValueError(f"{name} and {other} have the same number; set `number` of one of them")
+                raise ValueError(
+                    f"{name} and {other} have the same number; set `number` of one of them"
+                )
             for domain in brand.sender_domains:
                 if (other := domains.setdefault(domain, name)) != name:
                     raise ValueError(f"{domain} is a sender domain of both {name} and {other}")
             for user in brand.smtp_users:
                 if (other := users.setdefault(user, name)) != name:
-                    raise ValueError(f"the SMTP user {user!r} is of both {name} and {other}, so it would be unclear whose mail it may send")
+                    raise ValueError(
+                        f"the SMTP user {user!r} is of both {name} and {other}, so it would be"
+                        " unclear whose mail it may send"
+                    )
         return value
 
     @field_validator("brands")
     @classmethod
-    def _custom_pages_are_private(cls, value: dict[str, BrandSettings], info: ValidationInfo) -> dict[str, BrandSettings]:
+    def _custom_pages_are_private(
+        cls, value: dict[str, BrandSettings], info: ValidationInfo
+    ) -> dict[str, BrandSettings]:
         for name, brand in value.items():
             if brand.custom_page_url.startswith("http://") and not info.data.get("development"):
-                raise ValueError(f"{name}: custom_page_url must be https: the recipient's token is added to it")
+                raise ValueError(
+                    f"{name}: custom_page_url must be https: the recipient's token is added to it"
+                )
         return value
 
     @field_validator("brands")
     @classmethod
-    def _webhooks_are_public(cls, value: dict[str, BrandSettings], info: ValidationInfo) -> dict[str, BrandSettings]:
+    def _webhooks_are_public(
+        cls, value: dict[str, BrandSettings], info: ValidationInfo
+    ) -> dict[str, BrandSettings]:
         for name, brand in value.items():
             for number, webhook in enumerate(brand.webhooks):
                 if problem := webhook.problem(development=bool(info.data.get("development"))):
@@ -202,18 +265,27 @@ class Settings(BaseSettings):
         )
 
     def routing(self) -> tuple[Endpoint, ...]:
-        """Return the other data centres as endpoints. The own one may be listed too, so that all can share one table."""
+        """Return the other data centres as endpoints. The own one may be listed too, so that all
+        can share one table.
+        """
         reach = Reach.PRIVATE if self.development else Reach.PUBLIC
-        others = {number: url for number, url in self.data_centres.items() if number != self.data_centre}
+        others = {
+            number: url for number, url in self.data_centres.items() if number != self.data_centre
+        }
         return tuple(shipment.home(number, url, reach) for number, url in others.items())
 
     @field_validator("brands")
     @classmethod
-    def _one_click_urls_are_public(cls, value: dict[str, BrandSettings], info: ValidationInfo) -> dict[str, BrandSettings]:
+    def _one_click_urls_are_public(
+        cls, value: dict[str, BrandSettings], info: ValidationInfo
+    ) -> dict[str, BrandSettings]:
         for name, brand in value.items():
             own = brand.one_click is Management.SELF_MANAGED and not info.data.get("development")
             if own and not is_public(url_template(brand.one_click_url).host):
-                raise ValueError(f"{name}: one_click_url: mailbox providers must reach it: a public host name is needed")
+                raise ValueError(
+                    f"{name}: one_click_url: mailbox providers must reach it: a public host name is"
+                    " needed"
+                )
         return value
 
     def brand_records(self) -> tuple[Brand, ...]:
@@ -222,7 +294,9 @@ class Settings(BaseSettings):
 
 
 def in_development(data: Mapping[str, object]) -> bool:
-    """Tell whether raw settings are those of a development machine: they say so, or no `public_url` says otherwise."""
+    """Tell whether raw settings are those of a development machine: they say so, or no `public_url`
+    says otherwise.
+    """
     if "development" in data:
         return str(data["development"]).lower() in ("1", "true", "yes", "on")
     return not data.get("public_url")
@@ -243,13 +317,17 @@ def _development_inbox(state: Path) -> dict[str, object]:
 
 
 def _development_brands(given: dict[str, object], state: Path) -> dict[str, object]:
-    """Return the brands with `acme` among them while there is no other; an `acme` without sender domains is the same with changes."""
+    """Return the brands with `acme` among them while there is no other; an `acme` without sender
+    domains is the same with changes.
+    """
     said = _table(given, "acme")
     if "sender_domains" in said or (given and not said):
         return given
     acme = {
         "name": "Acme",
         "sender_domains": ["acme.example"],
-        "dkim": [{"domain": "acme.example", "selector": "s1", "key_file": state / "keys/acme-s1.pem"}],
+        "dkim": [
+            {"domain": "acme.example", "selector": "s1", "key_file": state / "keys/acme-s1.pem"}
+        ],
     }
     return given | {"acme": acme | said}

@@ -1,4 +1,6 @@
-"""The settings of the relay: its listeners, its downstream and its bounds; the meaning of each key is in docs/settings.md."""
+"""The settings of the relay: its listeners, its downstream and its bounds; the meaning of each key
+is in docs/settings.md.
+"""
 
 import socket
 import urllib.parse
@@ -19,7 +21,9 @@ class RelaySettings(Section):
     tls_listen: Listen | None = None
     lmtp_listen: Listen = "127.0.0.1:2424"
     health_listen: Listen = "127.0.0.1:8082"
-    hostname: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]*$")] = Field(default_factory=socket.gethostname)
+    hostname: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]*$")] = Field(
+        default_factory=socket.gethostname
+    )
     downstream: str = "smtp://127.0.0.1:2527"
     downstream_user: str = ""
     downstream_password: Secret = Secret()
@@ -61,9 +65,15 @@ class RelaySettings(Section):
     def _bounds_agree(self) -> Self:
         if self.max_in_flight_bytes // self.workers < self.max_message_bytes:
             share = " in the share of one worker" if self.workers > 1 else ""
-            raise ValueError(f"max_in_flight_bytes is less than max_message_bytes{share}, so a message of that size could never pass")
+            raise ValueError(
+                f"max_in_flight_bytes is less than max_message_bytes{share}, so a message of that"
+                " size could never pass"
+            )
         if min(self.max_connections, self.downstream_connections) < self.workers:
-            raise ValueError("max_connections and downstream_connections must leave at least one to each of the workers")
+            raise ValueError(
+                "max_connections and downstream_connections must leave at least one to each of the"
+                " workers"
+            )
         if (self.tls_cert_file is None) != (self.tls_key_file is None):
             raise ValueError("tls_cert_file and tls_key_file belong together")
         if self.tls_listen is not None and self.tls_cert_file is None:

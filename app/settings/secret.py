@@ -1,4 +1,6 @@
-"""A setting that is a secret: whoever prints it, logs it or dumps it gets a mask; only `reveal` gives the text."""
+"""A setting that is a secret: whoever prints it, logs it or dumps it gets a mask; only `reveal`
+gives the text.
+"""
 
 import hmac
 import re
@@ -8,11 +10,16 @@ from pydantic_core import CoreSchema, core_schema
 
 MASK = "(set)"
 _HIDDEN = "(hidden)"
-_URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<user>[^/?#]*@)?(?P<host>[^/?#]*)(?P<rest>.*)", re.DOTALL | re.IGNORECASE)
+_URL = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<user>[^/?#]*@)?(?P<host>[^/?#]*)(?P<rest>.*)",
+    re.DOTALL | re.IGNORECASE,
+)
 
 
 class Secret:
-    """The text of a secret. Equal to the same text, so that code can compare it without revealing it."""
+    """The text of a secret. Equal to the same text, so that code can compare it without revealing
+    it.
+    """
 
     __slots__ = ("_text",)
 
@@ -44,14 +51,20 @@ class Secret:
     __str__ = __repr__
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+    def __get_pydantic_core_schema__(
+        cls, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
         """Take a text, or a secret that was read before; the mask is all that is ever written."""
-        made = core_schema.chain_schema([core_schema.str_schema(), core_schema.no_info_plain_validator_function(cls)])
+        made = core_schema.chain_schema(
+            [core_schema.str_schema(), core_schema.no_info_plain_validator_function(cls)]
+        )
         return core_schema.union_schema(
             [core_schema.is_instance_schema(cls), made],
             mode="left_to_right",
             custom_error_type="string_type",
-            serialization=core_schema.plain_serializer_function_ser_schema(lambda value: value.shown, when_used="json-unless-none"),
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda value: value.shown, when_used="json-unless-none"
+            ),
         )
 
 

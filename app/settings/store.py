@@ -26,7 +26,9 @@ class StoreSettings(Section):
 
 
 def _load_files(url: store_url.StoreAddress) -> None:
-    """Load the certificates and the key that a URL names, as every connection will; ValueError when that fails."""
+    """Load the certificates and the key that a URL names, as every connection will; ValueError when
+    that fails.
+    """
     found = {name: Path(str(url.options[name])) for name in store_url.FILES if name in url.options}
     for name, path in found.items():
         if not path.is_file():
@@ -37,7 +39,11 @@ def _load_files(url: store_url.StoreAddress) -> None:
             context.load_verify_locations(cafile=authorities)
         if certificate := found.get("ssl_certfile"):
             # Without a password an encrypted key would ask the terminal.
-            context.load_cert_chain(certificate, found.get("ssl_keyfile"), password=str(url.options.get("ssl_password", "")))
+            context.load_cert_chain(
+                certificate,
+                found.get("ssl_keyfile"),
+                password=str(url.options.get("ssl_password", "")),
+            )
         if "ssl_ciphers" in url.options:
             context.set_ciphers(str(url.options["ssl_ciphers"]))
     except (OSError, ssl.SSLError) as exc:

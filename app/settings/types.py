@@ -1,4 +1,6 @@
-"""The checked kinds of values that settings are made of. Each raises ValueError with a sentence that tells the operator what to write."""
+"""The checked kinds of values that settings are made of. Each raises ValueError with a sentence
+that tells the operator what to write.
+"""
 
 import ipaddress
 import json
@@ -24,7 +26,9 @@ class Section(BaseModel):
 
 
 def split_address(text: str) -> tuple[str, int]:
-    """Return host and port of `host:port` or `[v6]:port`; port 0 lets the system choose. Raises ValueError."""
+    """Return host and port of `host:port` or `[v6]:port`; port 0 lets the system choose. Raises
+    ValueError.
+    """
     host, colon, port = text.rpartition(":")
     if not (colon and host and port.isdecimal() and int(port) <= MAX_PORT):
         raise ValueError("write it as host:port, such as 127.0.0.1:8080 or [::1]:8080")
@@ -32,7 +36,9 @@ def split_address(text: str) -> tuple[str, int]:
 
 
 def is_public(host: str) -> bool:
-    """Tell whether a host of a URL can be reached from outside: no loopback, private or link-local address, no bare name."""
+    """Tell whether a host of a URL can be reached from outside: no loopback, private or link-local
+    address, no bare name.
+    """
     name = host.strip("[]").rstrip(".").lower()
     try:
         return ipaddress.ip_address(name).is_global
@@ -57,7 +63,9 @@ def _network(text: str) -> str:
 
 
 def problem_of_file(path: Path) -> str:
-    """Return why there is no such file for this process, or empty. What is in it is not looked at."""
+    """Return why there is no such file for this process, or empty. What is in it is not looked
+    at.
+    """
     try:
         return "" if stat.S_ISREG(path.stat().st_mode) else f"not a file: {path}"
     except PermissionError:
@@ -79,7 +87,9 @@ def _existing_file(path: Path) -> Path:
 
 
 def _listed(value: object) -> object:
-    """Accept a list also as one comma-separated or JSON string, which is how it stands in the environment."""
+    """Accept a list also as one comma-separated or JSON string, which is how it stands in the
+    environment.
+    """
     if not isinstance(value, str):
         return value
     if value.lstrip().startswith("["):
@@ -92,7 +102,9 @@ def _public_url(text: str) -> str:
     if url.scheme not in ("https", "http") or not url.hostname:
         raise ValueError("write an absolute URL, such as https://unsubscribe.example.com")
     if url.query or url.fragment or url.username or url.password:
-        raise ValueError("a URL without query, fragment or user is needed: the token is added to it")
+        raise ValueError(
+            "a URL without query, fragment or user is needed: the token is added to it"
+        )
     if not set(url.path) <= _PATH_ALPHABET:
         raise ValueError("the path may hold letters, digits, '-', '.', '_', '~' and '/' only")
     try:
@@ -111,9 +123,15 @@ def _page_url(text: str) -> str:
     if url.scheme not in ("https", "http") or not url.hostname:
         raise ValueError("write an absolute URL, such as https://www.example.com/preferences.html")
     if url.query or url.fragment or "?" in text or "#" in text or url.username or url.password:
-        raise ValueError("a URL without query, fragment or user is needed: the recipient's token is added to it")
-    if not (text.strip().isascii() and text.strip().isprintable()) or not set(text).isdisjoint(' <>"\\^`{|}'):
-        raise ValueError("a URL holds no blanks and no such characters; write them percent-encoded (RFC 3986 2)")
+        raise ValueError(
+            "a URL without query, fragment or user is needed: the recipient's token is added to it"
+        )
+    if not (text.strip().isascii() and text.strip().isprintable()) or not set(text).isdisjoint(
+        ' <>"\\^`{|}'
+    ):
+        raise ValueError(
+            "a URL holds no blanks and no such characters; write them percent-encoded (RFC 3986 2)"
+        )
     return text.strip()
 
 

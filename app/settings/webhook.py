@@ -1,4 +1,6 @@
-"""The settings of one webhook, and the endpoint that they become; its secrets are read here, so that a bad one is told before the start."""
+"""The settings of one webhook, and the endpoint that they become; its secrets are read here, so
+that a bad one is told before the start.
+"""
 
 import base64
 import binascii
@@ -45,9 +47,14 @@ class WebhookSettings(BaseModel):
     def _url_is_plain(cls, value: SecretUrl) -> SecretUrl:
         url = urllib.parse.urlsplit(value.reveal())
         if url.scheme not in {"https", "http"} or not url.hostname:
-            raise ValueError("write an absolute URL, such as https://hooks.example.com/unsubscribes")
+            raise ValueError(
+                "write an absolute URL, such as https://hooks.example.com/unsubscribes"
+            )
         if url.username or url.password or url.fragment:
-            raise ValueError("a URL without user, password and fragment is needed; use `user` and `password_file`")
+            raise ValueError(
+                "a URL without user, password and fragment is needed; use `user` and"
+                " `password_file`"
+            )
         try:
             ascii_domain(f"[{url.hostname}]" if ":" in url.hostname else url.hostname)
         except AddressInvalid as exc:
@@ -67,25 +74,43 @@ class WebhookSettings(BaseModel):
     @classmethod
     def _headers_can_be_sent(cls, value: dict[str, Secret]) -> dict[str, Secret]:
         for name, text in _read(value).items():
-            if not name.isascii() or not name.replace("-", "").isalnum() or name.lower() in _OURS or name.lower().startswith("webhook-"):
+            if (
+                not name.isascii()
+                or not name.replace("-", "").isalnum()
+                or name.lower() in _OURS
+                or name.lower().startswith("webhook-")
+            ):
                 raise ValueError(f"{name!r} cannot be set")
             if not text.isprintable() or not text.isascii():
-                raise ValueError(f"the value of {name!r} holds characters that a header field cannot")
+                raise ValueError(
+                    f"the value of {name!r} holds characters that a header field cannot"
+                )
         return value
 
     @model_validator(mode="after")
     def _parts_agree(self) -> Self:
         if self.format is WebhookFormat.STANDARD and self.secret_file is None:
-            raise ValueError('the standard format is signed: set secret_file (make one with `echo "whsec_$(openssl rand -base64 32)"`)')
+            raise ValueError(
+                "the standard format is signed: set secret_file (make one with `echo"
+                ' "whsec_$(openssl rand -base64 32)"`)'
+            )
         if self.format is WebhookFormat.MAILGUN and self.secret_file is None:
-            raise ValueError("the mailgun format holds a signature: set secret_file, whose whole text is the receiver's signing key")
+            raise ValueError(
+                "the mailgun format holds a signature: set secret_file, whose whole text is the"
+                " receiver's signing key"
+            )
         if self.format in ONLY_ALL and EventScope.GROUPS in self.scopes:
-            raise ValueError(f'the {self.format} format has no word for a group, so it takes scopes = ["all"] alone')
+            raise ValueError(
+                f'the {self.format} format has no word for a group, so it takes scopes = ["all"]'
+                " alone"
+            )
         if self.previous_secret_file and not self.secret_file:
             raise ValueError("previous_secret_file belongs to a secret_file")
         if bool(self.user) != bool(self.password_file):
             raise ValueError("user and password_file belong together")
-        if self.user and any(name.lower() in {"authorization", "authorization_file"} for name in self.headers):
+        if self.user and any(
+            name.lower() in {"authorization", "authorization_file"} for name in self.headers
+        ):
             raise ValueError("user and an Authorization header exclude each other")
         return self
 
@@ -98,7 +123,11 @@ class WebhookSettings(BaseModel):
             return "allow_private is for development only"
         if not self.url.reveal().startswith("https://"):
             return "https is needed"
-        if host == "localhost" or host.endswith((".localhost", ".local", ".internal")) or not _may_be_public(host):
+        if (
+            host == "localhost"
+            or host.endswith((".localhost", ".local", ".internal"))
+            or not _may_be_public(host)
+        ):
             return "a public host is needed"
         return ""
 
@@ -112,19 +141,32 @@ class WebhookSettings(BaseModel):
             brand_name=brand.name,
             url=self.url.reveal(),
             format=self.format,
-            secrets=tuple(_text(path).encode() if self.format is WebhookFormat.MAILGUN else _secret(path) for path in files),
+            secrets=tuple(
+                _text(path).encode() if self.format is WebhookFormat.MAILGUN else _secret(path)
+                for path in files
+            ),
             headers=tuple((_read(self.headers) | self._authorization()).items()),
             events=frozenset(self.events or EventName),
             scopes=frozenset(self.scopes) or SCOPES[self.format],
             owner=brand,
-            reach=Reach.PRIVATE if self.allow_private else Reach.LOOPBACK if development else Reach.PUBLIC,
+            reach=(
+                Reach.PRIVATE
+                if self.allow_private
+                else Reach.LOOPBACK
+                if development
+                else Reach.PUBLIC
+            ),
         )
 
     def _authorization(self) -> dict[str, str]:
         if self.password_file is None:
             return {}
         password = _text(self.password_file)
-        return {"Authorization": f"Basic {base64.b64encode(f'{self.user}:{password}'.encode()).decode()}"}
+        return {
+            "Authorization": (
+                f"Basic {base64.b64encode(f'{self.user}:{password}'.encode()).decode()}"
+            )
+        }
 
 
 def _may_be_public(host: str) -> bool:
@@ -137,7 +179,9 @@ def _may_be_public(host: str) -> bool:
 def _read(headers: Mapping[str, Secret]) -> dict[str, str]:
     """Return the header fields with those whose name ends in `_file` read from their files."""
     return {
-        name.removesuffix("_file"): _text(Path(value.reveal())) if name.endswith("_file") else value.reveal()
+        name.removesuffix("_file"): (
+            _text(Path(value.reveal())) if name.endswith("_file") else value.reveal()
+        )
         for name, value in headers.items()
     }
 

@@ -1,7 +1,8 @@
-"""What the admin API keeps for itself, on Redis or Valkey: API keys, counts of calls, ended sessions, and the audit.
+"""What the admin API keeps for itself, on Redis or Valkey: API keys, counts of calls, ended
+sessions, and the audit.
 
-The ports are `ApiKeyBook`, `CallCounter`, `EndedSessions` and `AuditTrail` of `app.usecases.ports`. A key's record is JSON with a version;
-of its secret there is only the digest.
+The ports are `ApiKeyBook`, `CallCounter`, `EndedSessions` and `AuditTrail` of `app.usecases.ports`.
+A key's record is JSON with a version; of its secret there is only the digest.
 """
 
 import json
@@ -34,11 +35,15 @@ class RedisApiKeys:
     async def keys(self) -> Sequence[ApiKey]:
         """Return all keys, revoked ones too, oldest first."""
         (reply,) = await self._connection.run([("HVALS", keys.api_keys())])
-        return sorted((_key(record) for record in as_list(reply)), key=lambda key: (key.created_ms, key.id))
+        return sorted(
+            (_key(record) for record in as_list(reply)), key=lambda key: (key.created_ms, key.id)
+        )
 
     async def put(self, key: ApiKey) -> None:
         """Write a key, or write it anew."""
-        (reply,) = await self._connection.run([("HSET", keys.api_keys(), key.id, _packed(key))], replicated=self._replicated)
+        (reply,) = await self._connection.run(
+            [("HSET", keys.api_keys(), key.id, _packed(key))], replicated=self._replicated
+        )
         raise_for(reply)
 
 
@@ -51,12 +56,18 @@ class RedisCallCounter:
     async def count(self, caller: str, *, window: int, window_ms: int) -> tuple[int, int]:
         """Count one call in a window and return the counts of it and of the window before."""
         present = keys.calls(caller, window)
-        commands = [("INCR", present), ("PEXPIRE", present, 2 * window_ms), ("GET", keys.calls(caller, window - 1))]
+        commands = [
+            ("INCR", present),
+            ("PEXPIRE", present, 2 * window_ms),
+            ("GET", keys.calls(caller, window - 1)),
+        ]
         replies = await self._connection.run(commands)
         for reply in replies:
             raise_for(reply)
         count, _, past = replies
-        return int(count if isinstance(count, int) else 0), int(past) if isinstance(past, bytes) else 0
+        return int(count if isinstance(count, int) else 0), int(past) if isinstance(
+            past, bytes
+        ) else 0
 
 
 class RedisEndedSessions:
@@ -67,7 +78,9 @@ class RedisEndedSessions:
 
     async def end(self, session: str, *, kept_ms: int) -> None:
         """Keep for so long that a session of this name has ended."""
-        (reply,) = await self._connection.run([("SET", keys.ended_session(session), "1", "PX", kept_ms)])
+        (reply,) = await self._connection.run(
+            [("SET", keys.ended_session(session), "1", "PX", kept_ms)]
+        )
         raise_for(reply)
 
     async def has_ended(self, session: str) -> bool:
@@ -87,13 +100,28 @@ class RedisAudit:
     async def note(self, brand: BrandNumber, entry: AuditEntry) -> None:
         """Keep one entry."""
         detail = json.dumps(dict(entry.detail), ensure_ascii=False, separators=(",", ":"))
-        parts = ("t", entry.at_ms, "w", entry.actor, "a", entry.action.value, "o", entry.target, "d", detail)
-        (reply,) = await self._connection.run([("XADD", keys.audit(brand), "*", *parts)], replicated=self._replicated)
+        parts = (
+            "t",
+            entry.at_ms,
+            "w",
+            entry.actor,
+            "a",
+            entry.action.value,
+            "o",
+            entry.target,
+            "d",
+            detail,
+        )
+        (reply,) = await self._connection.run(
+            [("XADD", keys.audit(brand), "*", *parts)], replicated=self._replicated
+        )
         raise_for(reply)
 
     async def entries(self, brand: BrandNumber, *, after: str, limit: int) -> Sequence[AuditEntry]:
         """Return the next entries behind the one of this id, oldest first."""
-        (reply,) = await self._connection.run([("XRANGE", keys.audit(brand), f"({after}" if after else "-", "+", "COUNT", limit)])
+        (reply,) = await self._connection.run(
+            [("XRANGE", keys.audit(brand), f"({after}" if after else "-", "+", "COUNT", limit)]
+        )
         try:
             return [_entry(entry) for entry in as_list(reply)]
         except (ValueError, KeyError) as exc:
@@ -119,7 +147,9 @@ def _key(reply: Reply) -> ApiKey:
     try:
         record = json.loads(as_bytes(reply))
         if record["v"] != RECORD_VERSION:
-            raise StoreUnavailable(f"an API key's record has version {record['v']!r}, which is not known")
+            raise StoreUnavailable(
+                f"an API key's record has version {record['v']!r}, which is not known"
+            )
         return ApiKey(
             id=record["id"],
             brand=BrandId(record["brand"]),

@@ -1,10 +1,14 @@
-"""Backup and restore of a whole store, over the same wires as everything else: one server, sentinels, or a cluster.
+"""Backup and restore of a whole store, over the same wires as everything else: one server,
+sentinels, or a cluster.
 
-1. A backup holds every key of ours but those that live for minutes or belong to the server they are on: probes, signs of life, counts of
-   calls, the relay's ledger, epochs. It is read while the store is in use: each record is whole; what changes meanwhile is in it or not.
-2. A restore notes in the store that it has begun before it changes anything, and that it has ended after everything else. Between the two
-   the store is unavailable to every process (`app.store.layout`), so half of it never counts; one that was broken off is run again.
-3. A restore ends by raising the epoch, so that sequences go on above all that were told (`app.store.epoch`).
+1. A backup holds every key of ours but those that live for minutes or belong to the server they are
+   on: probes, signs of life, counts of calls, the relay's ledger, epochs. It is read while the
+   store is in use: each record is whole; what changes meanwhile is in it or not.
+2. A restore notes in the store that it has begun before it changes anything, and that it has ended
+   after everything else. Between the two the store is unavailable to every process
+   (`app.store.layout`), so half of it never counts; one that was broken off is run again.
+3. A restore ends by raising the epoch, so that sequences go on above all that were told
+   (`app.store.epoch`).
 """
 
 import asyncio
@@ -31,10 +35,12 @@ _MOST_COMMANDS, _MOST_OCTETS = 500, 1 << 20  # of one pipeline
 _HOLD_MS = 5000  # for which a restore is running after its last sign
 _TRIES, _PAUSE_SECONDS = 30, 0.2  # together longer than that
 _OF_PARTITION = re.compile(rb"so:\{[0-9a-f]+\}:([a-z]+)(?::.*)?")
-_PASSING = frozenset((b"e", b"l", b"probe"))  # by the letter of a partition's key: epoch, ledger, probe
+# by the letter of a partition's key: epoch, ledger, probe
+_PASSING = frozenset((b"e", b"l", b"probe"))
 _PASSING_KEYS = frozenset(key.encode() for key in (keys.META, keys.WORKERS, keys.RESTORE))
 _MINOR = frozenset(key.encode() for key in (keys.ENDPOINTS_KNOWN, keys.ENDPOINTS_OFF, keys.RETURNS))
-_COMMANDS = {b"HSET": 4, b"XADD": 5, b"ZADD": 4, b"SET": 3, b"PEXPIREAT": 3}  # and the least number of parts
+# and the least number of parts
+_COMMANDS = {b"HSET": 4, b"XADD": 5, b"ZADD": 4, b"SET": 3, b"PEXPIREAT": 3}
 _NEVER = -1  # PEXPIRETIME of a key that stays
 _SAME_ENTRY = "equal or smaller"  # how a server says that an entry of a stream is there already
 
@@ -52,7 +58,14 @@ class Kind(StrEnum):
     OTHER = "other"
 
 
-_BY_LETTER = {b"s": Kind.RECIPIENTS, b"h": Kind.CHANGES, b"w": Kind.WAITING, b"p": Kind.WAITING, b"u": Kind.WAITING, b"x": Kind.DEAD}
+_BY_LETTER = {
+    b"s": Kind.RECIPIENTS,
+    b"h": Kind.CHANGES,
+    b"w": Kind.WAITING,
+    b"p": Kind.WAITING,
+    b"u": Kind.WAITING,
+    b"x": Kind.DEAD,
+}
 _BY_NAME = {b"groups": Kind.GROUPS, b"apikeys": Kind.API_KEYS, b"audit": Kind.AUDIT}
 
 
@@ -84,7 +97,10 @@ class _Open:
                 return ("XRANGE", self.key, self.cursor, "+", "COUNT", _CHUNK)
             case b"string":
                 return ("GET", self.key)
-        raise StoreUnavailable(f"a key of the type {self.type.decode(errors='replace')}, which is none of ours: {self.key!r}")
+        raise StoreUnavailable(
+            f"a key of the type {self.type.decode(errors='replace')}, which is none of ours:"
+            f" {self.key!r}"
+        )
 
     def records(self, reply: Reply) -> tuple[list[Record], bool]:
         """Return the commands that write this chunk again, and whether there is more."""
@@ -99,7 +115,11 @@ class _Open:
         self.cursor = as_bytes(cursor)
         parts = [as_bytes(part) for part in as_list(flat)]
         if self.type == b"zset":
-            parts = [part for member, score in zip(parts[::2], parts[1::2], strict=True) for part in (score, member)]
+            parts = [
+                part
+                for member, score in zip(parts[::2], parts[1::2], strict=True)
+                for part in (score, member)
+            ]
         command = b"HSET" if self.type == b"hash" else b"ZADD"
         return ([(command, self.key, *parts)] if parts else []), self.cursor != b"0"
 
@@ -109,8 +129,12 @@ def _entry(entry: Reply) -> list[bytes]:
     return [as_bytes(entry_id), *(as_bytes(part) for part in as_list(fields))]
 
 
-async def back_up(connection: StoreConnection, writer: Writer, *, progress: Callable[[int], None]) -> Mapping[str, int]:
-    """Write every kept key of the store and return how much there is of each kind. Raises StoreUnavailable."""
+async def back_up(
+    connection: StoreConnection, writer: Writer, *, progress: Callable[[int], None]
+) -> Mapping[str, int]:
+    """Write every kept key of the store and return how much there is of each kind. Raises
+    StoreUnavailable.
+    """
     counts: Counter[str] = Counter({kind.value: 0 for kind in Kind})
     seen = 0
     async for names in connection.scan(PATTERN):
@@ -123,11 +147,20 @@ async def back_up(connection: StoreConnection, writer: Writer, *, progress: Call
     return counts
 
 
-async def _write(connection: StoreConnection, names: Sequence[bytes], writer: Writer, counts: Counter[str]) -> None:
+async def _write(
+    connection: StoreConnection, names: Sequence[bytes], writer: Writer, counts: Counter[str]
+) -> None:
     questions: list[Command] = [(word, name) for name in names for word in ("TYPE", "PEXPIRETIME")]
     replies = await _say(connection, questions)
-    types, ends = dict(zip(names, replies[::2], strict=True)), dict(zip(names, replies[1::2], strict=True))
-    reading = [_Open(name, kind, b"-" if kind == b"stream" else b"0") for name in names if (kind := as_bytes(types[name])) != b"none"]
+    types, ends = (
+        dict(zip(names, replies[::2], strict=True)),
+        dict(zip(names, replies[1::2], strict=True)),
+    )
+    reading = [
+        _Open(name, kind, b"-" if kind == b"stream" else b"0")
+        for name in names
+        if (kind := as_bytes(types[name])) != b"none"
+    ]
     while reading:
         answers = await _say(connection, [one.command() for one in reading])
         more: list[_Open] = []
@@ -146,7 +179,8 @@ async def _write(connection: StoreConnection, names: Sequence[bytes], writer: Wr
 def count_of(record: Record) -> int:
     """Return how many things of its kind a command writes."""
     if record[0] in {b"HSET", b"ZADD"}:
-        return (len(record) - 2) // 2 if record[0] == b"HSET" else 0  # sorted sets only order what a hash holds
+        # sorted sets only order what a hash holds
+        return (len(record) - 2) // 2 if record[0] == b"HSET" else 0
     return int(record[0] != b"PEXPIREAT")
 
 
@@ -155,7 +189,10 @@ def checked(records: Iterable[Record]) -> Iterable[Record]:
     for record in records:
         name = record[0]
         if len(record) < _COMMANDS.get(name, len(record) + 1) or kind_of(record[1]) is None:
-            raise InvalidInput(f"the backup holds a command that no backup has: {name[:20].decode(errors='replace')}")
+            raise InvalidInput(
+                "the backup holds a command that no backup has:"
+                f" {name[:20].decode(errors='replace')}"
+            )
         yield record
 
 
@@ -168,18 +205,29 @@ async def is_restoring(connection: StoreConnection) -> bool:
 async def is_empty(connection: StoreConnection) -> bool:
     """Say whether the store holds nothing but what processes leave there by being started."""
     async for names in connection.scan(PATTERN):
-        if any(kind_of(name) is not None and name not in _MINOR and not name.startswith(b"so:tally:") for name in names):
+        if any(
+            kind_of(name) is not None and name not in _MINOR and not name.startswith(b"so:tally:")
+            for name in names
+        ):
             return False
     return True
 
 
 async def restore(  # noqa: PLR0913 - a backup and what is known of it
-    connection: StoreConnection, records: Iterable[Record], *, backup: str, above: int, replicated: bool, progress: Callable[[], None]
+    connection: StoreConnection,
+    records: Iterable[Record],
+    *,
+    backup: str,
+    above: int,
+    replicated: bool,
+    progress: Callable[[], None],
 ) -> int:
-    """Replace what the store holds by these commands and return the epoch that its sequences go on above.
+    """Replace what the store holds by these commands and return the epoch that its sequences go on
+    above.
 
-    Raises Conflict while another restore is running, InvalidInput when the commands turn out not to be whole, and StoreUnavailable; after
-    the last two the restore has not ended, and is to be run again.
+    Raises Conflict while another restore is running, InvalidInput when the commands turn out not to
+    be whole, and StoreUnavailable; after the last two the restore has not ended, and is to be run
+    again.
     """
     await _begin(connection, backup)
     hold: Command = ("PEXPIRE", keys.RESTORE, _HOLD_MS)
@@ -188,15 +236,23 @@ async def restore(  # noqa: PLR0913 - a backup and what is known of it
     for commands in _pipelines(records):
         held, *_ = await _say(connection, [hold, *commands], replicated=replicated, again=True)
         if not held:
-            raise StoreUnavailable("the restore was held up for so long that another one may have begun; run it again")
+            raise StoreUnavailable(
+                "the restore was held up for so long that another one may have begun; run it again"
+            )
         progress()
     epoch = await raise_epoch(connection, above=above, replicated=replicated)
-    await _say(connection, [("HDEL", keys.META, layout.RESTORING), ("DEL", keys.RESTORE)], replicated=replicated)
+    await _say(
+        connection,
+        [("HDEL", keys.META, layout.RESTORING), ("DEL", keys.RESTORE)],
+        replicated=replicated,
+    )
     return epoch
 
 
 async def _begin(connection: StoreConnection, holder: str) -> None:
-    """Become the only restore that is running; one that was killed counts as running for some seconds more."""
+    """Become the only restore that is running; one that was killed counts as running for some
+    seconds more.
+    """
     for _ in range(_TRIES):
         if await _say(connection, [("SET", keys.RESTORE, holder, "NX", "PX", _HOLD_MS)]) != [None]:
             return
@@ -206,7 +262,9 @@ async def _begin(connection: StoreConnection, holder: str) -> None:
 
 async def _empty(connection: StoreConnection, hold: Command) -> None:
     async for names in connection.scan(PATTERN):
-        await _say(connection, [hold, *(("DEL", name) for name in names if kind_of(name) is not None)])
+        await _say(
+            connection, [hold, *(("DEL", name) for name in names if kind_of(name) is not None)]
+        )
 
 
 def _pipelines(records: Iterable[Record]) -> Iterable[list[Command]]:
@@ -222,8 +280,16 @@ def _pipelines(records: Iterable[Record]) -> Iterable[list[Command]]:
         yield commands
 
 
-async def _say(connection: StoreConnection, commands: Sequence[Command], *, replicated: bool = False, again: bool = False) -> list[Reply]:
-    """Return the replies. Raises StoreUnavailable for any error; `again`: an entry of a stream that is there already is none."""
+async def _say(
+    connection: StoreConnection,
+    commands: Sequence[Command],
+    *,
+    replicated: bool = False,
+    again: bool = False,
+) -> list[Reply]:
+    """Return the replies. Raises StoreUnavailable for any error; `again`: an entry of a stream that
+    is there already is none.
+    """
     replies = list(await connection.run(commands, replicated=replicated))
     for reply in replies:
         if not (again and isinstance(reply, ResponseError) and _SAME_ENTRY in str(reply)):

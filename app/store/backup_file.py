@@ -1,11 +1,14 @@
-"""The file of a backup: what is in it, and how a file that is damaged, cut off or foreign is known before anything is done by it.
+"""The file of a backup: what is in it, and how a file that is damaged, cut off or foreign is known
+before anything is done by it.
 
     signoff-backup 1 {"made_at": …, "pepper": fingerprint, …}\n      one line that anybody can read
     gzip of: commands of the store's own protocol (RESP arrays), one after the other,
-             then END with the counts as JSON, then SEAL with 32 bytes: HMAC-SHA256 over the line and everything up to END
+             then END with the counts as JSON, then SEAL with 32 bytes: HMAC-SHA256 over the line
+             and everything up to END
 
-The commands are data in a form that needs no parser of ours: five kinds, on keys of ours alone, and what is anything else is refused. The
-seal is made with a key of the pepper, so nobody who has not the keyring can make a file that would be taken.
+The commands are data in a form that needs no parser of ours: five kinds, on keys of ours alone, and
+what is anything else is refused. The seal is made with a key of the pepper, so nobody who has not
+the keyring can make a file that would be taken.
 """
 
 import hashlib
@@ -76,7 +79,9 @@ class Writer:
 
 
 class Reader:
-    """Reads one backup from its beginning: the header at once, then `records` as often as wanted, each time from the first."""
+    """Reads one backup from its beginning: the header at once, then `records` as often as wanted,
+    each time from the first.
+    """
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -91,7 +96,9 @@ class Reader:
         return self._file.tell()
 
     def records(self, key: bytes) -> Iterator[Record]:
-        """Yield the commands; the counts are known afterwards. Raises InvalidInput for a file that is not whole as it was written."""
+        """Yield the commands; the counts are known afterwards. Raises InvalidInput for a file that
+        is not whole as it was written.
+        """
         mac = hmac.new(key, self._line, hashlib.sha256)
         end: Record | None = None
         sealed = False
@@ -105,7 +112,11 @@ class Reader:
                 else:
                     yield record
                 continue
-            sealed = len(record) == len(end) and record[0] == _SEAL and hmac.compare_digest(record[1], mac.digest())
+            sealed = (
+                len(record) == len(end)
+                and record[0] == _SEAL
+                and hmac.compare_digest(record[1], mac.digest())
+            )
             if not sealed:
                 raise _damaged("its seal does not fit: it was changed, or made by another keyring")
         if end is None or not sealed:
@@ -142,17 +153,24 @@ def _header(line: bytes) -> Header:
         raise InvalidInput("this is no backup of Signoff")
     version, _, facts = line.removeprefix(MAGIC).partition(b" ")
     if version != b"%d" % VERSION:
-        raise InvalidInput(f"the backup has version {version[:20].decode(errors='replace')}, and this Signoff reads version {VERSION}")
+        raise InvalidInput(
+            f"the backup has version {version[:20].decode(errors='replace')}, and this Signoff"
+            f" reads version {VERSION}"
+        )
     if not line.endswith(b"\n"):
         raise _damaged("it ends early")
     try:
         told = json.loads(facts)
-        header = Header(**{**told, "keys": {int(key_id): str(value) for key_id, value in told["keys"].items()}})
+        header = Header(
+            **{**told, "keys": {int(key_id): str(value) for key_id, value in told["keys"].items()}}
+        )
     except (ValueError, TypeError, KeyError, AttributeError) as exc:
         raise _damaged("its first line cannot be read") from exc
     numbers = (header.data_centre, header.partitions, header.buckets, header.epoch)
     texts = (header.id, header.made_at, header.pepper)
-    if not all(type(number) is int and 0 <= number < MOST for number in numbers) or not all(isinstance(text, str) for text in texts):
+    if not all(type(number) is int and 0 <= number < MOST for number in numbers) or not all(
+        isinstance(text, str) for text in texts
+    ):
         raise _damaged("its first line cannot be read")
     return header
 

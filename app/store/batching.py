@@ -1,8 +1,10 @@
 """Commands of one turn of the event loop become one pipeline.
 
-A command of its own costs more in the client than in the server, so callers only queue here. A batch is sent at the end of the turn
-when a pipeline is free, and else as soon as one is: the busier the store, the larger the batches. The pipeline runs in a task of the
-batcher, so a caller that is cancelled leaves no reply unread behind it (catalogue Q4). The batch, the pipelines and the queue are bounded.
+A command of its own costs more in the client than in the server, so callers only queue here. A
+batch is sent at the end of the turn when a pipeline is free, and else as soon as one is: the busier
+the store, the larger the batches. The pipeline runs in a task of the batcher, so a caller that is
+cancelled leaves no reply unread behind it (catalogue Q4). The batch, the pipelines and the queue
+are bounded.
 """
 
 import asyncio
@@ -20,11 +22,18 @@ Run = Callable[[list[Command]], Awaitable[Sequence[Reply]]]
 
 
 class BatchedCommand(Generic[T]):
-    """Some commands of one caller, what turns their replies into its answer, and the future that gets it."""
+    """Some commands of one caller, what turns their replies into its answer, and the future that
+    gets it.
+    """
 
     __slots__ = ("answer", "commands", "finish")
 
-    def __init__(self, commands: Sequence[Command], finish: Callable[[Sequence[Reply]], T], answer: asyncio.Future[T]) -> None:
+    def __init__(
+        self,
+        commands: Sequence[Command],
+        finish: Callable[[Sequence[Reply]], T],
+        answer: asyncio.Future[T],
+    ) -> None:
         self.commands = commands
         self.finish = finish
         self.answer = answer
@@ -45,24 +54,37 @@ class BatchedCommand(Generic[T]):
 
 
 class Batcher:
-    """Collects requests, whoever makes them, and runs them as few pipelines. Belongs to the event loop that first submits."""
+    """Collects requests, whoever makes them, and runs them as few pipelines. Belongs to the event
+    loop that first submits.
+    """
 
     def __init__(self, run: Run, *, max_batch: int, max_in_flight: int, max_pending: int) -> None:
         self._run = run
         self._max_batch = max_batch
         self._max_in_flight = max_in_flight
         self._max_pending = max_pending
-        self._pending: deque[BatchedCommand[Any]] = deque()  # Any: what a request is answered with is the affair of its caller
+        # Any: what a request is answered with is the affair of its caller
+        self._pending: deque[BatchedCommand[Any]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._scheduled = False
         self._closed = False
 
-    def submit(self, commands: Sequence[Command], finish: Callable[[Sequence[Reply]], T]) -> asyncio.Future[T]:
-        """Queue the commands; the future ends with what `finish` makes of their replies, or with StoreUnavailable."""
+    def submit(
+        self, commands: Sequence[Command], finish: Callable[[Sequence[Reply]], T]
+    ) -> asyncio.Future[T]:
+        """Queue the commands; the future ends with what `finish` makes of their replies, or with
+        StoreUnavailable.
+        """
         loop = asyncio.get_running_loop()
         request = BatchedCommand(commands, finish, loop.create_future())
         if self._closed or len(self._pending) >= self._max_pending:
-            request.fail(StoreUnavailable("the store is closed" if self._closed else "too many requests wait for the store"))
+            request.fail(
+                StoreUnavailable(
+                    "the store is closed"
+                    if self._closed
+                    else "too many requests wait for the store"
+                )
+            )
             return request.answer
         self._pending.append(request)
         if not self._scheduled and len(self._tasks) < self._max_in_flight:
@@ -101,7 +123,9 @@ class Batcher:
 
     async def _execute(self, batch: list[BatchedCommand[Any]]) -> None:  # Any: as above
         try:
-            replies = await self._run([command for request in batch for command in request.commands])
+            replies = await self._run(
+                [command for request in batch for command in request.commands]
+            )
         except Exception as exc:  # whatever it was, every caller of the batch must hear of it
             for request in batch:
                 request.fail(exc)

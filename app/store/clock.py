@@ -1,7 +1,9 @@
-"""The store's time, for whoever writes times there or compares with them: told without asking each time.
+"""The store's time, for whoever writes times there or compares with them: told without asking each
+time.
 
-Our own clock may be set while we run, by a day or by years. What counts is the store's last answer and the monotonic time since, which
-nobody sets. Before the first answer our own clock has to do: nothing can be written until then.
+Our own clock may be set while we run, by a day or by years. What counts is the store's last answer
+and the monotonic time since, which nobody sets. Before the first answer our own clock has to do:
+nothing can be written until then.
 """
 
 import time
@@ -25,7 +27,11 @@ class StoreClock:
     """Tells UTC milliseconds by the store's clock."""
 
     def __init__(
-        self, connection: StoreConnection, *, wall: Callable[[], int] = wall_ms, monotonic: Callable[[], int] = monotonic_ms
+        self,
+        connection: StoreConnection,
+        *,
+        wall: Callable[[], int] = wall_ms,
+        monotonic: Callable[[], int] = monotonic_ms,
     ) -> None:
         self._connection = connection
         self._monotonic = monotonic

@@ -1,12 +1,16 @@
-"""A cluster: the pipeline is split by the primary that owns each key, and each part goes out over that server's own wire at the same time.
+"""A cluster: the pipeline is split by the primary that owns each key, and each part goes out over
+that server's own wire at the same time.
 
-1. Who owns which slot is asked of all nodes, the first answer counts: at the beginning, and after a failure, at most twice a second.
-2. A primary that does not answer fails its own commands only. Until it answers a ping again its commands fail at once, so that one that
-   hangs does not hold up the others' replies for the time of a whole deadline.
-3. MOVED and ASK are followed once (Redis Cluster specification, "Redirection and resharding"). Each part has its own WAIT on its own
-   connection, also the part that was redirected.
+1. Who owns which slot is asked of all nodes, the first answer counts: at the beginning, and after a
+   failure, at most twice a second.
+2. A primary that does not answer fails its own commands only. Until it answers a ping again its
+   commands fail at once, so that one that hangs does not hold up the others' replies for the time
+   of a whole deadline.
+3. MOVED and ASK are followed once (Redis Cluster specification, "Redirection and resharding"). Each
+   part has its own WAIT on its own connection, also the part that was redirected.
 
-Routing of our own, not redis-py's cluster client: see docs/adr/0039-a-cluster-is-several-servers.md.
+Routing of our own, not redis-py's cluster client: see
+docs/adr/0039-a-cluster-is-several-servers.md.
 """
 
 import asyncio
@@ -52,28 +56,47 @@ class ClusterConnection:
         """How often the connections to a node have been dropped."""
         return self._breaks
 
-    async def run(self, commands: Sequence[Command], *, replicated: bool = False) -> Sequence[Reply]:
-        """Send the commands to their primaries; what one of them cannot answer is StoreUnavailable in the place of its commands."""
+    async def run(
+        self, commands: Sequence[Command], *, replicated: bool = False
+    ) -> Sequence[Reply]:
+        """Send the commands to their primaries; what one of them cannot answer is StoreUnavailable
+        in the place of its commands.
+        """
         await self._know()
         replies: list[Reply] = [None] * len(commands)
         await self._run_part(list(enumerate(commands)), replies, replicated=replicated)
-        moved = [(at, commands[at]) for at, reply in enumerate(replies) if isinstance(reply, MovedError) and self._follow(reply)]
+        moved = [
+            (at, commands[at])
+            for at, reply in enumerate(replies)
+            if isinstance(reply, MovedError) and self._follow(reply)
+        ]
         if moved:
             await self._run_part(moved, replies, replicated=replicated)
         asked = [
-            (at, commands[at]) for at, reply in enumerate(replies) if isinstance(reply, AskError) and not isinstance(reply, MovedError)
+            (at, commands[at])
+            for at, reply in enumerate(replies)
+            if isinstance(reply, AskError) and not isinstance(reply, MovedError)
         ]
         if asked:
-            await asyncio.gather(*(self._ask(at, command, replies, replicated=replicated) for at, command in asked))
+            await asyncio.gather(
+                *(self._ask(at, command, replies, replicated=replicated) for at, command in asked)
+            )
         if replies and all(isinstance(reply, StoreUnavailable) for reply in replies):
             raise next(reply for reply in replies if isinstance(reply, StoreUnavailable))
         return replies
 
     async def run_on_primaries(self, command: Command) -> Sequence[Reply]:
-        """Return every primary's reply, ordered by its address; StoreUnavailable when none answers."""
+        """Return every primary's reply, ordered by its address; StoreUnavailable when none
+        answers.
+        """
         await self._know()
         primaries = sorted({owner for owner in self._owners if owner is not None})
-        replies = [reply for (reply,) in await asyncio.gather(*(self._exchange(owner, [command], replicated=False) for owner in primaries))]
+        replies = [
+            reply
+            for (reply,) in await asyncio.gather(
+                *(self._exchange(owner, [command], replicated=False) for owner in primaries)
+            )
+        ]
         if all(isinstance(reply, StoreUnavailable) for reply in replies):
             raise StoreUnavailable("no primary of the cluster answers")
         return replies
@@ -87,7 +110,9 @@ class ClusterConnection:
         return list(found.values())
 
     async def scan(self, pattern: str) -> AsyncIterator[Sequence[bytes]]:
-        """Yield the names of the keys of every primary. Raises StoreUnavailable when one of them is away."""
+        """Yield the names of the keys of every primary. Raises StoreUnavailable when one of them is
+        away.
+        """
         await self._know()
         if None in self._owners:
             raise StoreUnavailable("no node of the cluster serves some of the slots")
@@ -105,23 +130,34 @@ class ClusterConnection:
         await asyncio.gather(*(node.close() for node in nodes))
 
     async def _run_part(self, part: _Part, replies: list[Reply], *, replicated: bool) -> None:
-        """Run some commands, each at the owner of its key, and put the replies into their places."""
+        """Run some commands, each at the owner of its key, and put the replies into their
+        places.
+        """
         by_owner: dict[Address | None, list[tuple[int, Command]]] = {}
         for at, command in part:
             by_owner.setdefault(self._owners[key_slot(_key(command))], []).append((at, command))
         found = await asyncio.gather(
-            *(self._exchange(owner, [command for _, command in some], replicated=replicated) for owner, some in by_owner.items())
+            *(
+                self._exchange(owner, [command for _, command in some], replicated=replicated)
+                for owner, some in by_owner.items()
+            )
         )
         for some, answers in zip(by_owner.values(), found, strict=True):
             for (at, _), answer in zip(some, answers, strict=True):
                 replies[at] = answer
 
-    async def _ask(self, at: int, command: Command, replies: list[Reply], *, replicated: bool) -> None:
+    async def _ask(
+        self, at: int, command: Command, replies: list[Reply], *, replicated: bool
+    ) -> None:
         redirection = replies[at]
         if isinstance(redirection, AskError) and (address := _address(redirection)):
-            replies[at] = (await self._exchange(address, [_ASKING, command], replicated=replicated))[-1]
+            replies[at] = (
+                await self._exchange(address, [_ASKING, command], replicated=replicated)
+            )[-1]
 
-    async def _exchange(self, address: Address | None, commands: Sequence[Command], *, replicated: bool) -> Sequence[Reply]:
+    async def _exchange(
+        self, address: Address | None, commands: Sequence[Command], *, replicated: bool
+    ) -> Sequence[Reply]:
         if address is None:
             self._stale = True
             return [StoreUnavailable("no node of the cluster serves this slot")] * len(commands)
@@ -137,7 +173,11 @@ class ClusterConnection:
         node = self._nodes.get(address)
         if node is None:
             node = ServerConnection(
-                self._url, address, connections=self._connections, timeout=self._timeout, lost=lambda: self._lost(address)
+                self._url,
+                address,
+                connections=self._connections,
+                timeout=self._timeout,
+                lost=lambda: self._lost(address),
             )
             self._nodes[address] = node
         return node
@@ -160,7 +200,8 @@ class ClusterConnection:
                 await node.run([("PING",)])
                 break
             await asyncio.sleep(_REVIVE_SECONDS)
-            if address not in self._owners and address not in self._url.hosts:  # another has taken its place
+            # another has taken its place
+            if address not in self._owners and address not in self._url.hosts:
                 self._reviving.pop(address, None)
                 return
         self._reviving.pop(address, None)
@@ -177,7 +218,9 @@ class ClusterConnection:
         return address is not None
 
     async def _know(self) -> None:
-        """Learn who owns which slot, if that is not known or may have changed. StoreUnavailable when it never was known."""
+        """Learn who owns which slot, if that is not known or may have changed. StoreUnavailable
+        when it never was known.
+        """
         if self._is_fresh():
             return
         async with self._refreshing:
@@ -189,17 +232,24 @@ class ClusterConnection:
             if not found:
                 self._stale = True
                 if not self._is_known:
-                    raise StoreUnavailable(f"no node of the cluster answers: {', '.join(map(_name, self._url.hosts))}")
+                    raise StoreUnavailable(
+                        f"no node of the cluster answers: {', '.join(map(_name, self._url.hosts))}"
+                    )
                 return
             self._owners, self._is_known = found, True
             await self._forget(set(found))
 
     def _is_fresh(self) -> bool:
         """Say whether the owners are known, and not to be asked for again yet."""
-        return self._is_known and (not self._stale or asyncio.get_running_loop().time() - self._refreshed < _REFRESH_SECONDS)
+        return self._is_known and (
+            not self._stale
+            or asyncio.get_running_loop().time() - self._refreshed < _REFRESH_SECONDS
+        )
 
     async def _slots(self) -> list[Address | None]:
-        """Return the owners of all slots as the first node tells that answers; empty when none does."""
+        """Return the owners of all slots as the first node tells that answers; empty when none
+        does.
+        """
         candidates = list(dict.fromkeys((*self._nodes, *self._url.hosts)))
         asking = [asyncio.ensure_future(self._slots_by(address)) for address in candidates]
         try:
@@ -217,22 +267,34 @@ class ClusterConnection:
         return _owners(reply, address)
 
     async def _forget(self, owners: set[Address | None]) -> None:
-        """Close the wires to nodes that own nothing any more; the hosts of the address stay, for they are asked again."""
-        gone = [address for address in self._nodes if address not in owners and address not in self._url.hosts]
+        """Close the wires to nodes that own nothing any more; the hosts of the address stay, for
+        they are asked again.
+        """
+        gone = [
+            address
+            for address in self._nodes
+            if address not in owners and address not in self._url.hosts
+        ]
         for address in gone:
             if address not in self._reviving:
                 await self._nodes.pop(address).close()
 
 
 def _owners(reply: Reply, asked: Address) -> list[Address | None]:
-    """Return the primary of each slot by a reply to CLUSTER SLOTS; empty when it tells of none or cannot be read."""
+    """Return the primary of each slot by a reply to CLUSTER SLOTS; empty when it tells of none or
+    cannot be read.
+    """
     owners: list[Address | None] = [None] * SLOTS
     if not isinstance(reply, list):
         return []
     for entry in reply:
         match entry:
             case [int(first), int(last), [host, int(port), *_], *_]:
-                name = host.decode() if isinstance(host, bytes) and host not in {b"", b"?"} else asked[0]
+                name = (
+                    host.decode()
+                    if isinstance(host, bytes) and host not in {b"", b"?"}
+                    else asked[0]
+                )
                 owners[first : last + 1] = [(name, port)] * (last + 1 - first)
             case _:
                 return []

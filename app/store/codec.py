@@ -1,23 +1,29 @@
-"""The bytes that are stored: a recipient's record, and a statement. Versioned, big-endian, strict when read.
+"""The bytes that are stored: a recipient's record, and a statement. Versioned, big-endian, strict
+when read.
 
-Record (one hash field, 22 bytes for a recipient with only the global state; written by scripts/apply.lua and erase.lua, read here):
+Record (one hash field, 22 bytes for a recipient with only the global state; written by
+scripts/apply.lua and erase.lua, read here):
 
-    u8 version = 1 · u32 sequence · then for each group: u32 key (0: all mail) · u8 flags · u48 since_ms · u48 last_ms
-    flags: bit 0 unsubscribed · bit 1 contested (a statement for the other state has been seen) · bits 2..7 source
+    u8 version = 1 · u32 sequence · then for each group: u32 key (0: all mail) · u8 flags · u48
+    since_ms · u48 last_ms flags: bit 0 unsubscribed · bit 1 contested (a statement for the other
+    state has been seen) · bits 2..7 source
 
-    version = 2 says more of the recipient, between sequence and groups (docs/adr/0021-sealed-addresses-in-the-state.md):
-    u16 n (bit 15: erased once) · u48 erased_ms, when erased · n bytes sealed address
+    version = 2 says more of the recipient, between sequence and groups
+    (docs/adr/0021-sealed-addresses-in-the-state.md): u16 n (bit 15: erased once) · u48 erased_ms,
+    when erased · n bytes sealed address
 
-    versions 3 and 4 are 1 and 2 with a u64 sequence, as it is after a restore (docs/adr/0046-sequences-go-on-after-a-restore.md)
+    versions 3 and 4 are 1 and 2 with a u64 sequence, as it is after a restore
+    (docs/adr/0046-sequences-go-on-after-a-restore.md)
 
 Statement (a row of the spool, an entry of the streams):
 
     u8 version = 1 · 16 id · u16 brand · 10 digest · u8 flags · u8 source · u48 at_ms · u32 key_id
-    flags: bit 0 subscribed · bit 1 an expected sequence follows as u32 · bit 2 a home data centre follows as u8 · bit 3, beside bit 1:
-    the sequence is a u64
-    u16 n, n group keys of u32 · u16 n, n bytes campaign · u16 n, n bytes sealed address
+    flags: bit 0 subscribed · bit 1 an expected sequence follows as u32 · bit 2 a home data centre
+    follows as u8 · bit 3, beside bit 1: the sequence is a u64 u16 n, n group keys of u32 · u16 n, n
+    bytes campaign · u16 n, n bytes sealed address
 
-Bytes that do not fit the form raise ValueError: they were written by a newer version or are damaged, and guessing could lose a statement.
+Bytes that do not fit the form raise ValueError: they were written by a newer version or are
+damaged, and guessing could lose a statement.
 """
 
 import struct
@@ -64,7 +70,9 @@ _CONFLICT, _AGAINST_CLOCK = 1, 2  # verdicts of apply.lua
 
 
 def decode_preferences(record: bytes | None) -> Preferences:
-    """Return what a stored record says; None, an absent record, says that nothing is known. ValueError on foreign bytes."""
+    """Return what a stored record says; None, an absent record, says that nothing is known.
+    ValueError on foreign bytes.
+    """
     if record is None:
         return _NOTHING_KNOWN
     version, sequence, start = _head(record)
@@ -72,7 +80,9 @@ def decode_preferences(record: bytes | None) -> Preferences:
     if (len(record) - start) % _ENTRY.size:
         raise ValueError("a record has no whole number of entries")
     groups: dict[GroupKey, Subscription] = {}
-    for key, flags, since_high, since_low, last_high, last_low in _ENTRY.iter_unpack(record[start:]):
+    for key, flags, since_high, since_low, last_high, last_low in _ENTRY.iter_unpack(
+        record[start:]
+    ):
         groups[GroupKey(key)] = Subscription(
             subscribed=not flags & _UNSUBSCRIBED,
             source=_source(flags >> 2),
@@ -88,7 +98,9 @@ def decode_known(digest: bytes, record: bytes) -> KnownRecipient:
     preferences = decode_preferences(record)
     version, _, start = _head(record)
     sealed = b"" if version == RECORD_VERSION else _extension(record, version, start)[0]
-    return KnownRecipient(digest=RecipientDigest(digest), preferences=preferences, sealed_address=sealed)
+    return KnownRecipient(
+        digest=RecipientDigest(digest), preferences=preferences, sealed_address=sealed
+    )
 
 
 def _head(record: bytes) -> tuple[int, int, int]:
@@ -139,17 +151,25 @@ def decode_change(reply: bytes) -> Change | None:
         return None
     if len(reply) == _LONG_HEADER.size:
         return Change(changed=(), sequence=sequence)
-    return Change(changed=decode_groups(reply[_LONG_HEADER.size :]), sequence=sequence, against_clock=verdict == _AGAINST_CLOCK)
+    return Change(
+        changed=decode_groups(reply[_LONG_HEADER.size :]),
+        sequence=sequence,
+        against_clock=verdict == _AGAINST_CLOCK,
+    )
 
 
 class _Last:
-    """The statement that was encoded last: a click goes to the spool and to the store, one right after the other (5 µs of 40)."""
+    """The statement that was encoded last: a click goes to the spool and to the store, one right
+    after the other (5 µs of 40).
+    """
 
     pair: tuple[Statement | None, bytes] = (None, b"")
 
 
 def encode_statement(statement: Statement) -> bytes:
-    """Return a statement as bytes; ValueError when a part of it is longer or larger than its field."""
+    """Return a statement as bytes; ValueError when a part of it is longer or larger than its
+    field.
+    """
     known, packed = _Last.pair
     if known is not statement:
         packed = _encode(statement)
@@ -197,8 +217,14 @@ def _encode(statement: Statement) -> bytes:
 def decode_statement(packed: bytes) -> Statement:
     """Return the statement that the bytes stand for; ValueError unless every byte is understood."""
     try:
-        version, id_, brand, digest, flags, source, at_high, at_low, key_id = _STATEMENT.unpack_from(packed)
-        if version != STATEMENT_VERSION or flags & ~_FLAGS or flags & (_EXPECTED | _LONG_EXPECTED) == _LONG_EXPECTED:
+        version, id_, brand, digest, flags, source, at_high, at_low, key_id = (
+            _STATEMENT.unpack_from(packed)
+        )
+        if (
+            version != STATEMENT_VERSION
+            or flags & ~_FLAGS
+            or flags & (_EXPECTED | _LONG_EXPECTED) == _LONG_EXPECTED
+        ):
             raise ValueError(f"statement version {version} with flags {flags} is not known")
         position = _STATEMENT.size
         expected: int | None = None

@@ -1,7 +1,9 @@
-"""What the adapters speak over: pipelines to the server that holds a key, whatever stands behind the store's address.
+"""What the adapters speak over: pipelines to the server that holds a key, whatever stands behind
+the store's address.
 
-An error that answers one command is that command's reply (an Exception in the list). Where several servers stand behind the address, one
-that is away makes StoreUnavailable the reply of its own commands alone. Raised is StoreUnavailable only when nothing could be answered.
+An error that answers one command is that command's reply (an Exception in the list). Where several
+servers stand behind the address, one that is away makes StoreUnavailable the reply of its own
+commands alone. Raised is StoreUnavailable only when nothing could be answered.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -23,8 +25,12 @@ class StoreConnection(Protocol):
         """How often connections have been dropped: each time another server may have taken over."""
         ...
 
-    async def run(self, commands: Sequence[Command], *, replicated: bool = False) -> Sequence[Reply]:
-        """Send the commands as one pipeline and return their replies; `replicated` turns what no replica confirmed into an error."""
+    async def run(
+        self, commands: Sequence[Command], *, replicated: bool = False
+    ) -> Sequence[Reply]:
+        """Send the commands as one pipeline and return their replies; `replicated` turns what no
+        replica confirmed into an error.
+        """
         ...
 
     async def run_on_primaries(self, command: Command) -> Sequence[Reply]:
@@ -36,7 +42,9 @@ class StoreConnection(Protocol):
         ...
 
     def scan(self, pattern: str) -> AsyncIterator[Sequence[bytes]]:
-        """Yield the names of all keys of this pattern, some at a time, of one primary after the other; a name may come twice."""
+        """Yield the names of all keys of this pattern, some at a time, of one primary after the
+        other; a name may come twice.
+        """
         ...
 
     async def close(self) -> None:
@@ -45,7 +53,9 @@ class StoreConnection(Protocol):
 
 
 def connect(url: str, *, connections: int, timeout: float) -> StoreConnection:
-    """Return the wire for a store URL; nothing is opened yet. Misconfigured when the URL cannot be used."""
+    """Return the wire for a store URL; nothing is opened yet. Misconfigured when the URL cannot be
+    used.
+    """
     try:
         parsed = parse_store_url(url)
     except ValueError as exc:
@@ -54,4 +64,6 @@ def connect(url: str, *, connections: int, timeout: float) -> StoreConnection:
         return ClusterConnection(parsed, connections=connections, timeout=timeout)
     if parsed.kind is StoreKind.SENTINEL:
         return SentinelConnection(parsed, connections=connections, timeout=timeout)
-    return ServerConnection(parsed, parsed.hosts[0] if parsed.hosts else None, connections=connections, timeout=timeout)
+    return ServerConnection(
+        parsed, parsed.hosts[0] if parsed.hosts else None, connections=connections, timeout=timeout
+    )

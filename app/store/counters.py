@@ -1,7 +1,8 @@
 """The tally on Redis or Valkey: the port `app.usecases.ports.Tallies`.
 
-One hash a brand and day, which goes by itself when nobody looks that far back any more. Adding is scripts/tally.lua, which bounds the
-number of names; several processes may add to one day at the same time.
+One hash a brand and day, which goes by itself when nobody looks that far back any more. Adding is
+scripts/tally.lua, which bounds the number of names; several processes may add to one day at the
+same time.
 """
 
 from collections.abc import Iterable, Mapping
@@ -31,8 +32,13 @@ class RedisTallies:
         """Add to the counts, those of one brand and day by one command."""
         by_day: dict[str, list[str | int]] = {}
         for tick, much in ticks.items():
-            by_day.setdefault(keys.tally(tick.brand, tick.day), []).extend((tick.kind.value, tick.name, much))
-        commands: list[Command] = [_TALLY.command([key], self._most_names, _KEPT_SECONDS, *counts) for key, counts in by_day.items()]
+            by_day.setdefault(keys.tally(tick.brand, tick.day), []).extend(
+                (tick.kind.value, tick.name, much)
+            )
+        commands: list[Command] = [
+            _TALLY.command([key], self._most_names, _KEPT_SECONDS, *counts)
+            for key, counts in by_day.items()
+        ]
         readable(
             await run(self._connection, commands)
         )  # what a server that is away does not take is not counted: said again, the rest were twice
@@ -40,14 +46,26 @@ class RedisTallies:
     async def read(self, brand: BrandNumber, days: Iterable[int]) -> Mapping[Tick, int]:
         """Return what was counted of a brand on these days."""
         wanted = tuple(days)
-        replies = await self._connection.run([("HGETALL", keys.tally(brand, day)) for day in wanted]) if wanted else ()
-        return {tick: count for day, reply in zip(wanted, replies, strict=True) for tick, count in _ticks(brand, day, reply)}
+        replies = (
+            await self._connection.run([("HGETALL", keys.tally(brand, day)) for day in wanted])
+            if wanted
+            else ()
+        )
+        return {
+            tick: count
+            for day, reply in zip(wanted, replies, strict=True)
+            for tick, count in _ticks(brand, day, reply)
+        }
 
 
 def _ticks(brand: BrandNumber, day: int, reply: Reply) -> list[tuple[Tick, int]]:
     try:
         flat = [as_bytes(part) for part in as_list(reply)]
-        counts = [(name.decode(), int(count)) for name, count in zip(flat[::2], flat[1::2], strict=True) if name[:1] != _NAMES]
+        counts = [
+            (name.decode(), int(count))
+            for name, count in zip(flat[::2], flat[1::2], strict=True)
+            if name[:1] != _NAMES
+        ]
         return [(Tick(brand, day, TallyKind(name[:1]), name[1:]), count) for name, count in counts]
     except ValueError as exc:
         raise StoreUnavailable(f"unreadable tally: {exc}") from exc

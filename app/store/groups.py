@@ -1,7 +1,8 @@
 """The brands' subscription groups on Redis or Valkey: the port `app.usecases.ports.GroupBook`.
 
-A brand's groups are one hash, a field for each group by its 32-bit key: two ids whose keys collide (docs/adr/0006) meet in one field, and
-the second is refused. Every change is one script, scripts/groups.lua.
+A brand's groups are one hash, a field for each group by its 32-bit key: two ids whose keys collide
+(docs/adr/0006) meet in one field, and the second is refused. Every change is one script,
+scripts/groups.lua.
 """
 
 import json
@@ -22,28 +23,50 @@ _CHANGE = Script("groups")
 
 
 class RedisGroups:
-    """The groups in the same store as everything else; `replicated`: a change counts once a replica has it."""
+    """The groups in the same store as everything else; `replicated`: a change counts once a replica
+    has it.
+    """
 
     def __init__(self, connection: StoreConnection, *, replicated: bool = False) -> None:
         self._connection = connection
         self._replicated = replicated
 
     async def groups(self, brand: BrandNumber) -> Sequence[SubscriptionGroup]:
-        """Return all groups of a brand, archived ones too, in the order in which they were created."""
+        """Return all groups of a brand, archived ones too, in the order in which they were
+        created.
+        """
         (reply,) = await self._connection.run([("HVALS", keys.groups(brand))])
-        return sorted((_decoded(record) for record in as_list(reply)), key=lambda group: (group.created_ms, group.id))
+        return sorted(
+            (_decoded(record) for record in as_list(reply)),
+            key=lambda group: (group.created_ms, group.id),
+        )
 
     async def add(self, brand: BrandNumber, group: SubscriptionGroup, *, most_active: int) -> None:
-        """Add a group atomically. Raises Conflict when its id or name is taken, or when too many groups are active or exist."""
+        """Add a group atomically. Raises Conflict when its id or name is taken, or when too many
+        groups are active or exist.
+        """
         await self._write(brand, group, before=b"", most_active=most_active)
 
-    async def replace(self, brand: BrandNumber, before: SubscriptionGroup, after: SubscriptionGroup, *, most_active: int) -> bool:
-        """Replace a group atomically; False when it is no longer `before`. Raises Conflict as `add` does."""
+    async def replace(
+        self,
+        brand: BrandNumber,
+        before: SubscriptionGroup,
+        after: SubscriptionGroup,
+        *,
+        most_active: int,
+    ) -> bool:
+        """Replace a group atomically; False when it is no longer `before`. Raises Conflict as `add`
+        does.
+        """
         return await self._write(brand, after, before=_encoded(before), most_active=most_active)
 
-    async def _write(self, brand: BrandNumber, group: SubscriptionGroup, *, before: bytes, most_active: int) -> bool:
+    async def _write(
+        self, brand: BrandNumber, group: SubscriptionGroup, *, before: bytes, most_active: int
+    ) -> bool:
         field = f"{group_key(group.id):08x}"
-        command = _CHANGE.command((keys.groups(brand),), field, _encoded(group), before, most_active, MOST_GROUPS)
+        command = _CHANGE.command(
+            (keys.groups(brand),), field, _encoded(group), before, most_active, MOST_GROUPS
+        )
         (reply,) = await run(self._connection, [command], replicated=self._replicated)
         raise_for(reply)
         word = reply.decode() if isinstance(reply, bytes) else ""
@@ -54,14 +77,19 @@ class RedisGroups:
 
 CONFLICTS = {
     "id": "the brand has a group of this id, or one whose id has the same key",
-    "name": "another group of the brand has this name; an archived group keeps its name until it is renamed",
+    "name": (
+        "another group of the brand has this name; an archived group keeps its name until it is"
+        " renamed"
+    ),
     "active": "the brand has as many active groups as it may; archive one first",
     "all": "the brand has as many groups as it may, archived ones counted",
 }
 
 
 def _encoded(group: SubscriptionGroup) -> bytes:
-    """Return the record: always the same bytes for the same group, since the script compares them."""
+    """Return the record: always the same bytes for the same group, since the script compares
+    them.
+    """
     record = {
         "v": RECORD_VERSION,
         "id": group.id,

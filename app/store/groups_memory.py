@@ -1,4 +1,6 @@
-"""The subscription groups in memory: the twin of `RedisGroups`, held to the same contract by the same tests."""
+"""The subscription groups in memory: the twin of `RedisGroups`, held to the same contract by the
+same tests.
+"""
 
 from collections.abc import Sequence
 
@@ -15,8 +17,12 @@ class MemoryGroups:
         self._brands: dict[BrandNumber, dict[GroupKey, SubscriptionGroup]] = {}
 
     async def groups(self, brand: BrandNumber) -> Sequence[SubscriptionGroup]:
-        """Return all groups of a brand, archived ones too, in the order in which they were created."""
-        return sorted(self._brands.get(brand, {}).values(), key=lambda group: (group.created_ms, group.id))
+        """Return all groups of a brand, archived ones too, in the order in which they were
+        created.
+        """
+        return sorted(
+            self._brands.get(brand, {}).values(), key=lambda group: (group.created_ms, group.id)
+        )
 
     async def add(self, brand: BrandNumber, group: SubscriptionGroup, *, most_active: int) -> None:
         """Add a group; see `app.usecases.ports.GroupBook`."""
@@ -24,14 +30,28 @@ class MemoryGroups:
             raise Conflict(CONFLICTS["id"])
         self._write(brand, None, group, most_active=most_active)
 
-    async def replace(self, brand: BrandNumber, before: SubscriptionGroup, after: SubscriptionGroup, *, most_active: int) -> bool:
+    async def replace(
+        self,
+        brand: BrandNumber,
+        before: SubscriptionGroup,
+        after: SubscriptionGroup,
+        *,
+        most_active: int,
+    ) -> bool:
         """Replace a group; see `app.usecases.ports.GroupBook`."""
         if self._brands.get(brand, {}).get(group_key(after.id)) != before:
             return False
         self._write(brand, before, after, most_active=most_active)
         return True
 
-    def _write(self, brand: BrandNumber, before: SubscriptionGroup | None, after: SubscriptionGroup, *, most_active: int) -> None:
+    def _write(
+        self,
+        brand: BrandNumber,
+        before: SubscriptionGroup | None,
+        after: SubscriptionGroup,
+        *,
+        most_active: int,
+    ) -> None:
         own = group_key(after.id)
         groups = self._brands.setdefault(brand, {})
         others = [group for key, group in groups.items() if key != own]

@@ -1,10 +1,12 @@
 """Every key name of the store, and which partition and bucket a recipient belongs to.
 
-Surprising: the tag in braces is not the partition's number but a short text found by search, whose CRC16 falls into the partition's own
-64 slots, so that any even split of a cluster's 16384 slots is an even split of the partitions too. The tags, the number of
-partitions and the formula of the bucket are part of the stored data: they never change.
+Surprising: the tag in braces is not the partition's number but a short text found by search, whose
+CRC16 falls into the partition's own 64 slots, so that any even split of a cluster's 16384 slots is
+an even split of the partitions too. The tags, the number of partitions and the formula of the
+bucket are part of the stored data: they never change.
 
-All keys of one recipient of one brand share a tag, so one script may touch them together (Redis Cluster specification, hash tags).
+All keys of one recipient of one brand share a tag, so one script may touch them together (Redis
+Cluster specification, hash tags).
 """
 
 from binascii import crc_hqx
@@ -13,13 +15,17 @@ from itertools import count
 from app.core.model import BrandNumber, RecipientDigest
 
 PARTITIONS = 256
-DEFAULT_BUCKETS = 64  # of one brand in one partition: 16384 hashes a brand, 61 recipients each at a million
+# of one brand in one partition: 16384 hashes a brand, 61 recipients each at a million
+DEFAULT_BUCKETS = 64
 WORKERS = "so:workers"  # sorted set: the workers that are alive, by the time of their last sign
 ENDPOINTS_OFF = "so:endpoints:off"  # hash: endpoints that answered 410, and when
-ENDPOINTS_KNOWN = "so:endpoints:known"  # hash: endpoints, and when a process last had them in its settings
+# hash: endpoints, and when a process last had them in its settings
+ENDPOINTS_KNOWN = "so:endpoints:known"
 RETURNS = "so:returns"  # hash: by brand, when a token of self-managed mail was last returned to us
 RESTORE = "so:restore"  # string: held by a restore that is running
-META = "so:meta"  # hash: partitions, buckets, pepper (its fingerprint), key:N (check values), restoring (a restore that has not ended)
+# hash: partitions, buckets, pepper (its fingerprint), key:N (check values), restoring (a restore
+# that has not ended)
+META = "so:meta"
 
 _SLOTS = 16384
 _SLOTS_PER_PARTITION = _SLOTS // PARTITIONS
@@ -40,7 +46,8 @@ def _find_tags() -> tuple[str, ...]:
 
 
 TAGS = _find_tags()
-PROBES = tuple(f"so:{{{tag}}}:probe" for tag in TAGS)  # strings: written to see whether a server takes writes
+# strings: written to see whether a server takes writes
+PROBES = tuple(f"so:{{{tag}}}:probe" for tag in TAGS)
 _STATE = tuple(f"so:{{{tag}}}:s:" for tag in TAGS)
 _HISTORY = tuple(f"so:{{{tag}}}:h:" for tag in TAGS)
 _WORK = tuple(f"so:{{{tag}}}:w" for tag in TAGS)
@@ -54,7 +61,9 @@ _LEDGER = tuple(f"so:{{{tag}}}:l:" for tag in TAGS)
 
 
 def groups(brand: BrandNumber) -> str:
-    """Return the key of the hash of a brand's subscription groups: one field a group, by its key; not partitioned."""
+    """Return the key of the hash of a brand's subscription groups: one field a group, by its key;
+    not partitioned.
+    """
     return f"so:groups:{brand}"
 
 
@@ -64,12 +73,16 @@ def partition(digest: RecipientDigest) -> int:
 
 
 def state(brand: BrandNumber, digest: RecipientDigest, buckets: int) -> str:
-    """Return the key of the hash that holds the recipient's record; `buckets` is the store's number of hashes a partition."""
+    """Return the key of the hash that holds the recipient's record; `buckets` is the store's number
+    of hashes a partition.
+    """
     return f"{_STATE[digest[0]]}{brand}:{int.from_bytes(digest[1:3]) % buckets}"
 
 
 def place(digest: RecipientDigest, buckets: int) -> int:
-    """Return where a recipient's hash comes in the order in which a brand's are read: 0 .. PARTITIONS * buckets - 1."""
+    """Return where a recipient's hash comes in the order in which a brand's are read: 0 ..
+    PARTITIONS * buckets - 1.
+    """
     return digest[0] * buckets + int.from_bytes(digest[1:3]) % buckets
 
 
@@ -84,7 +97,9 @@ def history(brand: BrandNumber, number: int) -> str:
 
 
 def epoch(number: int) -> str:
-    """Return the key of a number, as text, above which the sequences of a partition's changes go on; absent before the first restore."""
+    """Return the key of a number, as text, above which the sequences of a partition's changes go
+    on; absent before the first restore.
+    """
     return _EPOCH[number]
 
 
@@ -94,7 +109,9 @@ def work(number: int) -> str:
 
 
 def aside(number: int) -> str:
-    """Return the key of the hash of the brands of which one partition holds work that was set aside: no worker that met it knew them."""
+    """Return the key of the hash of the brands of which one partition holds work that was set
+    aside: no worker that met it knew them.
+    """
     return _ASIDE[number]
 
 
@@ -114,7 +131,9 @@ def audit(brand: BrandNumber) -> str:
 
 
 def tally(brand: BrandNumber, day: int) -> str:
-    """Return the key of the hash of what was counted of a brand on one day: one field a line of the tally; not partitioned."""
+    """Return the key of the hash of what was counted of a brand on one day: one field a line of the
+    tally; not partitioned.
+    """
     return f"so:tally:{brand}:{day}"
 
 
@@ -124,12 +143,16 @@ def ended_session(session: str) -> str:
 
 
 def calls(caller: str, window: int) -> str:
-    """Return the key of the count of a caller's requests in one window of time; all windows of a caller share a slot."""
+    """Return the key of the count of a caller's requests in one window of time; all windows of a
+    caller share a slot.
+    """
     return f"so:calls:{{{caller}}}:{window}"
 
 
 def due(number: int) -> str:
-    """Return the key of the sorted set of one partition's deliveries by the time of their next attempt."""
+    """Return the key of the sorted set of one partition's deliveries by the time of their next
+    attempt.
+    """
     return _DUE[number]
 
 
@@ -139,7 +162,9 @@ def pending(number: int) -> str:
 
 
 def ages(number: int) -> str:
-    """Return the key of the sorted set of one partition's deliveries by the time since which somebody waits for them."""
+    """Return the key of the sorted set of one partition's deliveries by the time since which
+    somebody waits for them.
+    """
     return _AGES[number]
 
 
@@ -149,5 +174,7 @@ def dead(number: int) -> str:
 
 
 def ledger(message: bytes) -> str:
-    """Return the key of the hash of what became of one message's copies; the first byte of its keyed name chooses the partition."""
+    """Return the key of the hash of what became of one message's copies; the first byte of its
+    keyed name chooses the partition.
+    """
     return f"{_LEDGER[message[0]]}{message.hex()}"

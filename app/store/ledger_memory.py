@@ -1,4 +1,5 @@
-"""The ledger in memory: the twin of `RedisLedger`, and what a relay remembers by itself while the store is away.
+"""The ledger in memory: the twin of `RedisLedger`, and what a relay remembers by itself while the
+store is away.
 
 Bounded: the message that was written to longest ago goes first.
 """
@@ -24,7 +25,9 @@ class MemoryLedger:
         answer.set_result(self.known(message))
         return answer
 
-    async def note(self, message: bytes, entries: Mapping[bytes, bytes], *, keep_seconds: int) -> None:
+    async def note(
+        self, message: bytes, entries: Mapping[bytes, bytes], *, keep_seconds: int
+    ) -> None:
         """Write entries of a message; see `app.usecases.ports.CopyLedger`."""
         self.keep(message, entries, keep_seconds=keep_seconds)
 
@@ -35,7 +38,10 @@ class MemoryLedger:
 
     def keep(self, message: bytes, entries: Mapping[bytes, bytes], *, keep_seconds: int) -> None:
         """Write entries of a message, at once."""
-        self._messages[message] = (self._clock() + keep_seconds * 1000, {**self.known(message), **entries})
+        self._messages[message] = (
+            self._clock() + keep_seconds * 1000,
+            {**self.known(message), **entries},
+        )
         self._messages.move_to_end(message)
         if len(self._messages) > self._max_messages:
             self._messages.popitem(last=False)

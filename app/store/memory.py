@@ -1,6 +1,8 @@
-"""The store in memory: the twin of `RedisStore` for tests and trials, held to the same contract by the same tests.
+"""The store in memory: the twin of `RedisStore` for tests and trials, held to the same contract by
+the same tests.
 
-It states the register's rules (docs/adr/0003-statement-register.md) a second time, in Python, so that the two check each other.
+It states the register's rules (docs/adr/0003-statement-register.md) a second time, in Python, so
+that the two check each other.
 """
 
 import time
@@ -47,7 +49,9 @@ class _Register:
             if self._precedes(self.last_ms, statement):
                 return _first(statement, contested=True)
             if by_wrong_clock:
-                return replace(_first(statement, contested=True), last_ms=self.last_ms + statement.subscribed)
+                return replace(
+                    _first(statement, contested=True), last_ms=self.last_ms + statement.subscribed
+                )
             since = self.last_ms if self._precedes(self.since_ms, statement) else self.since_ms
             return replace(self, since_ms=since, contested=True)
         since = self.since_ms if self.contested else min(self.since_ms, at)
@@ -57,13 +61,21 @@ class _Register:
         return replace(self, since_ms=since, source=source)
 
     def _precedes(self, at_ms: int, other: Statement) -> bool:
-        """Say whether a statement of this state at that time is overruled by one of the other state: a tie goes to unsubscribe."""
+        """Say whether a statement of this state at that time is overruled by one of the other
+        state: a tie goes to unsubscribe.
+        """
         return at_ms < other.at_ms or (at_ms == other.at_ms and self.subscribed)
 
 
 def _first(statement: Statement, *, contested: bool = False) -> _Register:
     at = statement.at_ms
-    return _Register(subscribed=statement.subscribed, source=statement.source, since_ms=at, last_ms=at, contested=contested)
+    return _Register(
+        subscribed=statement.subscribed,
+        source=statement.source,
+        since_ms=at,
+        last_ms=at,
+        contested=contested,
+    )
 
 
 @dataclass(slots=True)
@@ -77,7 +89,12 @@ class _Record:
 class MemoryStore:
     """A store that lives and dies with the process."""
 
-    def __init__(self, *, addresses_of: frozenset[BrandNumber] = frozenset(), clock: Callable[[], int] = _now_ms) -> None:
+    def __init__(
+        self,
+        *,
+        addresses_of: frozenset[BrandNumber] = frozenset(),
+        clock: Callable[[], int] = _now_ms,
+    ) -> None:
         self._clock = clock
         self.epoch = 0  # sequences go on above it
         self._addresses_of = addresses_of
@@ -98,7 +115,11 @@ class MemoryStore:
     def known(self, brand: BrandNumber) -> list[KnownRecipient]:
         """Return everybody of whom there is a record."""
         return [
-            KnownRecipient(digest=digest, preferences=self._read(brand, digest), sealed_address=record.sealed_address)
+            KnownRecipient(
+                digest=digest,
+                preferences=self._read(brand, digest),
+                sealed_address=record.sealed_address,
+            )
             for (owner, digest), record in self._records.items()
             if owner == brand
         ]
@@ -109,7 +130,11 @@ class MemoryStore:
         record = self._records.setdefault((brand, digest), _Record({}))
         record.sealed_address = b""
         record.erased_ms = max(record.erased_ms, min(erased_ms, self._clock() + ERASED_AHEAD_MS))
-        kept = [entry for entry in self._history if (entry.statement.brand, entry.statement.digest) != (brand, digest)]
+        kept = [
+            entry
+            for entry in self._history
+            if (entry.statement.brand, entry.statement.digest) != (brand, digest)
+        ]
         removed = len(self._history) - len(kept)
         self._history = kept
         return known or bool(removed)
@@ -125,26 +150,48 @@ class MemoryStore:
         return self._write(record, targets, statement, recency)
 
     def _by_wrong_clock(self, register: _Register, statement: Statement, recency: Recency) -> bool:
-        """Say whether the statement would lose by a clock alone; see `app.usecases.ports.Store.apply`."""
-        if recency is Recency.REPEATED or (statement.subscribed and statement.expected_sequence is None):
+        """Say whether the statement would lose by a clock alone; see
+        `app.usecases.ports.Store.apply`.
+        """
+        if recency is Recency.REPEATED or (
+            statement.subscribed and statement.expected_sequence is None
+        ):
             return False
         now = self._clock()
-        return register.last_ms > now or (recency is Recency.NOW and statement.at_ms < now - SLACK_MS)
+        return register.last_ms > now or (
+            recency is Recency.NOW and statement.at_ms < now - SLACK_MS
+        )
 
-    def _overtaken(self, record: _Record, targets: tuple[GroupKey, ...], statement: Statement, recency: Recency) -> bool:
-        """Say whether the record moved on since the page looked; Conflict when the statement would overrule what the page did not see."""
+    def _overtaken(
+        self, record: _Record, targets: tuple[GroupKey, ...], statement: Statement, recency: Recency
+    ) -> bool:
+        """Say whether the record moved on since the page looked; Conflict when the statement would
+        overrule what the page did not see.
+        """
         stale = statement.expected_sequence != record.sequence
-        left = [register for group in targets if (register := record.registers.get(group)) and not register.subscribed]
-        late = [one for one in left if statement.at_ms <= one.last_ms and not self._by_wrong_clock(one, statement, recency)]
+        left = [
+            register
+            for group in targets
+            if (register := record.registers.get(group)) and not register.subscribed
+        ]
+        late = [
+            one
+            for one in left
+            if statement.at_ms <= one.last_ms and not self._by_wrong_clock(one, statement, recency)
+        ]
         if (stale and left) or late:
             self._refuse(record, statement)
         return stale
 
     @staticmethod
     def _refuse(record: _Record, statement: Statement) -> NoReturn:
-        raise Conflict(f"change {statement.expected_sequence} was seen, the record is at {record.sequence}")
+        raise Conflict(
+            f"change {statement.expected_sequence} was seen, the record is at {record.sequence}"
+        )
 
-    def _write(self, record: _Record, targets: tuple[GroupKey, ...], statement: Statement, recency: Recency) -> Change:
+    def _write(
+        self, record: _Record, targets: tuple[GroupKey, ...], statement: Statement, recency: Recency
+    ) -> Change:
         changed: list[GroupKey] = []
         against_clock = False
         for group in targets:
@@ -165,13 +212,17 @@ class MemoryStore:
 
     def _note(self, statement: Statement, changed: tuple[GroupKey, ...], sequence: int) -> None:
         self._noted += 1
-        entry = HistoryEntry(entry_id=f"{self._noted}-0", statement=statement, changed=changed, sequence=sequence)
+        entry = HistoryEntry(
+            entry_id=f"{self._noted}-0", statement=statement, changed=changed, sequence=sequence
+        )
         if changed:
             self._history.append(entry)
         if changed or statement.home:
             self.work[entry.entry_id] = entry
 
-    async def preferences(self, brand: BrandNumber, digests: Sequence[RecipientDigest]) -> Sequence[Preferences]:
+    async def preferences(
+        self, brand: BrandNumber, digests: Sequence[RecipientDigest]
+    ) -> Sequence[Preferences]:
         """Return the preferences of each digest, in order."""
         return [self._read(brand, digest) for digest in digests]
 
@@ -181,16 +232,27 @@ class MemoryStore:
             return Preferences()
         groups = {
             group: Subscription(
-                subscribed=register.subscribed, source=register.source, since_ms=register.since_ms, last_ms=register.last_ms
+                subscribed=register.subscribed,
+                source=register.source,
+                since_ms=register.since_ms,
+                last_ms=register.last_ms,
             )
             for group, register in record.registers.items()
         }
         everything = groups.pop(EVERYTHING, Subscription())
-        return Preferences(everything=everything, groups=MappingProxyType(groups), sequence=record.sequence)
+        return Preferences(
+            everything=everything, groups=MappingProxyType(groups), sequence=record.sequence
+        )
 
-    async def history(self, brand: BrandNumber, digest: RecipientDigest, *, limit: int = 100) -> Sequence[HistoryEntry]:
+    async def history(
+        self, brand: BrandNumber, digest: RecipientDigest, *, limit: int = 100
+    ) -> Sequence[HistoryEntry]:
         """Return the newest `limit` changes of one recipient, oldest first."""
-        own = [entry for entry in self._history if (entry.statement.brand, entry.statement.digest) == (brand, digest)]
+        own = [
+            entry
+            for entry in self._history
+            if (entry.statement.brand, entry.statement.digest) == (brand, digest)
+        ]
         return own[-limit:] if limit > 0 else []
 
     async def ping(self) -> None:

@@ -1,4 +1,6 @@
-"""The twins of recipient index, journal, API keys, counter and audit: over the store in memory, under the same contract tests."""
+"""The twins of recipient index, journal, API keys, counter and audit: over the store in memory,
+under the same contract tests.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -19,7 +21,9 @@ class MemoryRoster:
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
 
-    async def recipients(self, brand: BrandNumber, *, after: RecipientDigest | None, limit: int) -> Sequence[KnownRecipient]:
+    async def recipients(
+        self, brand: BrandNumber, *, after: RecipientDigest | None, limit: int
+    ) -> Sequence[KnownRecipient]:
         """Return the next recipients behind `after`."""
         own = sorted(self._store.known(brand), key=lambda one: _order(one.digest))
         return [one for one in own if after is None or _order(one.digest) > _order(after)][:limit]
@@ -35,10 +39,16 @@ class MemoryJournal:
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
 
-    async def entries(self, brand: BrandNumber, *, after: Sequence[Position], limit: int) -> Sequence[HistoryEntry]:
+    async def entries(
+        self, brand: BrandNumber, *, after: Sequence[Position], limit: int
+    ) -> Sequence[HistoryEntry]:
         """Return the next changes behind these positions."""
         own = (entry for entry in self._store.changes if entry.statement.brand == brand)
-        return [entry for entry in own if position_of(entry) > after[keys.partition(entry.statement.digest)]][:limit]
+        return [
+            entry
+            for entry in own
+            if position_of(entry) > after[keys.partition(entry.statement.digest)]
+        ][:limit]
 
 
 class MemoryApiKeys:

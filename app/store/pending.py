@@ -1,8 +1,10 @@
-"""Takes the sealed address of one recipient out of all that waits to be told: the port `app.usecases.erase.Pending`.
+"""Takes the sealed address of one recipient out of all that waits to be told: the port
+`app.usecases.erase.Pending`.
 
-What waits is kept, since the brand must still hear of it; it then tells the digest alone. Work, deliveries and dead letters are looked
-through in the order in which a change travels, so one that moves on meanwhile is met again. What an attempt under way writes back after it
-failed is the one way in which an address can outlive this, until that delivery ends.
+What waits is kept, since the brand must still hear of it; it then tells the digest alone. Work,
+deliveries and dead letters are looked through in the order in which a change travels, so one that
+moves on meanwhile is met again. What an attempt under way writes back after it failed is the one
+way in which an address can outlive this, until that delivery ends.
 """
 
 from collections.abc import AsyncIterator
@@ -29,7 +31,9 @@ class RedisPending:
         self._replicated = replicated
 
     async def forget_address(self, brand: BrandNumber, digest: RecipientDigest) -> int:
-        """Remove the sealed address from everything that waits or was given up, and return from how much."""
+        """Remove the sealed address from everything that waits or was given up, and return from how
+        much.
+        """
         number = keys.partition(digest)
         try:
             return (
@@ -55,25 +59,37 @@ class RedisPending:
         async for entry_id, fields in self._entries(key):
             delivery = decode_delivery(fields[b"i"], fields[b"r"])
             if _tells_of(delivery.statement, brand, digest):
-                silent = replace(delivery, statement=delivery.statement._replace(sealed_address=b""))
+                silent = replace(
+                    delivery, statement=delivery.statement._replace(sealed_address=b"")
+                )
                 done += await self._renew(key, entry_id, {**fields, b"r": encode_delivery(silent)})
         return done
 
-    async def _forget_deliveries(self, key: str, brand: BrandNumber, digest: RecipientDigest) -> int:
+    async def _forget_deliveries(
+        self, key: str, brand: BrandNumber, digest: RecipientDigest
+    ) -> int:
         done, cursor = 0, b"0"
         while True:
             (reply,) = await self._connection.run([("HSCAN", key, cursor, "COUNT", _PAGE)])
             cursor, found = as_bytes(as_list(reply)[0]), as_list(as_list(reply)[1])
-            for field, record in zip(map(as_bytes, found[::2]), map(as_bytes, found[1::2]), strict=True):
+            for field, record in zip(
+                map(as_bytes, found[::2]), map(as_bytes, found[1::2]), strict=True
+            ):
                 delivery = decode_delivery(field, record)
                 if _tells_of(delivery.statement, brand, digest):
-                    silent = replace(delivery, statement=delivery.statement._replace(sealed_address=b""))
-                    done += await self._count(_SWAP.command([key], field, record, encode_delivery(silent)))
+                    silent = replace(
+                        delivery, statement=delivery.statement._replace(sealed_address=b"")
+                    )
+                    done += await self._count(
+                        _SWAP.command([key], field, record, encode_delivery(silent))
+                    )
             if cursor == b"0":
                 return done
 
     async def _entries(self, key: str) -> AsyncIterator[tuple[str, dict[bytes, bytes]]]:
-        """Yield the entries of a stream as it is now; what is put behind them meanwhile is not among them."""
+        """Yield the entries of a stream as it is now; what is put behind them meanwhile is not
+        among them.
+        """
         (newest,) = await self._connection.run([("XREVRANGE", key, "+", "-", "COUNT", 1)])
         if not as_list(newest):
             return
@@ -89,7 +105,9 @@ class RedisPending:
             lower = f"({page[-1][0]}"
 
     async def _renew(self, key: str, entry_id: str, fields: dict[bytes, bytes]) -> int:
-        return await self._count(_RENEW.command([key], entry_id, *(part for pair in fields.items() for part in pair)))
+        return await self._count(
+            _RENEW.command([key], entry_id, *(part for pair in fields.items() for part in pair))
+        )
 
     async def _count(self, command: Command) -> int:
         reply: Reply

@@ -1,8 +1,9 @@
 """The store on Redis or Valkey (7.0 and newer), one server, replicated, or a cluster.
 
-Owns how the port's verbs become commands and replies become words. Layout: keys.py; bytes: codec.py; the change itself: scripts/apply.lua.
-On the click path nothing is retried here: what the store did not confirm stays in the spool and is applied again, which changes nothing
-when it had arrived after all.
+Owns how the port's verbs become commands and replies become words. Layout: keys.py; bytes:
+codec.py; the change itself: scripts/apply.lua. On the click path nothing is retried here: what the
+store did not confirm stays in the spool and is applied again, which changes nothing when it had
+arrived after all.
 """
 
 import asyncio
@@ -12,7 +13,15 @@ from enum import StrEnum
 
 from app.core.errors import Conflict, Misconfigured, StoreUnavailable
 from app.core.keyring import Identity
-from app.core.model import BrandNumber, Change, HistoryEntry, Preferences, Recency, RecipientDigest, Statement
+from app.core.model import (
+    BrandNumber,
+    Change,
+    HistoryEntry,
+    Preferences,
+    Recency,
+    RecipientDigest,
+    Statement,
+)
 from app.observe.clocks import note_wrong_clock
 from app.store import codec, keys, server
 from app.store.batching import Batcher, Command, Reply
@@ -31,18 +40,22 @@ _LATER = -1  # never so many breaks: look as soon as the store answers, and go o
 
 
 class Durability(StrEnum):
-    """When a change counts as durable: on the server's disk as it is configured, or on a replica too."""
+    """When a change counts as durable: on the server's disk as it is configured, or on a replica
+    too.
+    """
 
     FSYNC = "fsync"
     REPLICATED = "replicated"
 
 
 class RedisStore:
-    """The port `app.usecases.ports.Store`. Belongs to one event loop; nothing is opened before the first call.
+    """The port `app.usecases.ports.Store`. Belongs to one event loop; nothing is opened before the
+    first call.
 
-    With `writable_only` the states of a server that takes no writes are unavailable too: for who must not act on old ones.
-    With an `identity` nothing is read or written before it is sure that the store belongs to this keyring, nor after connections broke
-    before that is sure again: another server may stand behind the address (docs/adr/0044-a-store-knows-its-keyring.md).
+    With `writable_only` the states of a server that takes no writes are unavailable too: for who
+    must not act on old ones. With an `identity` nothing is read or written before it is sure that
+    the store belongs to this keyring, nor after connections broke before that is sure again:
+    another server may stand behind the address (docs/adr/0044-a-store-knows-its-keyring.md).
     """
 
     def __init__(  # noqa: PLR0913 - every bound of the adapter stands here
@@ -65,11 +78,16 @@ class RedisStore:
         self.keep_addresses_of(addresses_of)
         self._writable_only = writable_only
         self._identity = identity
-        self._sure_at: int | None = None  # how often connections had broken when it was last sure whose store this is
+        # how often connections had broken when it was last sure whose store this is
+        self._sure_at: int | None = None
         self.clock = StoreClock(self._connection)
         self._sure_of = ""  # the generation of the servers at that time
-        self._writes = Batcher(self._write, max_batch=max_batch, max_in_flight=max_in_flight, max_pending=max_pending)
-        self._reads = Batcher(self._read, max_batch=max_batch, max_in_flight=max_in_flight, max_pending=max_pending)
+        self._writes = Batcher(
+            self._write, max_batch=max_batch, max_in_flight=max_in_flight, max_pending=max_pending
+        )
+        self._reads = Batcher(
+            self._read, max_batch=max_batch, max_in_flight=max_in_flight, max_pending=max_pending
+        )
 
     def keep_addresses_of(self, brands: frozenset[BrandNumber]) -> None:
         """Keep, from now on, the sealed addresses in the records of these brands alone."""
@@ -77,29 +95,39 @@ class RedisStore:
 
     @property
     def connection(self) -> StoreConnection:
-        """The connections, for the other adapters of the same process: groups, ledger, queues, queries."""
+        """The connections, for the other adapters of the same process: groups, ledger, queues,
+        queries.
+        """
         return self._connection
 
     @property
     def reads(self) -> Batcher:
-        """The look-ups of this turn of the event loop, for who asks along with the states: both are one round trip."""
+        """The look-ups of this turn of the event loop, for who asks along with the states: both are
+        one round trip.
+        """
         return self._reads
 
     async def start(self, *, development: bool = False) -> tuple[str, ...]:
-        """Claim or check the layout of the store and return warnings about the server's settings and the user's rights.
+        """Claim or check the layout of the store and return warnings about the server's settings
+        and the user's rights.
 
-        Raises Misconfigured when the store was laid out with other numbers or made with another keyring, or when it may evict keys
-        (outside development); StoreUnavailable when it does not answer.
+        Raises Misconfigured when the store was laid out with other numbers or made with another
+        keyring, or when it may evict keys (outside development); StoreUnavailable when it does not
+        answer.
         """
         await self.belong()
-        settings = await server.check_settings(self._connection, replicated=self._replicated, development=development)
+        settings = await server.check_settings(
+            self._connection, replicated=self._replicated, development=development
+        )
         return (*await missing_rights(self._connection), *settings)
 
     async def belong(self, identity: Identity | None = None) -> None:
-        """Return when it is sure that the store belongs to this keyring, or to the one that takes its place: `identity`.
+        """Return when it is sure that the store belongs to this keyring, or to the one that takes
+        its place: `identity`.
 
-        Asks which server it is, and what it remembers only when that is another one or connections broke; sets `clock` to its time.
-        Raises Misconfigured, and StoreUnavailable when the store cannot say so now.
+        Asks which server it is, and what it remembers only when that is another one or connections
+        broke; sets `clock` to its time. Raises Misconfigured, and StoreUnavailable when the store
+        cannot say so now.
         """
         if identity is not None and identity != self._identity:
             try:
@@ -110,7 +138,8 @@ class RedisStore:
             self._identity = identity
         elif self._sure_at != self._connection.breaks or self._sure_of != await self.generation():
             await self._claim(self._identity)
-        with suppress(StoreUnavailable):  # the part of a cluster that tells the time may be away alone
+        # the part of a cluster that tells the time may be away alone
+        with suppress(StoreUnavailable):
             await self.clock.look()
 
     async def _claim(self, identity: Identity | None) -> None:
@@ -131,13 +160,18 @@ class RedisStore:
             await self.belong()
         except Misconfigured as exc:
             raise StoreUnavailable(str(exc)) from exc
-        except StoreUnavailable as exc:  # of a cluster the part that remembers may be away alone: what was sure stays so until it answers
+        # of a cluster the part that remembers may be away alone: what was sure stays so until it
+        # answers
+        except StoreUnavailable as exc:
             if self._sure_at is None or isinstance(exc, Restoring):
                 raise
-            self._sure_at, self._sure_of = self._connection.breaks, ""  # not with each pipeline: whoever watches asks again within a second
+            # not with each pipeline: whoever watches asks again within a second
+            self._sure_at, self._sure_of = self._connection.breaks, ""
 
     def apply(self, statement: Statement, recency: Recency = Recency.REPEATED) -> Awaitable[Change]:
-        """Apply one statement by the script; the future is under way at once, together with all others of this turn."""
+        """Apply one statement by the script; the future is under way at once, together with all
+        others of this turn.
+        """
         number = keys.partition(statement.digest)
         expected = statement.expected_sequence
         command = _APPLY.command(
@@ -164,11 +198,18 @@ class RedisStore:
         await self._be_sure()
         return await run(self._connection, commands, replicated=self._replicated)
 
-    async def preferences(self, brand: BrandNumber, digests: Sequence[RecipientDigest]) -> Sequence[Preferences]:
-        """Return the preferences of each digest, in order, in one round trip shared with all other readers of this turn."""
+    async def preferences(
+        self, brand: BrandNumber, digests: Sequence[RecipientDigest]
+    ) -> Sequence[Preferences]:
+        """Return the preferences of each digest, in order, in one round trip shared with all other
+        readers of this turn.
+        """
         if not digests:
             return ()
-        return await self._reads.submit([self._state(keys.state(brand, digest, self._buckets), digest) for digest in digests], _preferences)
+        return await self._reads.submit(
+            [self._state(keys.state(brand, digest, self._buckets), digest) for digest in digests],
+            _preferences,
+        )
 
     def _state(self, key: str, digest: RecipientDigest) -> Command:
         return _STATE.command((key,), digest) if self._writable_only else ("HGET", key, digest)
@@ -177,9 +218,11 @@ class RedisStore:
         await self._be_sure()
         return await run(self._connection, commands)
 
-    async def history(self, brand: BrandNumber, digest: RecipientDigest, *, limit: int = 100) -> Sequence[HistoryEntry]:
-        """Return the newest changes of one recipient, oldest first: at most `limit`, and at most those among the newest
-        10,000 changes of the recipient's partition."""
+    async def history(
+        self, brand: BrandNumber, digest: RecipientDigest, *, limit: int = 100
+    ) -> Sequence[HistoryEntry]:
+        """Return the newest changes of one recipient, oldest first: at most `limit`, and at most
+        those among the newest 10,000 changes of the recipient's partition."""
         found: list[HistoryEntry] = []
         upper = "+"
         for _ in range(_HISTORY_PAGES):
@@ -191,14 +234,18 @@ class RedisStore:
         return found[:limit][::-1] if limit > 0 else []
 
     async def _history_page(self, key: str, upper: str) -> list[HistoryEntry]:
-        (reply,) = await self._connection.run([("XREVRANGE", key, upper, "-", "COUNT", _HISTORY_PAGE)])
+        (reply,) = await self._connection.run(
+            [("XREVRANGE", key, upper, "-", "COUNT", _HISTORY_PAGE)]
+        )
         try:
             return [history_entry(entry) for entry in as_list(reply)]
         except (ValueError, KeyError) as exc:
             raise StoreUnavailable(f"unreadable history: {exc}") from exc
 
     async def ping(self) -> None:
-        """Return when a write has been taken just now: by any primary, for one that does not take any costs its own part alone."""
+        """Return when a write has been taken just now: by any primary, for one that does not take
+        any costs its own part alone.
+        """
         probes = await self._connection.key_of_each(keys.PROBES)
         commands: list[Command] = [("SET", key, 1, "EX", _PROBE_SECONDS) for key in probes]
         readable(await self._connection.run(commands, replicated=self._replicated))
@@ -206,9 +253,13 @@ class RedisStore:
     async def generation(self) -> str:
         """Return the run ids of the primaries, which a restart or a failover changes.
 
-        Where the user may not ask for them, how often connections broke has to do: no server is another one over the same connection.
+        Where the user may not ask for them, how often connections broke has to do: no server is
+        another one over the same connection.
         """
-        return await server.generation(self._connection) or f"connections broke {self._connection.breaks} times"
+        return (
+            await server.generation(self._connection)
+            or f"connections broke {self._connection.breaks} times"
+        )
 
     async def close(self) -> None:
         """Finish the pipelines under way and close every connection."""

@@ -1,4 +1,6 @@
-"""What a server's replies mean, for every adapter that speaks over a wire. What cannot be read is StoreUnavailable: guessing could lose."""
+"""What a server's replies mean, for every adapter that speaks over a wire. What cannot be read is
+StoreUnavailable: guessing could lose.
+"""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -23,16 +25,22 @@ def raise_for(reply: Reply) -> None:
 
 
 def readable(replies: Sequence[Reply]) -> list[Reply]:
-    """Return the replies that are none of a server that is away; StoreUnavailable when all are, or when one is another error.
+    """Return the replies that are none of a server that is away; StoreUnavailable when all are, or
+    when one is another error.
 
-    For commands of which each stands for itself: what one primary cannot say now does not hold up what the others say.
+    For commands of which each stands for itself: what one primary cannot say now does not hold up
+    what the others say.
     """
     return [reply for _, reply in answered(replies, replies)]
 
 
 def answered(places: Sequence[T], replies: Sequence[Reply]) -> list[tuple[T, Reply]]:
     """Return each place that was asked about with its reply, as `readable` does."""
-    found = [pair for pair in zip(places, replies, strict=True) if not isinstance(pair[1], Exception) or not _is_away(pair[1])]
+    found = [
+        pair
+        for pair in zip(places, replies, strict=True)
+        if not isinstance(pair[1], Exception) or not _is_away(pair[1])
+    ]
     if replies and not found:
         raise_for(replies[0])
     for _, reply in found:
@@ -41,7 +49,9 @@ def answered(places: Sequence[T], replies: Sequence[Reply]) -> list[tuple[T, Rep
 
 
 def _is_away(error: Exception) -> bool:
-    return isinstance(error, StoreUnavailable) or (isinstance(error, ResponseError) and drops(error))
+    return isinstance(error, StoreUnavailable) or (
+        isinstance(error, ResponseError) and drops(error)
+    )
 
 
 def as_list(reply: Reply) -> list[Reply]:

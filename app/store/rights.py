@@ -1,8 +1,9 @@
 """Which commands the store's user may not run, found by running each once where it does no harm.
 
-A server checks the user's rights before it looks at the key, so a command on a probe key that holds nothing, or something of another type,
-shows whether it is allowed: NOPERM is the answer that counts, whatever else the others are. What only improves is told apart from what
-every process needs: docs/operations.md, "The store's user".
+A server checks the user's rights before it looks at the key, so a command on a probe key that holds
+nothing, or something of another type, shows whether it is allowed: NOPERM is the answer that
+counts, whatever else the others are. What only improves is told apart from what every process
+needs: docs/operations.md, "The store's user".
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,8 @@ from app.store.batching import Command, Reply
 from app.store.connection import StoreConnection
 
 _K = keys.PROBES[0]
-_HASH, _STREAM, _SET = f"{_K}:h", f"{_K}:x", f"{_K}:z"  # one slot, one hash tag, none of them ever read
+# one slot, one hash tag, none of them ever read
+_HASH, _STREAM, _SET = f"{_K}:h", f"{_K}:x", f"{_K}:z"
 
 NEEDED: Sequence[Command] = (
     ("SET", _K, 1, "EX", 60),
@@ -59,20 +61,35 @@ NEEDED: Sequence[Command] = (
 # What is done without, and what it costs.
 IMPROVING: Mapping[Command, str] = MappingProxyType(
     {
-        ("INFO", "server"): "a failover is noticed by broken connections only, and the eviction policy cannot be checked",
+        (
+            "INFO",
+            "server",
+        ): (
+            "a failover is noticed by broken connections only, and the eviction policy cannot be"
+            " checked"
+        ),
         ("CONFIG", "GET", "appendonly"): "appendonly, appendfsync and the rest cannot be checked",
     }
 )
 
 
 async def missing_rights(connection: StoreConnection) -> tuple[str, ...]:
-    """Return a warning for the needed commands that the user may not run, all in one, and one for each of the others."""
+    """Return a warning for the needed commands that the user may not run, all in one, and one for
+    each of the others.
+    """
     replies = await connection.run(NEEDED)
-    refused = [_word(command, reply) for command, reply in zip(NEEDED, replies, strict=True) if is_refusal(reply)]
+    refused = [
+        _word(command, reply)
+        for command, reply in zip(NEEDED, replies, strict=True)
+        if is_refusal(reply)
+    ]
     warnings = []
     if refused:
         names = ", ".join(dict.fromkeys(refused))
-        warnings.append(f"store: the user may not run {names}: what they do fails; allow them (docs/operations.md, The store's user)")
+        warnings.append(
+            f"store: the user may not run {names}: what they do fails; allow them"
+            " (docs/operations.md, The store's user)"
+        )
     for command, loss in IMPROVING.items():
         if any(is_refusal(reply) for reply in await connection.run_on_primaries(command)):
             warnings.append(f"store: the user may not run {command[0]!s}: {loss}")
@@ -81,7 +98,9 @@ async def missing_rights(connection: StoreConnection) -> tuple[str, ...]:
 
 def is_refusal(reply: Reply) -> bool:
     """Tell whether the reply is NOPERM, or what a script's own command got."""
-    return isinstance(reply, NoPermissionError) or (isinstance(reply, ResponseError) and "ACL failure in script" in str(reply))
+    return isinstance(reply, NoPermissionError) or (
+        isinstance(reply, ResponseError) and "ACL failure in script" in str(reply)
+    )
 
 
 def _word(command: Command, reply: Reply) -> str:

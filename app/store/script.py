@@ -1,4 +1,6 @@
-"""Lua scripts by their digest: EVALSHA, and EVAL for what a new or restarted server does not know yet."""
+"""Lua scripts by their digest: EVALSHA, and EVAL for what a new or restarted server does not know
+yet.
+"""
 
 import hashlib
 from collections.abc import Sequence
@@ -25,14 +27,22 @@ class Script:
         return ("EVALSHA", self._digest, len(keys), *keys, *arguments)
 
 
-async def run(connection: StoreConnection, commands: Sequence[Command], *, replicated: bool = False) -> Sequence[Reply]:
-    """Run a pipeline of commands, scripts among them, and return the replies; EVAL leaves a script there for the next."""
+async def run(
+    connection: StoreConnection, commands: Sequence[Command], *, replicated: bool = False
+) -> Sequence[Reply]:
+    """Run a pipeline of commands, scripts among them, and return the replies; EVAL leaves a script
+    there for the next.
+    """
     if not commands:
         return ()
     replies = list(await connection.run(commands, replicated=replicated))
-    unknown = [position for position, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+    unknown = [
+        position for position, reply in enumerate(replies) if isinstance(reply, NoScriptError)
+    ]
     if unknown:
         again = [("EVAL", _SOURCES[str(commands[at][1])], *commands[at][2:]) for at in unknown]
-        for position, reply in zip(unknown, await connection.run(again, replicated=replicated), strict=True):
+        for position, reply in zip(
+            unknown, await connection.run(again, replicated=replicated), strict=True
+        ):
             replies[position] = reply
     return replies

@@ -1,7 +1,8 @@
 """A primary that sentinels watch over (Redis Sentinel, "Guidelines for Sentinel clients").
 
-All sentinels are asked at once. The first that names another server than the one that has just been lost is believed, else the last; a
-server that was named too early refuses our writes, which drops its connections and asks again.
+All sentinels are asked at once. The first that names another server than the one that has just been
+lost is believed, else the last; a server that was named too early refuses our writes, which drops
+its connections and asks again.
 """
 
 import asyncio
@@ -28,8 +29,16 @@ class SentinelConnection:
         self._connections = connections
         self._timeout = timeout
         tls = {name: value for name, value in url.options.items() if name.startswith(_TLS)}
-        to_sentinels = replace(url, kind=StoreKind.SERVER, db=0, options=MappingProxyType({**tls, **url.sentinel_options}))
-        self._sentinels = [ServerConnection(to_sentinels, host, connections=1, timeout=timeout) for host in url.hosts]
+        to_sentinels = replace(
+            url,
+            kind=StoreKind.SERVER,
+            db=0,
+            options=MappingProxyType({**tls, **url.sentinel_options}),
+        )
+        self._sentinels = [
+            ServerConnection(to_sentinels, host, connections=1, timeout=timeout)
+            for host in url.hosts
+        ]
         self._primary: ServerConnection | None = None
         self._address: Address | None = None
         self._is_lost = False
@@ -42,7 +51,9 @@ class SentinelConnection:
         """How often the primary's connections have been dropped."""
         return self._breaks
 
-    async def run(self, commands: Sequence[Command], *, replicated: bool = False) -> Sequence[Reply]:
+    async def run(
+        self, commands: Sequence[Command], *, replicated: bool = False
+    ) -> Sequence[Reply]:
         """Send the commands to the primary as one pipeline."""
         return await (await self._found()).run(commands, replicated=replicated)
 
@@ -55,7 +66,9 @@ class SentinelConnection:
         return keys[:1]
 
     async def scan(self, pattern: str) -> AsyncIterator[Sequence[bytes]]:
-        """Yield the names of the primary's keys; one that is lost on the way ends it, for another one's cursors mean nothing here."""
+        """Yield the names of the primary's keys; one that is lost on the way ends it, for another
+        one's cursors mean nothing here.
+        """
         async for names in (await self._found()).scan(pattern):
             yield names
 
@@ -69,14 +82,22 @@ class SentinelConnection:
             return self._primary
         async with self._asking:
             now = asyncio.get_running_loop().time
-            if self._primary is not None and (not self._is_lost or now() - self._asked < _AGAIN_SECONDS):
+            if self._primary is not None and (
+                not self._is_lost or now() - self._asked < _AGAIN_SECONDS
+            ):
                 return self._primary
             address = await self._named()
             self._asked = now()
             self._is_lost = False
             if self._primary is None or address != self._address:
                 before, self._address = self._primary, address
-                self._primary = ServerConnection(self._url, address, connections=self._connections, timeout=self._timeout, lost=self._lost)
+                self._primary = ServerConnection(
+                    self._url,
+                    address,
+                    connections=self._connections,
+                    timeout=self._timeout,
+                    lost=self._lost,
+                )
                 if before is not None:
                     await before.close()
             return self._primary

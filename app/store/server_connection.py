@@ -1,8 +1,9 @@
 """One server: pipelines over redis-py's connections.
 
-Chosen against redis-py's defaults, which retry for seconds and raise when the pool is empty: no retry, one deadline over the whole pipeline
-(a timeout for each reply costs more than the reply), a pool that waits, and at the first error every idle connection is dropped, since what
-broke one has mostly broken all. RESP 2, so no handshake beyond AUTH and SELECT.
+Chosen against redis-py's defaults, which retry for seconds and raise when the pool is empty: no
+retry, one deadline over the whole pipeline (a timeout for each reply costs more than the reply), a
+pool that waits, and at the first error every idle connection is dropped, since what broke one has
+mostly broken all. RESP 2, so no handshake beyond AUTH and SELECT.
 """
 
 import asyncio
@@ -11,7 +12,12 @@ from contextlib import suppress
 
 import hiredis
 from redis.asyncio import BlockingConnectionPool
-from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
+from redis.asyncio.connection import (
+    AbstractConnection,
+    Connection,
+    SSLConnection,
+    UnixDomainSocketConnection,
+)
 from redis.exceptions import ResponseError
 
 from app.core.errors import StoreUnavailable
@@ -31,10 +37,18 @@ def _nothing() -> None:
 
 
 class ServerConnection:
-    """One server, or a primary behind one name. `lost` is called whenever its connections are dropped."""
+    """One server, or a primary behind one name. `lost` is called whenever its connections are
+    dropped.
+    """
 
     def __init__(
-        self, url: StoreAddress, address: Address | None = None, *, connections: int, timeout: float, lost: Callable[[], None] = _nothing
+        self,
+        url: StoreAddress,
+        address: Address | None = None,
+        *,
+        connections: int,
+        timeout: float,
+        lost: Callable[[], None] = _nothing,
     ) -> None:
         self._timeout = timeout
         self._wait: Command = ("WAIT", REPLICAS, round(timeout * _WAIT_SHARE * 1000))
@@ -58,15 +72,24 @@ class ServerConnection:
         """How often the connections have been dropped."""
         return self._era
 
-    async def run(self, commands: Sequence[Command], *, replicated: bool = False) -> Sequence[Reply]:
-        """Send the commands as one pipeline over one connection, WAIT included, for WAIT answers for its own connection only."""
+    async def run(
+        self, commands: Sequence[Command], *, replicated: bool = False
+    ) -> Sequence[Reply]:
+        """Send the commands as one pipeline over one connection, WAIT included, for WAIT answers
+        for its own connection only.
+        """
         replies = await self._exchange([*commands, self._wait] if replicated else commands)
         if not replicated:
             return replies
         confirmed = replies.pop()
         if isinstance(confirmed, int) and confirmed >= REPLICAS:
             return replies
-        return [reply if isinstance(reply, Exception) else StoreUnavailable("no replica confirmed the write") for reply in replies]
+        return [
+            reply
+            if isinstance(reply, Exception)
+            else StoreUnavailable("no replica confirmed the write")
+            for reply in replies
+        ]
 
     async def run_on_primaries(self, command: Command) -> Sequence[Reply]:
         """Return the server's reply."""
@@ -80,7 +103,18 @@ class ServerConnection:
         """Yield the names of the server's keys of this pattern (SCAN)."""
         cursor: Reply = b"0"
         while True:
-            (reply,) = await self.run([("SCAN", cursor if isinstance(cursor, bytes) else b"0", "MATCH", pattern, "COUNT", _SCANNED)])
+            (reply,) = await self.run(
+                [
+                    (
+                        "SCAN",
+                        cursor if isinstance(cursor, bytes) else b"0",
+                        "MATCH",
+                        pattern,
+                        "COUNT",
+                        _SCANNED,
+                    )
+                ]
+            )
             match reply:
                 case [bytes() as cursor, list() as names]:
                     yield [name for name in names if isinstance(name, bytes)]
@@ -95,8 +129,9 @@ class ServerConnection:
             await self._pool.disconnect()
 
     async def _exchange(self, commands: Sequence[Command]) -> list[Reply]:
-        # Packed by hiredis and sent as one piece: redis-py's own packing in Python is half of the CPU of a click's command. Before the
-        # rest, since a command that cannot be packed is a defect of ours, not of the store.
+        # Packed by hiredis and sent as one piece: redis-py's own packing in Python is half of the
+        # CPU of a click's command. Before the rest, since a command that cannot be packed is a
+        # defect of ours, not of the store.
         packed = b"".join([hiredis.pack_command(command) for command in commands])  # type: ignore[arg-type]  # its stub: one word
         era = self._era
         try:
@@ -107,8 +142,9 @@ class ServerConnection:
                     if drop or era != self._era:
                         await connection.disconnect(nowait=True)
                 except BaseException:
-                    # Replies may still be on their way, and the next to use this connection must not read them (Q4). redis-py closes
-                    # it as well where it notices; that has been broken before (CVE-2023-28858).
+                    # Replies may still be on their way, and the next to use this connection must
+                    # not read them (Q4). redis-py closes it as well where it notices; that has been
+                    # broken before (CVE-2023-28858).
                     await connection.disconnect(nowait=True)
                     raise
                 finally:
@@ -121,7 +157,9 @@ class ServerConnection:
         return replies
 
     @staticmethod
-    async def _talk(connection: AbstractConnection, packed: bytes, count: int) -> tuple[list[Reply], bool]:
+    async def _talk(
+        connection: AbstractConnection, packed: bytes, count: int
+    ) -> tuple[list[Reply], bool]:
         """Return the replies, and whether one of them says that this server should be left."""
         await connection.send_packed_command(packed)
         replies: list[Reply] = []

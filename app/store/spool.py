@@ -1,11 +1,14 @@
 """The spool: the local, durable journal of what was acknowledged (port `app.usecases.ports.Spool`).
 
-One thread writes. All appends that wait when it comes round are one transaction and one fsync (group commit), and their callers are woken
-by one call into the event loop. Each process has its own file: the first `spool-N.db` of the folder whose lock is free. Files whose process
-died are adopted: their rows move here and are replayed with ours. Confirmed rows are kept 15 minutes, for a failover that forgets them.
+One thread writes. All appends that wait when it comes round are one transaction and one fsync
+(group commit), and their callers are woken by one call into the event loop. Each process has its
+own file: the first `spool-N.db` of the folder whose lock is free. Files whose process died are
+adopted: their rows move here and are replayed with ours. Confirmed rows are kept 15 minutes, for a
+failover that forgets them.
 
-When the disk refuses, the waiting appends get SpoolUnavailable and the next ones try again, so the spool recovers by itself. When the file
-turns out to be damaged, what can be read of it goes to a new one, and it is set aside as `spool-N.db.damaged` for an operator.
+When the disk refuses, the waiting appends get SpoolUnavailable and the next ones try again, so the
+spool recovers by itself. When the file turns out to be damaged, what can be read of it goes to a
+new one, and it is set aside as `spool-N.db.damaged` for an operator.
 """
 
 import asyncio
@@ -36,7 +39,9 @@ MAX_FILES = 256
 _MAX_WAITING = 50_000
 _CONFIRM_SECONDS = 0.25  # a confirmation may wait: without it a row is only applied once more
 _CROWD = 4  # clicks in one commit that tell of more on their way,
-_GATHER_SECONDS = 0.002  # for which the next commit waits so long: on a slow disk each fsync less is time for the store's own
+# for which the next commit waits so long: on a slow disk each fsync less is time for the store's
+# own
+_GATHER_SECONDS = 0.002
 _CLEAN_SECONDS = 2.0
 _ADOPT_SECONDS = 10.0
 
@@ -45,7 +50,9 @@ _Fetch = Callable[[SpoolFile, int, int], list[tuple[int, bytes]]]  # (file, afte
 
 
 def _steady_clock() -> Callable[[], int]:
-    """Return a clock of UTC milliseconds that goes on evenly when somebody sets the machine's, as what is kept for so long must."""
+    """Return a clock of UTC milliseconds that goes on evenly when somebody sets the machine's, as
+    what is kept for so long must.
+    """
     offset = wall_ms() - monotonic_ms()
     return lambda: monotonic_ms() + offset
 
@@ -80,7 +87,13 @@ class SqliteSpool:
         packed = encode_statement(statement)
         with self._wake:
             if self._closing or len(self._appends) >= _MAX_WAITING:
-                answer.set_exception(SpoolUnavailable("the spool is closed" if self._closing else "too many clicks wait for the disk"))
+                answer.set_exception(
+                    SpoolUnavailable(
+                        "the spool is closed"
+                        if self._closing
+                        else "too many clicks wait for the disk"
+                    )
+                )
                 return answer
             self._appends.append((packed, answer))
             if len(self._appends) == 1:
@@ -104,7 +117,9 @@ class SqliteSpool:
         return await self._run(lambda: self._waiting)
 
     async def ping(self) -> None:
-        """Return when a row has been appended and deleted just now, which says more than that none was refused yet."""
+        """Return when a row has been appended and deleted just now, which says more than that none
+        was refused yet.
+        """
         await self._run(self._probe)
 
     async def close(self) -> None:
@@ -127,7 +142,8 @@ class SqliteSpool:
         for row, packed in rows:
             try:
                 decoded.append((row, decode_statement(open_record(packed))))
-            except ValueError as exc:  # of a newer version: it stays in the file until that version runs again
+            # of a newer version: it stays in the file until that version runs again
+            except ValueError as exc:
                 if row not in self._unread:
                     self._unread.add(row)
                     self._log.error(LogEvent.SPOOL_FAILED, row=row, reason=str(exc))
@@ -144,7 +160,8 @@ class SqliteSpool:
         def job() -> None:
             try:
                 result = self._attempt(confirmed)
-            except Exception as exc:  # whatever it was, who waits must hear of it, and the thread must live
+            # whatever it was, who waits must hear of it, and the thread must live
+            except Exception as exc:
                 self._file.reset()
                 error = SpoolUnavailable(str(exc))
                 self._hand_over(lambda: _fail([answer], error))
@@ -191,7 +208,9 @@ class SqliteSpool:
         return rows
 
     def _attempt(self, work: Callable[[], T]) -> T:
-        """Do some work on the file; when that turns out to be damaged, begin a new one and do the work there."""
+        """Do some work on the file; when that turns out to be damaged, begin a new one and do the
+        work there.
+        """
         try:
             return work()
         except Exception as exc:
@@ -202,7 +221,9 @@ class SqliteSpool:
         return work()
 
     def _begin_anew(self, reason: Exception) -> None:
-        """Bring what can be read to a new file, whose rows have numbers that nobody has heard of, then set the damaged one aside."""
+        """Bring what can be read to a new file, whose rows have numbers that nobody has heard of,
+        then set the damaged one aside.
+        """
         fresh = claim_first(self._folder, MAX_FILES, new=True)
         if fresh is None:
             raise OSError(f"{MAX_FILES} processes already have a spool in {self._folder}")
@@ -223,7 +244,9 @@ class SqliteSpool:
         self._note_damage(aside, rows, reason)
 
     def _note_damage(self, aside: Path, salvaged: int, reason: Exception) -> None:
-        self._log.error(LogEvent.SPOOL_DAMAGED, file=str(aside), salvaged=salvaged, reason=str(reason))
+        self._log.error(
+            LogEvent.SPOOL_DAMAGED, file=str(aside), salvaged=salvaged, reason=str(reason)
+        )
         self._show()
 
     def _commit(self, appends: Sequence[_Append]) -> None:
@@ -238,12 +261,17 @@ class SqliteSpool:
         self._failing = False
         self._waiting += len(appends)
         self._last_row = first + len(appends) - 1
-        self._hand_over(lambda: _resolve([(answer, first + offset) for offset, (_, answer) in enumerate(appends)]))
+        self._hand_over(
+            lambda: _resolve(
+                [(answer, first + offset) for offset, (_, answer) in enumerate(appends)]
+            )
+        )
 
     def _hand_over(self, callback: Callable[[], None]) -> None:
         try:
             self._loop.call_soon_threadsafe(callback)
-        except RuntimeError:  # the loop has ended without close(); the rows are in the file all the same
+        # the loop has ended without close(); the rows are in the file all the same
+        except RuntimeError:
             return
 
     def _note_failure(self, exc: Exception) -> None:
@@ -261,14 +289,19 @@ class SqliteSpool:
             self._show()
 
     def _show(self) -> None:
-        """Set the metrics. A file that cannot be read may hold rows, so it must not look as if none waited: it counts as one."""
+        """Set the metrics. A file that cannot be read may hold rows, so it must not look as if none
+        waited: it counts as one.
+        """
         SPOOL_ROWS.set(self._waiting + self._adoption.unusable + self._uncounted)
         SPOOL_DAMAGED_FILES.set(len(spool_file.damaged(self._folder)))
 
     def _tidy_up(self, *, closing: bool) -> None:
         now = time.monotonic()
         if self._uncounted:
-            self._waiting, self._last_row = self._file.waiting(), max(self._last_row, self._file.last_row())
+            self._waiting, self._last_row = (
+                self._file.waiting(),
+                max(self._last_row, self._file.last_row()),
+            )
             self._uncounted = False
         if closing or now >= self._next_confirm:
             self._next_confirm = now + _CONFIRM_SECONDS

@@ -1,7 +1,8 @@
 """Brings the rows of processes that have died into the file of one that lives, a portion at a time.
 
-One file that cannot be used keeps no other waiting: a damaged one is salvaged and set aside, one whose lock or content cannot be had now is
-passed over and tried again a minute later. Rows are added here before they are deleted there, so a crash may double them, never lose them.
+One file that cannot be used keeps no other waiting: a damaged one is salvaged and set aside, one
+whose lock or content cannot be had now is passed over and tried again a minute later. Rows are
+added here before they are deleted there, so a crash may double them, never lose them.
 """
 
 import sqlite3
@@ -18,9 +19,18 @@ _AGAIN_SECONDS = 60.0
 
 
 class Adoption:
-    """The files of the dead in one folder. `damaged` hears of each that was set aside: its new name, the rows salvaged, the reason."""
+    """The files of the dead in one folder. `damaged` hears of each that was set aside: its new
+    name, the rows salvaged, the reason.
+    """
 
-    def __init__(self, folder: Path, most: int, log: Logger, *, damaged: Callable[[Path, int, Exception], None]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        most: int,
+        log: Logger,
+        *,
+        damaged: Callable[[Path, int, Exception], None],
+    ) -> None:
         self._folder = folder
         self._most = most
         self._log = log
@@ -38,7 +48,9 @@ class Adoption:
         return len(self._unusable)
 
     def step(self, into: SpoolFile) -> int:
-        """Move one portion and return how many rows it had. What `into` does not take is raised, and moved by a later call."""
+        """Move one portion and return how many rows it had. What `into` does not take is raised,
+        and moved by a later call.
+        """
         if self._file is None:
             self._file = self._next()
         self.under_way = self._file is not None
@@ -70,7 +82,9 @@ class Adoption:
         self._file = self._salvage = None
 
     def _next(self) -> SpoolFile | None:
-        """Return a file of the folder that no live process holds, unless it was of no use a moment ago."""
+        """Return a file of the folder that no live process holds, unless it was of no use a moment
+        ago.
+        """
         now = time.monotonic()
         self._unusable = {path: again for path, again in self._unusable.items() if path.exists()}
         for path in paths(self._folder, self._most):
@@ -109,7 +123,8 @@ class Adoption:
                 return len(portion)
             aside = file.set_aside()
         except (sqlite3.Error, OSError):
-            self._salvage = readable(file.path)  # from the beginning, when the disk takes rows again
+            # from the beginning, when the disk takes rows again
+            self._salvage = readable(file.path)
             raise
         self._file = self._salvage = None
         self._unusable.pop(file.path, None)

@@ -1,10 +1,13 @@
-"""One spool file: an SQLite database with one connection, exclusive, and a lock that outlives no process.
+"""One spool file: an SQLite database with one connection, exclusive, and a lock that outlives no
+process.
 
-WAL with synchronous=FULL: a commit returns after the fsync. Each verb is one SQL statement where it can be, since every step of SQLite
-lets go of the interpreter and has to get it back from a busy event loop. SQLite before 3.51.3 may corrupt a WAL that two connections use,
-so the file is opened in exclusive mode, by the holder of `spool-N.lock` only.
+WAL with synchronous=FULL: a commit returns after the fsync. Each verb is one SQL statement where it
+can be, since every step of SQLite lets go of the interpreter and has to get it back from a busy
+event loop. SQLite before 3.51.3 may corrupt a WAL that two connections use, so the file is opened
+in exclusive mode, by the holder of `spool-N.lock` only.
 
-A damaged file is never repaired in place: it is set aside as `spool-N.db.damaged`, and what can be read of it goes to another file.
+A damaged file is never repaired in place: it is set aside as `spool-N.db.damaged`, and what can be
+read of it goes to another file.
 """
 
 import fcntl
@@ -22,17 +25,23 @@ from app.store import spool_log
 from app.store.spool_record import RecordDamaged, open_record, seal
 from app.store.spool_salvage import FileDamaged
 
-MAX_INSERT = 250  # rows a statement; every count has its own prepared text, so there are as many texts
+# rows a statement; every count has its own prepared text, so there are as many texts
+MAX_INSERT = 250
 DAMAGED = ".damaged"
 
 _SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS spool (row INTEGER PRIMARY KEY AUTOINCREMENT, statement BLOB NOT NULL, confirmed_ms INTEGER)",
+    (
+        "CREATE TABLE IF NOT EXISTS spool (row INTEGER PRIMARY KEY AUTOINCREMENT, statement BLOB"
+        " NOT NULL, confirmed_ms INTEGER)"
+    ),
     "CREATE INDEX IF NOT EXISTS waiting ON spool (row) WHERE confirmed_ms IS NULL",
 )
 _CLEAN = (
-    "DELETE FROM spool WHERE row IN (SELECT row FROM (SELECT row, confirmed_ms FROM spool ORDER BY row LIMIT ?) WHERE confirmed_ms < ?)"
+    "DELETE FROM spool WHERE row IN (SELECT row FROM (SELECT row, confirmed_ms FROM spool ORDER BY"
+    " row LIMIT ?) WHERE confirmed_ms < ?)"
 )
-_SCAN = 2000  # rows that one clean-up looks at, from the oldest on: bounded work, whatever has piled up
+# rows that one clean-up looks at, from the oldest on: bounded work, whatever has piled up
+_SCAN = 2000
 _RECENT = 20_000  # rows among which those of the log's end are looked for
 _PAGE_BYTES = 4096
 _INCREMENTAL = 2  # PRAGMA auto_vacuum
@@ -47,7 +56,9 @@ def _insert(rows: int) -> str:
 
 
 class SpoolFile:
-    """The file `spool-N.db` and the right to use it. Not thread-safe: it belongs to the spool's writer thread."""
+    """The file `spool-N.db` and the right to use it. Not thread-safe: it belongs to the spool's
+    writer thread.
+    """
 
     def __init__(self, path: Path, lock: IO[bytes]) -> None:
         self.path = path
@@ -57,7 +68,9 @@ class SpoolFile:
 
     @classmethod
     def claim(cls, path: Path) -> Self | None:
-        """Return the file when no live process holds it; None otherwise. OSError when its lock cannot be used."""
+        """Return the file when no live process holds it; None otherwise. OSError when its lock
+        cannot be used.
+        """
         lock = path.with_suffix(".lock").open("ab")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -70,10 +83,17 @@ class SpoolFile:
         return cls(path, lock)
 
     def open(self) -> sqlite3.Connection:
-        """Return the open connection; sqlite3.Error when the disk does not let us, FileDamaged when the content is damaged."""
+        """Return the open connection; sqlite3.Error when the disk does not let us, FileDamaged when
+        the content is damaged.
+        """
         if self._connection is None:
             log = b"" if self._checked else spool_log.octets(self.path)
-            connection = sqlite3.connect(self.path, isolation_level=None, cached_statements=MAX_INSERT + 16, check_same_thread=False)
+            connection = sqlite3.connect(
+                self.path,
+                isolation_level=None,
+                cached_statements=MAX_INSERT + 16,
+                check_same_thread=False,
+            )
             try:
                 self._prepare(connection, log)
             except sqlite3.Error:
@@ -83,12 +103,18 @@ class SpoolFile:
         return self._connection
 
     def _prepare(self, connection: sqlite3.Connection, log: bytes) -> None:
-        for pragma in ("auto_vacuum=INCREMENTAL", "locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=FULL"):
+        for pragma in (
+            "auto_vacuum=INCREMENTAL",
+            "locking_mode=EXCLUSIVE",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+        ):
             connection.execute(f"PRAGMA {pragma}")
         connection.execute(f"PRAGMA journal_size_limit={_LOG_BYTES}")
-        (_, valid, _) = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        _, valid, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         rescued = spool_log.rescued(self.path, log, valid)
-        # After a failed fsync the kernel may hold the log for written: move what is in it to the database before it is added to.
+        # After a failed fsync the kernel may hold the log for written: move what is in it to the
+        # database before it is added to.
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         for statement in _SCHEMA:
             connection.execute(statement)
@@ -101,24 +127,37 @@ class SpoolFile:
         """Add the records that SQLite dropped with a damaged or torn end of its log."""
         if not records:
             return
-        known = {record for (record,) in connection.execute("SELECT statement FROM spool ORDER BY row DESC LIMIT ?", (_RECENT,))}
+        known = {
+            record
+            for (record,) in connection.execute(
+                "SELECT statement FROM spool ORDER BY row DESC LIMIT ?", (_RECENT,)
+            )
+        }
         missing = [record for record in dict.fromkeys(records) if record not in known]
         for start in range(0, len(missing), MAX_INSERT):
             part = missing[start : start + MAX_INSERT]
             connection.execute(_insert(len(part)), part)
         if missing:
             reason = "the end of the log is damaged"
-            logger("spool").error(LogEvent.SPOOL_DAMAGED, file=f"{self.path.name}-wal", salvaged=len(missing), reason=reason)
+            logger("spool").error(
+                LogEvent.SPOOL_DAMAGED,
+                file=f"{self.path.name}-wal",
+                salvaged=len(missing),
+                reason=reason,
+            )
         spool_log.rescued_file(self.path).unlink(missing_ok=True)
 
     @staticmethod
     def _check(connection: sqlite3.Connection) -> None:
-        """Read the whole file once, when it is opened for the first time; one of the first edition learns to shrink."""
+        """Read the whole file once, when it is opened for the first time; one of the first edition
+        learns to shrink.
+        """
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise FileDamaged(f"quick_check: {verdict}")
         if connection.execute("PRAGMA auto_vacuum").fetchone()[0] != _INCREMENTAL:
-            with suppress(sqlite3.OperationalError):  # no room for a copy: then it keeps its size until the next start
+            # no room for a copy: then it keeps its size until the next start
+            with suppress(sqlite3.OperationalError):
                 connection.execute("VACUUM")
 
     def reset(self) -> None:
@@ -136,14 +175,18 @@ class SpoolFile:
         self._lock.close()
 
     def delete(self) -> None:
-        """Remove the database, then close; the lock's file stays, since removing a lock is a race."""
+        """Remove the database, then close; the lock's file stays, since removing a lock is a
+        race.
+        """
         self.reset()
         for suffix in (".db-rescued", ".db-wal", ".db-shm", ".db"):
             self.path.with_suffix(suffix).unlink(missing_ok=True)
         self.close()
 
     def set_aside(self) -> Path:
-        """Rename the damaged database and its log, so that nobody opens them as a spool, and close; return the new name."""
+        """Rename the damaged database and its log, so that nobody opens them as a spool, and close;
+        return the new name.
+        """
         self.reset()
         aside = _unused(self.path)
         for part in ("-wal", "-shm", "-rescued"):
@@ -155,7 +198,9 @@ class SpoolFile:
         return aside
 
     def append(self, statements: Sequence[bytes]) -> int:
-        """Make at most MAX_INSERT statements durable in one commit and return the first one's row; the others follow it."""
+        """Make at most MAX_INSERT statements durable in one commit and return the first one's row;
+        the others follow it.
+        """
         return self.append_records([seal(statement) for statement in statements])
 
     def append_records(self, records: Sequence[bytes]) -> int:
@@ -170,11 +215,15 @@ class SpoolFile:
         self.open().execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('spool', ?)", (row,))
 
     def probe(self) -> None:
-        """Append a row, sync it and delete it, in one commit; sqlite3.Error when the disk does not take it."""
+        """Append a row, sync it and delete it, in one commit; sqlite3.Error when the disk does not
+        take it.
+        """
         connection = self.open()
         connection.execute("BEGIN IMMEDIATE")
         try:
-            row = connection.execute("INSERT INTO spool (statement, confirmed_ms) VALUES (x'', 0)").lastrowid
+            row = connection.execute(
+                "INSERT INTO spool (statement, confirmed_ms) VALUES (x'', 0)"
+            ).lastrowid
             connection.execute("DELETE FROM spool WHERE row = ?", (row,))
             connection.execute("COMMIT")
         except sqlite3.Error:
@@ -184,11 +233,16 @@ class SpoolFile:
 
     def confirm(self, rows: Sequence[int], at_ms: int) -> int:
         """Note that the store holds the rows; return how many of them were still waiting."""
-        update = "UPDATE spool SET confirmed_ms = ? WHERE confirmed_ms IS NULL AND row IN (SELECT value FROM json_each(?))"
+        update = (
+            "UPDATE spool SET confirmed_ms = ? WHERE confirmed_ms IS NULL AND row IN (SELECT value"
+            " FROM json_each(?))"
+        )
         return self.open().execute(update, (at_ms, json.dumps(rows))).rowcount
 
     def clean(self, before_ms: int) -> None:
-        """Delete some of the oldest rows that were confirmed before that time, and give some of the free pages back to the disk."""
+        """Delete some of the oldest rows that were confirmed before that time, and give some of the
+        free pages back to the disk.
+        """
         self.open().execute(_CLEAN, (_SCAN, before_ms))
         self._shrink()
 
@@ -197,19 +251,29 @@ class SpoolFile:
         (free,) = connection.execute("PRAGMA freelist_count").fetchone()
         if free > _SPARE_PAGES:
             # Each step frees one page, and this alone of the module's verbs takes all steps.
-            connection.executescript(f"PRAGMA incremental_vacuum({min(free - _SPARE_PAGES, _SHRINK_PAGES)})")
+            connection.executescript(
+                f"PRAGMA incremental_vacuum({min(free - _SPARE_PAGES, _SHRINK_PAGES)})"
+            )
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
         if self.path.stat().st_size > _PAGE_BYTES * (pages + _SPARE_PAGES):
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # only then does the disk get them
+            # only then does the disk get them
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def unconfirmed(self, after: int, limit: int) -> list[tuple[int, bytes]]:
-        """Return waiting rows above `after`, in order; RecordDamaged when one of them has changed."""
-        query = "SELECT row, statement FROM spool WHERE row > ? AND confirmed_ms IS NULL ORDER BY row LIMIT ?"
+        """Return waiting rows above `after`, in order; RecordDamaged when one of them has
+        changed.
+        """
+        query = (
+            "SELECT row, statement FROM spool WHERE row > ? AND confirmed_ms IS NULL ORDER BY row"
+            " LIMIT ?"
+        )
         return self._checked_rows(query, after, limit)
 
     def kept(self, after: int, limit: int) -> list[tuple[int, bytes]]:
         """Return all rows above `after`, in order; RecordDamaged when one of them has changed."""
-        return self._checked_rows("SELECT row, statement FROM spool WHERE row > ? ORDER BY row LIMIT ?", after, limit)
+        return self._checked_rows(
+            "SELECT row, statement FROM spool WHERE row > ? ORDER BY row LIMIT ?", after, limit
+        )
 
     def _checked_rows(self, query: str, after: int, limit: int) -> list[tuple[int, bytes]]:
         rows: list[tuple[int, bytes]] = self.open().execute(query, (after, limit)).fetchall()
@@ -219,12 +283,16 @@ class SpoolFile:
 
     def waiting(self) -> int:
         """Return how many rows are not confirmed."""
-        (count,) = self.open().execute("SELECT count(*) FROM spool WHERE confirmed_ms IS NULL").fetchone()
+        (count,) = (
+            self.open().execute("SELECT count(*) FROM spool WHERE confirmed_ms IS NULL").fetchone()
+        )
         return int(count)
 
     def last_row(self) -> int:
         """Return the highest number that a row of this file has ever had."""
-        found = self.open().execute("SELECT seq FROM sqlite_sequence WHERE name = 'spool'").fetchone()
+        found = (
+            self.open().execute("SELECT seq FROM sqlite_sequence WHERE name = 'spool'").fetchone()
+        )
         return int(found[0]) if found else 0
 
     def forget(self, upto: int) -> None:
@@ -256,7 +324,8 @@ def _unused(path: Path) -> Path:
 def claim_first(folder: Path, most: int, *, new: bool = False) -> SpoolFile | None:
     """Return the first spool file of the folder that no live process holds; None when all are held.
 
-    `new`: only one that does not exist yet. A lock that cannot be used is passed over; OSError when that is so of every free one.
+    `new`: only one that does not exist yet. A lock that cannot be used is passed over; OSError when
+    that is so of every free one.
     """
     failure: OSError | None = None
     for path in paths(folder, most):
@@ -275,7 +344,9 @@ def claim_first(folder: Path, most: int, *, new: bool = False) -> SpoolFile | No
 
 
 def claim_own(folder: Path, most: int) -> SpoolFile:
-    """Return the file of a process that starts; Misconfigured when the folder does not let it have one."""
+    """Return the file of a process that starts; Misconfigured when the folder does not let it have
+    one.
+    """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         claimed = claim_first(folder, most)

@@ -1,7 +1,9 @@
-"""The write-ahead log that a killed process left: the end of it that SQLite drops without a word when it is damaged or torn.
+"""The write-ahead log that a killed process left: the end of it that SQLite drops without a word
+when it is damaged or torn.
 
-Its records are added to the database again. Until they are, they stand in `spool-N.db-rescued`, for SQLite cuts the log before anything can
-be added: a start that is killed in between must not lose what was acknowledged.
+Its records are added to the database again. Until they are, they stand in `spool-N.db-rescued`, for
+SQLite cuts the log before anything can be added: a start that is killed in between must not lose
+what was acknowledged.
 """
 
 import os
@@ -17,7 +19,9 @@ _PAGE_SIZES = frozenset(2**power for power in range(9, 17))
 
 
 def octets(database: Path) -> bytes:
-    """Return the log of a database, before SQLite drops what it does not understand of it; nothing when there is none."""
+    """Return the log of a database, before SQLite drops what it does not understand of it; nothing
+    when there is none.
+    """
     try:
         return database.with_name(f"{database.name}-wal").read_bytes()
     except FileNotFoundError:
@@ -30,10 +34,11 @@ def rescued_file(database: Path) -> Path:
 
 
 def rescued(database: Path, log: bytes, valid: int) -> list[bytes]:
-    """Return the records that SQLite is about to drop, and those of an earlier start that ended before they were added.
+    """Return the records that SQLite is about to drop, and those of an earlier start that ended
+    before they were added.
 
-    `valid` is how many frames of the log SQLite took. Raises sqlite3.OperationalError when the disk does not take them: then the log must
-    stay as it is.
+    `valid` is how many frames of the log SQLite took. Raises sqlite3.OperationalError when the disk
+    does not take them: then the log must stay as it is.
     """
     kept = rescued_file(database)
     earlier = list(carved(kept.read_bytes())) if kept.exists() else []
@@ -42,14 +47,18 @@ def rescued(database: Path, log: bytes, valid: int) -> list[bytes]:
         try:
             _write_durably(kept, b"".join(records))
         except OSError as exc:
-            raise sqlite3.OperationalError(f"the end of the log cannot be kept: {exc.strerror}") from exc
+            raise sqlite3.OperationalError(
+                f"the end of the log cannot be kept: {exc.strerror}"
+            ) from exc
     return records
 
 
 def _dropped(log: bytes, valid: int) -> Iterator[bytes]:
-    """Yield the records in those frames of a write-ahead log that SQLite drops: all from the first one that is damaged or torn on.
+    """Yield the records in those frames of a write-ahead log that SQLite drops: all from the first
+    one that is damaged or torn on.
 
-    `valid` is how many frames SQLite took. Frames of an earlier use of the log have another salt (SQLite file format, section 4).
+    `valid` is how many frames SQLite took. Frames of an earlier use of the log have another salt
+    (SQLite file format, section 4).
     """
     if len(log) <= _LOG_HEAD:
         return

@@ -1,6 +1,8 @@
-"""Looks at a spool's folder from outside, as `signoff doctor` does: whether its disk takes a row, and what lies there.
+"""Looks at a spool's folder from outside, as `signoff doctor` does: whether its disk takes a row,
+and what lies there.
 
-Files of processes that live are left alone. Nothing stays behind: the row goes to a file that no process looks for.
+Files of processes that live are left alone. Nothing stays behind: the row goes to a file that no
+process looks for.
 """
 
 import os
@@ -18,7 +20,9 @@ from app.store.spool_file import SpoolFile
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpoolState:
-    """What was found. `failure`: why a row could not be appended and deleted, else empty; `unusable`: files of the dead with the reason."""
+    """What was found. `failure`: why a row could not be appended and deleted, else empty;
+    `unusable`: files of the dead with the reason.
+    """
 
     exists: bool
     failure: str = ""
@@ -28,7 +32,9 @@ class SpoolState:
 
 
 def probe(folder: Path) -> SpoolState:
-    """Append a row in this folder and delete it again, and read every file that no live process holds. A folder is never made."""
+    """Append a row in this folder and delete it again, and read every file that no live process
+    holds. A folder is never made.
+    """
     if not folder.is_dir():
         return SpoolState(exists=False, unusable={})
     waiting = 0
@@ -38,7 +44,13 @@ def probe(folder: Path) -> SpoolState:
             waiting += _waiting(path) if path.exists() else 0
         except (sqlite3.Error, OSError, ValueError) as exc:
             unusable[path.name] = str(exc)
-    return SpoolState(exists=True, failure=_append(folder), waiting=waiting, unusable=unusable, damaged=tuple(spool_file.damaged(folder)))
+    return SpoolState(
+        exists=True,
+        failure=_append(folder),
+        waiting=waiting,
+        unusable=unusable,
+        damaged=tuple(spool_file.damaged(folder)),
+    )
 
 
 def _append(folder: Path) -> str:

@@ -1,10 +1,12 @@
 """One record of the spool: a statement in an envelope that shows every change of its bytes.
 
-    u8[2] mark = A7 53 · u8 format = 1 · u16 n · n bytes statement (codec.py) · u32 CRC-32 of all before it, big-endian
+    u8[2] mark = A7 53 · u8 format = 1 · u16 n · n bytes statement (codec.py) · u32 CRC-32 of all
+    before it, big-endian
 
-The mark and the length let a record be found in the raw bytes of a file that SQLite cannot open any more. Records of the first edition are
-a bare statement, which begins with 01, and are still read. A CRC-32 tells every error of one bit in so short a record from every other, so
-a record with one flipped bit is put right when its file is salvaged.
+The mark and the length let a record be found in the raw bytes of a file that SQLite cannot open any
+more. Records of the first edition are a bare statement, which begins with 01, and are still read. A
+CRC-32 tells every error of one bit in so short a record from every other, so a record with one
+flipped bit is put right when its file is salvaged.
 """
 
 import struct
@@ -32,7 +34,9 @@ def seal(statement: bytes) -> bytes:
 
 
 def open_record(record: bytes) -> bytes:
-    """Return the encoded statement of a record. RecordDamaged when it has changed; ValueError for a format that is not known."""
+    """Return the encoded statement of a record. RecordDamaged when it has changed; ValueError for a
+    format that is not known.
+    """
     if _holds(record):
         mark, form, size = _HEAD.unpack_from(record)
         if (mark, form, size) != (_MARK, _FORMAT, len(record) - _FRAME):
@@ -46,7 +50,9 @@ def open_record(record: bytes) -> bytes:
 
 
 def salvaged(record: bytes) -> bytes | None:
-    """Return the record whole: as it is, or with its one flipped bit put right; None when it cannot be read."""
+    """Return the record whole: as it is, or with its one flipped bit put right; None when it cannot
+    be read.
+    """
     try:
         decode_statement(open_record(record))
     except RecordDamaged:
@@ -57,7 +63,9 @@ def salvaged(record: bytes) -> bytes | None:
 
 
 def carved(raw: bytes) -> Iterator[bytes]:
-    """Yield every record that can be read in the raw bytes of a file, whatever else is wrong with it."""
+    """Yield every record that can be read in the raw bytes of a file, whatever else is wrong with
+    it.
+    """
     position = raw.find(_MARK)
     while position >= 0:
         if len(raw) - position >= _HEAD.size:
@@ -68,7 +76,10 @@ def carved(raw: bytes) -> Iterator[bytes]:
 
 
 def _holds(record: bytes | bytearray) -> bool:
-    return len(record) >= _FRAME and crc32(record[: -_CRC.size]) == _CRC.unpack(record[-_CRC.size :])[0]
+    return (
+        len(record) >= _FRAME
+        and crc32(record[: -_CRC.size]) == _CRC.unpack(record[-_CRC.size :])[0]
+    )
 
 
 def _repaired(record: bytes) -> bytes | None:

@@ -1,4 +1,6 @@
-"""Knows when a spool file is damaged, and reads what can be read of it: from its raw bytes, then by SQL, from both ends of the table."""
+"""Knows when a spool file is damaged, and reads what can be read of it: from its raw bytes, then by
+SQL, from both ends of the table.
+"""
 
 import sqlite3
 from collections.abc import Iterator
@@ -7,8 +9,11 @@ from pathlib import Path
 
 from app.store.spool_record import RecordDamaged, carved, salvaged
 
-# What SQLite says of a file that is no spool any more. SQLITE_ERROR: our statements are constant, so their table is another one.
-_DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_ERROR})
+# What SQLite says of a file that is no spool any more. SQLITE_ERROR: our statements are constant,
+# so their table is another one.
+_DAMAGE = frozenset(
+    {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_ERROR}
+)
 _DAMAGE_BELOW = frozenset({sqlite3.SQLITE_IOERR_CORRUPTFS})  # what the file system says of it
 _PRIMARY = 0xFF
 _WINDOW = 50  # rows that are read at once
@@ -21,7 +26,9 @@ class FileDamaged(sqlite3.DatabaseError):
 
 
 def is_damage(error: Exception) -> bool:
-    """Tell whether an error says that the file's content is damaged, not that the disk takes nothing now."""
+    """Tell whether an error says that the file's content is damaged, not that the disk takes
+    nothing now.
+    """
     if isinstance(error, FileDamaged | RecordDamaged):
         return True
     code = getattr(error, "sqlite_errorcode", None)
@@ -29,7 +36,9 @@ def is_damage(error: Exception) -> bool:
 
 
 def readable(path: Path) -> Iterator[bytes]:
-    """Yield each record once, in no order. Nobody else may use the file meanwhile; rows that were deleted lately may be among them."""
+    """Yield each record once, in no order. Nobody else may use the file meanwhile; rows that were
+    deleted lately may be among them.
+    """
     seen: set[bytes] = set()
     for record in _found(path):
         if (whole := salvaged(record)) and whole not in seen:

@@ -1,4 +1,6 @@
-"""What an operator can do, over the admin API and by hand: the use cases, and who writes down what was done."""
+"""What an operator can do, over the admin API and by hand: the use cases, and who writes down what
+was done.
+"""
 
 from dataclasses import dataclass
 

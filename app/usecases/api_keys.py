@@ -1,13 +1,23 @@
 """API keys: made, listed, revoked, and recognised (catalogue L8).
 
-Which keys exist is in the store, so one that is revoked is refused everywhere at once. A key that was good a moment ago stays good while
-the store is away, for `REMEMBERED_MS`: then of all times somebody may need the API, whose unsubscribes the spool still takes.
+Which keys exist is in the store, so one that is revoked is refused everywhere at once. A key that
+was good a moment ago stays good while the store is away, for `REMEMBERED_MS`: then of all times
+somebody may need the API, whose unsubscribes the spool still takes.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from app.core.api_key import INSTALLATION, SECRET_BYTES, ApiKey, KeyScope, digest_of, key_text, matches, read_text
+from app.core.api_key import (
+    INSTALLATION,
+    SECRET_BYTES,
+    ApiKey,
+    KeyScope,
+    digest_of,
+    key_text,
+    matches,
+    read_text,
+)
 from app.core.errors import NotFound, RuleViolation, StoreUnavailable
 from app.core.model import BrandId
 from app.usecases.ports import ApiKeyBook, Clock
@@ -16,21 +26,35 @@ REMEMBERED_MS = 5 * 60 * 1000
 MAX_REMEMBERED = 1_000
 MAX_NAME_CHARS = 100
 
-_NOBODY = digest_of("")  # compared with when there is no such key, so that both refusals take as long
+# compared with when there is no such key, so that both refusals take as long
+_NOBODY = digest_of("")
 
 
 class ApiKeys:
-    """The keys of one installation. `file_key` is the text of the key that stands in a file, empty when there is none."""
+    """The keys of one installation. `file_key` is the text of the key that stands in a file, empty
+    when there is none.
+    """
 
-    def __init__(self, book: ApiKeyBook, clock: Clock, random_bytes: Callable[[int], bytes], *, file_key: str = "") -> None:
+    def __init__(
+        self,
+        book: ApiKeyBook,
+        clock: Clock,
+        random_bytes: Callable[[int], bytes],
+        *,
+        file_key: str = "",
+    ) -> None:
         self._book = book
         self._clock = clock
         self._random_bytes = random_bytes
         self._file_key = _of_file(file_key) if file_key else None
-        self._good: dict[str, tuple[ApiKey, int]] = {}  # by id: when it was last read from the store
+        # by id: when it was last read from the store
+        self._good: dict[str, tuple[ApiKey, int]] = {}
 
-    async def create(self, brand: BrandId, *, name: str, scopes: frozenset[KeyScope]) -> tuple[ApiKey, str]:
-        """Make a key of a brand, or of the installation, and return it with its text, which is shown this once.
+    async def create(
+        self, brand: BrandId, *, name: str, scopes: frozenset[KeyScope]
+    ) -> tuple[ApiKey, str]:
+        """Make a key of a brand, or of the installation, and return it with its text, which is
+        shown this once.
 
         Raises RuleViolation for a name or scopes that say nothing.
         """
@@ -41,16 +65,27 @@ class ApiKeys:
             raise RuleViolation("a key without a scope is good for nothing")
         text = key_text(self._random_bytes(8).hex(), self._random_bytes(SECRET_BYTES))
         key_id, secret = _parts(text)
-        key = ApiKey(id=key_id, brand=brand, name=cleaned, scopes=scopes, created_ms=self._clock(), secret_digest=digest_of(secret))
+        key = ApiKey(
+            id=key_id,
+            brand=brand,
+            name=cleaned,
+            scopes=scopes,
+            created_ms=self._clock(),
+            secret_digest=digest_of(secret),
+        )
         await self._book.put(key)
         return key, text
 
     async def list(self, brand: BrandId) -> Sequence[ApiKey]:
-        """Return the keys of exactly this brand, or of the installation, revoked ones too, oldest first."""
+        """Return the keys of exactly this brand, or of the installation, revoked ones too, oldest
+        first.
+        """
         return [key for key in await self._book.keys() if key.brand == brand]
 
     async def revoke(self, brand: BrandId, key_id: str) -> ApiKey:
-        """End a key for good and return it; idempotent. Raises NotFound unless it is of exactly this brand."""
+        """End a key for good and return it; idempotent. Raises NotFound unless it is of exactly
+        this brand.
+        """
         key = await self._book.key(key_id)
         if key is None or key.brand != brand:
             raise NotFound("the brand has no such key")
@@ -73,7 +108,9 @@ class ApiKeys:
         return known if good and known and not known.revoked_ms else None
 
     async def good(self, key_id: str) -> ApiKey | None:
-        """Return the key of this id while it is good, for who has shown its text before. Raises StoreUnavailable as `recognise` does."""
+        """Return the key of this id while it is good, for who has shown its text before. Raises
+        StoreUnavailable as `recognise` does.
+        """
         if self._file_key is not None and key_id == self._file_key.id:
             return self._file_key
         known = await self._known(key_id)
@@ -106,4 +143,11 @@ def _parts(text: str) -> tuple[str, str]:
 def _of_file(text: str) -> ApiKey:
     """Return the key that the operator put into a file: of the installation, with every scope."""
     _, secret = read_text(text) or ("", text)
-    return ApiKey(id="file", brand=INSTALLATION, name="file", scopes=frozenset(KeyScope), created_ms=0, secret_digest=digest_of(secret))
+    return ApiKey(
+        id="file",
+        brand=INSTALLATION,
+        name="file",
+        scopes=frozenset(KeyScope),
+        created_ms=0,
+        secret_digest=digest_of(secret),
+    )

@@ -1,7 +1,9 @@
-"""How long requests wait: in a spool, in a work stream, for a delivery. The promise is 48 hours, the alarm comes after one (catalogue Q9).
+"""How long requests wait: in a spool, in a work stream, for a delivery. The promise is 48 hours,
+the alarm comes after one (catalogue Q9).
 
-Any process may look, and more than one does: when the worker is dead, the web process still sees what waits for it. A look reads a few keys
-of each partition, some partitions at a time, so that it holds nobody up.
+Any process may look, and more than one does: when the worker is dead, the web process still sees
+what waits for it. A look reads a few keys of each partition, some partitions at a time, so that it
+holds nobody up.
 """
 
 import asyncio
@@ -26,15 +28,19 @@ _ROWS = 250
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
-    """What waits. Ages in milliseconds, 0 when nothing does; `by_brand` has every brand of the settings."""
+    """What waits. Ages in milliseconds, 0 when nothing does; `by_brand` has every brand of the
+    settings.
+    """
 
     pending_ms: int
     undelivered_ms: int
     by_brand: Mapping[str, int]
     lag: int
     dead: int
-    unknown: int  # events that wait for a process that knows their brand; their age is nobody's delay
-    unreturned_ms: Mapping[str, float]  # of each self-managed brand: since when it has returned no token; infinite: it never did
+    # events that wait for a process that knows their brand; their age is nobody's delay
+    unknown: int
+    # of each self-managed brand: since when it has returned no token; infinite: it never did
+    unreturned_ms: Mapping[str, float]
 
 
 class BacklogWitness(Protocol):
@@ -45,7 +51,9 @@ class BacklogWitness(Protocol):
         ...
 
     def too_old(self, age_ms: int) -> None:
-        """Hear that the oldest request waits for longer than the alarm allows; said once until it is over."""
+        """Hear that the oldest request waits for longer than the alarm allows; said once until it
+        is over.
+        """
         ...
 
     def caught_up(self) -> None:
@@ -89,7 +97,9 @@ class Backlog:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> Measure:
-        """Look once and tell the witness. While the store is away, what waits in the spool is what is known."""
+        """Look once and tell the witness. While the store is away, what waits in the spool is what
+        is known.
+        """
         spooled = await self._spooled()
         unread: list[tuple[BrandNumber, int]] = []
         undelivered: list[tuple[BrandNumber, int]] = []
@@ -98,7 +108,10 @@ class Backlog:
         try:
             for start in range(0, _PARTITIONS, _AT_ONCE):
                 some = range(start, start + _AT_ONCE)
-                unread += [(work.statement.brand, work.statement.at_ms) for work in await self._work.oldest(some)]
+                unread += [
+                    (work.statement.brand, work.statement.at_ms)
+                    for work in await self._work.oldest(some)
+                ]
                 undelivered += await self._deliveries.oldest(some)
                 lag += await self._work.lag(some)
                 dead += await self._deliveries.dead_count(some)
@@ -106,7 +119,14 @@ class Backlog:
             returns = await self._work.returns([brand.number for brand in self._self_managed()])
         except StoreUnavailable:
             pass  # the process that lost it has said so; the ages of the spool matter now
-        measure = self._measure([*spooled, *unread, *undelivered], undelivered, returns, lag=lag, dead=dead, unknown=unknown)
+        measure = self._measure(
+            [*spooled, *unread, *undelivered],
+            undelivered,
+            returns,
+            lag=lag,
+            dead=dead,
+            unknown=unknown,
+        )
         self.latest = measure
         self._witness.measured(measure)
         self._alarm(measure.pending_ms)
@@ -119,13 +139,17 @@ class Backlog:
             rows = await self._spool.unconfirmed(after=0, limit=_ROWS)
         except SpoolUnavailable:
             return ()
-        asked = [(row, statement) for row, statement in rows if statement.source is not Source.IMPORT]
+        asked = [
+            (row, statement) for row, statement in rows if statement.source is not Source.IMPORT
+        ]
         self._count_breaches(asked)
         return [(statement.brand, statement.at_ms) for _, statement in asked]
 
     def _count_breaches(self, rows: Sequence[tuple[int, Statement]]) -> None:
         limit = self._clock() - PROMISED_MS
-        late = [row for row, statement in rows if row > self._counted_row and statement.at_ms < limit]
+        late = [
+            row for row, statement in rows if row > self._counted_row and statement.at_ms < limit
+        ]
         if late:
             self._counted_row = max(late)
             self._witness.breached(len(late))
@@ -153,7 +177,10 @@ class Backlog:
             lag=lag,
             dead=dead,
             unknown=unknown,
-            unreturned_ms={brand.id: now - returns.get(brand.number, -math.inf) for brand in self._self_managed()},
+            unreturned_ms={
+                brand.id: now - returns.get(brand.number, -math.inf)
+                for brand in self._self_managed()
+            },
         )
 
     def _self_managed(self) -> list[Brand]:

@@ -1,7 +1,7 @@
 """How often one API key may call, over all nodes together (catalogue Q10).
 
-The window slides: the last full one weighs less the further the present one has come. While the store is away nobody is limited, since then
-nobody can count.
+The window slides: the last full one weighs less the further the present one has come. While the
+store is away nobody is limited, since then nobody can count.
 """
 
 from app.core.errors import StoreUnavailable

@@ -30,12 +30,19 @@ class CheckAudience:
         self._store = store
         self._codec = codec
 
-    async def __call__(self, brand: Brand, addresses: Sequence[str], targeting: Targeting) -> Checked:
-        """Return who is allowed, who is suppressed and why, and what is no address. Raises StoreUnavailable."""
+    async def __call__(
+        self, brand: Brand, addresses: Sequence[str], targeting: Targeting
+    ) -> Checked:
+        """Return who is allowed, who is suppressed and why, and what is no address. Raises
+        StoreUnavailable.
+        """
         invalid: list[str] = []
         known: list[tuple[str, RecipientDigest]] = []
-        for start in range(0, len(addresses), _SLICE):  # in a thread: ten thousand international domains take seconds
-            await asyncio.to_thread(self._identify, brand, addresses[start : start + _SLICE], known, invalid)
+        # in a thread: ten thousand international domains take seconds
+        for start in range(0, len(addresses), _SLICE):
+            await asyncio.to_thread(
+                self._identify, brand, addresses[start : start + _SLICE], known, invalid
+            )
         allowed: list[str] = []
         suppressed: list[tuple[str, SuppressionReason]] = []
         for start in range(0, len(known), _SLICE):
@@ -49,7 +56,13 @@ class CheckAudience:
                     suppressed.append((address, reason))
         return Checked(allowed, suppressed, invalid)
 
-    def _identify(self, brand: Brand, addresses: Sequence[str], known: list[tuple[str, RecipientDigest]], invalid: list[str]) -> None:
+    def _identify(
+        self,
+        brand: Brand,
+        addresses: Sequence[str],
+        known: list[tuple[str, RecipientDigest]],
+        invalid: list[str],
+    ) -> None:
         for address in addresses:
             try:
                 known.append((address, self._codec.digest(checked(address), brand=brand.number)))

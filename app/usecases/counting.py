@@ -1,6 +1,8 @@
-"""Counts in the process and writes the counts to the store every few seconds: what is counted costs those who are counted nothing.
+"""Counts in the process and writes the counts to the store every few seconds: what is counted costs
+those who are counted nothing.
 
-While the store is away the counts wait, at most MOST_WAITING lines of them; beyond, what has no line yet is not counted.
+While the store is away the counts wait, at most MOST_WAITING lines of them; beyond, what has no
+line yet is not counted.
 """
 
 import asyncio
@@ -30,7 +32,8 @@ class Counting:
     async def write(self) -> None:
         """Write what was counted. Raises StoreUnavailable, and then it is still to be written.
 
-        What the store took although its answer was lost is then counted twice: rare, and of no consequence to an overview.
+        What the store took although its answer was lost is then counted twice: rare, and of no
+        consequence to an overview.
         """
         taken, self._waiting = self._waiting, Counter()
         if not taken:

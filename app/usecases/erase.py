@@ -1,7 +1,9 @@
-"""Erases a recipient: everything but the keyed hash under which a suppression must go on to hold (catalogue Q12).
+"""Erases a recipient: everything but the keyed hash under which a suppression must go on to hold
+(catalogue Q12).
 
-The clear address is nowhere to begin with. What goes is its sealed form and the recipient's history; what stays is the state under the
-digest, so that a mail to somebody who had left is still suppressed. The local spools forget within 15 minutes by themselves.
+The clear address is nowhere to begin with. What goes is its sealed form and the recipient's
+history; what stays is the state under the digest, so that a mail to somebody who had left is still
+suppressed. The local spools forget within 15 minutes by themselves.
 """
 
 from typing import Protocol
@@ -15,7 +17,9 @@ class Pending(Protocol):
     """What waits to be told to the brand's endpoints."""
 
     async def forget_address(self, brand: BrandNumber, digest: RecipientDigest) -> int:
-        """Remove the sealed address from everything that waits or was given up, and return from how much. Raises StoreUnavailable."""
+        """Remove the sealed address from everything that waits or was given up, and return from how
+        much. Raises StoreUnavailable.
+        """
         ...
 
 
@@ -28,10 +32,13 @@ class Erase:
         self._clock = clock
 
     async def __call__(self, brand: Brand, digest: RecipientDigest) -> bool:
-        """Erase, and return whether anything was known. Raises StoreUnavailable; then some of it may be erased: do it again.
+        """Erase, and return whether anything was known. Raises StoreUnavailable; then some of it
+        may be erased: do it again.
 
         Events that still wait are delivered with the digest in the place of the address.
         """
         # A statement may be stamped that far ahead of our clock, and the spool may apply one again.
-        known = await self._recipient_index.erase(brand.number, digest, erased_ms=self._clock() + AHEAD_MS)
+        known = await self._recipient_index.erase(
+            brand.number, digest, erased_ms=self._clock() + AHEAD_MS
+        )
         return bool(await self._pending.forget_address(brand.number, digest)) or known

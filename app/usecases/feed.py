@@ -1,7 +1,8 @@
-"""Everything that happened to a brand's recipients, for whoever polls: in the order in which the store took it, each change once.
+"""Everything that happened to a brand's recipients, for whoever polls: in the order in which the
+store took it, each change once.
 
-The cursor goes by arrival, not by the time of the click: a click that waited for hours in a spool arrives late, and is read by whoever had
-read further long before.
+The cursor goes by arrival, not by the time of the click: a click that waited for hours in a spool
+arrives late, and is read by whoever had read further long before.
 """
 
 from collections.abc import Sequence
@@ -32,8 +33,12 @@ class Feed:
         self._journal = journal
         self._codec = codec
 
-    async def page(self, brand: Brand, words: GroupWords, *, cursor: str, since_ms: int, limit: int) -> tuple[Sequence[Arrival], str]:
-        """Return the next events and the cursor behind them, never empty since more will come. `since_ms` counts without a cursor."""
+    async def page(
+        self, brand: Brand, words: GroupWords, *, cursor: str, since_ms: int, limit: int
+    ) -> tuple[Sequence[Arrival], str]:
+        """Return the next events and the cursor behind them, never empty since more will come.
+        `since_ms` counts without a cursor.
+        """
         positions = list(positions_of(cursor) if cursor else positions_at(since_ms))
         entries = await self._journal.entries(brand.number, after=positions, limit=limit)
         for entry in entries:
@@ -57,7 +62,9 @@ class Feed:
 
     def _address(self, entry: HistoryEntry) -> str:
         try:
-            return self._codec.unseal_address(entry.statement.sealed_address, brand=entry.statement.brand)
+            return self._codec.unseal_address(
+                entry.statement.sealed_address, brand=entry.statement.brand
+            )
         except TokenError:
             return ""
 

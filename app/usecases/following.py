@@ -13,12 +13,18 @@ _EVERY_SECONDS = 0.5
 _PAGE = 500
 
 
-async def changes(journal: Journal, brands: Sequence[Brand], begin_ms: int, *, follow: bool) -> AsyncIterator[tuple[Brand, HistoryEntry]]:
-    """Yield the changes that the store took from `begin_ms` on, each brand's in the order of its journal.
+async def changes(
+    journal: Journal, brands: Sequence[Brand], begin_ms: int, *, follow: bool
+) -> AsyncIterator[tuple[Brand, HistoryEntry]]:
+    """Yield the changes that the store took from `begin_ms` on, each brand's in the order of its
+    journal.
 
-    With `follow` it goes on for ever and waits for a store that is away; else it ends with the last one, and raises StoreUnavailable.
+    With `follow` it goes on for ever and waits for a store that is away; else it ends with the last
+    one, and raises StoreUnavailable.
     """
-    positions: dict[BrandId, list[Position]] = {brand.id: [(max(0, begin_ms - 1), _BEHIND_ALL)] * _PARTITIONS for brand in brands}
+    positions: dict[BrandId, list[Position]] = {
+        brand.id: [(max(0, begin_ms - 1), _BEHIND_ALL)] * _PARTITIONS for brand in brands
+    }
     while True:
         found = False
         for brand in brands:
@@ -33,7 +39,9 @@ async def changes(journal: Journal, brands: Sequence[Brand], begin_ms: int, *, f
             await asyncio.sleep(_EVERY_SECONDS)
 
 
-async def _next(journal: Journal, brand: Brand, positions: Sequence[Position], *, follow: bool) -> Sequence[HistoryEntry]:
+async def _next(
+    journal: Journal, brand: Brand, positions: Sequence[Position], *, follow: bool
+) -> Sequence[HistoryEntry]:
     try:
         return await journal.entries(brand.number, after=positions, limit=_PAGE)
     except StoreUnavailable:

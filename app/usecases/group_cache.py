@@ -1,7 +1,9 @@
-"""The groups of a brand as they were some seconds ago: for the relay and the pages, which ask at every mail and click.
+"""The groups of a brand as they were some seconds ago: for the relay and the pages, which ask at
+every mail and click.
 
-One look-up a brand at a time: whoever comes meanwhile waits for the same answer. What is kept is bounded. While the store is away the last
-known groups serve on, since names change seldom; a brand that was never read raises StoreUnavailable.
+One look-up a brand at a time: whoever comes meanwhile waits for the same answer. What is kept is
+bounded. While the store is away the last known groups serve on, since names change seldom; a brand
+that was never read raises StoreUnavailable.
 """
 
 import asyncio
@@ -21,7 +23,9 @@ class GroupReader(Protocol):
     """Who knows the groups: the book, or a cache before it."""
 
     async def groups(self, brand: BrandNumber) -> Sequence[SubscriptionGroup]:
-        """Return all groups of a brand, archived ones too, in the order in which they were created."""
+        """Return all groups of a brand, archived ones too, in the order in which they were
+        created.
+        """
         ...
 
 
@@ -34,7 +38,14 @@ class _Known:
 class CachedGroups:
     """A reader before a reader. `clock` in milliseconds; belongs to one event loop."""
 
-    def __init__(self, book: GroupReader, clock: Callable[[], int], *, fresh_ms: int = FRESH_MS, renewed_ms: int = RENEWED_MS) -> None:
+    def __init__(
+        self,
+        book: GroupReader,
+        clock: Callable[[], int],
+        *,
+        fresh_ms: int = FRESH_MS,
+        renewed_ms: int = RENEWED_MS,
+    ) -> None:
         self._book = book
         self._clock = clock
         self._fresh_ms = fresh_ms
@@ -55,7 +66,9 @@ class CachedGroups:
             return known.groups
 
     async def renewed(self, brand: BrandNumber) -> Sequence[SubscriptionGroup]:
-        """Return the brand's groups read now, or within the last second: for whoever met a group that is not among the known ones."""
+        """Return the brand's groups read now, or within the last second: for whoever met a group
+        that is not among the known ones.
+        """
         known = self._known.get(brand)
         if known and 0 <= self._clock() - known.read_ms < self._renewed_ms:
             return known.groups
@@ -67,7 +80,9 @@ class CachedGroups:
             return known.groups
 
     def _shared(self, brand: BrandNumber) -> asyncio.Future[Sequence[SubscriptionGroup]]:
-        """Return the answer of the look-up under way, or of a new one; shielded, since one caller's end must not be the others'."""
+        """Return the answer of the look-up under way, or of a new one; shielded, since one caller's
+        end must not be the others'.
+        """
         task = self._asking.get(brand)
         if task is None:
             task = self._asking[brand] = asyncio.get_running_loop().create_task(self._read(brand))

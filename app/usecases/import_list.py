@@ -1,11 +1,14 @@
-"""Takes the list of people who left elsewhere: each line an unsubscribe, durable like a click, at the time that the line tells.
+"""Takes the list of people who left elsewhere: each line an unsubscribe, durable like a click, at
+the time that the line tells.
 
-1. Only a line that says "left" acts, and only on what it says was left. One that says "subscribed" is counted and passed over; one that
-   cannot be understood, or names a group that the brand has not, is refused by its number and reason. Lines are independent.
-2. An import never resubscribes anybody (catalogue Q6), and who came back after the time of a line stays subscribed: such a line is counted
-   as overruled.
-3. Each import has an id, which is the beginning of the id of every statement it makes: by it the history tells what it changed
-   (`app.usecases.undo_import`). Importing again changes nothing. Memory is that of one batch.
+1. Only a line that says "left" acts, and only on what it says was left. One that says "subscribed"
+   is counted and passed over; one that cannot be understood, or names a group that the brand has
+   not, is refused by its number and reason. Lines are independent.
+2. An import never resubscribes anybody (catalogue Q6), and who came back after the time of a line
+   stays subscribed: such a line is counted as overruled.
+3. Each import has an id, which is the beginning of the id of every statement it makes: by it the
+   history tells what it changed (`app.usecases.undo_import`). Importing again changes nothing.
+   Memory is that of one batch.
 """
 
 import asyncio
@@ -21,7 +24,15 @@ from app.core.lists.formats import ListFormat
 from app.core.lists.reader import Entry, ListReader
 from app.core.lists.records import RecordReader
 from app.core.lists.scopes import Alternatives
-from app.core.model import DIGEST_BYTES, Brand, GroupKey, Preferences, RecipientDigest, Source, Statement
+from app.core.model import (
+    DIGEST_BYTES,
+    Brand,
+    GroupKey,
+    Preferences,
+    RecipientDigest,
+    Source,
+    Statement,
+)
 from app.core.token import TokenCodec
 from app.core.visible import visible
 from app.usecases.ports import Clock, Store
@@ -53,12 +64,14 @@ class ImportReport:
     read: int = 0  # entries, good or not
     accepted: int = 0
     all_mail: int = 0  # accepted lines that leave all mail
-    groups: dict[str, int] = field(default_factory=dict)  # accepted lines that leave a group, by its name
+    # accepted lines that leave a group, by its name
+    groups: dict[str, int] = field(default_factory=dict)
     skipped_subscribed: int = 0
     undated: int = 0  # accepted without a time of leaving: taken as now
     overruled: int = 0  # accepted, and overruled by what the recipient has said since
     refused: int = 0
-    problems: list[tuple[int, str]] = field(default_factory=list)  # line and reason of the first MOST_REPORTED
+    # line and reason of the first MOST_REPORTED
+    problems: list[tuple[int, str]] = field(default_factory=list)
     first: list[Taken] = field(default_factory=list)
 
     def counts(self) -> dict[str, str]:
@@ -69,7 +82,9 @@ class ImportReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportTerms:
-    """How to read a list. `groups` hold for lines that name none; none: all mail. A dry run reads and reports, and saves nothing."""
+    """How to read a list. `groups` hold for lines that name none; none: all mail. A dry run reads
+    and reports, and saves nothing.
+    """
 
     words: GroupWords
     format: ListFormat | None = None
@@ -80,7 +95,15 @@ class ImportTerms:
 class ListImporter:
     """Imports lists."""
 
-    def __init__(self, *, unsubscribe: Unsubscriber, store: Store, codec: TokenCodec, clock: Clock, new_id: Callable[[], bytes]) -> None:
+    def __init__(
+        self,
+        *,
+        unsubscribe: Unsubscriber,
+        store: Store,
+        codec: TokenCodec,
+        clock: Clock,
+        new_id: Callable[[], bytes],
+    ) -> None:
         self._unsubscribe = unsubscribe
         self._store = store
         self._codec = codec
@@ -95,10 +118,11 @@ class ListImporter:
         *,
         progress: Callable[[ImportReport], None] = lambda _: None,
     ) -> ImportReport:
-        """Read a file in pieces of any size and return the report once everything accepted is durable.
+        """Read a file in pieces of any size and return the report once everything accepted is
+        durable.
 
-        Raises StoreUnavailable when nothing can be made durable or looked up any more; what was accepted until then stays, and importing
-        again is free.
+        Raises StoreUnavailable when nothing can be made durable or looked up any more; what was
+        accepted until then stays, and importing again is free.
         """
         stem = self._new_id()[-IMPORT_ID_BYTES:]
         report = ImportReport(id="" if terms.dry_run else stem.hex())
@@ -123,21 +147,36 @@ class ListImporter:
         progress(report)
         return report
 
-    async def _save(self, waiting: list[Statement], terms: ImportTerms, report: ImportReport) -> None:
+    async def _save(
+        self, waiting: list[Statement], terms: ImportTerms, report: ImportReport
+    ) -> None:
         """Save a batch at once, so that it shares round trips and commits, and empty it."""
         batch, waiting[:] = list(waiting), []
         if not batch:
             return
-        states = await self._store.preferences(batch[0].brand, [statement.digest for statement in batch])
-        report.overruled += sum(_is_overruled(statement, state) for statement, state in zip(batch, states, strict=True))
+        states = await self._store.preferences(
+            batch[0].brand, [statement.digest for statement in batch]
+        )
+        report.overruled += sum(
+            _is_overruled(statement, state) for statement, state in zip(batch, states, strict=True)
+        )
         if terms.dry_run:
             return
-        results = await asyncio.gather(*(self._unsubscribe(statement) for statement in batch), return_exceptions=True)
+        results = await asyncio.gather(
+            *(self._unsubscribe(statement) for statement in batch), return_exceptions=True
+        )
         for result in results:
             if isinstance(result, BaseException):
                 raise result
 
-    def _statement(self, brand: Brand, entry: Entry | None, terms: ImportTerms, report: ImportReport, stem: bytes) -> Statement | None:
+    def _statement(
+        self,
+        brand: Brand,
+        entry: Entry | None,
+        terms: ImportTerms,
+        report: ImportReport,
+        stem: bytes,
+    ) -> Statement | None:
         if entry is None:
             return None
         report.read += 1
@@ -145,7 +184,9 @@ class ListImporter:
             report.skipped_subscribed += 1
             return None
         try:
-            statement = self._of(brand, entry, terms, stem + report.read.to_bytes(16 - IMPORT_ID_BYTES, "big"))
+            statement = self._of(
+                brand, entry, terms, stem + report.read.to_bytes(16 - IMPORT_ID_BYTES, "big")
+            )
         except (AddressInvalid, RuleViolation) as exc:
             report.refused += 1
             if len(report.problems) < MOST_REPORTED:
@@ -163,30 +204,47 @@ class ListImporter:
         return Statement(
             id=statement_id,
             brand=brand.number,
-            digest=self._codec.digest(address, brand=brand.number) if address else _digest(entry.digest),
+            digest=(
+                self._codec.digest(address, brand=brand.number)
+                if address
+                else _digest(entry.digest)
+            ),
             groups=_scope(entry.groups, terms.words) if entry.groups else terms.groups,
             subscribed=False,
             source=Source.IMPORT,
             at_ms=now_ms if entry.at_ms is None else min(entry.at_ms, now_ms),
-            sealed_address=self._codec.seal_address(address, brand=brand.number, at_ms=now_ms) if address else b"",
+            sealed_address=(
+                self._codec.seal_address(address, brand=brand.number, at_ms=now_ms)
+                if address
+                else b""
+            ),
         )
 
 
 def _refuse_loose_groups(cells: Sequence[str], words: GroupWords) -> None:
-    """Refuse a line of a table without a header in which a cell is a group of the brand: whether only that was left, nothing says."""
+    """Refuse a line of a table without a header in which a cell is a group of the brand: whether
+    only that was left, nothing says.
+    """
     for cell in cells:
         try:
             words.keys([cell])
         except RuleViolation:
             continue
         raise RuleViolation(
-            f'"{visible(cell, most=60)}" is a group of the brand, and a table without a header does not say whether it was left'
+            f'"{visible(cell, most=60)}" is a group of the brand, and a table without a header does'
+            " not say whether it was left"
         )
 
 
 def _scope(groups: Sequence[Alternatives], words: GroupWords) -> tuple[GroupKey, ...]:
-    """Return what a line leaves: empty for all mail. Raises RuleViolation for a group that the brand has not."""
-    keys = tuple(dict.fromkeys(key for alternatives in groups for key in _of_alternatives(alternatives, words)))
+    """Return what a line leaves: empty for all mail. Raises RuleViolation for a group that the
+    brand has not.
+    """
+    keys = tuple(
+        dict.fromkeys(
+            key for alternatives in groups for key in _of_alternatives(alternatives, words)
+        )
+    )
     return () if EVERYTHING in keys else keys
 
 
@@ -209,12 +267,18 @@ def _count(report: ImportReport, entry: Entry, statement: Statement, words: Grou
         report.groups[name] = report.groups.get(name, 0) + 1
     if len(report.first) < MOST_FIRST:
         who = entry.address.strip() or entry.digest
-        report.first.append(Taken(line=entry.line, recipient=who, groups=names or (ALL,), at_ms=entry.at_ms))
+        report.first.append(
+            Taken(line=entry.line, recipient=who, groups=names or (ALL,), at_ms=entry.at_ms)
+        )
 
 
 def _is_overruled(statement: Statement, state: Preferences) -> bool:
     """Say whether a newer statement of the recipient keeps everything that this one would leave."""
-    told = [state.groups.get(key) for key in statement.groups] if statement.groups else [state.everything]
+    told = (
+        [state.groups.get(key) for key in statement.groups]
+        if statement.groups
+        else [state.everything]
+    )
     return all(one is not None and one.subscribed and one.last_ms > statement.at_ms for one in told)
 
 

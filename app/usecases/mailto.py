@@ -1,13 +1,18 @@
-"""A mail to the inbox becomes statements: whose token it holds, and whether a person sent it (catalogue M1 to M8, B1).
+"""A mail to the inbox becomes statements: whose token it holds, and whether a person sent it
+(catalogue M1 to M8, B1).
 
-1. The seal of the token is the only authority; From proves nothing and is only asked which spelling of an address the mail is about (M4).
-2. The first place with a token that opens decides: envelope, address fields, subject, text. The full token of the subject completes the
-   short token of the address (campaign, address, more than two groups) when both name the same recipient of the same brand. When
-   they name different people, the envelope decides: it is what the mail was delivered by, and a subject is easily copied along.
-3. Bounces and reports never act. Automatic answers and list mail act in the mailbox of a token only, since nobody can guess its address;
-   see `core.mail.inbound_nature`. The forward box obeys every token of a mail, also in what it quotes or attaches; of the mail that a
-   program's own button wrote it obeys what the button writes, the subject and the address fields.
-4. A report of abuse is no request to leave, but its recipient had better get no more mail: what becomes of it is the operator's choice.
+1. The seal of the token is the only authority; From proves nothing and is only asked which spelling
+   of an address the mail is about (M4).
+2. The first place with a token that opens decides: envelope, address fields, subject, text. The
+   full token of the subject completes the short token of the address (campaign, address, more than
+   two groups) when both name the same recipient of the same brand. When they name different people,
+   the envelope decides: it is what the mail was delivered by, and a subject is easily copied along.
+3. Bounces and reports never act. Automatic answers and list mail act in the mailbox of a token
+   only, since nobody can guess its address; see `core.mail.inbound_nature`. The forward box obeys
+   every token of a mail, also in what it quotes or attaches; of the mail that a program's own
+   button wrote it obeys what the button writes, the subject and the address fields.
+4. A report of abuse is no request to leave, but its recipient had better get no more mail: what
+   becomes of it is the operator's choice.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -72,7 +77,8 @@ class MailtoRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailtoVerdict:
-    """What a mail to one mailbox asks for. `requests` are empty unless it is obeyed; `reason` says why it is not.
+    """What a mail to one mailbox asks for. `requests` are empty unless it is obeyed; `reason` says
+    why it is not.
 
     Where it is obeyed, a `reason` says why there may be more in it than was found.
     """
@@ -88,21 +94,31 @@ class MailtoVerdict:
 class Mailto:
     """Judges mails to the inbox and saves what they ask for."""
 
-    def __init__(self, *, codec: TokenCodec, one_click: TokenLinks, mailboxes: Mailboxes, complaints: Complaints) -> None:
+    def __init__(
+        self,
+        *,
+        codec: TokenCodec,
+        one_click: TokenLinks,
+        mailboxes: Mailboxes,
+        complaints: Complaints,
+    ) -> None:
         self._codec = codec
         self._one_click = one_click
         self._mailboxes = mailboxes
         self._complaints = complaints
 
     def mailbox(self, address: str) -> Mailbox:
-        """Return the mailbox of an envelope recipient. Raises NotFound, or TokenError for a short token that is not genuine."""
+        """Return the mailbox of an envelope recipient. Raises NotFound, or TokenError for a short
+        token that is not genuine.
+        """
         mailbox = self._mailboxes.of(address)
         if mailbox.role is Role.TOKEN:
             self._codec.open_short(mailbox.token)
         return mailbox
 
     def judge(self, recipients: Iterable[str], mail: Incoming) -> Sequence[MailtoVerdict]:
-        """Return what the mail means in each mailbox that the recipients name, however often and in whatever spelling; changes nothing.
+        """Return what the mail means in each mailbox that the recipients name, however often and in
+        whatever spelling; changes nothing.
 
         Raises as `mailbox` does.
         """
@@ -110,16 +126,30 @@ class Mailto:
         for recipient in recipients:
             named.setdefault(self.mailbox(recipient), recipient)
         search = _Search(self._codec, self._mailboxes, mail.budget)
-        return [replace(self._judge(mailbox, mail, search), recipient=recipient) for mailbox, recipient in named.items()]
+        return [
+            replace(self._judge(mailbox, mail, search), recipient=recipient)
+            for mailbox, recipient in named.items()
+        ]
 
-    def unreadable(self, recipients: Iterable[str], *, null_sender: bool) -> Sequence[MailtoVerdict]:
-        """Return the verdicts on a mail that could not be read: the address of a token is a request by itself, else it is put aside."""
+    def unreadable(
+        self, recipients: Iterable[str], *, null_sender: bool
+    ) -> Sequence[MailtoVerdict]:
+        """Return the verdicts on a mail that could not be read: the address of a token is a request
+        by itself, else it is put aside.
+        """
         verdicts: dict[Mailbox, MailtoVerdict] = {}
         for recipient in recipients:
             mailbox = self.mailbox(recipient)
-            verdict = MailtoVerdict(role=mailbox.role, recipient=recipient, outcome=Outcome.QUARANTINED, reason="unreadable")
+            verdict = MailtoVerdict(
+                role=mailbox.role,
+                recipient=recipient,
+                outcome=Outcome.QUARANTINED,
+                reason="unreadable",
+            )
             if mailbox.role is Role.TOKEN and not null_sender:
-                request = MailtoRequest(claims=self._codec.open_short(mailbox.token), place=Place.ENVELOPE)
+                request = MailtoRequest(
+                    claims=self._codec.open_short(mailbox.token), place=Place.ENVELOPE
+                )
                 verdict = replace(verdict, outcome=Outcome.OBEYED, requests=(request,))
             verdicts.setdefault(mailbox, verdict)
         return tuple(verdicts.values())
@@ -131,8 +161,16 @@ class Mailto:
         if mail.nature is Nature.COMPLAINT or mailbox.role is Role.COMPLAINTS:
             return self._judge_complaint(mailbox, mail, search)
         if mail.nature not in _OBEYED.get(mailbox.role, (Nature.PERSONAL,)):
-            return MailtoVerdict(role=mailbox.role, outcome=Outcome.IGNORED, reason=_REASONS.get(mail.nature, mail.nature).value)
-        found = search.every_request(mail) if mailbox.role is Role.FORWARD else search.first_request(mail, mailbox)
+            return MailtoVerdict(
+                role=mailbox.role,
+                outcome=Outcome.IGNORED,
+                reason=_REASONS.get(mail.nature, mail.nature).value,
+            )
+        found = (
+            search.every_request(mail)
+            if mailbox.role is Role.FORWARD
+            else search.first_request(mail, mailbox)
+        )
         return self._verdict(mailbox.role, mail, found, search)
 
     async def obey(self, request: MailtoRequest) -> int:
@@ -142,33 +180,52 @@ class Mailto:
         """
         return (await self._one_click.leave(request.claims, source=request.source)).copies
 
-    def _judge_complaint(self, mailbox: Mailbox, mail: Incoming, search: "_Search") -> MailtoVerdict:
-        original = None if mail.nature in (Nature.BOUNCE, Nature.AUTO_REPLY) else mail.complained_about()
+    def _judge_complaint(
+        self, mailbox: Mailbox, mail: Incoming, search: "_Search"
+    ) -> MailtoVerdict:
+        original = (
+            None if mail.nature in (Nature.BOUNCE, Nature.AUTO_REPLY) else mail.complained_about()
+        )
         if original is None:
             for_people = mailbox.role is Role.COMPLAINTS and mail.nature is not Nature.COMPLAINT
             outcome = Outcome.FOR_PEOPLE if for_people else Outcome.IGNORED
             return MailtoVerdict(role=mailbox.role, outcome=outcome, reason="no_abuse")
         if self._complaints is Complaints.IGNORE:
-            return MailtoVerdict(role=mailbox.role, outcome=Outcome.IGNORED, reason=Nature.COMPLAINT.value)
+            return MailtoVerdict(
+                role=mailbox.role, outcome=Outcome.IGNORED, reason=Nature.COMPLAINT.value
+            )
         everything = self._complaints is Complaints.UNSUBSCRIBE_ALL
-        return self._verdict(mailbox.role, mail, search.complaint(original, everything=everything), search)
+        return self._verdict(
+            mailbox.role, mail, search.complaint(original, everything=everything), search
+        )
 
     @staticmethod
-    def _verdict(role: Role, mail: Incoming, found: Iterable[MailtoRequest], search: "_Search") -> MailtoVerdict:
+    def _verdict(
+        role: Role, mail: Incoming, found: Iterable[MailtoRequest], search: "_Search"
+    ) -> MailtoVerdict:
         different: dict[tuple[object, ...], MailtoRequest] = {}
         beyond = ""
         for request in found:
-            different.setdefault((request.claims.brand, request.claims.digest, request.claims.groups), request)
+            different.setdefault(
+                (request.claims.brand, request.claims.digest, request.claims.groups), request
+            )
             if len(different) > MOST_REQUESTS:
                 different.popitem()
                 beyond = "too_many_requests"
                 break
         cut = mail.cut if role is not Role.TOKEN else ""
         if different:
-            return MailtoVerdict(role=role, outcome=Outcome.OBEYED, requests=tuple(different.values()), reason=beyond or cut)
+            return MailtoVerdict(
+                role=role,
+                outcome=Outcome.OBEYED,
+                requests=tuple(different.values()),
+                reason=beyond or cut,
+            )
         if cut:
             return MailtoVerdict(role=role, outcome=Outcome.QUARANTINED, reason=cut)
-        return MailtoVerdict(role=role, outcome=Outcome.IGNORED, reason="no_token", token_error=search.last_error)
+        return MailtoVerdict(
+            role=role, outcome=Outcome.IGNORED, reason="no_token", token_error=search.last_error
+        )
 
 
 class _Search:
@@ -178,13 +235,17 @@ class _Search:
         self._codec = codec
         self._mailboxes = mailboxes
         self._budget = budget
-        self._in_subject: dict[Incoming, tuple[Claims, ...]] = {}  # each of a hundred mailboxes asks again
+        # each of a hundred mailboxes asks again
+        self._in_subject: dict[Incoming, tuple[Claims, ...]] = {}
         self.last_error = ""
 
     def first_request(self, mail: Incoming, mailbox: Mailbox) -> Iterator[MailtoRequest]:
         """Yield the one request of a mail that a person sent, if there is any."""
         if mailbox.role is Role.TOKEN:
-            yield MailtoRequest(claims=self._completed(self._codec.open_short(mailbox.token), mail), place=Place.ENVELOPE)
+            yield MailtoRequest(
+                claims=self._completed(self._codec.open_short(mailbox.token), mail),
+                place=Place.ENVELOPE,
+            )
             return
         for place, claims in self._places(mail, quoted=False):
             yield MailtoRequest(claims=self._completed(claims, mail), place=place)
@@ -201,13 +262,18 @@ class _Search:
 
     def complaint(self, original: Incoming, *, everything: bool) -> Iterator[MailtoRequest]:
         """Yield the request that the links of the mail complained about stand for."""
-        links = (self._opened(original.link_tokens(), purpose=_IN_A_LINK), self._in_addresses(original.link_addresses()))
+        links = (
+            self._opened(original.link_tokens(), purpose=_IN_A_LINK),
+            self._in_addresses(original.link_addresses()),
+        )
         for claims in (found for link in links for found in link):
             scoped = claims._replace(groups=()) if everything else claims
             yield MailtoRequest(claims=scoped, place=Place.REPORT, source=Source.COMPLAINT)
             return
 
-    def _places(self, mail: Incoming, *, quoted: bool, words_only: bool = False) -> Iterator[tuple[Place, Claims]]:
+    def _places(
+        self, mail: Incoming, *, quoted: bool, words_only: bool = False
+    ) -> Iterator[tuple[Place, Claims]]:
         for claims in self._in_addresses(mail.recipients()):
             yield Place.ADDRESS, claims
         for claims in self._of_subject(mail):
@@ -219,12 +285,19 @@ class _Search:
                 yield Place.TEXT, claims
 
     def _completed(self, claims: Claims, mail: Incoming) -> Claims:
-        """Return what the mail knows beyond the token: rule 2, and the address when From is the one that the digest stands for."""
+        """Return what the mail knows beyond the token: rule 2, and the address when From is the one
+        that the digest stands for.
+        """
         who = (claims.brand, claims.digest)
-        full = next((found for found in self._of_subject(mail) if (found.brand, found.digest) == who), claims)
+        full = next(
+            (found for found in self._of_subject(mail) if (found.brand, found.digest) == who),
+            claims,
+        )
         if full.address:
             return full
-        return full._replace(address=next((sender for sender in mail.senders() if self._is(sender, claims)), ""))
+        return full._replace(
+            address=next((sender for sender in mail.senders() if self._is(sender, claims)), "")
+        )
 
     def _of_subject(self, mail: Incoming) -> tuple[Claims, ...]:
         if mail not in self._in_subject:
@@ -239,18 +312,26 @@ class _Search:
 
     def _in_texts(self, texts: Iterable[str]) -> Iterator[Claims]:
         for text in texts:
-            yield from self._opened(readings(text, may_begin=self._budget.candidate), purpose=Purpose.MAILTO)
+            yield from self._opened(
+                readings(text, may_begin=self._budget.candidate), purpose=Purpose.MAILTO
+            )
 
     def _opened(self, texts: Iterable[str], *, purpose: Purpose) -> Iterator[Claims]:
         for text in texts:
-            if (claims := self._attempt(partial(self._codec.open, text, purpose=purpose))) is not None:
+            if (
+                claims := self._attempt(partial(self._codec.open, text, purpose=purpose))
+            ) is not None:
                 yield claims
 
     def _in_addresses(self, addresses: Iterable[str]) -> Iterator[Claims]:
         for address in addresses:
             with suppress(NotFound):
                 mailbox = self._mailboxes.of(address)
-                if mailbox.role is Role.TOKEN and (claims := self._attempt(partial(self._codec.open_short, mailbox.token))) is not None:
+                if (
+                    mailbox.role is Role.TOKEN
+                    and (claims := self._attempt(partial(self._codec.open_short, mailbox.token)))
+                    is not None
+                ):
                     yield claims
 
     def _attempt(self, open_token: Callable[[], Claims]) -> Claims | None:

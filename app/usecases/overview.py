@@ -1,4 +1,6 @@
-"""What the operator's page says of a brand at a glance: how long the oldest request waits, who left when and how, campaigns."""
+"""What the operator's page says of a brand at a glance: how long the oldest request waits, who left
+when and how, campaigns.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +15,9 @@ DAYS = 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Day:
-    """One day (days since 1970-01-01 UTC): who left and who came back, by the label of the source."""
+    """One day (days since 1970-01-01 UTC): who left and who came back, by the label of the
+    source.
+    """
 
     day: int
     left: Mapping[str, int]
@@ -22,7 +26,9 @@ class Day:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrandOverview:
-    """The last DAYS days of a brand, today the last; and how many left by their own request in as many days before."""
+    """The last DAYS days of a brand, today the last; and how many left by their own request in as
+    many days before.
+    """
 
     days: Sequence[Day]
     campaigns: Sequence[CampaignTally]
@@ -30,16 +36,27 @@ class BrandOverview:
 
     @property
     def asked(self) -> int:
-        """Return how many left by their own request: imports, which may be many and old, are none."""
-        return sum(count for day in self.days for source, count in day.left.items() if source != Source.IMPORT.label)
+        """Return how many left by their own request: imports, which may be many and old, are
+        none.
+        """
+        return sum(
+            count
+            for day in self.days
+            for source, count in day.left.items()
+            if source != Source.IMPORT.label
+        )
 
     @property
     def today(self) -> int:
         """Return how many have asked to leave today."""
-        return sum(count for source, count in self.days[-1].left.items() if source != Source.IMPORT.label)
+        return sum(
+            count for source, count in self.days[-1].left.items() if source != Source.IMPORT.label
+        )
 
     def totals(self) -> list[tuple[Source, int, int]]:
-        """Return of each source by which anybody came or went: how many left, how many came back."""
+        """Return of each source by which anybody came or went: how many left, how many came
+        back.
+        """
         rows = []
         for source in Source:
             left = sum(day.left.get(source.label, 0) for day in self.days)
@@ -52,7 +69,9 @@ class BrandOverview:
 class Overview:
     """Reads the tally, and knows what the last look at the backlog saw."""
 
-    def __init__(self, *, tallies: Tallies, latest: Callable[[], Measure | None], clock: Clock) -> None:
+    def __init__(
+        self, *, tallies: Tallies, latest: Callable[[], Measure | None], clock: Clock
+    ) -> None:
         self._tallies = tallies
         self._latest = latest
         self._clock = clock
@@ -70,13 +89,19 @@ class Overview:
         return BrandOverview(
             days=[_day(day, recent) for day in range(first, today + 1)],
             campaigns=campaigns(recent),
-            asked_before=sum(count for tick, count in ticks.items() if tick.day < first and _is_request(tick)),
+            asked_before=sum(
+                count for tick, count in ticks.items() if tick.day < first and _is_request(tick)
+            ),
         )
 
 
 def _day(day: int, ticks: Mapping[Tick, int]) -> Day:
     def of(kind: TallyKind) -> dict[str, int]:
-        return {tick.name: count for tick, count in ticks.items() if tick.day == day and tick.kind is kind}
+        return {
+            tick.name: count
+            for tick, count in ticks.items()
+            if tick.day == day and tick.kind is kind
+        }
 
     return Day(day=day, left=of(TallyKind.LEFT), back=of(TallyKind.BACK))
 

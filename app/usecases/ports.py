@@ -1,4 +1,6 @@
-"""What the use cases need from outside, as Protocols. Adapters live in `app.store`; `app.wiring` plugs them in."""
+"""What the use cases need from outside, as Protocols. Adapters live in `app.store`; `app.wiring`
+plugs them in.
+"""
 
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import Protocol
@@ -20,24 +22,32 @@ from app.core.tally import Tick
 
 
 class Store(Protocol):
-    """The shared state: Redis, Valkey, or the in-memory twin. Every method raises StoreUnavailable when it cannot answer."""
+    """The shared state: Redis, Valkey, or the in-memory twin. Every method raises StoreUnavailable
+    when it cannot answer.
+    """
 
     def apply(self, statement: Statement, recency: Recency = Recency.REPEATED) -> Awaitable[Change]:
         """Apply one statement atomically and durably, with its events; idempotent and commutative.
 
-        What is told for the first time wins over a time that lies ahead of the store's, and what is said now wins also when its own time
-        lies behind it: one of the two clocks was wrong. `Change.against_clock` says so.
+        What is told for the first time wins over a time that lies ahead of the store's, and what is
+        said now wins also when its own time lies behind it: one of the two clocks was wrong.
+        `Change.against_clock` says so.
 
-        What is returned may be a future that is under way before anyone awaits it, so that a click costs no task.
-        Raises Conflict when a resubscribe gives `expected_sequence` and would overrule something its page had not seen.
+        What is returned may be a future that is under way before anyone awaits it, so that a click
+        costs no task. Raises Conflict when a resubscribe gives `expected_sequence` and would
+        overrule something its page had not seen.
         """
         ...
 
-    async def preferences(self, brand: BrandNumber, digests: Sequence[RecipientDigest]) -> Sequence[Preferences]:
+    async def preferences(
+        self, brand: BrandNumber, digests: Sequence[RecipientDigest]
+    ) -> Sequence[Preferences]:
         """Return the preferences of each digest, in order, in one round trip."""
         ...
 
-    async def history(self, brand: BrandNumber, digest: RecipientDigest, *, limit: int = 100) -> Sequence[HistoryEntry]:
+    async def history(
+        self, brand: BrandNumber, digest: RecipientDigest, *, limit: int = 100
+    ) -> Sequence[HistoryEntry]:
         """Return the newest `limit` changes of one recipient, oldest first."""
         ...
 
@@ -46,7 +56,9 @@ class Store(Protocol):
         ...
 
     async def generation(self) -> str:
-        """Return a name of the running server or servers; a new name after a restart or failover, which may have lost writes."""
+        """Return a name of the running server or servers; a new name after a restart or failover,
+        which may have lost writes.
+        """
         ...
 
     async def close(self) -> None:
@@ -55,14 +67,20 @@ class Store(Protocol):
 
 
 class Spool(Protocol):
-    """The local, durable journal of acknowledged statements. Every method raises SpoolUnavailable when the disk cannot keep its word."""
+    """The local, durable journal of acknowledged statements. Every method raises SpoolUnavailable
+    when the disk cannot keep its word.
+    """
 
     def append(self, statement: Statement) -> Awaitable[int]:
-        """Make the statement durable (fsync) and return its row number; under way before anyone awaits it."""
+        """Make the statement durable (fsync) and return its row number; under way before anyone
+        awaits it.
+        """
         ...
 
     def confirm(self, row: int) -> None:
-        """Note that the store has applied the row; it is kept 15 more minutes for a failover, then removed."""
+        """Note that the store has applied the row; it is kept 15 more minutes for a failover, then
+        removed.
+        """
         ...
 
     async def unconfirmed(self, *, after: int, limit: int) -> Sequence[tuple[int, Statement]]:
@@ -83,18 +101,32 @@ class Spool(Protocol):
 
 
 class GroupBook(Protocol):
-    """The brands' subscription groups. Every method raises StoreUnavailable when the store cannot answer."""
+    """The brands' subscription groups. Every method raises StoreUnavailable when the store cannot
+    answer.
+    """
 
     async def groups(self, brand: BrandNumber) -> Sequence[SubscriptionGroup]:
-        """Return all groups of a brand, archived ones too, in the order in which they were created."""
+        """Return all groups of a brand, archived ones too, in the order in which they were
+        created.
+        """
         ...
 
     async def add(self, brand: BrandNumber, group: SubscriptionGroup, *, most_active: int) -> None:
-        """Add a group atomically. Raises Conflict when its id or name is taken, or when `most_active` groups are active already."""
+        """Add a group atomically. Raises Conflict when its id or name is taken, or when
+        `most_active` groups are active already.
+        """
         ...
 
-    async def replace(self, brand: BrandNumber, before: SubscriptionGroup, after: SubscriptionGroup, *, most_active: int) -> bool:
-        """Replace a group (edit, archive, restore) atomically; False when it is no longer `before`, and then nothing was written.
+    async def replace(
+        self,
+        brand: BrandNumber,
+        before: SubscriptionGroup,
+        after: SubscriptionGroup,
+        *,
+        most_active: int,
+    ) -> bool:
+        """Replace a group (edit, archive, restore) atomically; False when it is no longer `before`,
+        and then nothing was written.
 
         Raises Conflict as `add` does.
         """
@@ -102,31 +134,44 @@ class GroupBook(Protocol):
 
 
 class RecipientIndex(Protocol):
-    """Everybody whom the store knows of a brand. Every method raises StoreUnavailable when the store cannot answer."""
+    """Everybody whom the store knows of a brand. Every method raises StoreUnavailable when the
+    store cannot answer.
+    """
 
-    async def recipients(self, brand: BrandNumber, *, after: RecipientDigest | None, limit: int) -> Sequence[KnownRecipient]:
-        """Return the next recipients in the store's own fixed order, those behind `after`; fewer than `limit` only at the end.
+    async def recipients(
+        self, brand: BrandNumber, *, after: RecipientDigest | None, limit: int
+    ) -> Sequence[KnownRecipient]:
+        """Return the next recipients in the store's own fixed order, those behind `after`; fewer
+        than `limit` only at the end.
 
-        Who is known while a whole reading lasts is read exactly once; who becomes known meanwhile, once or not at all.
+        Who is known while a whole reading lasts is read exactly once; who becomes known meanwhile,
+        once or not at all.
         """
         ...
 
     async def erase(self, brand: BrandNumber, digest: RecipientDigest, *, erased_ms: int) -> bool:
-        """Remove the recipient's sealed address and history; the state under the keyed hash stays. False when nothing was known.
+        """Remove the recipient's sealed address and history; the state under the keyed hash stays.
+        False when nothing was known.
 
-        An address stated up to `erased_ms` does not come back when its statement is applied again. Idempotent.
+        An address stated up to `erased_ms` does not come back when its statement is applied again.
+        Idempotent.
         """
         ...
 
 
-Position = tuple[int, int]  # milliseconds and number of the last entry that was read of one partition's history
+# milliseconds and number of the last entry that was read of one partition's history
+Position = tuple[int, int]
 
 
 class Journal(Protocol):
     """The changes of all recipients of a brand, in the order in which the store took them."""
 
-    async def entries(self, brand: BrandNumber, *, after: Sequence[Position], limit: int) -> Sequence[HistoryEntry]:
-        """Return the next changes behind these positions, one for each partition; empty when there are none. Raises StoreUnavailable."""
+    async def entries(
+        self, brand: BrandNumber, *, after: Sequence[Position], limit: int
+    ) -> Sequence[HistoryEntry]:
+        """Return the next changes behind these positions, one for each partition; empty when there
+        are none. Raises StoreUnavailable.
+        """
         ...
 
 
@@ -150,12 +195,16 @@ class CallCounter(Protocol):
     """Counts requests for all nodes together (catalogue Q10)."""
 
     async def count(self, caller: str, *, window: int, window_ms: int) -> tuple[int, int]:
-        """Count one call in a window and return the counts of it and of the window before. Raises StoreUnavailable."""
+        """Count one call in a window and return the counts of it and of the window before. Raises
+        StoreUnavailable.
+        """
         ...
 
 
 class EndedSessions(Protocol):
-    """The operators' sessions that ended before their time. Every method raises StoreUnavailable when the store cannot answer."""
+    """The operators' sessions that ended before their time. Every method raises StoreUnavailable
+    when the store cannot answer.
+    """
 
     async def end(self, session: str, *, kept_ms: int) -> None:
         """Keep for so long that a session of this name has ended; idempotent."""
@@ -167,22 +216,30 @@ class EndedSessions(Protocol):
 
 
 class AuditTrail(Protocol):
-    """Who did what to a brand; nothing is ever removed from it. Every method raises StoreUnavailable when the store cannot answer."""
+    """Who did what to a brand; nothing is ever removed from it. Every method raises
+    StoreUnavailable when the store cannot answer.
+    """
 
     async def note(self, brand: BrandNumber, entry: AuditEntry) -> None:
         """Keep one entry."""
         ...
 
     async def entries(self, brand: BrandNumber, *, after: str, limit: int) -> Sequence[AuditEntry]:
-        """Return the next entries behind the one of this id (empty: from the first), oldest first."""
+        """Return the next entries behind the one of this id (empty: from the first), oldest
+        first.
+        """
         ...
 
 
 class Tallies(Protocol):
-    """What is counted for the overview, for KEPT_DAYS days. Every method raises StoreUnavailable when the store cannot answer."""
+    """What is counted for the overview, for KEPT_DAYS days. Every method raises StoreUnavailable
+    when the store cannot answer.
+    """
 
     async def add(self, ticks: Mapping[Tick, int]) -> None:
-        """Add to the counts. Names beyond MOST_NAMES of a brand, day and kind are counted under OTHERS."""
+        """Add to the counts. Names beyond MOST_NAMES of a brand, day and kind are counted under
+        OTHERS.
+        """
         ...
 
     async def read(self, brand: BrandNumber, days: Iterable[int]) -> Mapping[Tick, int]:
@@ -191,14 +248,22 @@ class Tallies(Protocol):
 
 
 class CopyLedger(Protocol):
-    """What became of the copies of messages that are not finished yet, by keyed names. Every method raises StoreUnavailable."""
+    """What became of the copies of messages that are not finished yet, by keyed names. Every method
+    raises StoreUnavailable.
+    """
 
     def entries(self, message: bytes) -> Awaitable[Mapping[bytes, bytes]]:
-        """Return every entry of a message, empty for one that is not known; under way before anyone awaits it."""
+        """Return every entry of a message, empty for one that is not known; under way before anyone
+        awaits it.
+        """
         ...
 
-    async def note(self, message: bytes, entries: Mapping[bytes, bytes], *, keep_seconds: int) -> None:
-        """Write entries of a message beside those that are there; all of them are forgotten after so many seconds. Idempotent."""
+    async def note(
+        self, message: bytes, entries: Mapping[bytes, bytes], *, keep_seconds: int
+    ) -> None:
+        """Write entries of a message beside those that are there; all of them are forgotten after
+        so many seconds. Idempotent.
+        """
         ...
 
 
@@ -211,7 +276,9 @@ class Clock(Protocol):
 
 
 class Witness(Protocol):
-    """Who is told what became of clicks and of the store: logs and metrics, which the use cases do not know."""
+    """Who is told what became of clicks and of the store: logs and metrics, which the use cases do
+    not know.
+    """
 
     def acknowledged(self, copies: int) -> None:
         """Hear that a statement was acknowledged with that many durable copies."""

@@ -1,4 +1,5 @@
-"""How newly something was said when the store is told: what decides whether a wrong clock may make it lose.
+"""How newly something was said when the store is told: what decides whether a wrong clock may make
+it lose.
 
 docs/adr/0045-the-time-of-a-wrong-clock.md has the rule that the store follows.
 """
@@ -7,7 +8,8 @@ from app.core.model import Recency, Source, Statement
 
 AHEAD_MS = 5 * 60 * 1000  # how far a statement's time may lie ahead of our clock
 _NOW_MS = 10_000  # how far its time may lie from our clock while it counts as said now
-_DATED = frozenset((Source.IMPORT, Source.IMPORT_UNDONE))  # these tell of a time that somebody else has noted
+# these tell of a time that somebody else has noted
+_DATED = frozenset((Source.IMPORT, Source.IMPORT_UNDONE))
 
 
 def recency_of(statement: Statement, now_ms: int) -> Recency:

@@ -1,10 +1,12 @@
 """The durable acknowledgement: what a 200 promises (docs/how-it-works.md; catalogue E7, E8).
 
-A statement goes to the spool and to the store at the same time. Both are waited for, the store 400 ms; then whatever is durable decides.
-While nothing is durable yet, the wait goes on for 5 s in all. Neither: StoreUnavailable, and nothing was promised.
+A statement goes to the spool and to the store at the same time. Both are waited for, the store 400
+ms; then whatever is durable decides. While nothing is durable yet, the wait goes on for 5 s in all.
+Neither: StoreUnavailable, and nothing was promised.
 
-A resubscribe with `expected_sequence` is another matter: only the store can say whether it is stale, so the store decides alone, and the
-spool keeps the decision, without its condition, for a failover.
+A resubscribe with `expected_sequence` is another matter: only the store can say whether it is
+stale, so the store decides alone, and the spool keeps the decision, without its condition, for a
+failover.
 """
 
 import asyncio
@@ -21,19 +23,25 @@ LAST_SECONDS = 5.0
 
 
 class RecordStatement:
-    """Makes statements durable. One for each process; calls may run side by side in one event loop."""
+    """Makes statements durable. One for each process; calls may run side by side in one event
+    loop.
+    """
 
-    def __init__(self, store: Store, spool: Spool | None, clock: Clock, *, witness: Witness | None = None) -> None:
+    def __init__(
+        self, store: Store, spool: Spool | None, clock: Clock, *, witness: Witness | None = None
+    ) -> None:
         self._store = store
         self._spool = spool
         self._clock = clock
         self._witness = witness or Silence()
 
     async def __call__(self, statement: Statement) -> Acknowledgement:
-        """Return once the statement is durable, with the number of copies; idempotent, since the state is a register.
+        """Return once the statement is durable, with the number of copies; idempotent, since the
+        state is a register.
 
-        Raises StoreUnavailable when neither spool nor store could keep it, Conflict when a resubscribe is stale, and RuleViolation for a
-        resubscribe by import, which is no consent of the recipient (catalogue Q6).
+        Raises StoreUnavailable when neither spool nor store could keep it, Conflict when a
+        resubscribe is stale, and RuleViolation for a resubscribe by import, which is no consent of
+        the recipient (catalogue Q6).
         """
         return await self._keep(statement, recency_of(statement, self._clock()))
 
@@ -82,11 +90,28 @@ class RecordStatement:
 
 
 class _Race:
-    """One statement on its way to both places. Callbacks and one timer, since a task or a wait for each click would cost as much as it."""
+    """One statement on its way to both places. Callbacks and one timer, since a task or a wait for
+    each click would cost as much as it.
+    """
 
-    __slots__ = ("_answer", "_applied", "_confirm", "_copies", "_late", "_open", "_reasons", "_row", "_timer")
+    __slots__ = (
+        "_answer",
+        "_applied",
+        "_confirm",
+        "_copies",
+        "_late",
+        "_open",
+        "_reasons",
+        "_row",
+        "_timer",
+    )
 
-    def __init__(self, row: asyncio.Future[int] | None, change: asyncio.Future[Change], confirm: Callable[[int], None] | None) -> None:
+    def __init__(
+        self,
+        row: asyncio.Future[int] | None,
+        change: asyncio.Future[Change],
+        confirm: Callable[[int], None] | None,
+    ) -> None:
         loop = asyncio.get_running_loop()
         self._answer: asyncio.Future[int] = loop.create_future()
         self._confirm = confirm
@@ -143,7 +168,9 @@ class _Race:
         if self._copies:
             self._end()
         else:
-            self._timer = asyncio.get_running_loop().call_later(LAST_SECONDS - STORE_SECONDS, self._end)
+            self._timer = asyncio.get_running_loop().call_later(
+                LAST_SECONDS - STORE_SECONDS, self._end
+            )
 
     def _end(self) -> None:
         if self._answer.done():
@@ -151,4 +178,8 @@ class _Race:
         if self._copies:
             self._answer.set_result(self._copies)
         else:
-            self._answer.set_exception(StoreUnavailable("; ".join(self._reasons) or "neither spool nor store answered in time"))
+            self._answer.set_exception(
+                StoreUnavailable(
+                    "; ".join(self._reasons) or "neither spool nor store answered in time"
+                )
+            )

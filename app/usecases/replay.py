@@ -1,7 +1,9 @@
-"""Bring the spool's rows to the store: at start, after an error, and after a failover. Applying again changes nothing, so it is free.
+"""Bring the spool's rows to the store: at start, after an error, and after a failover. Applying
+again changes nothing, so it is free.
 
-Rows go in pages, in the order of their time within a page; the register makes the order between pages harmless. A row that the store does
-not take, since the part that holds it is away, keeps no other waiting: the pages behind it follow while the store answers at all.
+Rows go in pages, in the order of their time within a page; the register makes the order between
+pages harmless. A row that the store does not take, since the part that holds it is away, keeps no
+other waiting: the pages behind it follow while the store answers at all.
 """
 
 import asyncio
@@ -27,7 +29,13 @@ class Replayer:
     """Watches the store for one process's spool."""
 
     def __init__(
-        self, store: Store, spool: Spool, *, witness: Witness | None = None, interval: float = 1.0, longest_pause: float = 10.0
+        self,
+        store: Store,
+        spool: Spool,
+        *,
+        witness: Witness | None = None,
+        interval: float = 1.0,
+        longest_pause: float = 10.0,
     ) -> None:
         self._store = store
         self._spool = spool
@@ -35,7 +43,8 @@ class Replayer:
         self._interval = interval
         self._longest_pause = longest_pause
         self._generation: str | None = None
-        self._seen = 0  # rows up to here were waiting at the last look: those above are probably on their way
+        # rows up to here were waiting at the last look: those above are probably on their way
+        self._seen = 0
         self._failing = False
 
     async def run(self) -> None:
@@ -48,8 +57,9 @@ class Replayer:
     async def look(self) -> bool:
         """Replay what is due and say whether the store answered.
 
-        Every kept row is due when the server is another one than at the last look (or at the first look), else the rows that have waited
-        since the last look. Of a row that the store never confirmed it hears for the first time, of the others again.
+        Every kept row is due when the server is another one than at the last look (or at the first
+        look), else the rows that have waited since the last look. Of a row that the store never
+        confirmed it hears for the first time, of the others again.
         """
         try:
             generation = await self._store.generation()
@@ -87,16 +97,23 @@ class Replayer:
         return replayed
 
     async def _apply(self, rows: Sequence[_Row], untold: Container[int]) -> int:
-        """Apply one page at once, so that it leaves as one pipeline in this order; confirm what the store took, and return how much."""
+        """Apply one page at once, so that it leaves as one pipeline in this order; confirm what the
+        store took, and return how much.
+        """
         ordered = sorted(rows, key=lambda row: row[1].at_ms)
         waiting = [
-            asyncio.ensure_future(self._store.apply(statement, told_late(statement) if row in untold else Recency.REPEATED))
+            asyncio.ensure_future(
+                self._store.apply(
+                    statement, told_late(statement) if row in untold else Recency.REPEATED
+                )
+            )
             for row, statement in ordered
         ]
         results = await asyncio.gather(*waiting, return_exceptions=True)
         taken = 0
         for (row, _), result in zip(ordered, results, strict=True):
-            if isinstance(result, BaseException) and not isinstance(result, Conflict):  # a conflict is the store's last word
+            # a conflict is the store's last word
+            if isinstance(result, BaseException) and not isinstance(result, Conflict):
                 continue
             self._spool.confirm(row)
             taken += 1

@@ -1,7 +1,9 @@
-"""Which data centre a statement belongs to: the one that its token names, as far as we know the way there.
+"""Which data centre a statement belongs to: the one that its token names, as far as we know the way
+there.
 
-A token of a data centre that the settings do not list is treated as our own. So the tokens of a data centre that was closed go on working
-where they arrive, and its brands are told; and what is only forgotten in the settings shows in the log.
+A token of a data centre that the settings do not list is treated as our own. So the tokens of a
+data centre that was closed go on working where they arrive, and its brands are told; and what is
+only forgotten in the settings shows in the log.
 """
 
 from collections.abc import Callable, Collection
@@ -10,7 +12,8 @@ from app.core.model import Claims
 from app.observe.log import LogEvent, Logger
 
 HERE = 0
-HomeOf = Callable[[Claims], int]  # to which data centre a statement by these claims is to be shipped, or HERE
+# to which data centre a statement by these claims is to be shipped, or HERE
+HomeOf = Callable[[Claims], int]
 
 
 def here(_: Claims) -> int:

@@ -1,4 +1,6 @@
-"""Takes what another data centre has shipped home: its own statements, made durable like a click, and told to the brand from here."""
+"""Takes what another data centre has shipped home: its own statements, made durable like a click,
+and told to the brand from here.
+"""
 
 from app.core.errors import InvalidInput
 from app.core.keyring import Keyring
@@ -19,13 +21,19 @@ class TakeShipment:
     def open(self, body: bytes, seal: str) -> Shipment:
         """Return a genuine shipment to this data centre; changes nothing.
 
-        Raises TokenError for a seal that does not hold, InvalidInput for what cannot be read or has another home.
+        Raises TokenError for a seal that does not hold, InvalidInput for what cannot be read or has
+        another home.
         """
         shipment = unpack(self._keyring, body, seal)
         if shipment.home != self._data_centre:
-            raise InvalidInput(f"the home of the statement is data centre {shipment.home}, and this is {self._data_centre}")
+            raise InvalidInput(
+                f"the home of the statement is data centre {shipment.home}, and this is"
+                f" {self._data_centre}"
+            )
         return shipment
 
     async def take(self, shipment: Shipment) -> Acknowledgement:
-        """Apply the statement at its own time and return once it is durable; idempotent. Raises StoreUnavailable."""
+        """Apply the statement at its own time and return once it is durable; idempotent. Raises
+        StoreUnavailable.
+        """
         return await self._unsubscribe.late(shipment.statement._replace(home=HERE))

@@ -9,7 +9,9 @@ from app.usecases.routing import HomeOf, here
 
 
 class Seal(Protocol):
-    """What hides the address in the stored statement: `TokenCodec.seal_address`, or a rule that keeps none."""
+    """What hides the address in the stored statement: `TokenCodec.seal_address`, or a rule that
+    keeps none.
+    """
 
     def __call__(self, address: str, *, brand: BrandNumber, at_ms: int) -> bytes:
         """Return the sealed address."""
@@ -17,9 +19,13 @@ class Seal(Protocol):
 
 
 class Statements:
-    """Makes statements, each with its own id and the time at which it was said. `home` knows the other data centres."""
+    """Makes statements, each with its own id and the time at which it was said. `home` knows the
+    other data centres.
+    """
 
-    def __init__(self, *, clock: Clock, new_id: Callable[[], bytes], seal: Seal, home: HomeOf = here) -> None:
+    def __init__(
+        self, *, clock: Clock, new_id: Callable[[], bytes], seal: Seal, home: HomeOf = here
+    ) -> None:
         self._clock = clock
         self._new_id = new_id
         self._seal = seal
@@ -46,7 +52,9 @@ class Statements:
             at_ms=at_ms,
             campaign=claims.campaign,
             key_id=claims.key_id,
-            sealed_address=self._seal(claims.address, brand=claims.brand, at_ms=at_ms) if claims.address else b"",
+            sealed_address=self._seal(claims.address, brand=claims.brand, at_ms=at_ms)
+            if claims.address
+            else b"",
             expected_sequence=expected_sequence,
             home=self._home(claims),
         )

@@ -1,7 +1,8 @@
 """Everybody who has left a brand, page by page or whole, and the members of a segment.
 
-A page ends after `MOST_LOOKED_AT` recipients even when few of them were asked for: it may be short, or empty, while there is more. So one
-request never reads a whole store, and a reader that goes on by the cursor still meets everybody.
+A page ends after `MOST_LOOKED_AT` recipients even when few of them were asked for: it may be short,
+or empty, while there is more. So one request never reads a whole store, and a reader that goes on
+by the cursor still meets everybody.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -17,7 +18,8 @@ from app.core.token import TokenCodec
 from app.usecases.ports import RecipientIndex
 
 MOST_LOOKED_AT = 20_000
-_SLICE = 250  # recipients that are read and decoded at once: some milliseconds of the loop, which clicks share
+# recipients that are read and decoded at once: some milliseconds of the loop, which clicks share
+_SLICE = 250
 
 
 class Member(NamedTuple):
@@ -34,12 +36,20 @@ class Suppressions:
         self._recipient_index = recipient_index
         self._codec = codec
 
-    async def page(self, brand: Brand, left: Left, words: GroupWords, *, cursor: str, limit: int) -> tuple[Sequence[Row], str]:
-        """Return the rows of the next recipients who have left, at most `limit` of them, and the next cursor, empty at the end."""
-        found, following = await self._page(brand, lambda one: any(left.of(one.preferences)), cursor, limit)
+    async def page(
+        self, brand: Brand, left: Left, words: GroupWords, *, cursor: str, limit: int
+    ) -> tuple[Sequence[Row], str]:
+        """Return the rows of the next recipients who have left, at most `limit` of them, and the
+        next cursor, empty at the end.
+        """
+        found, following = await self._page(
+            brand, lambda one: any(left.of(one.preferences)), cursor, limit
+        )
         return [row for one in found for row in self._rows(brand, left, words, one)], following
 
-    async def rows(self, brand: Brand, left: Left, words: GroupWords) -> AsyncIterator[Sequence[Row]]:
+    async def rows(
+        self, brand: Brand, left: Left, words: GroupWords
+    ) -> AsyncIterator[Sequence[Row]]:
         """Yield all rows in portions; the memory of one portion."""
         after: RecipientDigest | None = None
         while True:
@@ -49,9 +59,15 @@ class Suppressions:
                 return
             after = read[-1].digest
 
-    async def members(self, brand: Brand, segment: Segment, *, cursor: str, limit: int) -> tuple[Sequence[Member], str]:
-        """Return the next members of a segment, at most `limit`, and the next cursor, empty at the end."""
-        found, following = await self._page(brand, lambda one: segment.holds(one.preferences), cursor, limit)
+    async def members(
+        self, brand: Brand, segment: Segment, *, cursor: str, limit: int
+    ) -> tuple[Sequence[Member], str]:
+        """Return the next members of a segment, at most `limit`, and the next cursor, empty at the
+        end.
+        """
+        found, following = await self._page(
+            brand, lambda one: segment.holds(one.preferences), cursor, limit
+        )
         return [Member(one, self._address(brand, one)) for one in found], following
 
     async def _page(

@@ -1,6 +1,8 @@
-"""The use case behind every link that stands in a mail: open the token, then save what its holder said.
+"""The use case behind every link that stands in a mail: open the token, then save what its holder
+said.
 
-Looking and leaving are two steps, because a page looks without leaving (catalogue E4). A test token does everything but save (H12).
+Looking and leaving are two steps, because a page looks without leaving (catalogue E4). A test token
+does everything but save (H12).
 """
 
 from collections.abc import Awaitable, Callable
@@ -11,7 +13,8 @@ from app.usecases.ports import Clock
 from app.usecases.routing import HomeOf, here
 from app.usecases.statements import Seal, Statements
 
-Unsubscriber = Callable[[Statement], Awaitable[Acknowledgement]]  # `app.usecases.record_statement.RecordStatement`
+# `app.usecases.record_statement.RecordStatement`
+Unsubscriber = Callable[[Statement], Awaitable[Acknowledgement]]
 
 
 class TokenLinks:
@@ -32,14 +35,18 @@ class TokenLinks:
         self._statements = Statements(clock=clock, new_id=new_id, seal=seal, home=home)
 
     def look(self, text: str, *, purpose: Purpose) -> Claims:
-        """Return the claims of a token that may be used for `purpose`; changes nothing. Raises TokenError."""
+        """Return the claims of a token that may be used for `purpose`; changes nothing. Raises
+        TokenError.
+        """
         return self._codec.open(text, purpose=purpose)
 
     async def leave(self, claims: Claims, *, source: Source) -> Acknowledgement:
-        """Unsubscribe the holder of the token from its scope and return once that is durable; idempotent.
+        """Unsubscribe the holder of the token from its scope and return once that is durable;
+        idempotent.
 
-        The same token works for ever, also after a resubscribe (catalogue T8). A test token is acknowledged with 0 copies and changes
-        nothing (H12). Raises StoreUnavailable when nothing could be made durable.
+        The same token works for ever, also after a resubscribe (catalogue T8). A test token is
+        acknowledged with 0 copies and changes nothing (H12). Raises StoreUnavailable when nothing
+        could be made durable.
         """
         if claims.test:
             return Acknowledgement(copies=0)

@@ -1,10 +1,12 @@
 """Puts back what an import changed, where nobody has spoken since.
 
-The history tells what changed: each statement of an import has an id that begins with the import's. What is put back is read first and
-written under the condition that it is still so, in the one script that every change passes: a click at the same moment wins.
+The history tells what changed: each statement of an import has an id that begins with the import's.
+What is put back is read first and written under the condition that it is still so, in the one
+script that every change passes: a click at the same moment wins.
 
-What puts it back says so for the millisecond after the import's own statement, not for now: a click that was acknowledged since and still
-lies in a spool alone comes later than that, and wins whenever it arrives.
+What puts it back says so for the millisecond after the import's own statement, not for now: a click
+that was acknowledged since and still lies in a spool alone comes later than that, and wins whenever
+it arrives.
 """
 
 import asyncio
@@ -15,7 +17,15 @@ from app.core.audit import AuditAction, AuditEntry
 from app.core.cursors import positions_at
 from app.core.errors import Conflict, NotFound
 from app.core.groups import EVERYTHING
-from app.core.model import Brand, GroupKey, HistoryEntry, Preferences, Source, Statement, Subscription
+from app.core.model import (
+    Brand,
+    GroupKey,
+    HistoryEntry,
+    Preferences,
+    Source,
+    Statement,
+    Subscription,
+)
 from app.usecases.import_list import IMPORT_ID_BYTES
 from app.usecases.ports import AuditTrail, Journal, Store
 from app.usecases.token_links import Unsubscriber
@@ -74,12 +84,26 @@ class Imports:
                 elif entry.action is AuditAction.IMPORT_UNDONE:
                     undone[entry.target] = entry.at_ms
         return [
-            Imported(id=name, at_ms=one.at_ms, actor=one.actor, counts=dict(one.detail), undone_ms=undone.get(name))
+            Imported(
+                id=name,
+                at_ms=one.at_ms,
+                actor=one.actor,
+                counts=dict(one.detail),
+                undone_ms=undone.get(name),
+            )
             for name, one in reversed(made.items())
         ]
 
-    async def undo(self, brand: Brand, import_id: str, *, progress: Callable[[UndoReport], None] = lambda _: None) -> UndoReport:
-        """Put back what an import changed. May be repeated. Raises NotFound for an import that the brand has not, and StoreUnavailable."""
+    async def undo(
+        self,
+        brand: Brand,
+        import_id: str,
+        *,
+        progress: Callable[[UndoReport], None] = lambda _: None,
+    ) -> UndoReport:
+        """Put back what an import changed. May be repeated. Raises NotFound for an import that the
+        brand has not, and StoreUnavailable.
+        """
         found = next((one for one in await self.all(brand) if one.id == import_id), None)
         if found is None:
             raise NotFound("the brand has no such import")
@@ -88,22 +112,34 @@ class Imports:
         while entries := await self._journal.entries(brand.number, after=positions, limit=_PAGE):
             for entry in entries:
                 positions[entry.statement.digest[0]] = _position(entry)
-            await self._put_back(brand, [entry for entry in entries if entry.statement.id.startswith(stem)], report)
+            await self._put_back(
+                brand, [entry for entry in entries if entry.statement.id.startswith(stem)], report
+            )
             progress(report)
         return report
 
-    async def _put_back(self, brand: Brand, entries: list[HistoryEntry], report: UndoReport) -> None:
+    async def _put_back(
+        self, brand: Brand, entries: list[HistoryEntry], report: UndoReport
+    ) -> None:
         if not entries:
             return
-        states = await self._store.preferences(brand.number, [entry.statement.digest for entry in entries])
-        results = await asyncio.gather(*(self._one(entry, state) for entry, state in zip(entries, states, strict=True)))
+        states = await self._store.preferences(
+            brand.number, [entry.statement.digest for entry in entries]
+        )
+        results = await asyncio.gather(
+            *(self._one(entry, state) for entry, state in zip(entries, states, strict=True))
+        )
         report.changed += len(entries)
         report.put_back += sum(results)
         report.kept += len(entries) - sum(results)
 
     async def _one(self, entry: HistoryEntry, state: Preferences) -> bool:
-        """Put one recipient's states back, those that are still as the import left them, and say whether there were any."""
-        mine = tuple(key for key in entry.changed if _is_as_left(_state_of(state, key), entry.statement))
+        """Put one recipient's states back, those that are still as the import left them, and say
+        whether there were any.
+        """
+        mine = tuple(
+            key for key in entry.changed if _is_as_left(_state_of(state, key), entry.statement)
+        )
         if not mine:
             return False
         statement = entry.statement._replace(
@@ -127,7 +163,8 @@ def _state_of(state: Preferences, key: GroupKey) -> Subscription:
 
 def _is_as_left(state: Subscription, statement: Statement) -> bool:
     is_imports = not state.subscribed and state.source is Source.IMPORT
-    return is_imports and state.since_ms == state.last_ms == statement.at_ms  # an older `since`: they left by themselves, and it came late
+    # an older `since`: they left by themselves, and it came late
+    return is_imports and state.since_ms == state.last_ms == statement.at_ms
 
 
 def _position(entry: HistoryEntry) -> tuple[int, int]:

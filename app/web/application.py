@@ -1,4 +1,6 @@
-"""The application of the public listeners: one table of routes, and what a browser, a machine and an API see when none fits."""
+"""The application of the public listeners: one table of routes, and what a browser, a machine and
+an API see when none fits.
+"""
 
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
@@ -35,8 +37,14 @@ from app.web.token_requests import TokenRequests
 
 BAD_TOKENS_PER_MINUTE = 600  # a token cannot be guessed; this only bounds what guessing costs us
 
-_FORMS = frozenset((PREFERENCES_PATH, UNSUBSCRIBE_PATH))  # where browsers post to; elsewhere a POST comes from a machine
-_PLAIN = {404: "Not found.", 405: "Method not allowed.", 408: "Too slow.", 500: "Something went wrong on our side."}
+# where browsers post to; elsewhere a POST comes from a machine
+_FORMS = frozenset((PREFERENCES_PATH, UNSUBSCRIBE_PATH))
+_PLAIN = {
+    404: "Not found.",
+    405: "Method not allowed.",
+    408: "Too slow.",
+    500: "Something went wrong on our side.",
+}
 
 
 def public(  # noqa: PLR0913 - the composition root names each part
@@ -50,24 +58,47 @@ def public(  # noqa: PLR0913 - the composition root names each part
     trusted_proxies: Iterable[Network] = (),
     bad_tokens_per_minute: int = BAD_TOKENS_PER_MINUTE,
 ) -> Application:
-    """Return the application of the public listeners. `security_contact` is a mailto: or https: URL (RFC 9116 2.5.3); empty: no
-    security.txt."""
+    """Return the application of the public listeners. `security_contact` is a mailto: or https: URL
+    (RFC 9116 2.5.3); empty: no security.txt."""
     throttle = Throttle(limit=bad_tokens_per_minute, window_ms=60_000, clock=clock)
     tokens = TokenRequests(
-        one_click=one_click, save=preferences.save, shipments=shipments, throttle=throttle, clients=Clients(trusted_proxies)
+        one_click=one_click,
+        save=preferences.save,
+        shipments=shipments,
+        throttle=throttle,
+        clients=Clients(trusted_proxies),
     )
-    renderer = PageRenderer(brands=brands, languages=Languages(), base=urlsplit(preferences.public_url).path)
+    renderer = PageRenderer(
+        brands=brands, languages=Languages(), base=urlsplit(preferences.public_url).path
+    )
     pages, choosing = Pages(renderer), PreferencePages(renderer)
     click = OneClickEndpoint(tokens=tokens, pages=pages)
-    requests = PreferenceRequests(tokens=tokens, parts=preferences, renderer=renderer, pages=pages, clock=clock)
+    requests = PreferenceRequests(
+        tokens=tokens, parts=preferences, renderer=renderer, pages=pages, clock=clock
+    )
     routes = [
         Route("/", Answering(), methods=["GET", "OPTIONS"]),
         Route("/u", click, methods=["GET", "POST"]),
         Route("/u/{token:path}", click, methods=["GET", "POST"]),
         Route("/v1/emailunsubscribe", CallbackEndpoint(tokens=tokens), methods=["GET", "POST"]),
-        Route(PREFERENCES_PATH, PreferencesEndpoint(requests=requests, tokens=tokens, pages=choosing), methods=["GET", "POST"]),
-        Route(UNSUBSCRIBE_PATH, GroupUnsubscribeEndpoint(requests=requests, tokens=tokens, pages=choosing), methods=["GET", "POST"]),
-        Route("/e", PageEndpoint(tokens=tokens, page=LandingPage(tokens=tokens, parts=preferences, clock=clock), brands=brands)),
+        Route(
+            PREFERENCES_PATH,
+            PreferencesEndpoint(requests=requests, tokens=tokens, pages=choosing),
+            methods=["GET", "POST"],
+        ),
+        Route(
+            UNSUBSCRIBE_PATH,
+            GroupUnsubscribeEndpoint(requests=requests, tokens=tokens, pages=choosing),
+            methods=["GET", "POST"],
+        ),
+        Route(
+            "/e",
+            PageEndpoint(
+                tokens=tokens,
+                page=LandingPage(tokens=tokens, parts=preferences, clock=clock),
+                brands=brands,
+            ),
+        ),
         Route("/a", EventEndpoint(clock=clock, new_id=preferences.new_id)),
         Route("/r", RecorderEndpoint()),
         Route("/brand/{brand}/logo", BrandLogo(brands), methods=["GET"]),
@@ -90,4 +121,14 @@ def public(  # noqa: PLR0913 - the composition root names each part
 
 
 def _security_txt(contact: str, clock: Clock) -> list[Route]:
-    return [Route("/.well-known/security.txt", SecurityTxt(contact=contact, clock=clock), methods=["GET"])] if contact else []
+    return (
+        [
+            Route(
+                "/.well-known/security.txt",
+                SecurityTxt(contact=contact, clock=clock),
+                methods=["GET"],
+            )
+        ]
+        if contact
+        else []
+    )

@@ -1,7 +1,8 @@
 """The languages of the pages: gettext catalogues, and which of them a reader gets.
 
-A message is looked up by its key (`confirm.heading`), so English is a catalogue like the others and nothing is ever half translated. Every
-catalogue has every key; start-up refuses one that has not. The .po files are read as they are: no compiled files to forget.
+A message is looked up by its key (`confirm.heading`), so English is a catalogue like the others and
+nothing is ever half translated. Every catalogue has every key; start-up refuses one that has not.
+The .po files are read as they are: no compiled files to forget.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,7 +23,9 @@ Messages = Mapping[str, tuple[str, ...]]  # by key: one text, or one for each pl
 
 
 class Language:
-    """One catalogue. `tag` and `direction` are the page's `lang` and `dir`; `plural` is its rule: which form a number takes."""
+    """One catalogue. `tag` and `direction` are the page's `lang` and `dir`; `plural` is its rule:
+    which form a number takes.
+    """
 
     def __init__(self, tag: str, messages: Messages, plural: Callable[[int], int]) -> None:
         self.tag = tag
@@ -40,7 +43,9 @@ class Language:
         return len(self._messages[key])
 
     def text(self, key: str, **values: str) -> Markup:
-        """Return a message as HTML; each value is escaped unless it is Markup itself. Raises KeyError for a key that no catalogue has."""
+        """Return a message as HTML; each value is escaped unless it is Markup itself. Raises
+        KeyError for a key that no catalogue has.
+        """
         return self._filled(self._messages[key][0], values)
 
     def counted(self, key: str, number: int, **values: str) -> Markup:
@@ -58,7 +63,11 @@ class Languages:
     def __init__(self) -> None:
         self._languages = {tag: Language(tag, *_catalogue(tag)) for tag in LANGUAGES}
         every = frozenset().union(*(language.keys for language in self))
-        missing = [f"locales/{language.tag}.po: no text for {key}" for language in self for key in sorted(every - language.keys)]
+        missing = [
+            f"locales/{language.tag}.po: no text for {key}"
+            for language in self
+            for key in sorted(every - language.keys)
+        ]
         if missing:
             raise Misconfigured(missing)
 
@@ -66,13 +75,16 @@ class Languages:
         return iter(self._languages.values())
 
     def for_reader(self, accept_language: str) -> Language:
-        """Return the language that the Accept-Language field likes best (RFC 9110 12.5.4), English when there is none.
+        """Return the language that the Accept-Language field likes best (RFC 9110 12.5.4), English
+        when there is none.
 
-        A regional tag finds its language (fr-CA: fr); of equal weights the first named wins; `q=0` means not this one; `*` stands for
-        every language that is not named.
+        A regional tag finds its language (fr-CA: fr); of equal weights the first named wins; `q=0`
+        means not this one; `*` stands for every language that is not named.
         """
         weights = _weights(accept_language[:_MAX_HEADER_CHARS])
-        weights |= {tag: weights["*"] for tag in self._languages if "*" in weights and tag not in weights}
+        weights |= {
+            tag: weights["*"] for tag in self._languages if "*" in weights and tag not in weights
+        }
         for tag in sorted(weights, key=lambda tag: -weights[tag]):
             if weights[tag] > 0 and tag in self._languages:
                 return self._languages[tag]
@@ -100,19 +112,31 @@ def _weight(parameters: str) -> float:
 
 
 def _catalogue(tag: str) -> tuple[Messages, Callable[[int], int]]:
-    """Return a catalogue's messages and its rule of plurals, as the standard library reads the Plural-Forms field."""
+    """Return a catalogue's messages and its rule of plurals, as the standard library reads the
+    Plural-Forms field.
+    """
     with resources.files("app.web.locales").joinpath(f"{tag}.po").open("rb") as file:
         catalogue = read_po(file, locale=tag)
-    messages = {str(_first(message.id)): _texts(message.string) for message in catalogue if message.id and not message.fuzzy}
-    return {key: texts for key, texts in messages.items() if all(texts)}, c2py(catalogue.plural_expr)
+    messages = {
+        str(_first(message.id)): _texts(message.string)
+        for message in catalogue
+        if message.id and not message.fuzzy
+    }
+    return {key: texts for key, texts in messages.items() if all(texts)}, c2py(
+        catalogue.plural_expr
+    )
 
 
 def _first(key: str | Sequence[str]) -> str:
-    """Return the key of a message; one that speaks of a number names it twice, as singular and as plural."""
+    """Return the key of a message; one that speaks of a number names it twice, as singular and as
+    plural.
+    """
     return key if isinstance(key, str) else key[0]
 
 
 def _texts(text: object) -> tuple[str, ...]:
-    """Return a message's forms. babel says `object` in many ways: one text, or a tuple with None for a form that is missing."""
+    """Return a message's forms. babel says `object` in many ways: one text, or a tuple with None
+    for a form that is missing.
+    """
     forms = text if isinstance(text, (tuple, list)) else (text,)
     return tuple(str(form or "") for form in forms)

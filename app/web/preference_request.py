@@ -1,7 +1,9 @@
-"""What the preference pages share: who came, what the brand offers, what holds for them, and whether their form is ours.
+"""What the preference pages share: who came, what the brand offers, what holds for them, and
+whether their form is ours.
 
-An endpoint gives two functions: one that shows, for GET, and one that saves, for a form of our own page. Everything that can go wrong
-before either is answered here, always with a page and never with a change.
+An endpoint gives two functions: one that shows, for GET, and one that saves, for a form of our own
+page. Everything that can go wrong before either is answered here, always with a page and never with
+a change.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -46,7 +48,9 @@ class PreferenceParts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visitor:
-    """A reader with a good link: the visit that pages speak of, and the token as it stands in a URL."""
+    """A reader with a good link: the visit that pages speak of, and the token as it stands in a
+    URL.
+    """
 
     visit: Visit
     token: str
@@ -73,7 +77,15 @@ _REFUSALS = {
 class PreferenceRequests:
     """Receives the readers of both preference pages."""
 
-    def __init__(self, *, tokens: TokenRequests, parts: PreferenceParts, renderer: PageRenderer, pages: Pages, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        tokens: TokenRequests,
+        parts: PreferenceParts,
+        renderer: PageRenderer,
+        pages: Pages,
+        clock: Clock,
+    ) -> None:
         self._tokens = tokens
         self._parts = parts
         self._renderer = renderer
@@ -83,21 +95,37 @@ class PreferenceRequests:
         self._base = url.path
         self._origin = f"{url.scheme}://{url.netloc}"
 
-    async def receive(self, scope: Scope, receive: Receive, *, show: Show, save: Save) -> Answer | None:
-        """Return the answer to one request; None when the client went away before its request was complete."""
-        form = await read_form(scope, receive, own_origin=self._origin) if scope["method"] == "POST" else None
+    async def receive(
+        self, scope: Scope, receive: Receive, *, show: Show, save: Save
+    ) -> Answer | None:
+        """Return the answer to one request; None when the client went away before its request was
+        complete.
+        """
+        form = (
+            await read_form(scope, receive, own_origin=self._origin)
+            if scope["method"] == "POST"
+            else None
+        )
         if form is Refusal.GONE:
             return None
         languages = accept_language(scope)
         opened = self._tokens.open(scope, purpose=Purpose.PREFERENCES, parameter=PARAMETER)
         if isinstance(opened, RefusedToken):
             return self._refused(opened, languages)
-        visit = Visit(claims=opened, brand=self._renderer.brand(opened.brand), accept_language=languages)
+        visit = Visit(
+            claims=opened, brand=self._renderer.brand(opened.brand), accept_language=languages
+        )
         visitor = Visitor(visit=visit, token=quote(token_text(scope, PARAMETER), safe=""))
         try:
             return await show(visitor) if form is None else await self._save(visitor, form, save)
         except StoreUnavailable:
-            return self.trouble(visitor, 503, Trouble.UNREAD, link=f"{self._base}{scope['path']}?{PARAMETER}={visitor.token}", fields=AGAIN)
+            return self.trouble(
+                visitor,
+                503,
+                Trouble.UNREAD,
+                link=f"{self._base}{scope['path']}?{PARAMETER}={visitor.token}",
+                fields=AGAIN,
+            )
 
     async def _save(self, visitor: Visitor, form: Fields | Refusal, save: Save) -> Answer:
         if isinstance(form, Refusal):
@@ -110,7 +138,9 @@ class PreferenceRequests:
 
     def _refused(self, refused: RefusedToken, languages: str) -> Answer:
         if refused.throttled:
-            return self._pages.trouble(429, Trouble.TOO_MANY, languages, fields={"Retry_After": "60"})
+            return self._pages.trouble(
+                429, Trouble.TOO_MANY, languages, fields={"Retry_After": "60"}
+            )
         if isinstance(refused.error, TokenPurposeWrong):  # catalogue T4
             return self._pages.trouble(403, Trouble.WRONG_PURPOSE, languages)
         return self._pages.trouble(404, Trouble.NO_ADDRESS, languages)
@@ -126,11 +156,24 @@ class PreferenceRequests:
         fields: Mapping[str, str] | None = None,
     ) -> Answer:
         """Return a page that says why not; see `Pages.trouble`."""
-        return self._pages.trouble(status, trouble, visitor.visit.accept_language, again=again, link=link, fields=fields or {})
+        return self._pages.trouble(
+            status,
+            trouble,
+            visitor.visit.accept_language,
+            again=again,
+            link=link,
+            fields=fields or {},
+        )
 
     async def groups(self, visitor: Visitor) -> Sequence[SubscriptionGroup]:
-        """Return all groups of the visitor's brand. Raises StoreUnavailable when they were never read."""
-        return await self._parts.groups.groups(visitor.visit.claims.brand) if visitor.visit.brand else ()
+        """Return all groups of the visitor's brand. Raises StoreUnavailable when they were never
+        read.
+        """
+        return (
+            await self._parts.groups.groups(visitor.visit.claims.brand)
+            if visitor.visit.brand
+            else ()
+        )
 
     async def preferences(self, visitor: Visitor) -> Preferences:
         """Return what holds for the visitor now. Raises StoreUnavailable."""
@@ -142,10 +185,23 @@ class PreferenceRequests:
         """Tell whether the page is too old to decide."""
         return page.expired(self._clock())
 
-    def page_token(self, visitor: Visitor, form: Form, preferences: Preferences | None, groups: Sequence[GroupKey]) -> str:
-        """Return the token of a page that shows these groups as they are now; of what cannot be read, as subscribed."""
+    def page_token(
+        self,
+        visitor: Visitor,
+        form: Form,
+        preferences: Preferences | None,
+        groups: Sequence[GroupKey],
+    ) -> str:
+        """Return the token of a page that shows these groups as they are now; of what cannot be
+        read, as subscribed.
+        """
         known = preferences or Preferences()
-        state = PageState(form=form, made_ms=self._clock(), sequence=known.sequence, shown=preference_form.shown(known, groups))
+        state = PageState(
+            form=form,
+            made_ms=self._clock(),
+            sequence=known.sequence,
+            shown=preference_form.shown(known, groups),
+        )
         return self._parts.page_tokens.sign(state, visitor.visit.claims)
 
     def centre_link(self, visitor: Visitor) -> str:
@@ -157,7 +213,13 @@ class PreferenceRequests:
         return f"{self._base}{UNSUBSCRIBE_PATH}?{PARAMETER}={visitor.token}"
 
     def manage_link(self, visitor: Visitor, groups: Sequence[SubscriptionGroup]) -> str:
-        """Return the address of the preference centre while there is something to choose in it, else nothing."""
+        """Return the address of the preference centre while there is something to choose in it,
+        else nothing.
+        """
         brand = visitor.visit.brand
         offered = brand is not None and brand.preference_centre is not PreferenceCentre.NONE
-        return self.centre_link(visitor) if offered and any(not group.archived for group in groups) else ""
+        return (
+            self.centre_link(visitor)
+            if offered and any(not group.archived for group in groups)
+            else ""
+        )

@@ -1,4 +1,5 @@
-"""Where a token enters the web process: taken from the URL, opened, counted, and throttled when it is one bad token of many.
+"""Where a token enters the web process: taken from the URL, opened, counted, and throttled when it
+is one bad token of many.
 
 A token that does not open is expected here, so it is a value, not an exception.
 """
@@ -37,7 +38,13 @@ class TokenRequests:
     """Opens the tokens of requests and saves what they state."""
 
     def __init__(
-        self, *, one_click: TokenLinks, save: SavePreferences, shipments: TakeShipment, throttle: Throttle, clients: Clients
+        self,
+        *,
+        one_click: TokenLinks,
+        save: SavePreferences,
+        shipments: TakeShipment,
+        throttle: Throttle,
+        clients: Clients,
     ) -> None:
         self._one_click = one_click
         self._save = save
@@ -45,7 +52,11 @@ class TokenRequests:
         self._throttle = throttle
         self._clients = clients
         self._log = logger("web").bind()
-        self._counts = {(source, result): UNSUBSCRIBES.labels(source.label, result.value) for source in Source for result in ClickResult}
+        self._counts = {
+            (source, result): UNSUBSCRIBES.labels(source.label, result.value)
+            for source in Source
+            for result in ClickResult
+        }
 
     def open(
         self,
@@ -54,14 +65,18 @@ class TokenRequests:
         purpose: Purpose,
         parameter: str = PARAMETER,
     ) -> Claims | RefusedToken:
-        """Return the claims of the request's token, or why there are none; changes nothing but counters."""
+        """Return the claims of the request's token, or why there are none; changes nothing but
+        counters.
+        """
         try:
             return self._one_click.look(token_text(scope, parameter), purpose=purpose)
         except InvalidInput as exc:
             return self._refused(scope, exc)
 
     async def leave(self, claims: Claims, *, source: Source) -> Acknowledgement:
-        """Unsubscribe the holder and return once that is durable. Raises Unavailable when nothing could be made durable."""
+        """Unsubscribe the holder and return once that is durable. Raises Unavailable when nothing
+        could be made durable.
+        """
         try:
             acknowledgement = await self._one_click.leave(claims, source=source)
         except Unavailable:
@@ -77,8 +92,12 @@ class TokenRequests:
         )
         return acknowledgement
 
-    async def save(self, claims: Claims, wish: Wish, *, source: Source, sequence: int) -> SavedPreferences:
-        """Save what the holder chose on a page that had seen this sequence. Raises Unavailable; see `SavePreferences`."""
+    async def save(
+        self, claims: Claims, wish: Wish, *, source: Source, sequence: int
+    ) -> SavedPreferences:
+        """Save what the holder chose on a page that had seen this sequence. Raises Unavailable; see
+        `SavePreferences`.
+        """
         try:
             saved = await self._save(claims, wish, source=source, expected_sequence=sequence)
         except Unavailable:
@@ -94,7 +113,9 @@ class TokenRequests:
         body: bytes,
         seal: str,
     ) -> Shipment | RefusedToken:
-        """Return what another data centre has shipped home, or why it is not taken; changes nothing but counters."""
+        """Return what another data centre has shipped home, or why it is not taken; changes nothing
+        but counters.
+        """
         try:
             return self._shipments.open(body, seal)
         except InvalidInput as exc:
@@ -117,7 +138,8 @@ class TokenRequests:
         )
         return acknowledgement
 
-    def _refused(self, scope: Mapping[str, Any], error: InvalidInput) -> RefusedToken:  # Any: as above
+    # Any: as above
+    def _refused(self, scope: Mapping[str, Any], error: InvalidInput) -> RefusedToken:
         TOKEN_ERRORS.labels(error.code).inc()
         throttled = not self._throttle.allows(self._clients.network(scope))
         if not throttled:
@@ -126,9 +148,11 @@ class TokenRequests:
 
 
 def token_text(scope: Mapping[str, Any], parameter: str = PARAMETER) -> str:  # Any: as above
-    """Return the token's text from `?qmoe=` or, when there is none, from the path `/u/TOKEN`; empty when there is neither.
+    """Return the token's text from `?qmoe=` or, when there is none, from the path `/u/TOKEN`; empty
+    when there is neither.
 
-    Forgives escaped ampersands and equals signs around the parameter, which mail software is known to make (catalogue T11).
+    Forgives escaped ampersands and equals signs around the parameter, which mail software is known
+    to make (catalogue T11).
     """
     query: str = scope["query_string"].decode("latin-1")
     if "&" in query:

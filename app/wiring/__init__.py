@@ -1,4 +1,6 @@
-"""The composition root: what every process builds out of its settings; one module beside this for each process."""
+"""The composition root: what every process builds out of its settings; one module beside this for
+each process.
+"""
 
 import asyncio
 import signal
@@ -34,26 +36,41 @@ PATIENCE = 5.0  # seconds the store may take where no click waits for it
 
 
 def now_ms() -> int:
-    """Return the time as every record holds it: UTC milliseconds since 1970, and 1970 itself by a clock that stands before it."""
+    """Return the time as every record holds it: UTC milliseconds since 1970, and 1970 itself by a
+    clock that stands before it.
+    """
     return max(0, time.time_ns() // 1_000_000)
 
 
 def token_codec(settings: Settings, keyring: Keyring | None = None) -> TokenCodec:
-    """Return the codec of this installation's tokens. Raises Misconfigured when no keyring is given and the file cannot be read."""
+    """Return the codec of this installation's tokens. Raises Misconfigured when no keyring is given
+    and the file cannot be read.
+    """
     room = min(MAX_TOKEN_CHARS, token_room(settings.public_url))
-    return TokenCodec(keyring=keyring or keyring_file.load(settings.keyring_file), data_centre=settings.data_centre, max_chars=room)
+    return TokenCodec(
+        keyring=keyring or keyring_file.load(settings.keyring_file),
+        data_centre=settings.data_centre,
+        max_chars=room,
+    )
 
 
 def successor(running: Keyring, settings: Settings) -> Keyring:
-    """Return the keyring as its file is now. Raises Misconfigured, also for one by which nobody would be found any more."""
+    """Return the keyring as its file is now. Raises Misconfigured, also for one by which nobody
+    would be found any more.
+    """
     keyring = keyring_file.load(settings.keyring_file)
     if not keyring.is_successor_of(running):
-        raise Misconfigured([f"keyring_file: {settings.keyring_file}: the pepper has changed: every recipient would be a stranger"])
+        raise Misconfigured(
+            [
+                f"keyring_file: {settings.keyring_file}: the pepper has changed: every recipient"
+                " would be a stranger"
+            ]
+        )
     if changed := keyring.changed_keys(running):
         raise Misconfigured(
             [
-                f"keyring_file: {settings.keyring_file}: key {key_id} has other bytes than before: links sent by it would not open; "
-                "add new keys under new ids"
+                f"keyring_file: {settings.keyring_file}: key {key_id} has other bytes than before:"
+                " links sent by it would not open; add new keys under new ids"
                 for key_id in changed
             ]
         )
@@ -72,14 +89,22 @@ def routing(settings: Settings, log: Logger) -> Routing:
 
 @asynccontextmanager
 async def opened_store(  # noqa: PLR0913 - what a process or a command needs of its store
-    settings: Settings, log: Logger, *, patience: float = 0.3, writable_only: bool = False, serving: bool = True, checked: bool = True
+    settings: Settings,
+    log: Logger,
+    *,
+    patience: float = 0.3,
+    writable_only: bool = False,
+    serving: bool = True,
+    checked: bool = True,
 ) -> AsyncIterator[RedisStore]:
-    """Open the configured store, or the embedded one, which is then started, watched over, and stopped by its last user.
+    """Open the configured store, or the embedded one, which is then started, watched over, and
+    stopped by its last user.
 
-    `patience` is what one exchange may take, in seconds: short for a click, which the spool saves; longer where only the store knows.
-    `writable_only`: no states from a server that takes no writes, for what people say meanwhile is in spools. A `serving` process goes on
-    looking whether the store belongs to its keyring. Raises Misconfigured when it does not, also later: then the process is stopped first.
-    What is not `checked` here, the caller checks.
+    `patience` is what one exchange may take, in seconds: short for a click, which the spool saves;
+    longer where only the store knows. `writable_only`: no states from a server that takes no
+    writes, for what people say meanwhile is in spools. A `serving` process goes on looking whether
+    the store belongs to its keyring. Raises Misconfigured when it does not, also later: then the
+    process is stopped first. What is not `checked` here, the caller checks.
     """
     store = _redis_store(settings, patience, writable_only=writable_only)
     embedded = None if settings.store.url else EmbeddedStore(settings.state_dir / "store")
@@ -113,11 +138,17 @@ def keeping(brands: Iterable[Brand]) -> frozenset[BrandNumber]:
 
 
 def _store_url(settings: Settings) -> str:
-    return settings.store.url.reveal() if settings.store.url else EmbeddedStore(settings.state_dir / "store").url
+    return (
+        settings.store.url.reveal()
+        if settings.store.url
+        else EmbeddedStore(settings.state_dir / "store").url
+    )
 
 
 async def _unless_away(done: Awaitable[object], log: Logger) -> None:
-    """Start or end the embedded store: one that hangs keeps no process from starting, nor from an orderly end."""
+    """Start or end the embedded store: one that hangs keeps no process from starting, nor from an
+    orderly end.
+    """
     try:
         await done
     except (StoreUnavailable, OSError) as exc:
@@ -129,7 +160,9 @@ async def _released(embedded: EmbeddedStore, log: Logger) -> None:
 
 
 async def _check(store: RedisStore, settings: Settings, log: Logger) -> None:
-    """Check layout and server settings. A store that is away does not keep a process from starting: the spool takes the clicks."""
+    """Check layout and server settings. A store that is away does not keep a process from starting:
+    the spool takes the clicks.
+    """
     try:
         warnings = await store.start(development=settings.development)
     except StoreUnavailable as exc:
@@ -140,7 +173,9 @@ async def _check(store: RedisStore, settings: Settings, log: Logger) -> None:
 
 
 async def store_warnings(settings: Settings) -> tuple[str, ...]:
-    """Return what weakens the store's promises. Raises StoreUnavailable, or Misconfigured when it cannot be used at all."""
+    """Return what weakens the store's promises. Raises StoreUnavailable, or Misconfigured when it
+    cannot be used at all.
+    """
     embedded = None if settings.store.url else EmbeddedStore(settings.state_dir / "store")
     if embedded:
         await asyncio.to_thread(embedded.ensure)
@@ -157,12 +192,16 @@ async def store_warnings(settings: Settings) -> tuple[str, ...]:
 async def opened_spool(settings: Settings, log: Logger) -> AsyncIterator[SqliteSpool | None]:
     """Open the spool, if there is to be one and the disk lets us."""
     if settings.spool_dir is None:
-        log.warning(LogEvent.CONFIGURATION_WARNING, problem="spool_dir is unset: a click while the store is away is answered 503")
+        log.warning(
+            LogEvent.CONFIGURATION_WARNING,
+            problem="spool_dir is unset: a click while the store is away is answered 503",
+        )
         yield None
         return
     try:
         spool = SqliteSpool(settings.spool_dir)
-    except Misconfigured as exc:  # a volume that has turned read-only must not take the clicks away that the store could keep
+    # a volume that has turned read-only must not take the clicks away that the store could keep
+    except Misconfigured as exc:
         log.error(LogEvent.SPOOL_FAILED, reason=str(exc))
         yield None
         return
@@ -173,12 +212,18 @@ async def opened_spool(settings: Settings, log: Logger) -> AsyncIterator[SqliteS
 
 
 def spool_state(settings: Settings) -> SpoolState | None:
-    """Return what a look at the spool's folder shows, after a real append; None when there is to be no spool. Blocks for a moment."""
+    """Return what a look at the spool's folder shows, after a real append; None when there is to be
+    no spool. Blocks for a moment.
+    """
     return probe(settings.spool_dir) if settings.spool_dir else None
 
 
-def durability_checks(settings: Settings, store: RedisStore, spool: SqliteSpool | None) -> dict[str, Callable[[], Awaitable[object]]]:
-    """Return what tells, by name, whether each place that makes statements durable can do so now; a spool only where one is wanted."""
+def durability_checks(
+    settings: Settings, store: RedisStore, spool: SqliteSpool | None
+) -> dict[str, Callable[[], Awaitable[object]]]:
+    """Return what tells, by name, whether each place that makes statements durable can do so now; a
+    spool only where one is wanted.
+    """
     checks: dict[str, Callable[[], Awaitable[object]]] = {"store": store.ping}
     if settings.spool_dir:
         checks["spool"] = spool.ping if spool else _no_spool
@@ -190,7 +235,9 @@ async def _no_spool() -> None:
 
 
 @asynccontextmanager
-async def replaying(store: RedisStore, spool: Spool | None, witness: LoggingWitness, log: Logger) -> AsyncIterator[None]:
+async def replaying(
+    store: RedisStore, spool: Spool | None, witness: LoggingWitness, log: Logger
+) -> AsyncIterator[None]:
     """Bring the spool's rows to the store for as long as the context is open."""
     if spool is None:
         yield
@@ -215,7 +262,9 @@ def started(log: Logger, addresses: Mapping[str, str]) -> None:
 
 
 async def asked_to_stop(asked: asyncio.Task[None], log: Logger) -> None:
-    """Return when `asked` ends, which is a task of `stopped`, and say that the process is stopping."""
+    """Return when `asked` ends, which is a task of `stopped`, and say that the process is
+    stopping.
+    """
     await asked
     service_manager.tell_stopping()
     log.info(LogEvent.PROCESS_STOPPING)
@@ -239,8 +288,9 @@ async def reading_again(
 ) -> AsyncIterator[None]:
     """Read the configuration again at each hangup for as long as the context is open.
 
-    `read` runs in a thread; it returns the new whole and warnings about it. `confirm` says whether the store agrees. Either raises
-    Misconfigured: then every problem is logged, and what runs goes on as it is.
+    `read` runs in a thread; it returns the new whole and warnings about it. `confirm` says whether
+    the store agrees. Either raises Misconfigured: then every problem is logged, and what runs goes
+    on as it is.
     """
 
     async def obey() -> None:

@@ -1,7 +1,7 @@
 """How the admin process is put together: admin API, its documentation, operator's page.
 
-It is a process of its own, so that no query of an operator holds up a click. What its callers state is made durable as a click is, in a
-spool of its own and in the store.
+It is a process of its own, so that no query of an operator holds up a click. What its callers state
+is made durable as a click is, in a spool of its own and in the store.
 """
 
 import asyncio
@@ -60,7 +60,8 @@ def serve_admin(settings: Settings) -> None:
 
 async def _serve_admin(settings: Settings) -> None:
     log = logs.logger("admin")
-    asked = asyncio.create_task(stopped())  # listens at once, so a stop during the start is orderly too
+    # listens at once, so a stop during the start is orderly too
+    asked = asyncio.create_task(stopped())
     hung_up = hangups()
     keyring = keyring_file.load(settings.keyring_file)
     known = brands(settings)
@@ -77,12 +78,22 @@ async def _serve_admin(settings: Settings) -> None:
         def private(settings: Settings) -> Application:
             codec = token_codec(settings, keyring)
             services = admin_services(settings, store, unsubscribe, codec, log)
-            limit = CallLimit(RedisCallCounter(store.connection), now_ms, per_minute=settings.web.api_calls_per_minute)
+            limit = CallLimit(
+                RedisCallCounter(store.connection),
+                now_ms,
+                per_minute=settings.web.api_calls_per_minute,
+            )
             return application.admin(
                 checks=checks,
                 brands=known,
-                api=api_routes(services, Authentication(brands=known, api_keys=services.api_keys, limit=limit)),
-                operator=operator_routes(_operator_parts(settings, known, store, services, backlog, keyring, codec, limit, log)),
+                api=api_routes(
+                    services, Authentication(brands=known, api_keys=services.api_keys, limit=limit)
+                ),
+                operator=operator_routes(
+                    _operator_parts(
+                        settings, known, store, services, backlog, keyring, codec, limit, log
+                    )
+                ),
             )
 
         admin = Replaceable(private(settings))
@@ -94,9 +105,19 @@ async def _serve_admin(settings: Settings) -> None:
 
         listeners = {"admin": Listener(admin, settings.web.admin_listen, limits=ADMIN_LIMITS)}
         async with following(
-            settings, keyring, hangups=hung_up, adopt=adopt, fixed=("web.admin_listen",), log=log, confirm=partial(belong, store, settings)
+            settings,
+            keyring,
+            hangups=hung_up,
+            adopt=adopt,
+            fixed=("web.admin_listen",),
+            log=log,
+            confirm=partial(belong, store, settings),
         ):
-            await serve(listeners, stop=lambda: asked_to_stop(asked, log), bound=lambda addresses: started(log, addresses))
+            await serve(
+                listeners,
+                stop=lambda: asked_to_stop(asked, log),
+                bound=lambda addresses: started(log, addresses),
+            )
         log.info(LogEvent.PROCESS_STOPPED)
 
 
@@ -113,11 +134,15 @@ def _operator_parts(  # noqa: PLR0913, PLR0917 - the parts of the process that t
 ) -> OperatorParts:
     return OperatorParts(
         services=services,
-        overview=Overview(tallies=RedisTallies(store.connection), latest=lambda: backlog.latest, clock=now_ms),
+        overview=Overview(
+            tallies=RedisTallies(store.connection), latest=lambda: backlog.latest, clock=now_ms
+        ),
         sessions=Sessions(keyring),
         ended=RedisEndedSessions(store.connection),
         limit=limit,
-        links=LinkMaker(codec=codec, public_url=settings.public_url, inbox_domain=settings.inbox.domain),
+        links=LinkMaker(
+            codec=codec, public_url=settings.public_url, inbox_domain=settings.inbox.domain
+        ),
         codec=codec,
         brands=known,
         clock=now_ms,

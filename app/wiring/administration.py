@@ -36,8 +36,11 @@ MIN_KEY_CHARS = 32
 _COMMAND_SECONDS = 10.0
 
 
-def admin_services(settings: Settings, store: RedisStore, unsubscribe: Unsubscriber, codec: TokenCodec, log: Logger) -> Administration:
-    """Return the use cases of administration. `store` may take its time; what is said goes the way of every click, by `unsubscribe`.
+def admin_services(
+    settings: Settings, store: RedisStore, unsubscribe: Unsubscriber, codec: TokenCodec, log: Logger
+) -> Administration:
+    """Return the use cases of administration. `store` may take its time; what is said goes the way
+    of every click, by `unsubscribe`.
 
     Raises Misconfigured when the file of the installation's API key cannot be used.
     """
@@ -48,16 +51,33 @@ def admin_services(settings: Settings, store: RedisStore, unsubscribe: Unsubscri
     recipient_index = RedisRecipientIndex(connection, replicated=replicated)
     return Administration(
         groups=Groups(RedisGroups(connection, replicated=replicated), now_ms),
-        recipients=Recipients(store=store, unsubscribe=unsubscribe, codec=codec, clock=now_ms, new_id=_new_id),
+        recipients=Recipients(
+            store=store, unsubscribe=unsubscribe, codec=codec, clock=now_ms, new_id=_new_id
+        ),
         suppressions=Suppressions(recipient_index=recipient_index, codec=codec),
         check=CheckAudience(store=store, codec=codec),
-        import_list=ListImporter(unsubscribe=unsubscribe, store=store, codec=codec, clock=now_ms, new_id=_new_id),
-        imports=Imports(trail=audit, journal=journal, store=store, unsubscribe=unsubscribe, new_id=_new_id),
+        import_list=ListImporter(
+            unsubscribe=unsubscribe, store=store, codec=codec, clock=now_ms, new_id=_new_id
+        ),
+        imports=Imports(
+            trail=audit, journal=journal, store=store, unsubscribe=unsubscribe, new_id=_new_id
+        ),
         feed=Feed(journal=journal, codec=codec),
-        erase=Erase(recipient_index=recipient_index, pending=RedisPending(connection, replicated=replicated), clock=now_ms),
-        webhooks=Webhooks(deliveries=RedisDeliveries(connection), endpoints=settings.endpoints(), clock=store.clock),
+        erase=Erase(
+            recipient_index=recipient_index,
+            pending=RedisPending(connection, replicated=replicated),
+            clock=now_ms,
+        ),
+        webhooks=Webhooks(
+            deliveries=RedisDeliveries(connection),
+            endpoints=settings.endpoints(),
+            clock=store.clock,
+        ),
         api_keys=ApiKeys(
-            RedisApiKeys(connection, replicated=replicated), now_ms, secrets.token_bytes, file_key=file_key(settings.web.admin_key_file)
+            RedisApiKeys(connection, replicated=replicated),
+            now_ms,
+            secrets.token_bytes,
+            file_key=file_key(settings.web.admin_key_file),
         ),
         auditing=Auditing(audit, now_ms, log),
         audit=audit,
@@ -66,9 +86,13 @@ def admin_services(settings: Settings, store: RedisStore, unsubscribe: Unsubscri
 
 @asynccontextmanager
 async def opened_services(settings: Settings, log: Logger) -> AsyncIterator[Administration]:
-    """Open the use cases for one command. The store alone keeps what a command says: the spool belongs to the web process."""
+    """Open the use cases for one command. The store alone keeps what a command says: the spool
+    belongs to the web process.
+    """
     async with opened_store(settings, log, patience=_COMMAND_SECONDS, serving=False) as store:
-        yield admin_services(settings, store, RecordStatement(store, None, now_ms), token_codec(settings), log)
+        yield admin_services(
+            settings, store, RecordStatement(store, None, now_ms), token_codec(settings), log
+        )
 
 
 def file_key(path: Path | None) -> str:
@@ -80,7 +104,12 @@ def file_key(path: Path | None) -> str:
     except (OSError, UnicodeDecodeError) as exc:
         raise Misconfigured([f"web.admin_key_file: {path}: {exc}"]) from exc
     if len(text) < MIN_KEY_CHARS or not text.isprintable() or " " in text:
-        raise Misconfigured([f"web.admin_key_file: {path}: a key is one line of at least {MIN_KEY_CHARS} characters without a space"])
+        raise Misconfigured(
+            [
+                f"web.admin_key_file: {path}: a key is one line of at least {MIN_KEY_CHARS}"
+                " characters without a space"
+            ]
+        )
     return text
 
 

@@ -1,4 +1,6 @@
-"""How a process comes to watch how long requests wait: the worker, and every process that has a spool."""
+"""How a process comes to watch how long requests wait: the worker, and every process that has a
+spool.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,8 +17,12 @@ from app.usecases.ports import Spool
 
 
 @asynccontextmanager
-async def watching_backlog(brands: Brands, store: RedisStore, spool: Spool | None, log: Logger) -> AsyncIterator[Backlog]:
-    """Watch how long requests wait for as long as the context is open; `spool` is this process's own, if it has one."""
+async def watching_backlog(
+    brands: Brands, store: RedisStore, spool: Spool | None, log: Logger
+) -> AsyncIterator[Backlog]:
+    """Watch how long requests wait for as long as the context is open; `spool` is this process's
+    own, if it has one.
+    """
     backlog = Backlog(
         work=RedisWork(store.connection),
         deliveries=RedisDeliveries(store.connection),

@@ -1,4 +1,6 @@
-"""How backup and restore are put together: the store, the keyring that it belongs to, and the file."""
+"""How backup and restore are put together: the store, the keyring that it belongs to, and the
+file.
+"""
 
 import os
 import secrets
@@ -35,19 +37,31 @@ class Restored:
 
 
 async def back_up(  # noqa: PLR0913 - a file and how it is made
-    settings: Settings, path: Path, log: Logger, *, force: bool, begin: Callable[[int], None], progress: Progress
+    settings: Settings,
+    path: Path,
+    log: Logger,
+    *,
+    force: bool,
+    begin: Callable[[int], None],
+    progress: Progress,
 ) -> Mapping[str, int]:
-    """Write the store to a file and return the counts. The file is there only once it is whole, and readable by its owner alone.
+    """Write the store to a file and return the counts. The file is there only once it is whole, and
+    readable by its owner alone.
 
-    Raises Conflict when the file exists and is not to be replaced, OSError, Misconfigured and StoreUnavailable.
+    Raises Conflict when the file exists and is not to be replaced, OSError, Misconfigured and
+    StoreUnavailable.
     """
     keyring = keyring_file.load(settings.keyring_file)
     with _new_file(path, force=force) as file:
-        async with wiring.opened_store(settings, log, patience=_SECONDS, serving=False, checked=False) as store:
+        async with wiring.opened_store(
+            settings, log, patience=_SECONDS, serving=False, checked=False
+        ) as store:
             await store.belong()
             begin(await backup.size_of(store.connection))
             known = keyring.identity()
-            made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(await time_ms(store.connection) / 1000))
+            made = time.strftime(
+                "%Y-%m-%dT%H:%M:%SZ", time.gmtime(await time_ms(store.connection) / 1000)
+            )
             header = Header(
                 id=secrets.token_hex(8),
                 made_at=made,
@@ -58,7 +72,9 @@ async def back_up(  # noqa: PLR0913 - a file and how it is made
                 pepper=known.pepper,
                 keys=known.keys,
             )
-            return await backup.back_up(store.connection, Writer(file, header, keyring.backup_key()), progress=progress)
+            return await backup.back_up(
+                store.connection, Writer(file, header, keyring.backup_key()), progress=progress
+            )
 
 
 @contextmanager
@@ -100,9 +116,11 @@ def _make_durable(folder: Path) -> None:
 
 
 def verified(settings: Settings, file: IO[bytes], *, progress: Progress) -> Reader:
-    """Return the backup in a file once it is sure that it is whole and belongs to this installation; nothing is changed.
+    """Return the backup in a file once it is sure that it is whole and belongs to this
+    installation; nothing is changed.
 
-    Raises InvalidInput for a file that is damaged or no backup, and Misconfigured when it belongs to another keyring or layout.
+    Raises InvalidInput for a file that is damaged or no backup, and Misconfigured when it belongs
+    to another keyring or layout.
     """
     keyring = keyring_file.load(settings.keyring_file)
     reader = Reader(file)
@@ -113,25 +131,49 @@ def verified(settings: Settings, file: IO[bytes], *, progress: Progress) -> Read
 
 
 def _refuse_foreign(header: Header, keyring: Keyring, settings: Settings) -> None:
-    problems = [problem.replace("this store", "the backup") for problem in layout.foreign_to(keyring.identity(), header.identity)]
+    problems = [
+        problem.replace("this store", "the backup")
+        for problem in layout.foreign_to(keyring.identity(), header.identity)
+    ]
     if problems:
         raise Misconfigured(problems)
     if header.data_centre != settings.data_centre:
-        raise Misconfigured([f"data_centre: the backup is of data centre {header.data_centre}, and this is {settings.data_centre}"])
+        raise Misconfigured(
+            [
+                f"data_centre: the backup is of data centre {header.data_centre}, and this is"
+                f" {settings.data_centre}"
+            ]
+        )
     if (header.partitions, header.buckets) != (keys.PARTITIONS, keys.DEFAULT_BUCKETS):
-        raise InvalidInput(f"the backup was laid out with {header.partitions} partitions of {header.buckets} buckets")
+        raise InvalidInput(
+            f"the backup was laid out with {header.partitions} partitions of {header.buckets}"
+            " buckets"
+        )
 
 
-async def restore(settings: Settings, reader: Reader, log: Logger, *, force: bool, progress: Progress) -> Restored:
-    """Replace what the store holds by a backup that was `verified`. Raises Conflict for a store that holds something, unless forced."""
+async def restore(
+    settings: Settings, reader: Reader, log: Logger, *, force: bool, progress: Progress
+) -> Restored:
+    """Replace what the store holds by a backup that was `verified`. Raises Conflict for a store
+    that holds something, unless forced.
+    """
     keyring = keyring_file.load(settings.keyring_file)
     known = keyring.identity()
-    async with wiring.opened_store(settings, log, patience=_SECONDS, serving=False, checked=False) as store:
+    async with wiring.opened_store(
+        settings, log, patience=_SECONDS, serving=False, checked=False
+    ) as store:
         connection = store.connection
-        await layout.claim_layout(connection, buckets=keys.DEFAULT_BUCKETS, identity=known, restoring=True)
-        if not force and not await backup.is_restoring(connection) and not await backup.is_empty(connection):
+        await layout.claim_layout(
+            connection, buckets=keys.DEFAULT_BUCKETS, identity=known, restoring=True
+        )
+        if (
+            not force
+            and not await backup.is_restoring(connection)
+            and not await backup.is_empty(connection)
+        ):
             raise Conflict(
-                "the store is not empty: restore into an empty one, or replace all that it holds with --force (make a backup of it first)"
+                "the store is not empty: restore into an empty one, or replace all that it holds"
+                " with --force (make a backup of it first)"
             )
         epoch = await backup.restore(
             connection,
@@ -146,8 +188,12 @@ async def restore(settings: Settings, reader: Reader, log: Logger, *, force: boo
 
 
 async def raised(settings: Settings, log: Logger) -> int:
-    """Raise the epoch of a store that came back by other means, and return it. Raises Misconfigured and StoreUnavailable."""
-    async with wiring.opened_store(settings, log, patience=_SECONDS, serving=False, checked=False) as store:
+    """Raise the epoch of a store that came back by other means, and return it. Raises Misconfigured
+    and StoreUnavailable.
+    """
+    async with wiring.opened_store(
+        settings, log, patience=_SECONDS, serving=False, checked=False
+    ) as store:
         await store.belong()
         return await raise_epoch(store.connection, replicated=_is_replicated(settings))
 

@@ -17,7 +17,9 @@ _LOOK_SECONDS = 1.0  # between two looks whose store it is, and what time it is 
 
 @asynccontextmanager
 async def belonging(store: RedisStore, log: Logger) -> AsyncIterator[None]:
-    """Stop the process in order when another installation's store comes to stand behind the address, and raise Misconfigured then."""
+    """Stop the process in order when another installation's store comes to stand behind the
+    address, and raise Misconfigured then.
+    """
     refusals: list[Misconfigured] = []
 
     async def watch() -> None:
@@ -39,7 +41,9 @@ async def belonging(store: RedisStore, log: Logger) -> AsyncIterator[None]:
 
 
 async def belong(store: RedisStore, settings: Settings) -> None:
-    """Return when the store belongs to the keyring as its file is now, or when it cannot say so now. Raises Misconfigured."""
+    """Return when the store belongs to the keyring as its file is now, or when it cannot say so
+    now. Raises Misconfigured.
+    """
     keyring = await asyncio.to_thread(keyring_file.load, settings.keyring_file)
     with suppress(StoreUnavailable):  # looked at again as soon as it answers
         await store.belong(keyring.identity())

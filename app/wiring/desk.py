@@ -1,4 +1,6 @@
-"""What a command that only watches needs of the store: less than the services of administration, and none of their secrets."""
+"""What a command that only watches needs of the store: less than the services of administration,
+and none of their secrets.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,7 +18,12 @@ _STORE_SECONDS = 10.0
 
 
 @asynccontextmanager
-async def opened_journal(settings: Settings, log: Logger) -> AsyncIterator[tuple[Journal, CachedGroups]]:
+async def opened_journal(
+    settings: Settings, log: Logger
+) -> AsyncIterator[tuple[Journal, CachedGroups]]:
     """Open the journal of changes, and what the groups in it are called."""
     async with wiring.opened_store(settings, log, patience=_STORE_SECONDS, serving=False) as store:
-        yield RedisJournal(store.connection), CachedGroups(RedisGroups(store.connection), monotonic_ms)
+        yield (
+            RedisJournal(store.connection),
+            CachedGroups(RedisGroups(store.connection), monotonic_ms),
+        )

@@ -1,6 +1,8 @@
-"""SIGHUP: a running process reads the whole configuration again, judges it as at its start, and goes on by it.
+"""SIGHUP: a running process reads the whole configuration again, judges it as at its start, and
+goes on by it.
 
-What is wrong leaves everything as it was, and each problem is logged. What only a restart can change is told by its key.
+What is wrong leaves everything as it was, and each problem is logged. What only a restart can
+change is told by its key.
 """
 
 import asyncio
@@ -17,7 +19,16 @@ from app.wiring.validation import validated
 
 Records = tuple[Brand, ...]
 
-FIXED = ("state_dir", "spool_dir", "keyring_file", "data_centre", "log_level", "log_format", "store.url", "store.durability")
+FIXED = (
+    "state_dir",
+    "spool_dir",
+    "keyring_file",
+    "data_centre",
+    "log_level",
+    "log_format",
+    "store.url",
+    "store.durability",
+)
 """What no process changes while it runs."""
 
 
@@ -35,9 +46,10 @@ async def following(  # noqa: PLR0913 - a process and what it follows
 ) -> AsyncIterator[None]:
     """Let a process follow its configuration for as long as the context is open.
 
-    `adopt` is called in the event loop with new settings and the records of their brands, after the shared keyring has taken over the new
-    keys. `fixed` are dotted keys beside `FIXED` that need a restart; `load` reads and judges the configuration, or raises Misconfigured.
-    `confirm` says whether the store agrees with the keyring as its file is now, or raises Misconfigured.
+    `adopt` is called in the event loop with new settings and the records of their brands, after the
+    shared keyring has taken over the new keys. `fixed` are dotted keys beside `FIXED` that need a
+    restart; `load` reads and judges the configuration, or raises Misconfigured. `confirm` says
+    whether the store agrees with the keyring as its file is now, or raises Misconfigured.
     """
 
     def read() -> tuple[tuple[Settings, Records, Keyring], Sequence[str]]:
@@ -56,7 +68,11 @@ async def following(  # noqa: PLR0913 - a process and what it follows
 
 def needing_restart(running: Settings, read: Settings, keys: Sequence[str]) -> list[str]:
     """Return a sentence for each of these dotted keys whose value has changed."""
-    return [f"{key}: the change needs a restart" for key in keys if _value(running, key) != _value(read, key)]
+    return [
+        f"{key}: the change needs a restart"
+        for key in keys
+        if _value(running, key) != _value(read, key)
+    ]
 
 
 def _value(settings: Settings, key: str) -> object:

@@ -1,7 +1,9 @@
-"""The one validation of a configuration: what every process does before it starts, and what `signoff config` and `signoff doctor` say.
+"""The one validation of a configuration: what every process does before it starts, and what
+`signoff config` and `signoff doctor` say.
 
-`load` judges what stands in the settings; this judges also the files that they name, and what only holds of several settings together.
-Nothing is made, opened or asked over the network, so it says the same wherever it runs.
+`load` judges what stands in the settings; this judges also the files that they name, and what only
+holds of several settings together. Nothing is made, opened or asked over the network, so it says
+the same wherever it runs.
 """
 
 from collections.abc import Callable
@@ -24,20 +26,24 @@ _SECONDS = 1.0
 def validated(*, keys_here: bool = False, inbox: bool = False) -> Settings:
     """Return the settings once nothing is wrong with them. Raises Misconfigured with every problem.
 
-    `keys_here`: judge the DKIM keys also where the settings say that the relay alone can read them. `inbox`: an inbox is to run, which an
-    installation without a domain for it does not need.
+    `keys_here`: judge the DKIM keys also where the settings say that the relay alone can read them.
+    `inbox`: an inbox is to run, which an installation without a domain for it does not need.
     """
     settings = load()
     problems = problems_of(settings, keys_here=keys_here)
     if inbox and not settings.inbox.domain:
-        problems.insert(0, "inbox.domain: set the domain whose mail arrives here, such as in.example.com")
+        problems.insert(
+            0, "inbox.domain: set the domain whose mail arrives here, such as in.example.com"
+        )
     if problems:
         raise Misconfigured(problems)
     return settings
 
 
 def problems_of(settings: Settings, *, keys_here: bool = True) -> list[str]:
-    """Return everything that keeps a process from running by these settings, each as `key: what is wrong and what to write`."""
+    """Return everything that keeps a process from running by these settings, each as `key: what is
+    wrong and what to write`.
+    """
     problems: list[str] = []
     for check in _CHECKS:
         _note(lambda check=check: check(settings), problems)  # type: ignore[misc] # a default binds the variable of the loop
@@ -77,7 +83,9 @@ def _inbox_certificate(settings: Settings) -> None:
 
 def _downstream(settings: Settings) -> None:
     relay = settings.relay
-    Target.parse(relay.downstream, user=relay.downstream_user, password=relay.downstream_password.reveal())
+    Target.parse(
+        relay.downstream, user=relay.downstream_user, password=relay.downstream_password.reveal()
+    )
     refuse_own_address(relay)
 
 

@@ -1,4 +1,6 @@
-"""How the web process is put together: what recipients and mailbox providers reach, and nothing else."""
+"""How the web process is put together: what recipients and mailbox providers reach, and nothing
+else.
+"""
 
 import asyncio
 import ipaddress
@@ -57,7 +59,8 @@ def serve_web(settings: Settings) -> None:
 
 async def _serve_web(settings: Settings) -> None:
     log = logs.logger("web")
-    asked = asyncio.create_task(stopped())  # listens at once: who is stopped while it starts still ends in order
+    # listens at once: who is stopped while it starts still ends in order
+    asked = asyncio.create_task(stopped())
     hung_up = hangups()
     keyring = keyring_file.load(settings.keyring_file)
     known = brands(settings)
@@ -71,7 +74,9 @@ async def _serve_web(settings: Settings) -> None:
         unsubscribe = RecordStatement(store, spool, now_ms, witness=witness)
         public = Replaceable(_public(settings, keyring, known, store, unsubscribe, log))
         listeners = public_listeners(public, _server_settings(settings))
-        listeners["health"] = health_listener(settings.web.health_listen, durability_checks(settings, store, spool))
+        listeners["health"] = health_listener(
+            settings.web.health_listen, durability_checks(settings, store, spool)
+        )
 
         def adopt(anew: Settings, records: Records) -> None:
             known.adopt(records)
@@ -81,36 +86,68 @@ async def _serve_web(settings: Settings) -> None:
             public.app = _public(anew, keyring, known, store, unsubscribe, log)
 
         async with following(
-            settings, keyring, hangups=hung_up, adopt=adopt, fixed=_FIXED, log=log, confirm=partial(belong, store, settings)
+            settings,
+            keyring,
+            hangups=hung_up,
+            adopt=adopt,
+            fixed=_FIXED,
+            log=log,
+            confirm=partial(belong, store, settings),
         ):
-            await serve(listeners, stop=lambda: asked_to_stop(asked, log), bound=lambda addresses: started(log, addresses))
+            await serve(
+                listeners,
+                stop=lambda: asked_to_stop(asked, log),
+                bound=lambda addresses: started(log, addresses),
+            )
         log.info(LogEvent.PROCESS_STOPPED)
 
 
 def _public(  # noqa: PLR0913, PLR0917 - what a configuration is made an application with
-    settings: Settings, keyring: Keyring, known: Brands, store: RedisStore, unsubscribe: RecordStatement, log: Logger
+    settings: Settings,
+    keyring: Keyring,
+    known: Brands,
+    store: RedisStore,
+    unsubscribe: RecordStatement,
+    log: Logger,
 ) -> Application:
     codec = token_codec(settings, keyring)
     home = routing(settings, log)
-    save = SavePreferences(unsubscribe=unsubscribe, clock=now_ms, new_id=_new_id, seal=codec.seal_address, home=home)
+    save = SavePreferences(
+        unsubscribe=unsubscribe, clock=now_ms, new_id=_new_id, seal=codec.seal_address, home=home
+    )
     return application.public(
-        one_click=TokenLinks(codec=codec, unsubscribe=unsubscribe, clock=now_ms, new_id=_new_id, seal=codec.seal_address, home=home),
+        one_click=TokenLinks(
+            codec=codec,
+            unsubscribe=unsubscribe,
+            clock=now_ms,
+            new_id=_new_id,
+            seal=codec.seal_address,
+            home=home,
+        ),
         preferences=_preference_parts(settings, store, save, PageTokens(keyring)),
-        shipments=TakeShipment(keyring=keyring, data_centre=settings.data_centre, unsubscribe=unsubscribe),
+        shipments=TakeShipment(
+            keyring=keyring, data_centre=settings.data_centre, unsubscribe=unsubscribe
+        ),
         brands=known,
         clock=now_ms,
         security_contact=_security_contact(settings),
-        trusted_proxies=tuple(ipaddress.ip_network(network) for network in settings.web.trusted_proxies),
+        trusted_proxies=tuple(
+            ipaddress.ip_network(network) for network in settings.web.trusted_proxies
+        ),
     )
 
 
 def _security_contact(settings: Settings) -> str:
-    """Return whom security.txt names: whom the settings name, else the postmaster whom the inbox's domain must have (RFC 5321 4.5.1)."""
+    """Return whom security.txt names: whom the settings name, else the postmaster whom the inbox's
+    domain must have (RFC 5321 4.5.1).
+    """
     postmaster = f"mailto:postmaster@{settings.inbox.domain}" if settings.inbox.domain else ""
     return settings.web.security_contact or postmaster
 
 
-def _preference_parts(settings: Settings, store: RedisStore, save: SavePreferences, page_tokens: PageTokens) -> PreferenceParts:
+def _preference_parts(
+    settings: Settings, store: RedisStore, save: SavePreferences, page_tokens: PageTokens
+) -> PreferenceParts:
     groups = CachedGroups(RedisGroups(store.connection), monotonic_ms)
     return PreferenceParts(
         save=save,

@@ -61,22 +61,40 @@ async def _serve_worker(settings: Settings) -> None:
     hung_up = wiring.hangups()
     known = wiring.brands(settings)
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(wiring.opened_store(settings, log, patience=STORE_SECONDS))
+        store = await stack.enter_async_context(
+            wiring.opened_store(settings, log, patience=STORE_SECONDS)
+        )
         client = await stack.enter_async_context(WebhookClient())
-        await stack.enter_async_context(health(settings.worker.health_listen, {"store": store.ping}))
+        await stack.enter_async_context(
+            health(settings.worker.health_listen, {"store": store.ping})
+        )
         await stack.enter_async_context(watching_backlog(known, store, None, log))
-        scheduler, worker, parts = await stack.enter_async_context(_working(settings, known, store, client, keyring, log))
+        scheduler, worker, parts = await stack.enter_async_context(
+            _working(settings, known, store, client, keyring, log)
+        )
 
         def adopt(anew: Settings, records: Records) -> None:
             known.adopt(records)
             store.keep_addresses_of(wiring.keeping(records))
             scheduler.adopt(_endpoints(anew))
-            worker.adopt(_endpoints(anew), brands=_numbers(known), self_managed=_self_managed(known))
+            worker.adopt(
+                _endpoints(anew), brands=_numbers(known), self_managed=_self_managed(known)
+            )
 
         await stack.enter_async_context(
-            following(settings, keyring, hangups=hung_up, adopt=adopt, fixed=_FIXED, log=log, confirm=partial(belong, store, settings))
+            following(
+                settings,
+                keyring,
+                hangups=hung_up,
+                adopt=adopt,
+                fixed=_FIXED,
+                log=log,
+                confirm=partial(belong, store, settings),
+            )
         )
-        log.info(LogEvent.PROCESS_STARTED, health=settings.worker.health_listen, endpoints=len(endpoints))
+        log.info(
+            LogEvent.PROCESS_STARTED, health=settings.worker.health_listen, endpoints=len(endpoints)
+        )
         service_manager.tell_ready()
         await _until(stop, parts, log)
         service_manager.tell_stopping()
@@ -96,8 +114,11 @@ def _self_managed(brands: Brands) -> list[BrandNumber]:
     return [brand.number for brand in brands if brand.management is Management.SELF_MANAGED]
 
 
-async def _until(stop: asyncio.Task[None], parts: Sequence[asyncio.Task[None]], log: Logger) -> None:
-    """Return when the process is asked to stop; raise what a part ended with before: half a worker must not say that it is ready.
+async def _until(
+    stop: asyncio.Task[None], parts: Sequence[asyncio.Task[None]], log: Logger
+) -> None:
+    """Return when the process is asked to stop; raise what a part ended with before: half a worker
+    must not say that it is ready.
 
     A part that returns has nothing to do, such as the trimmer of a history that is kept for ever.
     """
@@ -125,7 +146,8 @@ async def _working(  # noqa: PLR0913, PLR0917 - the parts of the process
     witness = DeliveryWitness(log)
     counting = Counting(RedisTallies(store.connection))
     delivery_events = DeliveryEvents(
-        codec=wiring.token_codec(settings, keyring), groups=CachedGroups(RedisGroups(store.connection), monotonic_ms)
+        codec=wiring.token_codec(settings, keyring),
+        groups=CachedGroups(RedisGroups(store.connection), monotonic_ms),
     )
     shipper = Shipper(keyring=keyring, data_centre=settings.data_centre, clock=store.clock)
     scheduler = Scheduler(
@@ -150,14 +172,23 @@ async def _working(  # noqa: PLR0913, PLR0917 - the parts of the process
         witness=witness,
         pace=Pace(claim_ms=1000 * settings.worker.claim_seconds),
     )
-    trimmer = Trimmer(work=work, brands=known, days=settings.worker.history_days, clock=wiring.now_ms, witness=witness)
-    writing, *turning = (asyncio.create_task(part.run()) for part in (scheduler, worker, trimmer, counting))
+    trimmer = Trimmer(
+        work=work,
+        brands=known,
+        days=settings.worker.history_days,
+        clock=wiring.now_ms,
+        witness=witness,
+    )
+    writing, *turning = (
+        asyncio.create_task(part.run()) for part in (scheduler, worker, trimmer, counting)
+    )
     try:
         yield scheduler, worker, (writing, *turning)
     finally:
         for task in turning:
             await cancelled(task)
-        with suppress(StoreUnavailable):  # what could not be written is due again, and our sign of life ends by itself
+        # what could not be written is due again, and our sign of life ends by itself
+        with suppress(StoreUnavailable):
             await worker.leave()
         with suppress(StoreUnavailable):
             await counting.write()
@@ -166,8 +197,15 @@ async def _working(  # noqa: PLR0913, PLR0917 - the parts of the process
         await cancelled(writing)
 
 
-def sender(client: WebhookClient, delivery_events: DeliveryEvents, *, clock: Callable[[], int] = wiring.now_ms) -> Send:
-    """Return what sends a batch of deliveries to an endpoint; `clock` dates the signature, which receivers compare with theirs."""
+def sender(
+    client: WebhookClient,
+    delivery_events: DeliveryEvents,
+    *,
+    clock: Callable[[], int] = wiring.now_ms,
+) -> Send:
+    """Return what sends a batch of deliveries to an endpoint; `clock` dates the signature, which
+    receivers compare with theirs.
+    """
 
     async def send(endpoint: Endpoint, deliveries: Sequence[Delivery]) -> ReceiverAnswer:
         try:
@@ -196,4 +234,6 @@ def shipping(client: WebhookClient, shipper: Shipper) -> Send:
 
 def parting(tell: Send, ship: Send) -> Send:
     """Return what sends each delivery by its own way: events to brands, statements home."""
-    return lambda endpoint, deliveries: (ship if home_of(endpoint.key) else tell)(endpoint, deliveries)
+    return lambda endpoint, deliveries: (ship if home_of(endpoint.key) else tell)(
+        endpoint, deliveries
+    )

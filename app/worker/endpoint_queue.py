@@ -1,10 +1,13 @@
-"""The way to one endpoint: a bounded queue and a bounded number of requests under way, so that a slow endpoint holds up nobody else.
+"""The way to one endpoint: a bounded queue and a bounded number of requests under way, so that a
+slow endpoint holds up nobody else.
 
-1. What waits is sent in the order in which it came, in batches as large as the endpoint's format takes.
-2. A batch holds only deliveries with no more failed attempts than its first, and is the smaller the more those are: one event that a
-   receiver cannot digest comes to stand alone, and the others get through.
-3. Two requests never carry the same recipient at the same time, so first attempts arrive in order. Retries may come later than what
-   followed them; the sequence tells (docs/webhooks.md).
+1. What waits is sent in the order in which it came, in batches as large as the endpoint's format
+   takes.
+2. A batch holds only deliveries with no more failed attempts than its first, and is the smaller the
+   more those are: one event that a receiver cannot digest comes to stand alone, and the others get
+   through.
+3. Two requests never carry the same recipient at the same time, so first attempts arrive in order.
+   Retries may come later than what followed them; the sequence tells (docs/webhooks.md).
 """
 
 import asyncio
@@ -16,9 +19,12 @@ from app.core.webhook import BATCH, Delivery, Endpoint, ReceiverAnswer
 from app.worker.breaker import Breaker
 
 CONCURRENCY = 10
-ROOM_BATCHES = 20  # for each request that may be under way, so many deliveries may wait, or so many whole batches
+# for each request that may be under way, so many deliveries may wait, or so many whole batches
+ROOM_BATCHES = 20
 FIRST_GUESS = 20.0  # requests a second over one connection, until the queue knows better
-_OPTIMISM = 2.0  # what has no room comes again as if the queue were so much faster: too early costs a look, too late leaves it idle
+# what has no room comes again as if the queue were so much faster: too early costs a look, too late
+# leaves it idle
+_OPTIMISM = 2.0
 _LONGEST_WAIT_MS = 60_000
 _MEASURE_MS = 500
 
@@ -27,7 +33,9 @@ Settle = Callable[[Endpoint, Sequence[Delivery], ReceiverAnswer], None]
 
 
 class EndpointQueue:
-    """One endpoint's deliveries in this process. `clock` in milliseconds; `settle` hears each request's outcome, once."""
+    """One endpoint's deliveries in this process. `clock` in milliseconds; `settle` hears each
+    request's outcome, once.
+    """
 
     def __init__(  # noqa: PLR0913 - the parts of a queue
         self,
@@ -64,7 +72,11 @@ class EndpointQueue:
         """Return how many deliveries may be added now."""
         if self._breaker.is_open(self._clock()):
             return 0
-        room = self._most if self._breaker.is_probing else ROOM_BATCHES * max(self._most, self._concurrency)
+        room = (
+            self._most
+            if self._breaker.is_probing
+            else ROOM_BATCHES * max(self._most, self._concurrency)
+        )
         return max(0, room - len(self._queue))
 
     @property
@@ -73,7 +85,9 @@ class EndpointQueue:
         return self._breaker.open_until_ms
 
     def slot_ms(self) -> int:
-        """Return when a delivery that has no room now should come again: each call books the next place in time, at the queue's pace."""
+        """Return when a delivery that has no room now should come again: each call books the next
+        place in time, at the queue's pace.
+        """
         now = self._clock()
         step = 1000 / (_OPTIMISM * self._rate)
         self._booked_ms = max(self._booked_ms, now + step * len(self._queue)) + step
@@ -91,7 +105,9 @@ class EndpointQueue:
         return waiting
 
     async def close(self, seconds: float) -> Sequence[Delivery]:
-        """Let the requests under way finish within so many seconds, then break them off. Return what was not sent, or not answered."""
+        """Let the requests under way finish within so many seconds, then break them off. Return
+        what was not sent, or not answered.
+        """
         left = list(self.drain())
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=seconds)
@@ -101,7 +117,9 @@ class EndpointQueue:
         return left + self._broken_off
 
     def _begin(self) -> None:
-        while self._queue and len(self._tasks) < (1 if self._breaker.is_probing else self._concurrency):
+        while self._queue and len(self._tasks) < (
+            1 if self._breaker.is_probing else self._concurrency
+        ):
             batch = self._batch()
             if not batch:
                 return
@@ -127,7 +145,9 @@ class EndpointQueue:
         except asyncio.CancelledError:
             self._broken_off.extend(batch)
             raise
-        except Exception as exc:  # a rim: what cannot be sent must come to be a dead letter with its reason, not wait here unseen
+        # a rim: what cannot be sent must come to be a dead letter with its reason, not wait here
+        # unseen
+        except Exception as exc:
             answer = ReceiverAnswer(reason=f"could not be sent: {type(exc).__name__}")
             _report(exc)
         finally:
@@ -161,4 +181,6 @@ class EndpointQueue:
 
 
 def _report(error: BaseException) -> None:
-    asyncio.get_running_loop().call_exception_handler({"message": "a webhook request", "exception": error})
+    asyncio.get_running_loop().call_exception_handler(
+        {"message": "a webhook request", "exception": error}
+    )

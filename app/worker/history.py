@@ -1,7 +1,9 @@
-"""Forgets the oldest part of the history, an hour's step at a time; never what a consumer group still has to read.
+"""Forgets the oldest part of the history, an hour's step at a time; never what a consumer group
+still has to read.
 
-What is old is told by the store, at the moment of deletion. A clock that is wrong by years would make everything old, so nothing is deleted
-while ours and the store's differ by hours: one of the two is wrong, and nobody here can tell which.
+What is old is told by the store, at the moment of deletion. A clock that is wrong by years would
+make everything old, so nothing is deleted while ours and the store's differ by hours: one of the
+two is wrong, and nobody here can tell which.
 """
 
 import asyncio
@@ -20,9 +22,19 @@ MOST_APART_MS = 2 * 3_600_000
 
 
 class Trimmer:
-    """Keeps the history of every brand to so many days, or for ever with 0. `clock` is this machine's own, in milliseconds."""
+    """Keeps the history of every brand to so many days, or for ever with 0. `clock` is this
+    machine's own, in milliseconds.
+    """
 
-    def __init__(self, *, work: WorkQueue, brands: Brands, days: int, clock: Callable[[], int], witness: DeliveryWitness) -> None:
+    def __init__(
+        self,
+        *,
+        work: WorkQueue,
+        brands: Brands,
+        days: int,
+        clock: Callable[[], int],
+        witness: DeliveryWitness,
+    ) -> None:
         self._work = work
         self._brands = brands
         self._days = days
@@ -39,7 +51,9 @@ class Trimmer:
             await asyncio.sleep(_EVERY_SECONDS)
 
     async def trim(self) -> int:
-        """Trim every brand's history and return how many changes were forgotten: none while the clocks differ by hours."""
+        """Trim every brand's history and return how many changes were forgotten: none while the
+        clocks differ by hours.
+        """
         here, there = self._clock(), await self._work.time_ms()
         if abs(here - there) > MOST_APART_MS:
             self._witness.deletion_refused(here_ms=here, there_ms=there)
@@ -47,7 +61,9 @@ class Trimmer:
         trimmed = 0
         for brand in self._brands:
             for start in range(0, PARTITIONS, _AT_ONCE):
-                trimmed += await self._work.trim_history(brand.number, range(start, start + _AT_ONCE), keep_ms=self._days * _DAY_MS)
+                trimmed += await self._work.trim_history(
+                    brand.number, range(start, start + _AT_ONCE), keep_ms=self._days * _DAY_MS
+                )
         if trimmed:
             self._witness.trimmed(trimmed)
         return trimmed

@@ -1,4 +1,6 @@
-"""Turns deliveries into events and requests: the address opened, groups by their names, the endpoint's format, the signature."""
+"""Turns deliveries into events and requests: the address opened, groups by their names, the
+endpoint's format, the signature.
+"""
 
 from collections.abc import Sequence
 
@@ -24,9 +26,13 @@ class DeliveryEvents:
     async def events(self, endpoint: Endpoint, deliveries: Sequence[Delivery]) -> Sequence[Event]:
         """Return the events of deliveries to one endpoint, in their order.
 
-        Raises StoreUnavailable while the names of groups were never read: an event without them would say less than it has to.
+        Raises StoreUnavailable while the names of groups were never read: an event without them
+        would say less than it has to.
         """
-        words = await self._words(endpoint.brand, {key for delivery in deliveries for key in delivery.changed} - {EVERYTHING})
+        words = await self._words(
+            endpoint.brand,
+            {key for delivery in deliveries for key in delivery.changed} - {EVERYTHING},
+        )
         return [self._event(endpoint, delivery, words) for delivery in deliveries]
 
     def _event(self, endpoint: Endpoint, delivery: Delivery, words: GroupWords) -> Event:
@@ -43,7 +49,9 @@ class DeliveryEvents:
         )
 
     def _address(self, statement: Statement) -> str:
-        """Return the address; empty when none was kept, or its key was revoked: the receiver then has the digest."""
+        """Return the address; empty when none was kept, or its key was revoked: the receiver then
+        has the digest.
+        """
         try:
             return self._codec.unseal_address(statement.sealed_address, brand=statement.brand)
         except TokenError:
@@ -54,9 +62,17 @@ class DeliveryEvents:
         if not keys:
             return GroupWords(())
         words = GroupWords(await self._groups.groups(brand))
-        return words if all(map(words.knows, keys)) else GroupWords(await self._groups.renewed(brand))
+        return (
+            words if all(map(words.knows, keys)) else GroupWords(await self._groups.renewed(brand))
+        )
 
 
-def request_of(endpoint: Endpoint, events: Sequence[Event], *, at_ms: int) -> tuple[bytes, dict[str, str]]:
-    """Return body and header fields of the request that tells these events, signed when the endpoint has a secret."""
-    return payload.request(endpoint.format, events, scopes=endpoint.scopes, secrets=endpoint.secrets, at_ms=at_ms)
+def request_of(
+    endpoint: Endpoint, events: Sequence[Event], *, at_ms: int
+) -> tuple[bytes, dict[str, str]]:
+    """Return body and header fields of the request that tells these events, signed when the
+    endpoint has a secret.
+    """
+    return payload.request(
+        endpoint.format, events, scopes=endpoint.scopes, secrets=endpoint.secrets, at_ms=at_ms
+    )

@@ -1,4 +1,6 @@
-"""Turns what the worker sees into log lines and metrics. Endpoints go by their key: a URL may hold a credential."""
+"""Turns what the worker sees into log lines and metrics. Endpoints go by their key: a URL may hold
+a credential.
+"""
 
 from datetime import UTC, datetime
 
@@ -33,7 +35,9 @@ class DeliveryWitness:
 
     def judged(self, verdict: DeliveryVerdict) -> None:
         """Count what became of one delivery's attempt, and log one that is given up."""
-        counter = metrics.SHIPMENTS if home_of(verdict.delivery.endpoint) else metrics.WEBHOOK_DELIVERIES
+        counter = (
+            metrics.SHIPMENTS if home_of(verdict.delivery.endpoint) else metrics.WEBHOOK_DELIVERIES
+        )
         metrics.labelled(counter, verdict.result.value).inc()
         if verdict.is_dead:
             delivery = verdict.delivery
@@ -71,7 +75,9 @@ class DeliveryWitness:
         self._log.info(LogEvent.STORE_RECOVERED)
 
     def deletion_refused(self, *, here_ms: int, there_ms: int) -> None:
-        """Log and count that nothing old was deleted, since the clocks of this machine and of the store differ by hours."""
+        """Log and count that nothing old was deleted, since the clocks of this machine and of the
+        store differ by hours.
+        """
         metrics.DELETIONS_REFUSED.inc()
         self._log.error(LogEvent.DELETION_REFUSED, here=_moment(here_ms), store=_moment(there_ms))
 

@@ -1,13 +1,16 @@
-"""The worker's loop: changes out of the work streams, deliveries that are due, a share of the partitions.
+"""The worker's loop: changes out of the work streams, deliveries that are due, a share of the
+partitions.
 
-1. Every worker that is alive takes each n-th partition. Who shares with whom is only a hint that saves work: an entry or a delivery is
-   taken by a script, by one worker alone, whoever thinks it is theirs (catalogue Q10).
-2. A worker that gives no sign for `claim_ms` is dead to the others, which take its partitions over. What it had not taken they find at
-   once, what it had taken is due again after the same time (Q2).
-3. A change becomes deliveries in the step that takes it away, and what a queue has room for is handed over at once, so the first
-   attempt follows a click by about one turn. An idle worker turns every `idle_seconds`, a busy one without a pause.
-4. A change of a brand that this worker's settings lack is set aside, in whichever partition, until a worker knows the brand and takes it
-   up: it is never consumed, and never in anybody's way.
+1. Every worker that is alive takes each n-th partition. Who shares with whom is only a hint that
+   saves work: an entry or a delivery is taken by a script, by one worker alone, whoever thinks it
+   is theirs (catalogue Q10).
+2. A worker that gives no sign for `claim_ms` is dead to the others, which take its partitions over.
+   What it had not taken they find at once, what it had taken is due again after the same time (Q2).
+3. A change becomes deliveries in the step that takes it away, and what a queue has room for is
+   handed over at once, so the first attempt follows a click by about one turn. An idle worker turns
+   every `idle_seconds`, a busy one without a pause.
+4. A change of a brand that this worker's settings lack is set aside, in whichever partition, until
+   a worker knows the brand and takes it up: it is never consumed, and never in anybody's way.
 """
 
 import asyncio
@@ -32,14 +35,17 @@ _SIGNS = 5  # signs of life in the time after which a worker counts as dead
 _AWAY_SECONDS = 1.0
 Move = tuple[Work, Sequence[Delivery]]
 
-_RETURNS = frozenset((Source.CALLBACK, Source.MAILTO))  # by which a self-managed brand gives us a token back
+# by which a self-managed brand gives us a token back
+_RETURNS = frozenset((Source.CALLBACK, Source.MAILTO))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
     """How fast and how much; times in milliseconds unless named otherwise."""
 
-    claim_ms: int = 20_000  # a worker is dead without a sign of life for so long, and what it had taken is due again; longer than a request
+    # a worker is dead without a sign of life for so long, and what it had taken is due again;
+    # longer than a request
+    claim_ms: int = 20_000
     due_every_ms: int = 500  # how often retries are looked for
     idle_seconds: float = 0.2
     busy_seconds: float = 0.01
@@ -47,7 +53,9 @@ class Pace:
 
 
 class Worker:
-    """One worker process. `clock` in milliseconds, by the store's clock: by it deliveries are due."""
+    """One worker process. `clock` in milliseconds, by the store's clock: by it deliveries are
+    due.
+    """
 
     def __init__(  # noqa: PLR0913 - the parts of the worker
         self,
@@ -80,7 +88,11 @@ class Worker:
         self.partitions: Sequence[int] = ()
 
     def adopt(
-        self, endpoints: Mapping[EndpointKey, Endpoint], *, brands: Collection[BrandNumber], self_managed: Collection[BrandNumber]
+        self,
+        endpoints: Mapping[EndpointKey, Endpoint],
+        *,
+        brands: Collection[BrandNumber],
+        self_managed: Collection[BrandNumber],
     ) -> None:
         """Raise events for these endpoints and brands from now on."""
         self._by_brand = _by_brand(endpoints.values())
@@ -105,18 +117,30 @@ class Worker:
             await asyncio.sleep(self._pace.busy_seconds if found else self._pace.idle_seconds)
 
     async def turn(self) -> int:
-        """Look once at everything that is ours, and return how much there was. Raises StoreUnavailable."""
+        """Look once at everything that is ours, and return how much there was. Raises
+        StoreUnavailable.
+        """
         now = self._clock()
-        with suppress(StoreUnavailable):  # said again at the next turn; until then nothing is held for gone
+        # said again at the next turn; until then nothing is held for gone
+        with suppress(StoreUnavailable):
             await self._scheduler.note_endpoints()
         if has_come(now, self._next_sign, every_ms=self._pace.claim_ms // _SIGNS):
             await self._share()
             self._next_sign = now + self._pace.claim_ms // _SIGNS
-        found = await self._raise_events(await self._work.waiting(self.partitions, limit=self._pace.entries))
+        found = await self._raise_events(
+            await self._work.waiting(self.partitions, limit=self._pace.entries)
+        )
         found += await self._take_up(now)
         if has_come(now, self._next_due, every_ms=self._pace.due_every_ms):
-            taken = await self._deliveries.take(self.partitions, now_ms=now, until_ms=now + self._pace.claim_ms, limit=self._pace.entries)
-            if taken:  # asked after the taking: who resends switches on first, so a fresh letter meets no old switch
+            taken = await self._deliveries.take(
+                self.partitions,
+                now_ms=now,
+                until_ms=now + self._pace.claim_ms,
+                limit=self._pace.entries,
+            )
+            # asked after the taking: who resends switches on first, so a fresh letter meets no old
+            # switch
+            if taken:
                 with suppress(StoreUnavailable):
                     await self._scheduler.look_at_switches()
             self._scheduler.hand_over(taken)
@@ -128,7 +152,8 @@ class Worker:
     async def _share(self) -> None:
         try:
             alive = await self._crew.join(self._name, for_ms=self._pace.claim_ms)
-        except StoreUnavailable:  # where the others are noted is away: that only shares out the work, so it goes on as it was
+        # where the others are noted is away: that only shares out the work, so it goes on as it was
+        except StoreUnavailable:
             alive = self._alive or (self._name,)
         with suppress(StoreUnavailable):
             await self._scheduler.look_at_switches()
@@ -138,23 +163,36 @@ class Worker:
             self._witness.workers(len(alive), len(self.partitions))
 
     async def _take_up(self, now: int) -> int:
-        """Raise what was set aside of brands that are known here, in every partition: whoever owns it may not know them."""
+        """Raise what was set aside of brands that are known here, in every partition: whoever owns
+        it may not know them.
+        """
         if not has_come(now, self._next_aside, every_ms=self._pace.due_every_ms):
             return 0
-        found = await self._raise_events(await self._work.aside(self._known, _EVERYWHERE, limit=self._pace.entries))
+        found = await self._raise_events(
+            await self._work.aside(self._known, _EVERYWHERE, limit=self._pace.entries)
+        )
         self._next_aside = now if found else now + self._pace.due_every_ms
         return found
 
     async def _raise_events(self, found: Sequence[Work]) -> int:
-        strange = [work for work in found if work.statement.brand not in self._known and not work.statement.home]
+        strange = [
+            work
+            for work in found
+            if work.statement.brand not in self._known and not work.statement.home
+        ]
         if strange:
             self._witness.set_aside(await self._work.set_aside(strange))
-        entries = [work for work in found if work.statement.brand in self._known or work.statement.home]
+        entries = [
+            work for work in found if work.statement.brand in self._known or work.statement.home
+        ]
         if not entries:
             return len(found)
         now = self._clock()
         moves = [(entry, self._deliveries_of(entry, now)) for entry in entries]
-        rooms = {key: self._scheduler.room(key) for key in {delivery.endpoint for _, new in moves for delivery in new}}
+        rooms = {
+            key: self._scheduler.room(key)
+            for key in {delivery.endpoint for _, new in moves for delivery in new}
+        }
         direct: list[Move] = []
         crowded: list[Move] = []
         for move in moves:
@@ -164,12 +202,16 @@ class Worker:
             self._scheduler.hand_over(created or ())
         self._count(direct, taken, now)
         self._count(crowded, await self._work.move(crowded, due_ms=now), now)
-        returned = {entry.statement.brand for entry in entries if entry.statement.source in _RETURNS}
+        returned = {
+            entry.statement.brand for entry in entries if entry.statement.source in _RETURNS
+        }
         with suppress(StoreUnavailable):  # only an age in a metric
             await self._work.note_returns(returned & self._self_managed, at_ms=now)
         return len(found)
 
-    def _count(self, moves: Sequence[Move], taken: Sequence[Sequence[Delivery] | None], now: int) -> None:
+    def _count(
+        self, moves: Sequence[Move], taken: Sequence[Sequence[Delivery] | None], now: int
+    ) -> None:
         """Count the changes that this worker took, and no other."""
         for (entry, _), created in zip(moves, taken, strict=True):
             if created is not None and entry.changed:
@@ -178,17 +220,30 @@ class Worker:
 
     def _deliveries_of(self, work: Work, now: int) -> Sequence[Delivery]:
         return [
-            Delivery(endpoint=key, statement=work.statement, changed=work.changed, sequence=work.sequence, queued_ms=now)
+            Delivery(
+                endpoint=key,
+                statement=work.statement,
+                changed=work.changed,
+                sequence=work.sequence,
+                queued_ms=now,
+            )
             for key in self._endpoints_of(work)
         ]
 
     def _endpoints_of(self, work: Work) -> Sequence[EndpointKey]:
         statement = work.statement
-        if statement.home:  # the home tells the brand: an event's sequence counts there (docs/adr/0022)
+        # the home tells the brand: an event's sequence counts there (docs/adr/0022)
+        if statement.home:
             return (home_key(statement.home),)
-        name = event_name(subscribed=statement.subscribed, source=statement.source, changed=work.changed)
+        name = event_name(
+            subscribed=statement.subscribed, source=statement.source, changed=work.changed
+        )
         scopes = scopes_of(work.changed)
-        return [endpoint.key for endpoint in self._by_brand.get(statement.brand, ()) if endpoint.hears(name, scopes)]
+        return [
+            endpoint.key
+            for endpoint in self._by_brand.get(statement.brand, ())
+            if endpoint.hears(name, scopes)
+        ]
 
     async def leave(self) -> None:
         """Let the others take over at once. Raises StoreUnavailable."""

@@ -40,7 +40,8 @@ class Capabilities:
         )
 
 
-UNSEEN = Capabilities(eightbit=True, smtputf8=True, dsn=True)  # until a downstream was seen, it is taken to have what we pass on
+# until a downstream was seen, it is taken to have what we pass on
+UNSEEN = Capabilities(eightbit=True, smtputf8=True, dsn=True)
 
 
 def _limit(words: list[str]) -> int:

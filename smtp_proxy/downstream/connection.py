@@ -1,9 +1,12 @@
-"""One connection to the downstream: replies in, bytes out, one deadline, back-pressure. It knows no SMTP command.
+"""One connection to the downstream: replies in, bytes out, one deadline, back-pressure. It knows no
+SMTP command.
 
-One `ReplyListener` at a time holds the connection: it hears each reply, the end, and when there is room to write again. Without one nothing
-may arrive, so whatever does (a 421 before an idle peer closes, bytes slipped in behind a STARTTLS reply) ends the connection.
+One `ReplyListener` at a time holds the connection: it hears each reply, the end, and when there is
+room to write again. Without one nothing may arrive, so whatever does (a 421 before an idle peer
+closes, bytes slipped in behind a STARTTLS reply) ends the connection.
 
-Deadlines cost one timer for many mails: it is only moved when it would come too late, and looks at `_due` when it fires.
+Deadlines cost one timer for many mails: it is only moved when it would come too late, and looks at
+`_due` when it fires.
 """
 
 import asyncio
@@ -14,7 +17,8 @@ from typing import Protocol, cast
 from smtp_proxy.downstream.peer_reply import PeerReply, ProtocolViolation, ReplyReader
 from smtp_proxy.downstream.transaction import Buffer
 
-RECEIVE_OCTETS = 4096  # replies are short; asyncio's own buffer of 256 KiB costs an mmap and a munmap for each receive
+# replies are short; asyncio's own buffer of 256 KiB costs an mmap and a munmap for each receive
+RECEIVE_OCTETS = 4096
 GOODBYE_SECONDS = 5.0  # how long a peer may take to read our QUIT
 NEVER = float("inf")
 
@@ -29,7 +33,9 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
-    """Seconds for each wait. `total` bounds a whole send, so that our answer comes before the upstream's ten minutes end (X12)."""
+    """Seconds for each wait. `total` bounds a whole send, so that our answer comes before the
+    upstream's ten minutes end (X12).
+    """
 
     queue: float = 30  # for a free place in the pool
     connect: float = 10
@@ -60,7 +66,8 @@ class PeerConnection(asyncio.BufferedProtocol):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._transport: asyncio.Transport | None = None
-        self._received = memoryview(bytearray(RECEIVE_OCTETS))  # a view, because asyncio's TLS fills a slice of what it is lent
+        # a view, because asyncio's TLS fills a slice of what it is lent
+        self._received = memoryview(bytearray(RECEIVE_OCTETS))
         self._replies = ReplyReader()
         self._listener: ReplyListener | None = None
         self._ending: Ending | None = None
@@ -84,7 +91,9 @@ class PeerConnection(asyncio.BufferedProtocol):
         return self._transport
 
     def listen(self, listener: ReplyListener | None) -> None:
-        """Give the connection to a listener, or to nobody; a listener hears at once of an end that came before."""
+        """Give the connection to a listener, or to nobody; a listener hears at once of an end that
+        came before.
+        """
         self._listener = listener
         if listener is None:
             self._due = NEVER
@@ -97,7 +106,9 @@ class PeerConnection(asyncio.BufferedProtocol):
         self._limit = when
 
     def expect_within(self, seconds: float) -> None:
-        """End the connection unless this or `listen(None)` is called within so many seconds; an idle one says goodbye first."""
+        """End the connection unless this or `listen(None)` is called within so many seconds; an
+        idle one says goodbye first.
+        """
         self._due = min(self._loop.time() + seconds, self._limit)
         if self._due < self._timer_at and self._ending is None:
             self._start_timer()
@@ -129,7 +140,8 @@ class PeerConnection(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's transports do all of it, but are no subclass
+        # uvloop's transports do all of it, but are no subclass
+        self._transport = cast("asyncio.Transport", transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the listener and whoever waits for the socket."""

@@ -1,11 +1,15 @@
-"""The SMTP dialogue for one copy: RSET? XFORWARD? MAIL RCPT DATA, content, final dot; every end of it is one Outcome (catalogue X6).
+"""The SMTP dialogue for one copy: RSET? XFORWARD? MAIL RCPT DATA, content, final dot; every end of
+it is one Outcome (catalogue X6).
 
-With PIPELINING (RFC 2920) the commands leave in one write and the content in another, both written from inside the receive callback: a
-copy costs one future and no task. A copy that the peer cannot get, by what it offers, is not begun (`refusal`). What decides the outcome:
+With PIPELINING (RFC 2920) the commands leave in one write and the content in another, both written
+from inside the receive callback: a copy costs one future and no task. A copy that the peer cannot
+get, by what it offers, is not begun (`refusal`). What decides the outcome:
 
 1. The first refusal among MAIL, RCPT and DATA, with the peer's own code and text.
-2. Before any octet of content was written nobody has the copy: 451 4.4.1. `stale` says that another connection may be tried (C5).
-3. Once the final dot was written only the peer's reply tells who has the copy; without one the outcome is unknown (X14).
+2. Before any octet of content was written nobody has the copy: 451 4.4.1. `stale` says that another
+   connection may be tried (C5).
+3. Once the final dot was written only the peer's reply tells who has the copy; without one the
+   outcome is unknown (X14).
 4. Bytes that cannot be right end the connection: 451 4.5.0.
 """
 
@@ -21,7 +25,8 @@ from smtp_proxy.downstream.peer_reply import PeerReply, ProtocolViolation, accep
 from smtp_proxy.downstream.transaction import SLICE, Buffer, Transaction
 from smtp_proxy.replies import Deferred, Delivered, RefusedCopy, Reply
 
-SLICES_A_TURN = 16  # then the event loop gets its turn, also when the peer reads as fast as we write
+# then the event loop gets its turn, also when the peer reads as fast as we write
+SLICES_A_TURN = 16
 START_CONTENT = 354
 CLOSING = 421
 
@@ -44,7 +49,9 @@ class _Stage(IntEnum):
 
 
 class Dialogue:
-    """Carries one copy over one ready connection. `outcome` is set exactly once; `stale` then tells that no content left."""
+    """Carries one copy over one ready connection. `outcome` is set exactly once; `stale` then tells
+    that no content left.
+    """
 
     def __init__(
         self,
@@ -79,7 +86,9 @@ class Dialogue:
         self._connection.expect_within(self._timeouts.command)
         if self._pipelining:
             reset = self._commands[_Stage.RESET] if self._stage is _Stage.RESET else b""
-            self._connection.write(b"".join((reset, *self._forwards, *self._commands[_Stage.MAIL :])))
+            self._connection.write(
+                b"".join((reset, *self._forwards, *self._commands[_Stage.MAIL :]))
+            )
         else:
             self._write_command()
 
@@ -136,7 +145,8 @@ class Dialogue:
                 self._finish(self._refusal)
                 return
         elif not reply.positive or self._refusal is not None:
-            # a recipient taken without its sender: with a lone dot we would send that person an empty mail
+            # a recipient taken without its sender: with a lone dot we would send that person an
+            # empty mail
             raise ProtocolViolation("not an answer to the command")
         self._next()
 
@@ -145,7 +155,8 @@ class Dialogue:
             self._finish(self._refusal or declined(reply))
         elif reply.code != START_CONTENT:
             raise ProtocolViolation("not an answer to DATA")
-        elif self._refusal is not None:  # RFC 2920 3.1: a 354 though there is no recipient is answered by a lone dot
+        # RFC 2920 3.1: a 354 though there is no recipient is answered by a lone dot
+        elif self._refusal is not None:
             self._stage = _Stage.EMPTIED
             self._connection.expect_within(self._timeouts.command)
             self._connection.write(b".\r\n")
@@ -181,7 +192,9 @@ class Dialogue:
         return _Stage.MAIL if following is _Stage.FORWARD and not self._forwards else following
 
     def _write_command(self) -> None:
-        self._connection.write(self._forwards[0] if self._stage is _Stage.FORWARD else self._commands[self._stage])
+        self._connection.write(
+            self._forwards[0] if self._stage is _Stage.FORWARD else self._commands[self._stage]
+        )
 
     def _send_content(self) -> None:
         if self._transaction.size <= SLICE:
@@ -229,15 +242,27 @@ _STEPS: dict[_Stage, Callable[[Dialogue, PeerReply], None]] = {
 def refusal(transaction: Transaction, capabilities: Capabilities) -> Deferred | RefusedCopy | None:
     """Return why a peer with these capabilities cannot get the copy, or None.
 
-    A copy is never converted: its signature covers the bytes as they are. An upstream that used an extension was offered it, by what was
-    known then: it hears 451, and next time the extension is not offered. Octets above 127 that it did not declare are refused for good.
+    A copy is never converted: its signature covers the bytes as they are. An upstream that used an
+    extension was offered it, by what was known then: it hears 451, and next time the extension is
+    not offered. Octets above 127 that it did not declare are refused for good.
     """
     if transaction.needs_smtputf8 and not capabilities.smtputf8:
-        return Deferred(reply=Reply(451, "4.6.7", "Downstream does not take internationalized mail (SMTPUTF8)"))  # RFC 6531 3.5
+        # RFC 6531 3.5
+        return Deferred(
+            reply=Reply(451, "4.6.7", "Downstream does not take internationalized mail (SMTPUTF8)")
+        )
     if transaction.holds_8bit and not capabilities.eightbit:  # RFC 6152 3
         if transaction.body_8bit:
-            return Deferred(reply=Reply(451, "4.6.3", "Downstream does not take 8-bit content (8BITMIME)"))
-        return RefusedCopy(reply=Reply(554, "5.6.3", "Downstream does not take 8-bit content (8BITMIME): encode it before it is signed"))
+            return Deferred(
+                reply=Reply(451, "4.6.3", "Downstream does not take 8-bit content (8BITMIME)")
+            )
+        return RefusedCopy(
+            reply=Reply(
+                554,
+                "5.6.3",
+                "Downstream does not take 8-bit content (8BITMIME): encode it before it is signed",
+            )
+        )
     if capabilities.size and transaction.size > capabilities.size:
         return RefusedCopy(reply=Reply(552, "5.3.4", "Message is larger than downstream takes"))
     return None
@@ -248,7 +273,8 @@ def _commands(transaction: Transaction, capabilities: Capabilities) -> tuple[byt
     parameters = ""
     if capabilities.size is not None:
         parameters += f" SIZE={transaction.size}"
-    if capabilities.eightbit and (transaction.body_8bit or transaction.holds_8bit):  # also what the upstream did not declare
+    # also what the upstream did not declare
+    if capabilities.eightbit and (transaction.body_8bit or transaction.holds_8bit):
         parameters += " BODY=8BITMIME"
     if transaction.needs_smtputf8:
         parameters += " SMTPUTF8"

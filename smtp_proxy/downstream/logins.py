@@ -1,7 +1,9 @@
-"""When a login at the downstream may be tried: few at once, and none for a while after one was refused (catalogue N35).
+"""When a login at the downstream may be tried: few at once, and none for a while after one was
+refused (catalogue N35).
 
-A downstream that hears wrong credentials at the rate of the mail locks the account, or the address. So a refusal begins a pause, twice as
-long as the one before. After it one login is tried; the others wait for the next pause, or for its success.
+A downstream that hears wrong credentials at the rate of the mail locks the account, or the address.
+So a refusal begins a pause, twice as long as the one before. After it one login is tried; the
+others wait for the next pause, or for its success.
 """
 
 import asyncio
@@ -38,7 +40,9 @@ class Logins:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Wait for a place to try a login; `accepted` or `refused` is called inside. Raises PutOff."""
+        """Wait for a place to try a login; `accepted` or `refused` is called inside. Raises
+        PutOff.
+        """
         async with self._places:
             self.check()
             if self._refusals:  # this is the one trial

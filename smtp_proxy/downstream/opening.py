@@ -1,8 +1,10 @@
-"""How a session with the downstream begins: connect, greeting, EHLO, STARTTLS, EHLO again, AUTH (RFC 5321, RFC 3207, RFC 4954).
+"""How a session with the downstream begins: connect, greeting, EHLO, STARTTLS, EHLO again, AUTH
+(RFC 5321, RFC 3207, RFC 4954).
 
-Nothing that was heard before TLS counts after it, and bytes that arrive between the STARTTLS reply and the handshake end the session
-(catalogue S3, C4). Every failure becomes a 451, because the mail is not at fault (X6: connect, STARTTLS, AUTH). Its text, and that of
-the log, holds what the downstream said. After a refused login none is tried for a while: see `logins`.
+Nothing that was heard before TLS counts after it, and bytes that arrive between the STARTTLS reply
+and the handshake end the session (catalogue S3, C4). Every failure becomes a 451, because the mail
+is not at fault (X6: connect, STARTTLS, AUTH). Its text, and that of the log, holds what the
+downstream said. After a refused login none is tried for a while: see `logins`.
 """
 
 import asyncio
@@ -28,7 +30,9 @@ NOT_AUTHENTICATED = Reply(451, "4.7.0", "Downstream authentication failed")
 
 
 class NotOpened(Exception):
-    """No session could be had; `reply` is what the upstream hears, once `Downstream` has made a Deferred of it."""
+    """No session could be had; `reply` is what the upstream hears, once `Downstream` has made a
+    Deferred of it.
+    """
 
     def __init__(self, reply: Reply, stage: str, detail: str) -> None:
         super().__init__(f"{stage}: {detail}")
@@ -46,7 +50,15 @@ class _LoginPutOff(NotOpened):
     """Not logged: the refusal that began the pause was."""
 
     def __init__(self, put_off: PutOff) -> None:
-        super().__init__(Reply(451, "4.7.0", f"Downstream declined our login, which is tried again later: {put_off}"), "auth", str(put_off))
+        super().__init__(
+            Reply(
+                451,
+                "4.7.0",
+                f"Downstream declined our login, which is tried again later: {put_off}",
+            ),
+            "auth",
+            str(put_off),
+        )
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -56,7 +68,8 @@ class OpenSession:
     connection: PeerConnection
     capabilities: Capabilities
     mails: int = 0
-    dirty: bool = False  # the peer may hold an unfinished transaction, so the next one begins with RSET
+    # the peer may hold an unfinished transaction, so the next one begins with RSET
+    dirty: bool = False
 
 
 class _Question:
@@ -83,7 +96,9 @@ class _Question:
 class SessionOpener:
     """Opens sessions with one target; keeps the two TLS contexts, which are costly to make."""
 
-    def __init__(self, target: Target, *, hostname: str, timeouts: Timeouts, verifying: ssl.SSLContext | None) -> None:
+    def __init__(
+        self, target: Target, *, hostname: str, timeouts: Timeouts, verifying: ssl.SSLContext | None
+    ) -> None:
         self._target = target
         self._timeouts = timeouts
         verb = "LHLO" if target.scheme is Scheme.LMTP else "EHLO"
@@ -93,11 +108,14 @@ class SessionOpener:
             self._tls = verifying or ssl.create_default_context()
         else:
             self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            self._tls.check_hostname = False  # tls=may is RFC 7435: against listeners only, so any certificate is better than none
+            # tls=may is RFC 7435: against listeners only, so any certificate is better than none
+            self._tls.check_hostname = False
             self._tls.verify_mode = ssl.CERT_NONE
 
     async def open(self, limit: float) -> OpenSession:
-        """Return a ready session before the loop's clock reaches `limit`; raise NotOpened. Logs a failure."""
+        """Return a ready session before the loop's clock reaches `limit`; raise NotOpened. Logs a
+        failure.
+        """
         try:
             if self._target.credentials is not None:
                 self._logins.check()
@@ -117,7 +135,8 @@ class SessionOpener:
         loop = asyncio.get_running_loop()
         connection = PeerConnection(loop)
         connection.limit(limit)
-        # asked before there is a connection, because a greeting may be delivered before this task runs again
+        # asked before there is a connection, because a greeting may be delivered before this task
+        # runs again
         greeting = _Question(loop, connection)
         try:
             await self._connect(connection, limit)
@@ -139,10 +158,13 @@ class SessionOpener:
                 )
         except ssl.SSLError as exc:
             raise _TlsFailed(_words(exc)) from exc
-        except (OSError, UnicodeError) as exc:  # TimeoutError is an OSError; a host name that IDNA refuses is a UnicodeError
+        # TimeoutError is an OSError; a host name that IDNA refuses is a UnicodeError
+        except (OSError, UnicodeError) as exc:
             raise NotOpened(NO_ANSWER, "connect", _words(exc)) from exc
 
-    async def _begin(self, connection: PeerConnection, greeting: _Question, tls: Tls) -> OpenSession:
+    async def _begin(
+        self, connection: PeerConnection, greeting: _Question, tls: Tls
+    ) -> OpenSession:
         connection.expect_within(self._timeouts.greeting)
         _agreed(await greeting.answer, "greeting")
         capabilities = await self._hear_offers(connection)
@@ -168,12 +190,15 @@ class SessionOpener:
         reply = await self._ask(connection, b"STARTTLS\r\n")
         if reply is not None and reply.code != READY_FOR_TLS:
             return _said(reply)
-        if not connection.usable:  # closed, or catalogue S3: somebody slipped clear text in behind the reply
+        # closed, or catalogue S3: somebody slipped clear text in behind the reply
+        if not connection.usable:
             raise _TlsFailed("no clean reply to STARTTLS")
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._timeouts.greeting):
-                transport = await loop.start_tls(connection.transport, connection, self._tls, server_hostname=self._target.host)
+                transport = await loop.start_tls(
+                    connection.transport, connection, self._tls, server_hostname=self._target.host
+                )
         except OSError as exc:
             raise _TlsFailed(_words(exc)) from exc
         if transport is None:
@@ -181,7 +206,9 @@ class SessionOpener:
         connection.replace_transport(transport)
         return ""
 
-    async def _authenticate(self, connection: PeerConnection, credentials: Credentials, offered: frozenset[str]) -> None:
+    async def _authenticate(
+        self, connection: PeerConnection, credentials: Credentials, offered: frozenset[str]
+    ) -> None:
         user, password = credentials.user.encode(), credentials.password.encode()
         if "PLAIN" in offered:
             steps = [b"AUTH PLAIN " + base64.b64encode(b"\0" + user + b"\0" + password)]
@@ -224,7 +251,12 @@ def _said(reply: PeerReply | None) -> str:
 
 
 def _report(failure: NotOpened) -> None:
-    logger("relay").error(LogEvent.DOWNSTREAM_FAILED, stage=failure.stage, detail=failure.detail, reply=str(failure.reply))
+    logger("relay").error(
+        LogEvent.DOWNSTREAM_FAILED,
+        stage=failure.stage,
+        detail=failure.detail,
+        reply=str(failure.reply),
+    )
 
 
 def _words(exc: Exception) -> str:

@@ -1,7 +1,9 @@
-"""What a downstream says, from bytes to our own Reply: framing, bounds, cleaning (RFC 5321 4.2, RFC 2034, RFC 3463; catalogue C7, X6).
+"""What a downstream says, from bytes to our own Reply: framing, bounds, cleaning (RFC 5321 4.2, RFC
+2034, RFC 3463; catalogue C7, X6).
 
-Facts that surprise: a peer may split a reply anywhere, send several at once, write lines far over 512 octets and put raw 8-bit bytes into
-them. Framing forgives length up to a bound, because a reply that was thrown away after the final dot would mean a second copy.
+Facts that surprise: a peer may split a reply anywhere, send several at once, write lines far over
+512 octets and put raw 8-bit bytes into them. Framing forgives length up to a bound, because a reply
+that was thrown away after the final dot would mean a second copy.
 """
 
 import re
@@ -15,12 +17,15 @@ _LINE = re.compile(rb"([2-5][0-9][0-9])(?:([ -])(.*))?", re.DOTALL)
 _ENHANCED = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?:\s+|$)")
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
 _SPACES = re.compile(r"[\t ]+")
-# RFC 4954: these speak of our session with the downstream, never of the mail, so the upstream must not bounce for them
+# RFC 4954: these speak of our session with the downstream, never of the mail, so the upstream must
+# not bounce for them
 _AUTHENTICATION_CODES = frozenset({530, 534, 535, 538})
 
 
 class ProtocolViolation(Exception):
-    """Bytes that are not an SMTP reply, or a reply that cannot stand where it came; never leaves the client leg."""
+    """Bytes that are not an SMTP reply, or a reply that cannot stand where it came; never leaves
+    the client leg.
+    """
 
 
 class PeerReply(NamedTuple):
@@ -57,7 +62,9 @@ class ReplyReader:
         return bool(self._partial or self._texts)
 
     def feed(self, data: bytes) -> list[PeerReply]:
-        """Return the replies that these bytes complete, in order; raise ProtocolViolation for anything else than replies."""
+        """Return the replies that these bytes complete, in order; raise ProtocolViolation for
+        anything else than replies.
+        """
         *whole, self._partial = (self._partial + data).split(b"\n")
         replies = []
         for line in whole:
@@ -81,18 +88,24 @@ class ReplyReader:
 
 
 def as_reply(peer: PeerReply) -> Reply:
-    """Return the peer's reply with its own code, an enhanced code of the same class, and one clean ASCII line of text."""
+    """Return the peer's reply with its own code, an enhanced code of the same class, and one clean
+    ASCII line of text.
+    """
     enhanced, text = _texts(peer)
     return Reply(peer.code, enhanced, text)
 
 
 def accepted(peer: PeerReply) -> Reply:
-    """Return the upstream's 250 for a copy that the peer took; its text holds the peer's queue id (catalogue X6)."""
+    """Return the upstream's 250 for a copy that the peer took; its text holds the peer's queue id
+    (catalogue X6).
+    """
     return Reply(250, "2.0.0", _texts(peer)[1])
 
 
 def declined(peer: PeerReply) -> Deferred | RefusedCopy:
-    """Return the outcome of a 4yz or 5yz. 421 ends the peer's session, not the upstream's, so it becomes 451 (catalogue X6)."""
+    """Return the outcome of a 4yz or 5yz. 421 ends the peer's session, not the upstream's, so it
+    becomes 451 (catalogue X6).
+    """
     if peer.code in _AUTHENTICATION_CODES:
         return Deferred(reply=Reply(451, "4.7.0", f"Downstream declined: {as_reply(peer)}"))
     reply = as_reply(peer)
@@ -111,7 +124,8 @@ def _texts(peer: PeerReply) -> tuple[str, str]:
         if match is not None:
             text = text[match.end() :]
             if number == 0:
-                enhanced = f"{kind}.{int(match[2])}.{int(match[3])}"  # RFC 3463 2: the class must agree with the code
+                # RFC 3463 2: the class must agree with the code
+                enhanced = f"{kind}.{int(match[2])}.{int(match[3])}"
         texts.append(text)
     joined = _UNPRINTABLE.sub("?", _SPACES.sub(" ", " ".join(texts))).strip()
     return enhanced, joined[:MAX_TEXT].rstrip() or "No text was given"

@@ -1,11 +1,16 @@
-"""The way out: a bounded pool of sessions with the downstream, and `send`, which turns one copy into one Outcome.
+"""The way out: a bounded pool of sessions with the downstream, and `send`, which turns one copy
+into one Outcome.
 
 What holds, whatever the peer does (catalogue C1 to C7, X5, X6):
 
-1. `send` returns an outcome; it raises only when it is cancelled, and then the session it used is closed.
-2. A session is used again only after a complete dialogue. The idle one used last goes first, so that a quiet hour lets the others close.
-3. A copy is tried twice only when an idle session turned out to be dead before any octet of content was written to it.
-4. At most `size` sessions are open; at most `waiting` sends queue for one, for a bounded time; beyond that the answer is 451 4.3.2.
+1. `send` returns an outcome; it raises only when it is cancelled, and then the session it used is
+   closed.
+2. A session is used again only after a complete dialogue. The idle one used last goes first, so
+   that a quiet hour lets the others close.
+3. A copy is tried twice only when an idle session turned out to be dead before any octet of content
+   was written to it.
+4. At most `size` sessions are open; at most `waiting` sends queue for one, for a bounded time;
+   beyond that the answer is 451 4.3.2.
 """
 
 import asyncio
@@ -46,9 +51,12 @@ class Downstream:
         verifying: ssl.SSLContext | None = None,
     ) -> None:
         self._timeouts = timeouts or Timeouts()
-        self._opener = SessionOpener(target, hostname=hostname, timeouts=self._timeouts, verifying=verifying)
+        self._opener = SessionOpener(
+            target, hostname=hostname, timeouts=self._timeouts, verifying=verifying
+        )
         self._mails_per_session = mails_per_session
-        # Each send holds a place, and opens a session only when none is idle: so sessions never outnumber places.
+        # Each send holds a place, and opens a session only when none is idle: so sessions never
+        # outnumber places.
         self._places = asyncio.Semaphore(size)
         self._waiting = 0
         self._max_waiting = waiting
@@ -60,14 +68,21 @@ class Downstream:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the downstream offered when a session was last opened; before the first one all that depends on it."""
+        """What the downstream offered when a session was last opened; before the first one all that
+        depends on it.
+        """
         return self._capabilities
 
     def may_have_changed(self) -> bool:
-        """Say whether to look again what the downstream offers: it was never seen, or no session is open and none was for a while."""
+        """Say whether to look again what the downstream offers: it was never seen, or no session is
+        open and none was for a while.
+        """
         if self._capabilities is UNSEEN:
             return True
-        return not self._open and asyncio.get_running_loop().time() - self._tried_at >= LOOK_AGAIN_SECONDS
+        return (
+            not self._open
+            and asyncio.get_running_loop().time() - self._tried_at >= LOOK_AGAIN_SECONDS
+        )
 
     async def probe(self) -> None:
         """Open a session, learn the capabilities and keep it idle; raise DownstreamUnavailable."""
@@ -81,10 +96,14 @@ class Downstream:
         finally:
             self._places.release()
 
-    async def send(self, transaction: Transaction, *, unless: Veto | None = None, limit: float = NEVER) -> Outcome:
-        """Send one copy and return what became of it, within `Timeouts.total` seconds and before the loop's clock reaches `limit`.
+    async def send(
+        self, transaction: Transaction, *, unless: Veto | None = None, limit: float = NEVER
+    ) -> Outcome:
+        """Send one copy and return what became of it, within `Timeouts.total` seconds and before
+        the loop's clock reaches `limit`.
 
-        `unless` is asked when a session may be had, right before the copy leaves: what it returns is the outcome instead.
+        `unless` is asked when a session may be had, right before the copy leaves: what it returns
+        is the outcome instead.
         """
         refused = unsendable(transaction)
         if refused is not None:
@@ -101,7 +120,9 @@ class Downstream:
             self._places.release()
 
     async def close(self) -> None:
-        """Say goodbye on idle sessions and cut the others; a send that still runs ends as deferred, a later one too."""
+        """Say goodbye on idle sessions and cut the others; a send that still runs ends as deferred,
+        a later one too.
+        """
         self._closed = True
         sockets = [session.connection.gone for session in self._open]
         for session in list(self._open):
@@ -116,7 +137,12 @@ class Downstream:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         await self.close()
 
     async def _take_place(self) -> bool:
@@ -144,7 +170,9 @@ class Downstream:
         outcome, _ = await self._converse(await self._open_session(limit), transaction, limit)
         return outcome
 
-    async def _converse(self, session: OpenSession, transaction: Transaction, limit: float) -> tuple[SendOutcome, bool]:
+    async def _converse(
+        self, session: OpenSession, transaction: Transaction, limit: float
+    ) -> tuple[SendOutcome, bool]:
         refused = refusal(transaction, session.capabilities)
         if refused is not None:
             self._give_back(session)

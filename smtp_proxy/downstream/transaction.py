@@ -1,8 +1,9 @@
-"""One copy as the downstream will get it: the envelope, and content that becomes wire bytes without being copied whole.
+"""One copy as the downstream will get it: the envelope, and content that becomes wire bytes without
+being copied whole.
 
-Dot-stuffing (RFC 5321 4.5.2) happens here and only here, so the bytes after un-stuffing are the signed bytes (catalogue C1). What
-depends on the body alone is found once a message, in a `WireBody` that all copies share. Content holds CRLF line ends only; that is
-the server's duty.
+Dot-stuffing (RFC 5321 4.5.2) happens here and only here, so the bytes after un-stuffing are the
+signed bytes (catalogue C1). What depends on the body alone is found once a message, in a `WireBody`
+that all copies share. Content holds CRLF line ends only; that is the server's duty.
 """
 
 import re
@@ -12,10 +13,13 @@ from itertools import chain
 
 from smtp_proxy.replies import RefusedCopy, Reply
 
-SLICE = 65536  # octets handed to the transport at once; with its high-water mark the bound of what a slow peer makes us hold
+# octets handed to the transport at once; with its high-water mark the bound of what a slow peer
+# makes us hold
+SLICE = 65536
 MAX_ADDRESS_OCTETS = 254
 _UNSAFE_IN_ADDRESS = re.compile(r"[\x00-\x20\x7f-\x9f<>]")
-_QUOTED = re.compile(r'"(?:[^"\\\x00-\x1f\x7f-\x9f]|\\[ -~])*"@[^\x00-\x20\x7f-\x9f<>@"]+')  # in quotes these are harmless (RFC 5321 4.1.2)
+# in quotes these are harmless (RFC 5321 4.1.2)
+_QUOTED = re.compile(r'"(?:[^"\\\x00-\x1f\x7f-\x9f]|\\[ -~])*"@[^\x00-\x20\x7f-\x9f<>@"]+')
 
 Buffer = bytes | bytearray | memoryview
 
@@ -50,7 +54,9 @@ class WireBody:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transaction:
-    """One copy for one recipient. `head` is the complete header block with its blank line; `sender` is empty for `<>`."""
+    """One copy for one recipient. `head` is the complete header block with its blank line; `sender`
+    is empty for `<>`.
+    """
 
     sender: str
     recipient: str
@@ -58,23 +64,35 @@ class Transaction:
     body: WireBody
     body_8bit: bool = False
     smtputf8: bool = False
-    mail_options: str = ""  # parameters of RFC 3461, each with a blank before it, for a downstream that offers DSN
+    # parameters of RFC 3461, each with a blank before it, for a downstream that offers DSN
+    mail_options: str = ""
     recipient_options: str = ""
-    forwarded: tuple[tuple[bytes, bytes], ...] = ()  # XFORWARD attributes, name and xtext, for a downstream that offers it
-    size: int = field(init=False)  # octets as RFC 1870 counts them: without dot-stuffing and terminator
-    needs_smtputf8: bool = field(init=False)  # only a downstream with SMTPUTF8 may get the copy (RFC 6531 3.2)
-    holds_8bit: bool = field(init=False)  # an octet above 127: many upstreams declare 8BITMIME for whatever they send, others never do
+    # XFORWARD attributes, name and xtext, for a downstream that offers it
+    forwarded: tuple[tuple[bytes, bytes], ...] = ()
+    # octets as RFC 1870 counts them: without dot-stuffing and terminator
+    size: int = field(init=False)
+    # only a downstream with SMTPUTF8 may get the copy (RFC 6531 3.2)
+    needs_smtputf8: bool = field(init=False)
+    # an octet above 127: many upstreams declare 8BITMIME for whatever they send, others never do
+    holds_8bit: bool = field(init=False)
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__  # the record is frozen, and this is still its making
         set_(self, "size", len(self.head) + len(self.body.view))
-        set_(self, "needs_smtputf8", self.smtputf8 or not (self.sender.isascii() and self.recipient.isascii()))
+        set_(
+            self,
+            "needs_smtputf8",
+            self.smtputf8 or not (self.sender.isascii() and self.recipient.isascii()),
+        )
         set_(self, "holds_8bit", not (self.body.ascii and self.head.isascii()))
 
     def content(self) -> Iterable[Buffer]:
-        """Return everything that follows the 354 in pieces: stuffed head, stuffed body, and the dot that ends it."""
+        """Return everything that follows the 354 in pieces: stuffed head, stuffed body, and the dot
+        that ends it.
+        """
         ends_line = self.body.ends_line if self.body.view else self.head.endswith(b"\r\n")
-        end = b".\r\n" if ends_line else b"\r\n.\r\n"  # RFC 5321 4.1.1.4: the dot stands on a line of its own
+        # RFC 5321 4.1.1.4: the dot stands on a line of its own
+        end = b".\r\n" if ends_line else b"\r\n.\r\n"
         head = _stuff(self.head)
         if self.size <= SLICE and not self.body.dotted:  # nearly all mail
             return (head, self.body.view, end)
@@ -84,11 +102,15 @@ class Transaction:
 def wire_body(body: Buffer) -> WireBody:
     """Return the wire form of a body: call it once a message and give it to all copies."""
     view = memoryview(body)
-    return WireBody(view, _has_dotted_line(view), not view or bytes(view[-2:]) == b"\r\n", _is_ascii(view))
+    return WireBody(
+        view, _has_dotted_line(view), not view or bytes(view[-2:]) == b"\r\n", _is_ascii(view)
+    )
 
 
 def unsendable(transaction: Transaction) -> RefusedCopy | None:
-    """Refuse an address that could break out of its command line or is too long, before a byte of it is written (catalogue C2)."""
+    """Refuse an address that could break out of its command line or is too long, before a byte of
+    it is written (catalogue C2).
+    """
     if transaction.sender and not _is_safe(transaction.sender):
         return RefusedCopy(reply=Reply(553, "5.1.7", "Bad sender address syntax"))
     if not _is_safe(transaction.recipient):
@@ -119,4 +141,6 @@ def _has_dotted_line(view: memoryview) -> bool:
         return True
     if len(view) <= SLICE:
         return b"\r\n." in bytes(view)
-    return any(b"\r\n." in bytes(view[start : start + SLICE + 2]) for start in range(0, len(view), SLICE))
+    return any(
+        b"\r\n." in bytes(view[start : start + SLICE + 2]) for start in range(0, len(view), SLICE)
+    )

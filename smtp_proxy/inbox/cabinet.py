@@ -1,7 +1,9 @@
-"""Where the inbox files what people should see: a Maildir with a quota, since strangers decide what comes there.
+"""Where the inbox files what people should see: a Maildir with a quota, since strangers decide what
+comes there.
 
-The folder often shares its disk with the spool and the store. What is in `new` and `cur` counts, until somebody reads and removes it. The
-sizes are added up anew every minute, and what was filed since is added to that, so a mail costs no walk through the folder.
+The folder often shares its disk with the spool and the store. What is in `new` and `cur` counts,
+until somebody reads and removes it. The sizes are added up anew every minute, and what was filed
+since is added to that, so a mail costs no walk through the folder.
 """
 
 import os
@@ -31,7 +33,9 @@ class Cabinet:
         self._lock = threading.Lock()
 
     def file(self, *, sender: str, recipient: str, content: bytearray) -> Path:
-        """Write one message durably and return its file. Blocks; raises CabinetFull, and OSError when the disk does."""
+        """Write one message durably and return its file. Blocks; raises CabinetFull, and OSError
+        when the disk does.
+        """
         with self._lock:
             now = time.monotonic()
             if now >= self._recount_at:

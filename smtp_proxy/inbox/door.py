@@ -1,7 +1,8 @@
-"""Which recipients may come in: those whose mailbox exists, and whose short token is genuine. All others hear so at RCPT.
+"""Which recipients may come in: those whose mailbox exists, and whose short token is genuine. All
+others hear so at RCPT.
 
-So no mail is taken that would have to be sent back (catalogue M12), and who guesses is slowed down with their whole network. A mailbox
-that exists is never counted and never refused.
+So no mail is taken that would have to be sent back (catalogue M12), and who guesses is slowed down
+with their whole network. A mailbox that exists is never counted and never refused.
 """
 
 from collections.abc import Callable
@@ -16,7 +17,8 @@ from smtp_proxy.replies import NO_SUCH_MAILBOX, TOO_MANY_UNKNOWN, Reply
 class Door:
     """The recipient policy of the inbox (`smtp_proxy.session.config.RecipientPolicy`).
 
-    `may_miss` counts one unknown recipient for an IP address and says whether it is within what a network may ask for in vain.
+    `may_miss` counts one unknown recipient for an IP address and says whether it is within what a
+    network may ask for in vain.
     """
 
     def __init__(self, *, mailto: Mailto, may_miss: Callable[[str], bool], log: Logger) -> None:

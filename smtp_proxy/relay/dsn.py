@@ -1,9 +1,11 @@
-"""Tells the sender of a mail which of its recipients were refused, when the reply could not say so (RFC 3464, RFC 3461).
+"""Tells the sender of a mail which of its recipients were refused, when the reply could not say so
+(RFC 3464, RFC 3461).
 
-A mail with refused recipients among others is answered 250, since a 5yz would make the upstream tell its sender that nobody has it. So
-the refused ones are told by one notification, from the null sender, through the downstream like any mail. None goes out about a mail that
-came from the null sender or that a machine sent as an answer, nor about recipients for whom NOTIFY asks for none: that loses no mail, and
-is logged.
+A mail with refused recipients among others is answered 250, since a 5yz would make the upstream
+tell its sender that nobody has it. So the refused ones are told by one notification, from the null
+sender, through the downstream like any mail. None goes out about a mail that came from the null
+sender or that a machine sent as an answer, nor about recipients for whom NOTIFY asks for none: that
+loses no mail, and is logged.
 """
 
 import asyncio
@@ -22,7 +24,9 @@ SECONDS = 20.0  # what the session's time for an answer leaves beyond that of th
 
 
 class Notified(NamedTuple):
-    """What became of one notification: a metric label, about how many recipients it is, and what the downstream said to it."""
+    """What became of one notification: a metric label, about how many recipients it is, and what
+    the downstream said to it.
+    """
 
     result: Literal["sent", "withheld", "deferred", "refused"]
     recipients: int
@@ -32,26 +36,46 @@ class Notified(NamedTuple):
 class Notifier:
     """Writes and sends notifications. One instance serves all sessions of a process."""
 
-    def __init__(self, downstream: Downstream, *, hostname: str, clock: Callable[[], int], new_id: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        downstream: Downstream,
+        *,
+        hostname: str,
+        clock: Callable[[], int],
+        new_id: Callable[[], str],
+    ) -> None:
         self._downstream = downstream
         self._hostname = hostname
         self._clock = clock
         self._new_id = new_id
 
-    async def notify(self, envelope: Envelope, message: Message, refused: Mapping[str, RefusedCopy]) -> Notified:
+    async def notify(
+        self, envelope: Envelope, message: Message, refused: Mapping[str, RefusedCopy]
+    ) -> Notified:
         """Notify the envelope sender once of all refused recipients."""
         failed = [_failed(envelope, recipient, outcome) for recipient, outcome in refused.items()]
-        failed = [recipient for recipient in failed if envelope.options_of(recipient.address).wants_failures]
+        failed = [
+            recipient
+            for recipient in failed
+            if envelope.options_of(recipient.address).wants_failures
+        ]
         if not (failed and envelope.sender and may_be_reported(message)):
             return Notified("withheld", len(refused))
         limit = asyncio.get_running_loop().time() + SECONDS
-        outcome = await self._downstream.send(self._notification(envelope, message, failed), limit=limit)
+        outcome = await self._downstream.send(
+            self._notification(envelope, message, failed), limit=limit
+        )
         if isinstance(outcome, Delivered):
             return Notified("sent", len(failed))
-        # Whoever refuses a notification cannot be told, now or later: the copies that went out stay out, so the reply stays 250.
-        return Notified("deferred" if isinstance(outcome, Deferred) else "refused", len(failed), outcome)
+        # Whoever refuses a notification cannot be told, now or later: the copies that went out stay
+        # out, so the reply stays 250.
+        return Notified(
+            "deferred" if isinstance(outcome, Deferred) else "refused", len(failed), outcome
+        )
 
-    def _notification(self, envelope: Envelope, message: Message, failed: list[FailedRecipient]) -> Transaction:
+    def _notification(
+        self, envelope: Envelope, message: Message, failed: list[FailedRecipient]
+    ) -> Transaction:
         report = Report(
             host=self._hostname,
             sender=envelope.sender,
@@ -61,9 +85,16 @@ class Notifier:
             returned=returned_fields(message),
             envelope_id=envelope.options.envid,
         )
-        return Transaction(sender="", recipient=envelope.sender, head=report.head(), body=wire_body(report.body()))
+        return Transaction(
+            sender="", recipient=envelope.sender, head=report.head(), body=wire_body(report.body())
+        )
 
 
 def _failed(envelope: Envelope, recipient: str, outcome: RefusedCopy) -> FailedRecipient:
     reply = final(outcome.reply)
-    return FailedRecipient(address=recipient, status=reply.enhanced, diagnostic=str(reply), original=envelope.options_of(recipient).orcpt)
+    return FailedRecipient(
+        address=recipient,
+        status=reply.enhanced,
+        diagnostic=str(reply),
+        original=envelope.options_of(recipient).orcpt,
+    )

@@ -1,14 +1,20 @@
-"""The end of a message: its copies' outcomes are counted, logged and remembered, its sender is notified, and the upstream gets its reply.
+"""The end of a message: its copies' outcomes are counted, logged and remembered, its sender is
+notified, and the upstream gets its reply.
 
-    SMTP, some deferred        4yz, and the ledger holds the finished ones: the upstream's next try sends the rest only
+    SMTP, some deferred        4yz, and the ledger holds the finished ones: the upstream's next
+                               try sends the rest only
     SMTP, all refused          the downstream's own 5yz
-    SMTP, refused and others   250, once the sender has been notified of the refused ones; until then 451, and the next try only notifies
+    SMTP, refused and others   250, once the sender has been notified of the refused ones; until
+                               then 451, and the next try only notifies
     SMTP, anything else        250
-    LMTP                       each recipient's own reply; nothing is combined, so nobody is notified
-    an upstream that has gone  the same, and all of it is remembered: it comes again, as RFC 1047 tells
+    LMTP                       each recipient's own reply; nothing is combined, so nobody is
+                               notified
+    an upstream that has gone  the same, and all of it is remembered: it comes again, as
+                               RFC 1047 tells
 
-A recipient who was refused because they have left (`on_suppressed = "reject"`) counts as refused: one notification tells of all of them.
-What becomes of a message and its copies is counted here and nowhere else; what stops a message earlier is counted where that is found.
+A recipient who was refused because they have left (`on_suppressed = "reject"`) counts as refused:
+one notification tells of all of them. What becomes of a message and its copies is counted here and
+nowhere else; what stops a message earlier is counted where that is found.
 """
 
 import asyncio
@@ -24,16 +30,28 @@ from app.usecases.auditing import Auditing
 from smtp_proxy.relay.dsn import Notified, Notifier
 from smtp_proxy.relay.ledger import Ledger, Try
 from smtp_proxy.relay.mail import Mail, PromotionalMail
-from smtp_proxy.replies import Answer, Deferred, Delivered, Outcome, RefusedCopy, Reply, Suppressed, combine
+from smtp_proxy.replies import (
+    Answer,
+    Deferred,
+    Delivered,
+    Outcome,
+    RefusedCopy,
+    Reply,
+    Suppressed,
+    combine,
+)
 
-NO_BRAND = BrandNumber(0)  # a mail of no brand's sender: its recipients' digests in the log are those of nobody's records
+# a mail of no brand's sender: its recipients' digests in the log are those of nobody's records
+NO_BRAND = BrandNumber(0)
 
 Identify = Callable[..., RecipientDigest]  # (address, *, brand)
 CountCopy = Callable[[BrandNumber, CampaignId], None]
 
 
 class Finisher:
-    """Ends messages. `identify` gives the digest by which the log names a recipient; `count_copy` counts each copy of a campaign."""
+    """Ends messages. `identify` gives the digest by which the log names a recipient; `count_copy`
+    counts each copy of a campaign.
+    """
 
     def __init__(  # noqa: PLR0913 - everybody who is told of a message's end
         self,
@@ -53,8 +71,12 @@ class Finisher:
         self._auditing = auditing
 
     async def finish(self, mail: Mail, one: Try, outcomes: Mapping[str, Outcome]) -> Answer:
-        """End one message; `outcomes` has every recipient of the envelope, those of earlier tries as the ledger told them."""
-        if isinstance(mail, PromotionalMail) and (mail.suppressed or mail.overridden or mail.unknown_groups or mail.states_missed):
+        """End one message; `outcomes` has every recipient of the envelope, those of earlier tries
+        as the ledger told them.
+        """
+        if isinstance(mail, PromotionalMail) and (
+            mail.suppressed or mail.overridden or mail.unknown_groups or mail.states_missed
+        ):
             self.tell_of_states(mail)
             await self._audit_overridden(mail)
         for recipient, outcome in outcomes.items():
@@ -63,7 +85,17 @@ class Finisher:
         kinds = {type(outcome) for outcome in outcomes.values()}
         # One copy that must be sent again says so for all, one that went out outweighs the rest.
         label = _LABELS[
-            Deferred if Deferred in kinds else Delivered if Delivered in kinds else RefusedCopy if RefusedCopy in kinds else Suppressed
+            (
+                Deferred
+                if Deferred in kinds
+                else (
+                    Delivered
+                    if Delivered in kinds
+                    else RefusedCopy
+                    if RefusedCopy in kinds
+                    else Suppressed
+                )
+            )
         ]
         labelled(metrics.MESSAGES, mail.class_, label).inc()
         answer: Answer
@@ -79,26 +111,38 @@ class Finisher:
             mail_class=mail.class_,
             recipients=len(outcomes),
             remembered=len(one.known),
-            reply=str(answer) if isinstance(answer, Reply) else [str(reply) for reply in dict.fromkeys(answer)],
+            reply=(
+                str(answer)
+                if isinstance(answer, Reply)
+                else [str(reply) for reply in dict.fromkeys(answer)]
+            ),
         )
         return answer
 
     async def _answer_each(self, mail: Mail, one: Try, outcomes: Mapping[str, Outcome]) -> Answer:
-        unknown = {recipient: outcome for recipient, outcome in outcomes.items() if _is_unknown(outcome)}
+        unknown = {
+            recipient: outcome for recipient, outcome in outcomes.items() if _is_unknown(outcome)
+        }
         if unknown:
             await self._ledger.note(one, outcomes if not mail.envelope.listens() else unknown)
         else:
             await self._ledger.conclude(one, outcomes, reported=False)
         return tuple(combine([outcomes[recipient]]) for recipient in mail.envelope.recipients)
 
-    async def _answer_all(self, mail: Mail, one: Try, outcomes: Mapping[str, Outcome], kinds: set[type[Outcome]]) -> Reply:
+    async def _answer_all(
+        self, mail: Mail, one: Try, outcomes: Mapping[str, Outcome], kinds: set[type[Outcome]]
+    ) -> Reply:
         reply = combine(list(outcomes.values()))
         if Deferred in kinds:
             await self._ledger.note(one, outcomes)
             return reply
         told_by_reply = RefusedCopy not in kinds or len(kinds) == 1
         if not told_by_reply and not one.reported:
-            refused = {recipient: outcome for recipient, outcome in outcomes.items() if isinstance(outcome, RefusedCopy)}
+            refused = {
+                recipient: outcome
+                for recipient, outcome in outcomes.items()
+                if isinstance(outcome, RefusedCopy)
+            }
             try:
                 notified = await self._notifier.notify(mail.envelope, mail.message, refused)
             except asyncio.CancelledError:
@@ -117,7 +161,9 @@ class Finisher:
         id_, brand = mail.envelope.id, mail.brand.id
         if mail.unknown_groups:
             metrics.UNKNOWN_GROUPS.inc(len(mail.unknown_groups))
-            self._log.warning(LogEvent.GROUP_UNKNOWN, id=id_, brand=brand, groups=list(mail.unknown_groups))
+            self._log.warning(
+                LogEvent.GROUP_UNKNOWN, id=id_, brand=brand, groups=list(mail.unknown_groups)
+            )
         if mail.states_missed:
             self._log.error(LogEvent.STATES_UNKNOWN, id=id_, brand=brand, reason=mail.states_missed)
         for event, counter, found in (
@@ -126,13 +172,24 @@ class Finisher:
         ):
             for digest, reason in found.values():
                 labelled(counter, reason).inc()
-                self._log.info(event, id=id_, brand=brand, campaign=mail.campaign.id, recipient=digest.hex(), reason=reason)
+                self._log.info(
+                    event,
+                    id=id_,
+                    brand=brand,
+                    campaign=mail.campaign.id,
+                    recipient=digest.hex(),
+                    reason=reason,
+                )
 
     async def _audit_overridden(self, mail: PromotionalMail) -> None:
-        """Write into the brand's audit how many copies went to who has opted out, on the sender's word."""
+        """Write into the brand's audit how many copies went to who has opted out, on the sender's
+        word.
+        """
         if mail.overridden and self._auditing:
             detail = {"campaign": mail.campaign.id, "copies": str(len(mail.overridden))}
-            await self._auditing.note(mail.brand, "relay", AuditAction.OPT_OUTS_OVERRIDDEN, mail.envelope.id, **detail)
+            await self._auditing.note(
+                mail.brand, "relay", AuditAction.OPT_OUTS_OVERRIDDEN, mail.envelope.id, **detail
+            )
 
     def _tell_of_copy(self, mail: Mail, recipient: str, outcome: Outcome) -> None:
         labelled(metrics.COPIES, mail.class_, _LABELS[type(outcome)]).inc()
@@ -156,9 +213,15 @@ class Finisher:
 
     def _tell_of_notification(self, mail: Mail, notified: Notified) -> None:
         labelled(metrics.REPORTS, notified.result).inc()
-        details: dict[str, object] = {"id": mail.envelope.id, "result": notified.result, "recipients": notified.recipients}
+        details: dict[str, object] = {
+            "id": mail.envelope.id,
+            "result": notified.result,
+            "recipients": notified.recipients,
+        }
         if notified.outcome is not None:
-            details["reply"] = "" if isinstance(notified.outcome, Suppressed) else str(notified.outcome.reply)
+            details["reply"] = (
+                "" if isinstance(notified.outcome, Suppressed) else str(notified.outcome.reply)
+            )
         if notified.result == "sent":
             self._log.info(LogEvent.REPORT_SENT, **details)
         else:

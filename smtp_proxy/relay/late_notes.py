@@ -1,7 +1,8 @@
 """Entries of the ledger that the store could not take: kept, and written as soon as it is back.
 
-Bounded by entries; the message that has waited longest goes first, and is counted. An entry that is noted meanwhile for the same message
-leaves together with those that wait, so a later word never comes before an earlier one.
+Bounded by entries; the message that has waited longest goes first, and is counted. An entry that is
+noted meanwhile for the same message leaves together with those that wait, so a later word never
+comes before an earlier one.
 """
 
 import asyncio
@@ -22,7 +23,9 @@ LAST_SECONDS = 3.0  # at an orderly stop
 
 
 class LateNotes:
-    """Writes notes to the ledger in the store and keeps those that fail. Each failure is still raised: the caller logs it."""
+    """Writes notes to the ledger in the store and keeps those that fail. Each failure is still
+    raised: the caller logs it.
+    """
 
     def __init__(self, store: CopyLedger, *, log: Logger, max_entries: int = MAX_ENTRIES) -> None:
         self._store = store
@@ -36,8 +39,12 @@ class LateNotes:
         """Return how many entries wait for the store."""
         return self._entries
 
-    async def note(self, message: bytes, entries: Mapping[bytes, bytes], *, keep_seconds: int) -> None:
-        """Write entries of a message, with those of it that wait; keep them all and raise StoreUnavailable when that fails."""
+    async def note(
+        self, message: bytes, entries: Mapping[bytes, bytes], *, keep_seconds: int
+    ) -> None:
+        """Write entries of a message, with those of it that wait; keep them all and raise
+        StoreUnavailable when that fails.
+        """
         _, waiting = self._take(message)
         together = {**waiting, **entries}
         try:
@@ -46,7 +53,8 @@ class LateNotes:
             labelled(metrics.LEDGER_NOTES, "failed").inc(len(entries))
             self._keep(message, together, keep_seconds)
             raise
-        except BaseException:  # a caller that is cancelled leaves it open whether the store has them
+        # a caller that is cancelled leaves it open whether the store has them
+        except BaseException:
             self._keep(message, together, keep_seconds)
             raise
         if waiting:
@@ -60,7 +68,9 @@ class LateNotes:
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[None]:
-        """Write late notes for as long as the context is open, and once more at its end; what is left then is logged and counted."""
+        """Write late notes for as long as the context is open, and once more at its end; what is
+        left then is logged and counted.
+        """
         try:
             async with kept_running(Part.LEDGER, self._run, self._log):
                 yield
@@ -84,7 +94,12 @@ class LateNotes:
             reason = str(exc) or "the store did not answer in time"
         if self._entries:
             labelled(metrics.LEDGER_NOTES, "lost").inc(self._entries)
-            self._log.error(LogEvent.LEDGER_FAILED, lost=self._entries, messages=len(self._waiting), reason=reason)
+            self._log.error(
+                LogEvent.LEDGER_FAILED,
+                lost=self._entries,
+                messages=len(self._waiting),
+                reason=reason,
+            )
 
     def _take(self, message: bytes) -> tuple[int, dict[bytes, bytes]]:
         found = self._waiting.pop(message, None)
@@ -104,7 +119,9 @@ class LateNotes:
             lost += len(oldest)
         if lost:
             labelled(metrics.LEDGER_NOTES, "lost").inc(lost)
-            self._log.error(LogEvent.LEDGER_FAILED, lost=lost, reason="too many entries wait for the store")
+            self._log.error(
+                LogEvent.LEDGER_FAILED, lost=lost, reason="too many entries wait for the store"
+            )
 
     def _count(self, entries: int) -> None:
         self._entries += entries

@@ -1,7 +1,9 @@
-"""The ledger as bytes: the keyed names of messages, copies and marks, and what an entry says of a copy.
+"""The ledger as bytes: the keyed names of messages, copies and marks, and what an entry says of a
+copy.
 
-Trace fields are no part of a name: an upstream in front of its own queue writes them again for each try. An entry is a version, the kind
-of outcome, and the reply that goes with it. One of another version, or one that cannot be read, is as good as none: its copy is sent again.
+Trace fields are no part of a name: an upstream in front of its own queue writes them again for each
+try. An entry is a version, the kind of outcome, and the reply that goes with it. One of another
+version, or one that cannot be read, is as good as none: its copy is sent again.
 """
 
 import asyncio
@@ -49,12 +51,17 @@ def message_name(key: bytes, envelope: Envelope, message: Message) -> bytes:
 
 def copy_names(key: bytes, body_hash: bytes, recipients: Iterable[str]) -> dict[str, bytes]:
     """Return the name of the entry of each recipient's copy."""
-    return {recipient: hmac.digest(key, body_hash + recipient.encode(), "sha256")[:_NAME_OCTETS] for recipient in recipients}
+    return {
+        recipient: hmac.digest(key, body_hash + recipient.encode(), "sha256")[:_NAME_OCTETS]
+        for recipient in recipients
+    }
 
 
 def mark_name(key: bytes, body_hash: bytes, recipients: Iterable[str]) -> bytes:
     """Return the name of the mark that all tries of a message for the same recipients share."""
-    return hmac.digest(key, b"under way\0" + body_hash + "\0".join(sorted(recipients)).encode(), "sha256")[:_NAME_OCTETS]
+    return hmac.digest(
+        key, b"under way\0" + body_hash + "\0".join(sorted(recipients)).encode(), "sha256"
+    )[:_NAME_OCTETS]
 
 
 async def hash_body(body: memoryview) -> bytes:
@@ -65,7 +72,9 @@ async def hash_body(body: memoryview) -> bytes:
 
 
 def encoded(outcome: Outcome) -> bytes | None:
-    """Return the entry of an outcome; None for a copy that nobody has, which is sent again anyway."""
+    """Return the entry of an outcome; None for a copy that nobody has, which is sent again
+    anyway.
+    """
     match outcome:
         case Delivered(reply=reply):
             return _VERSION + _DELIVERED + _reply(reply)
@@ -96,13 +105,22 @@ def decoded(entry: bytes) -> Outcome | Unknown | None:
 
 
 def mark(until_ms: int) -> bytes:
-    """Return the mark of a try that is under way until then, in UTC milliseconds; 0: it has ended."""
+    """Return the mark of a try that is under way until then, in UTC milliseconds; 0: it has
+    ended.
+    """
     return _VERSION + _MARK + str(until_ms).encode()
 
 
 def is_held(entry: bytes | None, now_ms: int, *, longest_ms: int) -> bool:
-    """Say whether a mark still holds; none that cannot be read does, and none from so far in the future: its clock is wrong."""
-    if entry is None or entry[:2] != _VERSION + _MARK or not entry[2:].isdigit() or len(entry) > _MARK_OCTETS:
+    """Say whether a mark still holds; none that cannot be read does, and none from so far in the
+    future: its clock is wrong.
+    """
+    if (
+        entry is None
+        or entry[:2] != _VERSION + _MARK
+        or not entry[2:].isdigit()
+        or len(entry) > _MARK_OCTETS
+    ):
         return False
     return 0 < int(entry[2:]) - now_ms <= longest_ms
 

@@ -1,6 +1,8 @@
-"""One message on its way through the relay: as it came, and what the parts of the relay have found out about it.
+"""One message on its way through the relay: as it came, and what the parts of the relay have found
+out about it.
 
-A record that each part reads and adds to, made once a message. `finish` counts and logs what stands here at the end.
+A record that each part reads and adds to, made once a message. `finish` counts and logs what stands
+here at the end.
 """
 
 from dataclasses import dataclass, field
@@ -30,7 +32,9 @@ class Mail:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class PromotionalMail(Mail):
-    """A message of a brand that is stamped, and goes only to those who may get it. Everything by address, each address once."""
+    """A message of a brand that is stamped, and goes only to those who may get it. Everything by
+    address, each address once.
+    """
 
     brand: Brand
     campaign: Campaign  # with its groups by their ids, once `recipients` has resolved them
@@ -38,7 +42,9 @@ class PromotionalMail(Mail):
     class_: MailClass = MailClass.PROMOTIONAL
     targeting: Targeting = _ANYBODY
     unknown_groups: tuple[GroupId, ...] = ()
-    unread: dict[str, Outcome] = field(default_factory=dict)  # whose state could not be read, where the mail waits for states
+    # whose state could not be read, where the mail waits for states
+    unread: dict[str, Outcome] = field(default_factory=dict)
     states_missed: str = ""  # why states could not be read, where the mail goes out without them
     suppressed: dict[str, Found] = field(default_factory=dict)
-    overridden: dict[str, Found] = field(default_factory=dict)  # who has opted out and is sent a copy, on the sender's word
+    # who has opted out and is sent a copy, on the sender's word
+    overridden: dict[str, Found] = field(default_factory=dict)

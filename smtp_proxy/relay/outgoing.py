@@ -1,9 +1,12 @@
-"""What leaves for one message: what all its copies share, made once, and the copy for one recipient.
+"""What leaves for one message: what all its copies share, made once, and the copy for one
+recipient.
 
-A copy is our Received field, our signature, our stamp, and below them what the sender wrote. Most messages hold no placeholder, so that
-their copies share the body that came, and its hash. What takes long with a large body (search, filling in, a look for dots) is done in a
-thread, so that no other session waits for it. Bodies of their own take memory: `at_once` keeps one message from taking most of it, and
-`own_octets` is what each copy asks the process's budget for before it is made (`smtp_proxy.session.memory`).
+A copy is our Received field, our signature, our stamp, and below them what the sender wrote. Most
+messages hold no placeholder, so that their copies share the body that came, and its hash. What
+takes long with a large body (search, filling in, a look for dots) is done in a thread, so that no
+other session waits for it. Bodies of their own take memory: `at_once` keeps one message from taking
+most of it, and `own_octets` is what each copy asks the process's budget for before it is made
+(`smtp_proxy.session.memory`).
 """
 
 import asyncio
@@ -61,11 +64,14 @@ class OwnBodies:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutgoingMessage:
-    """What the copies of one message share. Without links nothing is stamped, without a signature nothing is signed."""
+    """What the copies of one message share. Without links nothing is stamped, without a signature
+    nothing is signed.
+    """
 
     envelope: Envelope
     base: Base
-    received: tuple[bytes, bytes]  # what stands before and behind the recipient in our Received field
+    # what stands before and behind the recipient in our Received field
+    received: tuple[bytes, bytes]
     body: WireBody | OwnBodies
     links: CopyLinks | None = None
     signature: MessageSignature | None = None
@@ -101,7 +107,9 @@ class OutgoingMessage:
             body_8bit=envelope.body_8bit,
             smtputf8=envelope.smtputf8,
             mail_options="" if envelope.options is NO_OPTIONS else str(envelope.options),
-            recipient_options=str(envelope.options_of(recipient.address)) if envelope.recipient_options else "",
+            recipient_options=(
+                str(envelope.options_of(recipient.address)) if envelope.recipient_options else ""
+            ),
             forwarded=envelope.forwarded,
         )
 
@@ -124,7 +132,9 @@ class OutgoingMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stamper:
-    """Makes the outgoing messages of a process. `has_groups`: whether a brand has subscription groups to choose from."""
+    """Makes the outgoing messages of a process. `has_groups`: whether a brand has subscription
+    groups to choose from.
+    """
 
     links: LinkMaker
     pages: PageLinkMaker
@@ -148,7 +158,8 @@ class Stamper:
     async def stamped(self, mail: PromotionalMail) -> OutgoingMessage:
         """Return a message whose copies are stamped and signed.
 
-        Raises RuleViolation, PlaceholderUnusable, or SignerUnavailable when nothing may leave unsigned.
+        Raises RuleViolation, PlaceholderUnusable, or SignerUnavailable when nothing may leave
+        unsigned.
         """
         now_ms, brand = self.clock(), mail.brand
         body = await self._body(mail, now_ms)
@@ -163,7 +174,9 @@ class Stamper:
             )
         links = None
         if brand.management is not Management.NONE:
-            links = self.links.for_message(brand, mail.campaign, at_ms=now_ms, attributes=mail.marking.attributes)
+            links = self.links.for_message(
+                brand, mail.campaign, at_ms=now_ms, attributes=mail.marking.attributes
+            )
         return OutgoingMessage(
             envelope=mail.envelope,
             base=base,
@@ -175,19 +188,27 @@ class Stamper:
         )
 
     async def _body(self, mail: PromotionalMail, now_ms: int) -> WireBody | OwnBodies:
-        """Return the body for all copies, or how to make that of each. Raises PlaceholderUnusable, SignerUnavailable."""
+        """Return the body for all copies, or how to make that of each. Raises PlaceholderUnusable,
+        SignerUnavailable.
+        """
         message, url_chars = mail.message, self.pages.longest(mail.brand)
         plan = await beside_the_loop(message.body, lambda: plan_body(message, url_chars=url_chars))
         if plan is None:
             return await beside_the_loop(message.body, lambda: wire_body(message.body))
         has_groups = await self.has_groups(mail.brand.number)
-        pages = self.pages.for_message(mail.brand, mail.campaign, at_ms=now_ms, has_groups=has_groups)
+        pages = self.pages.for_message(
+            mail.brand, mail.campaign, at_ms=now_ms, has_groups=has_groups
+        )
         pages.check(plan.placeholders)
         return OwnBodies(plan=plan, pages=pages)
 
-    async def _signed(self, mail: PromotionalMail, now_ms: int, *, own_bodies: bool) -> tuple[Base, MessageSignature | None]:
+    async def _signed(
+        self, mail: PromotionalMail, now_ms: int, *, own_bodies: bool
+    ) -> tuple[Base, MessageSignature | None]:
         brand, has_links = mail.brand, mail.brand.management is not Management.NONE
-        handling = _handling(has_links, own_bodies, brand.existing_signature, self.policy.one_signature)
+        handling = _handling(
+            has_links, own_bodies, brand.existing_signature, self.policy.one_signature
+        )
         base = self._base(mail, brand, now_ms, handling)
         try:
             signature = self.signers[brand.id].prepare(base, now_ms // 1000)
@@ -211,16 +232,23 @@ class Stamper:
         )
 
     def _received(self, envelope: Envelope, now_ms: int) -> tuple[bytes, bytes]:
-        """Return what stands before and behind the recipient's address in our Received field (RFC 5321 4.4).
+        """Return what stands before and behind the recipient's address in our Received field (RFC
+        5321 4.4).
 
-        It stands above the stamp and outside every signature: a later hop may do to it what it likes.
+        It stands above the stamp and outside every signature: a later hop may do to it what it
+        likes.
         """
         client, hostname = envelope.client, self.policy.hostname
         helo = _UNPRINTABLE.sub("?", client.helo)[:_MAX_NAME] or "unknown"
         name = f"{_UNPRINTABLE.sub('?', client.name)[:_MAX_NAME]} " if client.name else ""
         address = f"IPv6:{client.address}" if ":" in client.address else client.address or "unknown"
-        head = f"Received: from {helo} ({name}[{address}])\r\n\tby {hostname} with {client.protocol} id {envelope.id}\r\n\tfor <"
-        return head.encode("ascii", "replace"), f">;\r\n\t{rfc5322_date(now_ms // 1000)}\r\n".encode("ascii")
+        head = (
+            f"Received: from {helo} ({name}[{address}])\r\n\tby {hostname} with {client.protocol}"
+            f" id {envelope.id}\r\n\tfor <"
+        )
+        return head.encode(
+            "ascii", "replace"
+        ), f">;\r\n\t{rfc5322_date(now_ms // 1000)}\r\n".encode("ascii")
 
 
 @lru_cache(maxsize=8)
@@ -235,6 +263,13 @@ async def beside_the_loop(body: Buffer, work: Callable[[], T]) -> T:
 
 
 @lru_cache(maxsize=16)
-def _handling(has_links: bool, own_bodies: bool, signatures: ExistingSignature, one_signature: bool) -> Handling:
+def _handling(
+    has_links: bool, own_bodies: bool, signatures: ExistingSignature, one_signature: bool
+) -> Handling:
     """Return how to handle a message; there are a few ways, and one is asked for with each mail."""
-    return Handling(has_links=has_links, own_bodies=own_bodies, signatures=signatures, one_signature=one_signature)
+    return Handling(
+        has_links=has_links,
+        own_bodies=own_bodies,
+        signatures=signatures,
+        one_signature=one_signature,
+    )

@@ -17,8 +17,12 @@ class Policy:
 
     hostname: str
     max_received: int = 50
-    pass_foreign_from: bool = False  # relay mail of no brand's sender domain, untouched, instead of refusing it
-    pass_unsigned: bool = False  # stamp without List-Unsubscribe-Post when no key signs, instead of deferring
-    pass_repeated: bool = False  # stamp a mail that repeats a field which may stand once, instead of refusing it
-    one_signature: bool = False  # the downstream takes one DKIM-Signature, so those of others go where ours comes
+    # relay mail of no brand's sender domain, untouched, instead of refusing it
+    pass_foreign_from: bool = False
+    # stamp without List-Unsubscribe-Post when no key signs, instead of deferring
+    pass_unsigned: bool = False
+    # stamp a mail that repeats a field which may stand once, instead of refusing it
+    pass_repeated: bool = False
+    # the downstream takes one DKIM-Signature, so those of others go where ours comes
+    one_signature: bool = False
     unknown: UnknownOutcome = UnknownOutcome.RESEND

@@ -1,7 +1,9 @@
-"""Passwords of submitting accounts: scrypt hashes (RFC 7914), and the check of a login against them.
+"""Passwords of submitting accounts: scrypt hashes (RFC 7914), and the check of a login against
+them.
 
-A check costs 16 MB and some 50 ms on purpose. So it runs in a thread, a few at a time, and a login that was right is remembered for a
-while as a keyed digest: a thousand sessions of one sender pay once.
+A check costs 16 MB and some 50 ms on purpose. So it runs in a thread, a few at a time, and a login
+that was right is remembered for a while as a keyed digest: a thousand sessions of one sender pay
+once.
 """
 
 import asyncio
@@ -40,19 +42,25 @@ def hash_password(password: str) -> str:
 
 
 def verify(password: str | bytes, password_hash: str) -> bool:
-    """Say whether the password is the one that was hashed; an unreadable hash fits none. Blocks for some 50 ms."""
+    """Say whether the password is the one that was hashed; an unreadable hash fits none. Blocks for
+    some 50 ms.
+    """
     octets = password.encode() if isinstance(password, str) else password
     try:
         name, cost, block, queues, salt, digest = password_hash.split("$")
         expected = base64.b64decode(digest, validate=True)
-        found = _scrypt(octets, base64.b64decode(salt, validate=True), int(cost), int(block), int(queues))
+        found = _scrypt(
+            octets, base64.b64decode(salt, validate=True), int(cost), int(block), int(queues)
+        )
     except (ValueError, binascii.Error):
         return False
     return name == "scrypt" and hmac.compare_digest(expected, found)
 
 
 class Accounts:
-    """The authenticator over a fixed set of accounts. An unknown user costs as much as a wrong password."""
+    """The authenticator over a fixed set of accounts. An unknown user costs as much as a wrong
+    password.
+    """
 
     def __init__(self, accounts: Mapping[str, Account]) -> None:
         self._accounts = accounts
@@ -66,7 +74,11 @@ class Accounts:
         """Return the brand of the account, or None when the login is wrong."""
         account = self._accounts.get(user)
         password_hash = account.password_hash if account else self._nobody
-        digest = hashlib.blake2b(password, key=self._key, salt=hashlib.blake2b(password_hash.encode(), digest_size=16).digest()).digest()
+        digest = hashlib.blake2b(
+            password,
+            key=self._key,
+            salt=hashlib.blake2b(password_hash.encode(), digest_size=16).digest(),
+        ).digest()
         is_right = await self._check(digest, password, password_hash)
         return account.brand if account and is_right else None
 
@@ -76,8 +88,11 @@ class Accounts:
             return True
         task = self._running.get(digest)
         if task is None:
-            task = self._running[digest] = asyncio.create_task(self._verify(digest, password, password_hash))
-        return await asyncio.shield(task)  # a client that leaves must not end the check of the others
+            task = self._running[digest] = asyncio.create_task(
+                self._verify(digest, password, password_hash)
+            )
+        # a client that leaves must not end the check of the others
+        return await asyncio.shield(task)
 
     async def _verify(self, digest: bytes, password: bytes, password_hash: str) -> bool:
         try:
@@ -93,7 +108,9 @@ class Accounts:
 
 
 def _scrypt(password: bytes, salt: bytes, cost: int, block: int, queues: int) -> bytes:
-    return hashlib.scrypt(password, salt=salt, n=cost, r=block, p=queues, maxmem=_MEMORY, dklen=_HASH_BYTES)
+    return hashlib.scrypt(
+        password, salt=salt, n=cost, r=block, p=queues, maxmem=_MEMORY, dklen=_HASH_BYTES
+    )
 
 
 def _text(octets: bytes) -> str:

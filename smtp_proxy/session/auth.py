@@ -1,8 +1,8 @@
 """AUTH: a client proves whose mail it may send.
 
-Serves RFC 4954. Passwords are heard over TLS only. A network with too many failed logins is put off, whatever it
-presents (`smtp_proxy.session.bad_logins`); one session has a few tries. The mechanisms stand in
-`smtp_proxy.session.sasl`.
+Serves RFC 4954. Passwords are heard over TLS only. A network with too many failed logins is put
+off, whatever it presents (`smtp_proxy.session.bad_logins`); one session has a few tries. The
+mechanisms stand in `smtp_proxy.session.sasl`.
 """
 
 from app.core.errors import SignoffError
@@ -27,7 +27,9 @@ def auth(state: SessionState, argument: bytes) -> Reply | Waiting[Reply | None]:
         return replies.HELLO_FIRST
     if state.submission is not None or state.account is not None:
         return replies.AUTH_NOT_NOW
-    if state.listener.bad_logins.are_too_many(state.peer, state.config.limits, now=state.line.now()):
+    if state.listener.bad_logins.are_too_many(
+        state.peer, state.config.limits, now=state.line.now()
+    ):
         return _put_off(state)
     return _log_in(state, authenticator, argument)
 
@@ -55,7 +57,9 @@ def _log_in(state: SessionState, authenticator: Authenticator, argument: bytes) 
     return (yield from _verify(state, authenticator, login))
 
 
-def _verify(state: SessionState, authenticator: Authenticator, login: LoginAttempt) -> Waiting[Reply]:
+def _verify(
+    state: SessionState, authenticator: Authenticator, login: LoginAttempt
+) -> Waiting[Reply]:
     guesses, limits, failed = state.listener.bad_logins, state.config.limits, True
     secret = b"\0".join((login.user.encode(), login.password))
     if not guesses.admit(state.peer, secret, limits, now=state.line.now()):

@@ -1,8 +1,10 @@
-"""Failed logins by network, in all connections of a process: who guesses from many connections is put off (catalogue C8, S16, N18).
+"""Failed logins by network, in all connections of a process: who guesses from many connections is
+put off (catalogue C8, S16, N18).
 
-While a network is put off its logins are not even checked, right ones neither: the answer then tells nothing, and costs nothing. A login
-counts when it is admitted, before its costly check: a hundred at once are no more guesses than one after another. The same login from many
-connections is one guess.
+While a network is put off its logins are not even checked, right ones neither: the answer then
+tells nothing, and costs nothing. A login counts when it is admitted, before its costly check: a
+hundred at once are no more guesses than one after another. The same login from many connections is
+one guess.
 """
 
 from collections import Counter, OrderedDict
@@ -15,19 +17,28 @@ _IPV6_PREFIX = 64  # what one customer has
 
 
 class BadLogins:
-    """Counts from the first failure of a network until `Limits.bad_login_seconds` later, then anew. `now` only goes forward, in seconds."""
+    """Counts from the first failure of a network until `Limits.bad_login_seconds` later, then anew.
+    `now` only goes forward, in seconds.
+    """
 
     __slots__ = ("_failed", "_pending")
 
     def __init__(self) -> None:
-        self._failed: OrderedDict[str, tuple[int, float]] = OrderedDict()  # network → failures, and when they are forgotten
-        self._pending: dict[str, Counter[bytes]] = {}  # network → the logins that are being checked, each with its connections
+        # network → failures, and when they are forgotten
+        self._failed: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        # network → the logins that are being checked, each with its connections
+        self._pending: dict[str, Counter[bytes]] = {}
 
     def admit(self, peer: str, login: bytes, limits: Limits, *, now: float) -> bool:
-        """Count a login (user and password) in, and say whether it may be checked; whoever was admitted is settled later."""
+        """Count a login (user and password) in, and say whether it may be checked; whoever was
+        admitted is settled later.
+        """
         network = _network(peer)
         pending = self._pending.get(network, Counter())
-        if login not in pending and self._failures(network, now=now) + len(pending) >= limits.max_bad_logins_per_address:
+        if (
+            login not in pending
+            and self._failures(network, now=now) + len(pending) >= limits.max_bad_logins_per_address
+        ):
             return False
         pending[login] += 1
         self._pending[network] = pending

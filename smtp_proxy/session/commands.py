@@ -1,8 +1,9 @@
 """Which commands there are, by SMTP and by LMTP, and those that change nothing or little.
 
-A command is a function of the session's state and the argument. It returns its reply; or a generator that waits, as
-`smtp_proxy.session.line_protocol` says, and returns the reply at last; or None when it has said its answer itself.
-It raises Farewell to end the session. A new command is a function in the file of its kind, and a row here.
+A command is a function of the session's state and the argument. It returns its reply; or a
+generator that waits, as `smtp_proxy.session.line_protocol` says, and returns the reply at last; or
+None when it has said its answer itself. It raises Farewell to end the session. A new command is a
+function in the file of its kind, and a row here.
 """
 
 from collections.abc import Callable, Mapping
@@ -67,7 +68,8 @@ _COMMON: Mapping[bytes, Command] = MappingProxyType(
     }
 )
 _SMTP: Mapping[bytes, Command] = MappingProxyType({**_COMMON, b"HELO": helo, b"EHLO": ehlo})
-_LMTP: Mapping[bytes, Command] = MappingProxyType({**_COMMON, b"LHLO": ehlo})  # RFC 2033 4.1: no HELO, no EHLO
+# RFC 2033 4.1: no HELO, no EHLO
+_LMTP: Mapping[bytes, Command] = MappingProxyType({**_COMMON, b"LHLO": ehlo})
 
 
 def commands_of(*, lmtp: bool) -> Mapping[bytes, Command]:

@@ -1,4 +1,6 @@
-"""What every session of one listener is held to, and what the sessions have in common while they run."""
+"""What every session of one listener is held to, and what the sessions have in common while they
+run.
+"""
 
 import asyncio
 import secrets
@@ -20,7 +22,8 @@ from smtp_proxy.session.submission import Envelope, Offers
 
 Handler = Callable[[Envelope, bytearray], Awaitable[Answer]]
 Authenticator = Callable[[str, bytes], Awaitable[BrandId | None]]
-RecipientPolicy = Callable[[str, str], Reply | None]  # recipient and the client's IP address → the refusal; None: it may come in
+# recipient and the client's IP address → the refusal; None: it may come in
+RecipientPolicy = Callable[[str, str], Reply | None]
 
 
 def transaction_ids() -> Callable[[], str]:
@@ -30,7 +33,9 @@ def transaction_ids() -> Callable[[], str]:
 
 
 def plain_ip(peer: str) -> str:
-    """Return an IP address without its scope, and an IPv4 address that a dual listener sees inside IPv6 as what it is."""
+    """Return an IP address without its scope, and an IPv4 address that a dual listener sees inside
+    IPv6 as what it is.
+    """
     address = peer.partition("%")[0]
     try:
         mapped = IPv6Address(address).ipv4_mapped
@@ -48,16 +53,22 @@ class SessionConfig:
     limits: Limits = field(default_factory=Limits)
     trusted_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     authenticator: Authenticator | None = None
-    tls: ssl.SSLContext | None = None  # offers STARTTLS, and serves the listeners that are TLS from the first octet
-    proxy_networks: tuple[IPv4Network | IPv6Network, ...] = ()  # load balancers, which must send a PROXY header (catalogue S21)
-    xclient_networks: tuple[IPv4Network | IPv6Network, ...] = ()  # proxies that may use XCLIENT and XFORWARD (catalogue S20)
+    # offers STARTTLS, and serves the listeners that are TLS from the first octet
+    tls: ssl.SSLContext | None = None
+    # load balancers, which must send a PROXY header (catalogue S21)
+    proxy_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    # proxies that may use XCLIENT and XFORWARD (catalogue S20)
+    xclient_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     offers: Callable[[], Offers] = Offers  # what the downstream has now, as far as it is known
     lmtp: bool = False  # LHLO instead of EHLO, and one reply a recipient (RFC 2033)
     line_endings: LineEndings = "reject"
     long_lines: LongLines = "accept"
-    recipient_policy: RecipientPolicy | None = None  # without one every well-formed recipient may come in
-    postmaster: str = ""  # the address behind a bare <postmaster> (RFC 5321 4.5.1); empty: no mailbox is local here
-    strangers: bool = False  # anybody may send here, so that the networks of clients share the memory, as accounts always do
+    # without one every well-formed recipient may come in
+    recipient_policy: RecipientPolicy | None = None
+    # the address behind a bare <postmaster> (RFC 5321 4.5.1); empty: no mailbox is local here
+    postmaster: str = ""
+    # anybody may send here, so that the networks of clients share the memory, as accounts always do
+    strangers: bool = False
     one_recipient: bool = False  # answer 452 to a second recipient (catalogue X1)
     new_id: Callable[[], str] = field(default_factory=transaction_ids)
     log: Logger = field(default_factory=lambda: logger("relay"))
@@ -90,7 +101,9 @@ class SessionConfig:
 
 
 def _is_in(peer: str, networks: tuple[IPv4Network | IPv6Network, ...]) -> bool:
-    """Say whether the IP address stands in one of the networks; anything that is no IP address does not."""
+    """Say whether the IP address stands in one of the networks; anything that is no IP address does
+    not.
+    """
     if not networks:
         return False
     try:
@@ -103,7 +116,16 @@ def _is_in(peer: str, networks: tuple[IPv4Network | IPv6Network, ...]) -> bool:
 class ListenerState:
     """What the sessions of one listener have in common while they run."""
 
-    __slots__ = ("all_gone", "bad_logins", "config", "connections", "memory", "rules", "sessions", "stopping")
+    __slots__ = (
+        "all_gone",
+        "bad_logins",
+        "config",
+        "connections",
+        "memory",
+        "rules",
+        "sessions",
+        "stopping",
+    )
 
     def __init__(self, config: SessionConfig, memory: MemoryBudget | None = None) -> None:
         self.config = config
@@ -113,10 +135,13 @@ class ListenerState:
         self.bad_logins = BadLogins()
         self.sessions: set[LineProtocol] = set()
         self.stopping = False
-        self.all_gone = asyncio.Event()  # set by the last session that leaves while the listener is stopping
+        # set by the last session that leaves while the listener is stopping
+        self.all_gone = asyncio.Event()
 
     def adopt(self, config: SessionConfig) -> None:
-        """Hold sessions that begin from now on to another configuration; the budget of memory stays."""
+        """Hold sessions that begin from now on to another configuration; the budget of memory
+        stays.
+        """
         self.config = config
         self.rules = config.content_rules()
         self.connections.adopt(config.limits)

@@ -1,11 +1,13 @@
 """DATA: the content is read, and the message is handed on.
 
-Serves RFC 5321 4.1.1.4 and RFC 2033 4.2 (LMTP: one reply for each accepted recipient). What must hold:
+Serves RFC 5321 4.1.1.4 and RFC 2033 4.2 (LMTP: one reply for each accepted recipient). What must
+hold:
 
-1. Once the content is complete, its fate no longer depends on the connection: it is handed on, whether the answer
-   is heard or not. Before that, nothing of it is handed on.
+1. Once the content is complete, its fate no longer depends on the connection: it is handed on,
+   whether the answer is heard or not. Before that, nothing of it is handed on.
 2. An error of ours is 451 with a general text, and is logged with all it has to say.
-3. When it is in doubt where the content ends, the session ends: the rest must never be read as commands.
+3. When it is in doubt where the content ends, the session ends: the rest must never be read as
+   commands.
 """
 
 import asyncio
@@ -38,7 +40,9 @@ def data(state: SessionState, argument: bytes) -> Reply | Waiting[Reply | None]:
 
 
 def _receive(state: SessionState, submission: Submission, memory: Reservation) -> Waiting[Reply]:
-    """Read the content and hand the message on. From then on the memory belongs to the task that does so."""
+    """Read the content and hand the message on. From then on the memory belongs to the task that
+    does so.
+    """
     try:
         content, refusal = yield from _read_content(state, memory)
     except Exception as error:
@@ -46,7 +50,9 @@ def _receive(state: SessionState, submission: Submission, memory: Reservation) -
         if not isinstance(error, Farewell):
             state.log_error(error)
         # The rest of the content is still to come, and must never be read as commands.
-        raise Farewell(error.reply if isinstance(error, Farewell) else replies.LOCAL_ERROR) from error
+        raise Farewell(
+            error.reply if isinstance(error, Farewell) else replies.LOCAL_ERROR
+        ) from error
     except GeneratorExit:  # the client has left
         memory.release()
         raise
@@ -74,7 +80,8 @@ def _receive(state: SessionState, submission: Submission, memory: Reservation) -
 def _refuse(state: SessionState, refusal: Reply, submission: Submission) -> Reply:
     state.config.log.info(LogEvent.MESSAGE_REFUSED, peer=state.peer, reply=str(refusal))
     last = _tell(state, refusal, submission)
-    if refusal is replies.CONTENT_MALFORMED:  # rule 3: the client may have seen its message end elsewhere
+    # rule 3: the client may have seen its message end elsewhere
+    if refusal is replies.CONTENT_MALFORMED:
         state.line.say(last)
         raise Farewell(replies.END_IN_DOUBT)
     return last
@@ -95,17 +102,22 @@ def _replies(state: SessionState, answer: Answer, submission: Submission) -> Seq
     return (answer,) if isinstance(answer, Reply) else answer
 
 
-def _read_content(state: SessionState, memory: Reservation) -> Waiting[tuple[bytearray, Reply | None]]:
+def _read_content(
+    state: SessionState, memory: Reservation
+) -> Waiting[tuple[bytearray, Reply | None]]:
     line, limits = state.line, state.config.limits
     line.say_raw(b"354 End data with <CR><LF>.<CR><LF>\r\n")
     content = Content(line.lines.buffer, state.rules, memory)
-    next_block = content.size  # not yet begun: the wait for DATA may have used up the time of this wait
+    # not yet begun: the wait for DATA may have used up the time of this wait
+    next_block = content.size
     start = line.now()
     end = start + limits.session_seconds
     while not content.advance():
         if content.size >= next_block:
             next_block = content.size + _BLOCK
-            pace = start + limits.data_seconds + max(content.size, 0) / limits.least_octets_per_second
+            pace = (
+                start + limits.data_seconds + max(content.size, 0) / limits.least_octets_per_second
+            )
             line.renew(min(limits.data_seconds, min(end, pace) - line.now()))
         yield None
     message, rest = content.finish()
@@ -113,7 +125,9 @@ def _read_content(state: SessionState, memory: Reservation) -> Waiting[tuple[byt
     return message, content.refusal
 
 
-async def _hand_on(state: SessionState, envelope: Envelope, content: bytearray, memory: Reservation) -> Answer:
+async def _hand_on(
+    state: SessionState, envelope: Envelope, content: bytearray, memory: Reservation
+) -> Answer:
     """Return the handler's answer, within the time that the client waits for it."""
     config, peer = state.config, state.peer
     try:
@@ -121,10 +135,19 @@ async def _hand_on(state: SessionState, envelope: Envelope, content: bytearray, 
             return await config.handler(envelope, content)
     except SignoffError as error:
         reply = replies.for_error(error)
-        config.log.warning(LogEvent.MESSAGE_REFUSED, id=envelope.id, peer=peer, error=error.code, reply=str(reply), detail=str(error))
+        config.log.warning(
+            LogEvent.MESSAGE_REFUSED,
+            id=envelope.id,
+            peer=peer,
+            error=error.code,
+            reply=str(reply),
+            detail=str(error),
+        )
         return reply
     except TimeoutError:
-        config.log.error(LogEvent.MESSAGE_REFUSED, id=envelope.id, peer=peer, reply=str(replies.TOO_LATE))
+        config.log.error(
+            LogEvent.MESSAGE_REFUSED, id=envelope.id, peer=peer, reply=str(replies.TOO_LATE)
+        )
         return replies.TOO_LATE
     except Exception as error:
         config.log.exception(LogEvent.UNEXPECTED_ERROR, id=envelope.id, peer=peer)

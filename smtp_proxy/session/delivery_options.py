@@ -1,10 +1,12 @@
-"""What the upstream asks about delivery reports: RET and ENVID on MAIL, NOTIFY and ORCPT on RCPT (RFC 3461 4).
+"""What the upstream asks about delivery reports: RET and ENVID on MAIL, NOTIFY and ORCPT on RCPT
+(RFC 3461 4).
 
-A value is kept as it was written, case included, and handed to a downstream that offers DSN (catalogue S12, S17). What it means matters
-here only where we report a refusal ourselves.
+A value is kept as it was written, case included, and handed to a downstream that offers DSN
+(catalogue S12, S17). What it means matters here only where we report a refusal ourselves.
 
-RFC 3461 4: xtext stands for any octets, and senders of internationalised mail use it so. No recipient is lost for an ORCPT: it passes on as
-it came, and one that is none at all (no xtext, too long, empty) is dropped. An ENVID must decode to printable ASCII (RFC 3461 4.4).
+RFC 3461 4: xtext stands for any octets, and senders of internationalised mail use it so. No
+recipient is lost for an ORCPT: it passes on as it came, and one that is none at all (no xtext, too
+long, empty) is dropped. An ENVID must decode to printable ASCII (RFC 3461 4.4).
 """
 
 import re
@@ -20,9 +22,12 @@ _MAX_ORCPT = 500  # RFC 3461 4.2
 _XTEXT = r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})+"
 _RET = re.compile(r"FULL|HDRS", re.IGNORECASE)
 _ENVID = re.compile(_XTEXT)
-_NOTIFY = re.compile(r"NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY)){0,2}", re.IGNORECASE)
+_NOTIFY = re.compile(
+    r"NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY)){0,2}", re.IGNORECASE
+)
 _ORCPT = re.compile(rf"(?P<kind>[A-Za-z0-9-]+);(?P<address>{_XTEXT})")
-_ORCPT_UTF8 = re.compile(r"(?P<kind>[Uu][Tt][Ff]-8);(?P<address>[^\x00- =+\x7f-\x9f\u2028\u2029]+)")  # RFC 6533 3, without encoding
+# RFC 6533 3, without encoding
+_ORCPT_UTF8 = re.compile(r"(?P<kind>[Uu][Tt][Ff]-8);(?P<address>[^\x00- =+\x7f-\x9f\u2028\u2029]+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +53,9 @@ class RecipientOptions:
 
     @property
     def wants_failures(self) -> bool:
-        """Say whether a refusal of this recipient is to be reported: by default it is (RFC 3461 4.1)."""
+        """Say whether a refusal of this recipient is to be reported: by default it is (RFC 3461
+        4.1).
+        """
         return not self.notify or "FAILURE" in self.notify.upper().split(",")
 
 
@@ -61,12 +68,16 @@ def read_mail_options(given: dict[bytes, bytes | None]) -> MailOptions | None:
     ret, envid = _value(given, b"RET"), _value(given, b"ENVID")
     if ret is None or envid is None or (ret and not _RET.fullmatch(ret)):
         return None
-    if envid and not (len(envid) <= _MAX_ENVID and _ENVID.fullmatch(envid) and _is_printable(envid)):
+    if envid and not (
+        len(envid) <= _MAX_ENVID and _ENVID.fullmatch(envid) and _is_printable(envid)
+    ):
         return None
     return MailOptions(ret=ret, envid=envid)
 
 
-def read_recipient_options(given: dict[bytes, bytes | None], *, smtputf8: bool) -> RecipientOptions | None:
+def read_recipient_options(
+    given: dict[bytes, bytes | None], *, smtputf8: bool
+) -> RecipientOptions | None:
     """Read the parameters of RCPT, keywords in capitals; None: one is malformed."""
     notify, orcpt = _value(given, b"NOTIFY"), _value(given, b"ORCPT") or ""
     if notify is None or (notify and not _NOTIFY.fullmatch(notify)):
@@ -85,7 +96,9 @@ def _is_original(text: str, *, smtputf8: bool) -> bool:
 
 
 def _value(given: dict[bytes, bytes | None], keyword: bytes) -> str | None:
-    """Return a value as text, empty when the keyword is absent; None for what is no text or was given without a value."""
+    """Return a value as text, empty when the keyword is absent; None for what is no text or was
+    given without a value.
+    """
     if keyword not in given:
         return ""
     value = given[keyword]

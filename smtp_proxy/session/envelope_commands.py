@@ -1,6 +1,7 @@
 """MAIL, RCPT and RSET: a transaction begins, gets its recipients, or is given up.
 
-Serves RFC 5321 4.1.1.2, 4.1.1.3 and 4.1.1.5. Nobody relays without authentication over TLS or a trusted network.
+Serves RFC 5321 4.1.1.2, 4.1.1.3 and 4.1.1.5. Nobody relays without authentication over TLS or a
+trusted network.
 """
 
 from smtp_proxy import replies

@@ -1,8 +1,8 @@
 """The greeting, HELO, EHLO and STARTTLS: what the client calls itself, and what it is offered.
 
-Serves RFC 5321 4.1.1.1, RFC 2033 4.1 (LHLO) and RFC 3207. Offered while the downstream offers it, or was not seen
-yet: 8BITMIME, SMTPUTF8, DSN. Not offered, because not done: CHUNKING, REQUIRETLS, MT-PRIORITY, DELIVERBY,
-FUTURERELEASE.
+Serves RFC 5321 4.1.1.1, RFC 2033 4.1 (LHLO) and RFC 3207. Offered while the downstream offers it,
+or was not seen yet: 8BITMIME, SMTPUTF8, DSN. Not offered, because not done: CHUNKING, REQUIRETLS,
+MT-PRIORITY, DELIVERBY, FUTURERELEASE.
 """
 
 import re
@@ -20,7 +20,11 @@ _HOST = re.compile(rb"[A-Za-z0-9_\[][A-Za-z0-9._:\]-]{0,254}")
 
 def greet(state: SessionState) -> None:
     """Say the greeting."""
-    state.line.say_raw(f"220 {state.config.hostname} {'LMTP' if state.config.lmtp else 'ESMTP'}\r\n".encode("ascii"))
+    state.line.say_raw(
+        f"220 {state.config.hostname} {'LMTP' if state.config.lmtp else 'ESMTP'}\r\n".encode(
+            "ascii"
+        )
+    )
 
 
 def helo(state: SessionState, argument: bytes) -> Reply | None:
@@ -49,10 +53,14 @@ def _hello(state: SessionState, argument: bytes, *, extended: bool) -> Reply | N
         return replies.HELLO_NEEDS_NAME
     state.helo = argument.decode("ascii")
     state.extended = extended
-    state.speaks_for_others = state.speaks_for_others and state.config.lets_speak_for_others(state.peer)
+    state.speaks_for_others = state.speaks_for_others and state.config.lets_speak_for_others(
+        state.peer
+    )
     state.end_transaction()
     *others, last = [state.config.hostname, *(_extensions(state) if extended else ())]
-    state.line.say_raw("".join([*(f"250-{line}\r\n" for line in others), f"250 {last}\r\n"]).encode("ascii"))
+    state.line.say_raw(
+        "".join([*(f"250-{line}\r\n" for line in others), f"250 {last}\r\n"]).encode("ascii")
+    )
     return None
 
 

@@ -1,7 +1,9 @@
-"""The bounds of the SMTP listener: what one session may ask for, and how many sessions there may be.
+"""The bounds of the SMTP listener: what one session may ask for, and how many sessions there may
+be.
 
-Serves RFC 5321 4.5.3 (sizes and timeouts) and catalogue S7, S10, S16, X13. Everything here lives on one event loop and needs no lock.
-How much mail is in memory is counted in `smtp_proxy.session.memory`.
+Serves RFC 5321 4.5.3 (sizes and timeouts) and catalogue S7, S10, S16, X13. Everything here lives on
+one event loop and needs no lock. How much mail is in memory is counted in
+`smtp_proxy.session.memory`.
 """
 
 from collections import Counter
@@ -16,33 +18,45 @@ _V4 = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """The bounds of one listener. Sizes are octets, times are seconds. Raises Misconfigured when one message cannot fit into the memory."""
+    """The bounds of one listener. Sizes are octets, times are seconds. Raises Misconfigured when
+    one message cannot fit into the memory.
+    """
 
     max_message_bytes: int = 26_214_400
-    max_in_flight_bytes: int = 268_435_456  # what all sessions and copies hold together (`smtp_proxy.session.memory`)
+    # what all sessions and copies hold together (`smtp_proxy.session.memory`)
+    max_in_flight_bytes: int = 268_435_456
     max_recipients: int = 1000
     max_connections: int = 1000
     max_connections_per_address: int = 500
     max_commands: int = 100_000  # in one connection
     max_bad_commands: int = 10
     max_bad_logins: int = 3
-    max_bad_logins_per_address: int = 20  # within `bad_login_seconds`, in all connections together (catalogue C8)
+    # within `bad_login_seconds`, in all connections together (catalogue C8)
+    max_bad_logins_per_address: int = 20
     bad_login_seconds: float = 600
     header_seconds: float = 10  # for the PROXY header of a load balancer
-    idle_seconds: float = 300  # for one whole command line, however slowly it comes (RFC 5321 4.5.3.2.7)
+    # for one whole command line, however slowly it comes (RFC 5321 4.5.3.2.7)
+    idle_seconds: float = 300
     data_seconds: float = 180  # for each further KiB of content (RFC 5321 4.5.3.2.5)
     least_octets_per_second: int = 512  # of content, all in all, once `data_seconds` have passed
     max_kept_bytes: int = 0  # of a message; what comes beyond is read and dropped. 0: all of it
     session_seconds: float = 3600  # for one connection, and for the content of its last message
-    answer_seconds: float = 570  # for the handler, so that our answer comes within the client's ten minutes (RFC 5321 4.5.3.2.6)
+    # for the handler, so that our answer comes within the client's ten minutes (RFC 5321 4.5.3.2.6)
+    answer_seconds: float = 570
 
     def __post_init__(self) -> None:
-        if self.max_in_flight_bytes < min(self.max_message_bytes, self.max_kept_bytes or self.max_message_bytes):
-            raise Misconfigured(["relay.max_in_flight_bytes: must be at least relay.max_message_bytes"])
+        if self.max_in_flight_bytes < min(
+            self.max_message_bytes, self.max_kept_bytes or self.max_message_bytes
+        ):
+            raise Misconfigured(
+                ["relay.max_in_flight_bytes: must be at least relay.max_message_bytes"]
+            )
 
 
 class Connections:
-    """How many connections are open, in all and by IP address; one subscriber's IPv6 addresses (a /56) count as one."""
+    """How many connections are open, in all and by IP address; one subscriber's IPv6 addresses (a
+    /56) count as one.
+    """
 
     __slots__ = ("_by_ip", "_limits", "arriving")
 
@@ -69,7 +83,11 @@ class Connections:
         """Return why this address may not open a further connection; None: it may."""
         if self.count >= self._limits.max_connections:
             return TOO_MANY_CONNECTIONS
-        return TOO_MANY_FROM_ADDRESS if self._by_ip[_counted(ip)] >= self._limits.max_connections_per_address else None
+        return (
+            TOO_MANY_FROM_ADDRESS
+            if self._by_ip[_counted(ip)] >= self._limits.max_connections_per_address
+            else None
+        )
 
     def enter(self, ip: str) -> None:
         """Count one connection more."""
@@ -84,7 +102,9 @@ class Connections:
 
 
 def network_of(ip: str) -> str:
-    """Return the network that shares a bound: the /24 of an IPv4 address, the /56 of an IPv6 address; what is no address, as it is."""
+    """Return the network that shares a bound: the /24 of an IPv4 address, the /56 of an IPv6
+    address; what is no address, as it is.
+    """
     try:
         address = ip_address(ip)
     except ValueError:

@@ -1,13 +1,16 @@
-"""Lines in and replies out over one connection: buffers, back-pressure, deadlines, and an orderly end.
+"""Lines in and replies out over one connection: buffers, back-pressure, deadlines, and an orderly
+end.
 
-Knows transports and lines, and no SMTP command: what the lines mean is its interpreter's business (`Session`).
-Serves RFC 5321 2.3.8 (only CR LF ends a line) and 4.5.3.2 (timeouts). Surprising facts first:
+Knows transports and lines, and no SMTP command: what the lines mean is its interpreter's business
+(`Session`). Serves RFC 5321 2.3.8 (only CR LF ends a line) and 4.5.3.2 (timeouts). Surprising facts
+first:
 
-1. The dialogue is a generator that the transport drives: it runs on inside `data_received` for as long as the
-   client has sent enough, and stops at a `yield`: `yield None` waits for octets, `yield task` for a task. Reading
-   a mail takes no future and no task (docs/adr/0004, docs/adr/0053).
-2. A connection that we end is first closed for writing only, and what still comes is dropped: closing it whole
-   over unread octets would make the kernel send a reset, and the client would never read why.
+1. The dialogue is a generator that the transport drives: it runs on inside `data_received` for as
+   long as the client has sent enough, and stops at a `yield`: `yield None` waits for octets, `yield
+   task` for a task. Reading a mail takes no future and no task (docs/adr/0004, docs/adr/0053).
+2. A connection that we end is first closed for writing only, and what still comes is dropped:
+   closing it whole over unread octets would make the kernel send a reset, and the client would
+   never read why.
 """
 
 import asyncio
@@ -21,7 +24,8 @@ from smtp_proxy.replies import SHUTTING_DOWN, TOO_SLOW, Reply, wire
 from smtp_proxy.session.lines import Lines
 
 T = TypeVar("T")
-Waiting = Generator[asyncio.Future[Any] | None, None, T]  # Any: a Future is invariant, and the driver never looks at its result
+# Any: a Future is invariant, and the driver never looks at its result
+Waiting = Generator[asyncio.Future[Any] | None, None, T]
 
 _FIRST_REFUSAL = 400  # RFC 5321 4.2.1: 4yz and 5yz
 _RECEIVE = 65_536  # asyncio's own 256 KiB are mapped and unmapped by the allocator for each read
@@ -44,7 +48,9 @@ class Interpreter(Protocol):
     """Gives the lines of one connection their meaning, and decides who may connect."""
 
     def admit(self, peer: str) -> Reply | None:
-        """Count the connection in, or return why it may not stay. `peer` is an IP address, empty when unknown."""
+        """Count the connection in, or return why it may not stay. `peer` is an IP address, empty
+        when unknown.
+        """
         ...
 
     def dialogue(self) -> Waiting[None]:
@@ -65,9 +71,13 @@ class Interpreter(Protocol):
 
 
 class LineProtocol(asyncio.Protocol):
-    """One connection. Made within a running event loop; a transport is needed only by what a transport calls."""
+    """One connection. Made within a running event loop; a transport is needed only by what a
+    transport calls.
+    """
 
-    def __init__(self, interpreter: Interpreter, *, idle_seconds: float, tick_seconds: float) -> None:
+    def __init__(
+        self, interpreter: Interpreter, *, idle_seconds: float, tick_seconds: float
+    ) -> None:
         self._interpreter = interpreter
         self._loop = asyncio.get_running_loop()
         self._idle_seconds = idle_seconds
@@ -92,11 +102,15 @@ class LineProtocol(asyncio.Protocol):
         self.unsent.append(wire(reply))
 
     def say_raw(self, lines: bytes) -> None:
-        """Put something in line that has no enhanced code: a greeting, the answer to EHLO, 334, 354."""
+        """Put something in line that has no enhanced code: a greeting, the answer to EHLO, 334,
+        354.
+        """
         self.unsent.append(lines)
 
     def read_line(self) -> Waiting[bytes | Reply]:
-        """Wait for one line and return it without its end, or the reply to a line that cannot be one."""
+        """Wait for one line and return it without its end, or the reply to a line that cannot be
+        one.
+        """
         line = self.lines.take()
         if line is None:
             self.renew(self._idle_seconds)
@@ -108,10 +122,13 @@ class LineProtocol(asyncio.Protocol):
         return line
 
     def listens(self) -> bool:
-        """Say whether the client is still there to hear an answer; one that will send no more may be, or may have gone."""
+        """Say whether the client is still there to hear an answer; one that will send no more may
+        be, or may have gone.
+        """
         return not (self._lost or self._ended_by_client)
 
-    def until(self, work: Coroutine[Any, Any, T]) -> Waiting[T]:  # Any: what a coroutine yields is asyncio's own affair
+    # Any: what a coroutine yields is asyncio's own affair
+    def until(self, work: Coroutine[Any, Any, T]) -> Waiting[T]:
         """Wait for a task and return its result; the task goes on when the client leaves."""
         task = self._loop.create_task(work)
         yield task
@@ -126,7 +143,9 @@ class LineProtocol(asyncio.Protocol):
         return self._loop.time()
 
     def secure(self, context: ssl.SSLContext) -> Waiting[bool]:
-        """Turn TLS on and say whether it succeeded; octets that came in clear after the command are gone."""
+        """Turn TLS on and say whether it succeeded; octets that came in clear after the command are
+        gone.
+        """
         self._flush()
         transport = yield from self.until(self._start_tls(context))
         if transport is None:
@@ -135,10 +154,16 @@ class LineProtocol(asyncio.Protocol):
         return True
 
     async def _start_tls(self, context: ssl.SSLContext) -> asyncio.Transport | None:
-        self.lines.buffer.clear()  # nothing can arrive between here and the moment when the handshake owns the connection
+        # nothing can arrive between here and the moment when the handshake owns the connection
+        self.lines.buffer.clear()
         with suppress(OSError, TimeoutError):
             return await self._loop.start_tls(
-                self._transport, self, context, server_side=True, ssl_handshake_timeout=_TLS_SECONDS, ssl_shutdown_timeout=_LINGER_SECONDS
+                self._transport,
+                self,
+                context,
+                server_side=True,
+                ssl_handshake_timeout=_TLS_SECONDS,
+                ssl_shutdown_timeout=_LINGER_SECONDS,
             )
         return None
 
@@ -146,7 +171,8 @@ class LineProtocol(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet the client, or send it away."""
-        self._transport = cast(asyncio.Transport, transport)  # a stream has no other, though those of uvloop do not inherit from it
+        # a stream has no other, though those of uvloop do not inherit from it
+        self._transport = cast(asyncio.Transport, transport)
         with suppress(AttributeError):  # uvloop has a buffer of its own
             transport.max_size = _RECEIVE  # type: ignore[attr-defined] # of asyncio's transport, not in its published interface
         self.over_tls = transport.get_extra_info("ssl_object") is not None
@@ -256,11 +282,17 @@ class LineProtocol(asyncio.Protocol):
         self._flush()
         self._deaf = True
         transport = self._transport
-        if at_once or self._ended_by_client or transport.is_closing() or not transport.can_write_eof():
+        if (
+            at_once
+            or self._ended_by_client
+            or transport.is_closing()
+            or not transport.can_write_eof()
+        ):
             transport.close()
         else:
             self._resume_reading()
-            with suppress(OSError):  # the client has gone already, and `connection_lost` is on its way
+            # the client has gone already, and `connection_lost` is on its way
+            with suppress(OSError):
                 transport.write_eof()
         if self._timer is not None:
             self._timer.cancel()

@@ -18,7 +18,9 @@ class Lines:
         self._overlong = False
 
     def take(self) -> bytes | Reply | None:
-        """Take one line and return it without its end, or the reply to what cannot be a line; None: it is not complete."""
+        """Take one line and return it without its end, or the reply to what cannot be a line; None:
+        it is not complete.
+        """
         buffer = self.buffer
         end = buffer.find(b"\n")
         if end < 0:
@@ -39,7 +41,9 @@ class Lines:
             del self.buffer[:-1]  # the last may be a CR
 
     def _take_bad(self, end: int) -> Reply:
-        """Take a line with a bare LF: it ends nothing, so what stands behind it is of the same bad line. Do not wait for its rest."""
+        """Take a line with a bare LF: it ends nothing, so what stands behind it is of the same bad
+        line. Do not wait for its rest.
+        """
         next_end = self.buffer.find(b"\r\n", end)
         del self.buffer[: next_end + 2 if next_end >= 0 else len(self.buffer)]
         self._overlong = False

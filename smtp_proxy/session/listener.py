@@ -1,6 +1,8 @@
-"""A listening SMTP server: it opens ports, makes a session for each connection, and stops without losing a mail.
+"""A listening SMTP server: it opens ports, makes a session for each connection, and stops without
+losing a mail.
 
-Serves catalogue S16, S21 and X13, RFC 8314 3 (TLS from the first octet), and RFC 5321 3.8: a server that stops says 421.
+Serves catalogue S16, S21 and X13, RFC 8314 3 (TLS from the first octet), and RFC 5321 3.8: a server
+that stops says 421.
 """
 
 import asyncio
@@ -24,7 +26,9 @@ _LAST_SECONDS = 5.0  # for handlers to notice that they are cancelled
 
 
 class Server:
-    """One server on one address or several, which share all bounds. Several servers may share a memory budget."""
+    """One server on one address or several, which share all bounds. Several servers may share a
+    memory budget.
+    """
 
     def __init__(self, config: SessionConfig, memory: MemoryBudget | None = None) -> None:
         self._state = ListenerState(config, memory)
@@ -41,33 +45,51 @@ class Server:
         """Return how many connections are open, or have a message on its way."""
         return self._state.connections.count
 
-    async def start(self, host: str, port: int, *, implicit_tls: bool = False, reuse_port: bool = False) -> tuple[str, int]:
+    async def start(
+        self, host: str, port: int, *, implicit_tls: bool = False, reuse_port: bool = False
+    ) -> tuple[str, int]:
         """Open one more port and return the bound address; port 0 takes a free one.
 
-        `implicit_tls`: TLS by `SessionConfig.tls` from the first octet, not by STARTTLS. Raises Misconfigured when nobody can listen there.
+        `implicit_tls`: TLS by `SessionConfig.tls` from the first octet, not by STARTTLS. Raises
+        Misconfigured when nobody can listen there.
         """
         return_large_blocks()
         loop = asyncio.get_running_loop()
         try:
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-            sockets = _bound(dict.fromkeys((family, address) for family, _, _, _, address in found), reuse_port=reuse_port)
+            found = await loop.getaddrinfo(
+                host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )
+            sockets = _bound(
+                dict.fromkeys((family, address) for family, _, _, _, address in found),
+                reuse_port=reuse_port,
+            )
         except OSError as exc:
             raise Misconfigured([f"{host}:{port}: cannot listen there: {exc}"]) from exc
         for listening in sockets:
             if implicit_tls or self._state.config.proxy_networks:
                 listening.listen(_BACKLOG)
-                self._acceptors.append(PreambleAcceptor(listening, self._state, self._protocol, implicit_tls=implicit_tls))
+                self._acceptors.append(
+                    PreambleAcceptor(
+                        listening, self._state, self._protocol, implicit_tls=implicit_tls
+                    )
+                )
             else:
-                self._servers.append(await loop.create_server(self._protocol, sock=listening, backlog=_BACKLOG))
+                self._servers.append(
+                    await loop.create_server(self._protocol, sock=listening, backlog=_BACKLOG)
+                )
         name = sockets[0].getsockname()
         return str(ip_address(name[0])), int(name[1])
 
     def adopt(self, config: SessionConfig) -> None:
-        """Hold sessions that begin from now on to another configuration; those that run keep theirs."""
+        """Hold sessions that begin from now on to another configuration; those that run keep
+        theirs.
+        """
         self._state.adopt(config)
 
     async def stop(self, grace_seconds: float) -> None:
-        """Say 421 to new clients and to those that send no mail now, let the others finish, and drop them after the grace."""
+        """Say 421 to new clients and to those that send no mail now, let the others finish, and
+        drop them after the grace.
+        """
         state = self._state
         state.stopping = True
         for session in tuple(state.sessions):
@@ -91,12 +113,14 @@ class Server:
         return Session(self._state, source).line
 
 
-def _bound(addresses: Iterable[tuple[int, Any]], *, reuse_port: bool) -> list[socket.socket]:  # Any: its shape is the family's own affair
+# Any: its shape is the family's own affair
+def _bound(addresses: Iterable[tuple[int, Any]], *, reuse_port: bool) -> list[socket.socket]:
     """Return a socket bound to each address, all or none."""
     sockets: list[socket.socket] = []
     try:
         for family, address in addresses:
-            # asyncio switches Nagle's algorithm off only where the protocol is named: without, each short reply waits 40 ms for an ACK.
+            # asyncio switches Nagle's algorithm off only where the protocol is named: without, each
+            # short reply waits 40 ms for an ACK.
             bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
             sockets.append(bound)
             bound.setblocking(False)

@@ -1,16 +1,21 @@
-"""How much mail a process holds at a time: the content of its sessions, and the copies that have a body of their own.
+"""How much mail a process holds at a time: the content of its sessions, and the copies that have a
+body of their own.
 
 Serves catalogue S7 and X13. Everything here lives on one event loop and needs no lock.
 
-1. A session never waits: content that does not fit is refused with 452, and stays with the upstream. A copy waits in line, since its mail
-   has been taken in: first come, first served, and before any session when memory comes free.
-2. Copies hold half of the memory at most, so that those for a downstream that hangs do not keep all other mail out.
-3. Content counts as it arrives, never as it is announced: a client that declares a size and falls silent holds nothing.
-4. One holder (an account, or where strangers send, the network of a client) gets at most half of what it and nobody hold together: one
-   alone has half of the memory, two have a third each, and as much stays free for others. Its only message, and every message up to
-   SMALL octets, is taken while there is memory at all.
-5. When no copy is under way the next one may go, whatever its size and whatever sessions hold. So those who wait always get on, and what
-   is held exceeds the capacity by no more than one body.
+1. A session never waits: content that does not fit is refused with 452, and stays with the
+   upstream. A copy waits in line, since its mail has been taken in: first come, first served, and
+   before any session when memory comes free.
+2. Copies hold half of the memory at most, so that those for a downstream that hangs do not keep all
+   other mail out.
+3. Content counts as it arrives, never as it is announced: a client that declares a size and falls
+   silent holds nothing.
+4. One holder (an account, or where strangers send, the network of a client) gets at most half of
+   what it and nobody hold together: one alone has half of the memory, two have a third each, and as
+   much stays free for others. Its only message, and every message up to SMALL octets, is taken
+   while there is memory at all.
+5. When no copy is under way the next one may go, whatever its size and whatever sessions hold. So
+   those who wait always get on, and what is held exceeds the capacity by no more than one body.
 """
 
 import asyncio
@@ -29,7 +34,9 @@ def nobody() -> str:
 
 
 class MemoryBudget:
-    """The octets of mail that may be held at a time; several listeners and the dispatch of their copies share one."""
+    """The octets of mail that may be held at a time; several listeners and the dispatch of their
+    copies share one.
+    """
 
     __slots__ = ("_copies", "_messages", "_octets", "_waiting", "capacity", "peak", "used")
 
@@ -44,15 +51,21 @@ class MemoryBudget:
 
     @property
     def free(self) -> int:
-        """Return the octets that nobody holds; less than none while a single copy goes beyond the capacity."""
+        """Return the octets that nobody holds; less than none while a single copy goes beyond the
+        capacity.
+        """
         return self.capacity - self.used
 
     def reservation(self, holder: Callable[[], str] = nobody) -> "Reservation":
-        """Return an empty reservation for one message. `holder` is asked for only when the message is large."""
+        """Return an empty reservation for one message. `holder` is asked for only when the message
+        is large.
+        """
         return Reservation(self, holder)
 
     def has_room(self, holder: str, octets: int, *, held: int = 0) -> bool:
-        """Say whether a message may grow to these octets, of which it holds some already: within the memory, and within the share."""
+        """Say whether a message may grow to these octets, of which it holds some already: within
+        the memory, and within the share.
+        """
         if octets - held > self.free:
             return False
         others = self._messages[holder] - (held > SMALL)
@@ -62,7 +75,9 @@ class MemoryBudget:
         return before + octets - (held if held > SMALL else 0) <= (self.free + before) // 2
 
     def count(self, holder: str, *, held: int, octets: int) -> None:
-        """Note that a message of this holder has gone from `held` to `octets`; only large ones are counted."""
+        """Note that a message of this holder has gone from `held` to `octets`; only large ones are
+        counted.
+        """
         was, now = (held if held > SMALL else 0), (octets if octets > SMALL else 0)
         if was == now or not holder:
             return
@@ -123,7 +138,9 @@ class MemoryBudget:
             self._waiting.popleft()
 
     def _fits(self, octets: int) -> bool:
-        return not self._copies or (octets <= self.free and self._copies + octets <= self.capacity // 2)
+        return not self._copies or (
+            octets <= self.free and self._copies + octets <= self.capacity // 2
+        )
 
     def _enter(self, octets: int) -> None:
         self._copies += octets
@@ -146,7 +163,9 @@ class Reservation:
         self.held = 0
 
     def cover(self, octets: int) -> bool:
-        """Hold at least this many octets, and say whether that was possible; when not, what is held stays as it was."""
+        """Hold at least this many octets, and say whether that was possible; when not, what is held
+        stays as it was.
+        """
         more = octets - self.held
         if more <= 0:
             return True

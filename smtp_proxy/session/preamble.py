@@ -1,7 +1,9 @@
-"""Connections that have something to settle before the first word of SMTP: a load balancer's PROXY header, TLS from the start, or both.
+"""Connections that have something to settle before the first word of SMTP: a load balancer's PROXY
+header, TLS from the start, or both.
 
-Serves catalogue S21 and RFC 8314 3. The header is read from the socket before any transport exists, octet for octet as far as it goes, so
-the handshake or the client's first command behind it is left for whom it is meant. A connection counts from the moment it is accepted.
+Serves catalogue S21 and RFC 8314 3. The header is read from the socket before any transport exists,
+octet for octet as far as it goes, so the handshake or the client's first command behind it is left
+for whom it is meant. A connection counts from the moment it is accepted.
 """
 
 import asyncio
@@ -55,7 +57,8 @@ class PreambleAcceptor:
                 await asyncio.sleep(_PAUSE_SECONDS)
                 continue
             if self._listener.connections.is_full:
-                accepted.close()  # there is no telling a client what it could read only after the handshake
+                # there is no telling a client what it could read only after the handshake
+                accepted.close()
                 continue
             task = loop.create_task(self._receive(accepted, plain_ip(name[0])))
             self._arriving.add(task)
@@ -67,10 +70,14 @@ class PreambleAcceptor:
         self._listener.connections.arriving -= 1
 
     async def _receive(self, accepted: socket.socket, peer: str) -> None:
-        """Bring one connection to its session. Whatever it has done wrong ends it without a word: nobody knows yet who listens."""
+        """Bring one connection to its session. Whatever it has done wrong ends it without a word:
+        nobody knows yet who listens.
+        """
         config = self._listener.config
         try:
-            source = await self._source(accepted, peer, config) if config.expects_header(peer) else None
+            source = (
+                await self._source(accepted, peer, config) if config.expects_header(peer) else None
+            )
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: self._session(source),
                 accepted,
@@ -82,7 +89,9 @@ class PreambleAcceptor:
             config.log.warning(LogEvent.SESSION_REFUSED, peer=peer, error=f"PROXY header: {exc}")
             accepted.close()
         except (OSError, ssl.SSLError) as exc:  # among them TimeoutError
-            config.log.info(LogEvent.SESSION_REFUSED, peer=peer, error=str(exc) or type(exc).__name__)
+            config.log.info(
+                LogEvent.SESSION_REFUSED, peer=peer, error=str(exc) or type(exc).__name__
+            )
             accepted.close()
         except BaseException:
             accepted.close()

@@ -1,12 +1,16 @@
-"""The PROXY protocol's header, versions 1 and 2: what a load balancer says of its client before the client's first octet. Pure.
+"""The PROXY protocol's header, versions 1 and 2: what a load balancer says of its client before the
+client's first octet. Pure.
 
-Serves the PROXY protocol specification of HAProxy, section 2, and catalogue S21. The header is read by a generator: it yields how many
-octets it needs next, is sent exactly that many, and returns the source. So nothing behind the header is taken: neither a command nor the
-first octet of TLS. What holds:
+Serves the PROXY protocol specification of HAProxy, section 2, and catalogue S21. The header is read
+by a generator: it yields how many octets it needs next, is sent exactly that many, and returns the
+source. So nothing behind the header is taken: neither a command nor the first octet of TLS. What
+holds:
 
-1. Only a listed load balancer is asked for a header, and it must send a correct one. Nothing here guesses.
+1. Only a listed load balancer is asked for a header, and it must send a correct one. Nothing here
+   guesses.
 2. LOCAL is the load balancer itself, such as its health check: the connection's own address stands.
-3. UNKNOWN and UNSPEC are a client whose address is not told: it is not known, so no network can be trusted for it.
+3. UNKNOWN and UNSPEC are a client whose address is not told: it is not known, so no network can be
+   trusted for it.
 """
 
 import struct
@@ -27,7 +31,9 @@ _MAX_PORT = 65_535
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProxySource:
-    """Who connected to the load balancer. Without an address: the load balancer itself when `is_local`, else somebody unknown."""
+    """Who connected to the load balancer. Without an address: the load balancer itself when
+    `is_local`, else somebody unknown.
+    """
 
     address: str = ""
     is_local: bool = False
@@ -70,7 +76,11 @@ def _read_v1(line: bytes) -> Reading:
 
 def _address(family: bytes, text: bytes) -> str:
     try:
-        return str(IPv4Address(text.decode("ascii")) if family == b"TCP4" else IPv6Address(text.decode("ascii")))
+        return str(
+            IPv4Address(text.decode("ascii"))
+            if family == b"TCP4"
+            else IPv6Address(text.decode("ascii"))
+        )
     except ValueError as exc:
         raise HeaderMalformed("not an address of its family") from exc
 

@@ -1,7 +1,8 @@
 """The AUTH mechanisms PLAIN and LOGIN as dialogues: pure, without sockets.
 
-Serves RFC 4954 and RFC 4616; LOGIN has no standard and is what old clients speak. A mechanism is a generator: it yields a challenge, is
-sent the client's line, and returns the credentials, or raises AuthRefused with the reply.
+Serves RFC 4954 and RFC 4616; LOGIN has no standard and is what old clients speak. A mechanism is a
+generator: it yields a challenge, is sent the client's line, and returns the credentials, or raises
+AuthRefused with the reply.
 """
 
 import base64
@@ -34,7 +35,9 @@ Exchange = Generator[bytes, bytes, LoginAttempt]
 
 
 def plain(initial: bytes | None) -> Exchange:
-    """Read `authorization NUL user NUL password`; acting for somebody else is refused (RFC 4616 2)."""
+    """Read `authorization NUL user NUL password`; acting for somebody else is refused (RFC 4616
+    2).
+    """
     response = _decoded((yield b"") if initial is None else initial)
     identity, _, rest = response.partition(b"\0")
     user, separator, password = rest.partition(b"\0")
@@ -52,7 +55,9 @@ def login(initial: bytes | None) -> Exchange:
     return _login(user, password)
 
 
-MECHANISMS: Mapping[bytes, Callable[[bytes | None], Exchange]] = MappingProxyType({b"PLAIN": plain, b"LOGIN": login})
+MECHANISMS: Mapping[bytes, Callable[[bytes | None], Exchange]] = MappingProxyType(
+    {b"PLAIN": plain, b"LOGIN": login}
+)
 
 
 def _login(user: bytes, password: bytes) -> LoginAttempt:

@@ -1,7 +1,9 @@
-"""One client's session: a line protocol that carries it, a state, and the commands that change the state.
+"""One client's session: a line protocol that carries it, a state, and the commands that change the
+state.
 
-Serves RFC 5321 4.3.1 (one reply to each command), RFC 2920 (pipelining) and RFC 2033 (LMTP, by a flag of the
-listener's configuration). An error of ours is 451 with a general text, and is logged with all it has to say.
+Serves RFC 5321 4.3.1 (one reply to each command), RFC 2920 (pipelining) and RFC 2033 (LMTP, by a
+flag of the listener's configuration). An error of ours is 451 with a general text, and is logged
+with all it has to say.
 """
 
 from smtp_proxy import replies
@@ -37,14 +39,17 @@ class Session:
         state, source = self.state, self._source
         listener, config = state.listener, state.config
         peer = source.address or plain_ip(peer)
-        refusal = replies.SHUTTING_DOWN if listener.stopping else listener.connections.refusal_for(peer)
+        refusal = (
+            replies.SHUTTING_DOWN if listener.stopping else listener.connections.refusal_for(peer)
+        )
         state.peer = peer
         if refusal is not None:
             state.log_refusal(refusal)
             return refusal
         listener.connections.enter(peer)
         listener.sessions.add(self.line)
-        # A client that the load balancer cannot name shares its address, and must not share its rights.
+        # A client that the load balancer cannot name shares its address, and must not share its
+        # rights.
         is_known = bool(source.address or source.is_local)
         state.trusted = is_known and config.trusts(peer)
         state.speaks_for_others = is_known and config.lets_speak_for_others(peer)

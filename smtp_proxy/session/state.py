@@ -1,6 +1,8 @@
-"""What one session knows: of its client, of the open transaction, and of the listener that it belongs to.
+"""What one session knows: of its client, of the open transaction, and of the listener that it
+belongs to.
 
-The commands read and change it; it has no other home. So a command is a function that a test calls without a socket.
+The commands read and change it; it has no other home. So a command is a function that a test calls
+without a socket.
 """
 
 from typing import NoReturn
@@ -15,7 +17,9 @@ from smtp_proxy.session.submission import Client, Offers, Submission
 
 
 class SessionState:
-    """The facts of one session. `line` is its connection; `listener` is shared with the other sessions."""
+    """The facts of one session. `line` is its connection; `listener` is shared with the other
+    sessions.
+    """
 
     __slots__ = (
         "account",
@@ -38,7 +42,8 @@ class SessionState:
     def __init__(self, listener: ListenerState, line: LineProtocol) -> None:
         self.line = line
         self.listener = listener
-        self.config = listener.config  # kept to the end of the session, whatever holds for the next one
+        # kept to the end of the session, whatever holds for the next one
+        self.config = listener.config
         self.rules = listener.rules  # of content
         # The client.
         self.peer = ""  # its IP address
@@ -47,7 +52,8 @@ class SessionState:
         self.speaks_for_others = False  # it may use XCLIENT and XFORWARD
         self.helo = ""
         self.extended = False  # it said EHLO or LHLO
-        self.offers = Offers()  # what it was told: it is held to that, whatever is learnt of the downstream meanwhile
+        # what it was told: it is held to that, whatever is learnt of the downstream meanwhile
+        self.offers = Offers()
         self.account: BrandId | None = None
         self.bad_logins = 0
         # The open transaction.
@@ -55,21 +61,35 @@ class SessionState:
         self.forwarded: dict[bytes, bytes] = {}  # XFORWARD: name and xtext
 
     def may_relay(self) -> bool:
-        """Say whether this client may send mail through us: it has logged in, or stands in a trusted network."""
+        """Say whether this client may send mail through us: it has logged in, or stands in a
+        trusted network.
+        """
         return self.trusted or self.account is not None
 
     def client(self, *, smtputf8: bool) -> Client:
-        """Describe the client; the protocol's name is that of RFC 3848, or of RFC 6531 4.3 with SMTPUTF8."""
+        """Describe the client; the protocol's name is that of RFC 3848, or of RFC 6531 4.3 with
+        SMTPUTF8.
+        """
         lmtp = self.config.lmtp
         plain = ("UTF8LMTP" if lmtp else "UTF8SMTP") if smtputf8 else ("LMTP" if lmtp else "ESMTP")
-        extended = f"{plain}{'S' if self.line.over_tls else ''}{'A' if self.account is not None else ''}"
+        extended = (
+            f"{plain}{'S' if self.line.over_tls else ''}{'A' if self.account is not None else ''}"
+        )
         protocol = extended if self.extended else "SMTP"
-        return Client(address=self.peer, name=self.peer_name, helo=self.helo, protocol=protocol, account=self.account)
+        return Client(
+            address=self.peer,
+            name=self.peer_name,
+            helo=self.helo,
+            protocol=protocol,
+            account=self.account,
+        )
 
     def holder(self) -> str:
-        """Return who shares the memory for content with this client's other messages; empty: nobody.
+        """Return who shares the memory for content with this client's other messages; empty:
+        nobody.
 
-        An account shares with itself. Without one the client's network does, where strangers may send.
+        An account shares with itself. Without one the client's network does, where strangers may
+        send.
         """
         if self.account is not None:
             return f"account {self.account}"

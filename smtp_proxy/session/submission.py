@@ -1,7 +1,9 @@
-"""MAIL, RCPT and DATA become one Envelope: strict addresses, checked parameters, bounded recipients.
+"""MAIL, RCPT and DATA become one Envelope: strict addresses, checked parameters, bounded
+recipients.
 
-Serves RFC 5321 4.1.1.2, 4.1.1.3 and 4.1.2, RFC 1870 (SIZE), RFC 6152 (8BITMIME), RFC 6531 (SMTPUTF8) and RFC 3461 (DSN). An address is
-kept as it was written, octet for octet; what it identifies is decided in `app.core.address`.
+Serves RFC 5321 4.1.1.2, 4.1.1.3 and 4.1.2, RFC 1870 (SIZE), RFC 6152 (8BITMIME), RFC 6531
+(SMTPUTF8) and RFC 3461 (DSN). An address is kept as it was written, octet for octet; what it
+identifies is decided in `app.core.address`.
 """
 
 import re
@@ -33,8 +35,13 @@ _LOCAL = rf'{_ATOM}(?:\.{_ATOM})*|"(?:[ !#-\[\]-~\x80-\xff]|\\[ -~])*"'
 _LABEL = r"[A-Za-z0-9\x80-\xff](?:[A-Za-z0-9\x80-\xff-]*[A-Za-z0-9\x80-\xff])?"
 _DOMAIN = rf"{_LABEL}(?:\.{_LABEL})*"
 _LITERAL = r"\[[0-9A-Za-z:.]+\]"
-# A source route is accepted and ignored (RFC 5321 4.1.1.3, appendix C). Some clients put a blank after the colon.
-_PATH = rf" *<(?:@{_DOMAIN}(?:,@{_DOMAIN})*:)?(?P<address>(?P<local>{_LOCAL})@(?P<domain>{_DOMAIN}|{_LITERAL}))?>(?P<parameters> .*)?"
+# A source route is accepted and ignored (RFC 5321 4.1.1.3, appendix C). Some clients put a blank
+# after the colon.
+_PATH = (
+    rf" *<(?:@{_DOMAIN}(?:,@{_DOMAIN})*:)?"
+    rf"(?P<address>(?P<local>{_LOCAL})@(?P<domain>{_DOMAIN}|{_LITERAL}))?>"
+    r"(?P<parameters> .*)?"
+)
 _FROM = re.compile(rf"FROM:{_PATH}".encode(), re.IGNORECASE)
 _TO = re.compile(rf"TO:{_PATH}".encode(), re.IGNORECASE)
 # Without its brackets, as old devices send it; there is no other reading.
@@ -43,7 +50,8 @@ _BARE_FROM = re.compile(rf"FROM:{_BARE}".encode(), re.IGNORECASE)
 _BARE_TO = re.compile(rf"TO:{_BARE}".encode(), re.IGNORECASE)
 _POSTMASTER = re.compile(rb"TO: *<postmaster>(?: .*)?", re.IGNORECASE)
 _MAX_LABEL = 63
-_UNSAFE_CATEGORIES = frozenset({"Cc", "Cs", "Cn", "Zl", "Zp"})  # controls, also those above ASCII, and line separators
+# controls, also those above ASCII, and line separators
+_UNSAFE_CATEGORIES = frozenset({"Cc", "Cs", "Cn", "Zl", "Zp"})
 _SIZE = re.compile(rb"[0-9]{1,20}")
 _MAILBOX = re.compile(rb"[!-<>-~]+")  # AUTH=: xtext or `<>` (RFC 4954 5)
 
@@ -77,7 +85,9 @@ def _always() -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
-    """One SMTP transaction as the upstream stated it. `sender` is empty for the null sender `<>`."""
+    """One SMTP transaction as the upstream stated it. `sender` is empty for the null sender
+    `<>`.
+    """
 
     id: str  # our queue-less id of this transaction: in Received, the log and the reply
     sender: str
@@ -85,11 +95,15 @@ class Envelope:
     body_8bit: bool
     smtputf8: bool
     client: Client
-    forwarded: tuple[tuple[bytes, bytes], ...] = ()  # XFORWARD: name and xtext, for a downstream that offers it (catalogue S20)
+    # XFORWARD: name and xtext, for a downstream that offers it (catalogue S20)
+    forwarded: tuple[tuple[bytes, bytes], ...] = ()
     options: MailOptions = NO_OPTIONS
-    recipient_options: Mapping[str, RecipientOptions] = field(default_factory=lambda: _FOR_NOBODY)  # of those that have some
-    each: bool = False  # the upstream hears one reply a recipient (LMTP), so nothing is combined and nobody is notified
-    listens: Callable[[], bool] = field(default=_always, compare=False)  # whether it is still there to hear what became of the message
+    # of those that have some
+    recipient_options: Mapping[str, RecipientOptions] = field(default_factory=lambda: _FOR_NOBODY)
+    # the upstream hears one reply a recipient (LMTP), so nothing is combined and nobody is notified
+    each: bool = False
+    # whether it is still there to hear what became of the message
+    listens: Callable[[], bool] = field(default=_always, compare=False)
 
     def options_of(self, recipient: str) -> RecipientOptions:
         """Return what was asked for this recipient."""
@@ -99,9 +113,20 @@ class Envelope:
 class Submission:
     """A transaction between MAIL and the end of DATA."""
 
-    __slots__ = ("_accepted", "_recipients", "body_8bit", "options", "recipient_options", "sender", "size", "smtputf8")
+    __slots__ = (
+        "_accepted",
+        "_recipients",
+        "body_8bit",
+        "options",
+        "recipient_options",
+        "sender",
+        "size",
+        "smtputf8",
+    )
 
-    def __init__(self, *, sender: str, size: int = 0, body_8bit: bool = False, smtputf8: bool = False) -> None:
+    def __init__(
+        self, *, sender: str, size: int = 0, body_8bit: bool = False, smtputf8: bool = False
+    ) -> None:
         self.sender = sender
         self.size = size  # as declared, in octets; 0: not declared
         self.body_8bit = body_8bit
@@ -119,8 +144,8 @@ class Submission:
     def add(self, recipient: str, *, limit: int, options: RecipientOptions = NOTHING_ASKED) -> bool:
         """Add a recipient unless there are `limit` already, and say whether it is in.
 
-        The same address again is in already, under its first spelling and with its first options: only the domain is compared without
-        case (RFC 5321 2.4).
+        The same address again is in already, under its first spelling and with its first options:
+        only the domain is compared without case (RFC 5321 2.4).
         """
         local, _, domain = recipient.rpartition("@")
         key = (local, domain.lower())
@@ -134,7 +159,9 @@ class Submission:
         return True
 
     def each_reply(self, answer: Answer) -> Sequence[Reply]:
-        """Return one reply for each accepted RCPT, in order and duplicates included (RFC 2033 4.2, catalogue X4)."""
+        """Return one reply for each accepted RCPT, in order and duplicates included (RFC 2033 4.2,
+        catalogue X4).
+        """
         if isinstance(answer, Reply):
             return [answer] * len(self._accepted)
         by_recipient = dict(zip(self.recipients, answer, strict=True))
@@ -142,7 +169,9 @@ class Submission:
 
 
 def read_mail(argument: bytes, *, extended: bool, offers: Offers) -> Submission | Reply:
-    """Read what follows `MAIL `, or return the refusal. `extended`: the client said EHLO, and was offered `offers`."""
+    """Read what follows `MAIL `, or return the refusal. `extended`: the client said EHLO, and was
+    offered `offers`.
+    """
     found = _FROM.fullmatch(argument) or _BARE_FROM.fullmatch(argument)
     if found is None:
         return replies.SENDER_MALFORMED
@@ -161,19 +190,32 @@ def read_mail(argument: bytes, *, extended: bool, offers: Offers) -> Submission 
     return submission
 
 
-def read_rcpt(argument: bytes, *, smtputf8: bool, dsn: bool = False) -> tuple[str, RecipientOptions] | Reply:
-    """Read what follows `RCPT `, or return the refusal. `smtputf8`: MAIL had the parameter; `dsn`: the extension was offered."""
+def read_rcpt(
+    argument: bytes, *, smtputf8: bool, dsn: bool = False
+) -> tuple[str, RecipientOptions] | Reply:
+    """Read what follows `RCPT `, or return the refusal. `smtputf8`: MAIL had the parameter; `dsn`:
+    the extension was offered.
+    """
     found = _TO.fullmatch(argument) or _BARE_TO.fullmatch(argument)
     if found is None:
-        return replies.RECIPIENT_WITHOUT_DOMAIN if _POSTMASTER.fullmatch(argument) else replies.RECIPIENT_MALFORMED
+        return (
+            replies.RECIPIENT_WITHOUT_DOMAIN
+            if _POSTMASTER.fullmatch(argument)
+            else replies.RECIPIENT_MALFORMED
+        )
     options = _read_recipient_parameters(found["parameters"], smtputf8=smtputf8, dsn=dsn)
     if isinstance(options, Reply):
         return options
-    address = _address(found, smtputf8=smtputf8, malformed=replies.RECIPIENT_MALFORMED) or replies.RECIPIENT_MALFORMED
+    address = (
+        _address(found, smtputf8=smtputf8, malformed=replies.RECIPIENT_MALFORMED)
+        or replies.RECIPIENT_MALFORMED
+    )
     return address if isinstance(address, Reply) else (address, options)
 
 
-def _read_recipient_parameters(text: bytes | None, *, smtputf8: bool, dsn: bool) -> RecipientOptions | Reply:
+def _read_recipient_parameters(
+    text: bytes | None, *, smtputf8: bool, dsn: bool
+) -> RecipientOptions | Reply:
     if not text or not text.strip():
         return NOTHING_ASKED
     parameters = _parameters(text)
@@ -189,7 +231,11 @@ def _address(found: re.Match[bytes], *, smtputf8: bool, malformed: Reply) -> str
     address = found["address"]
     if address is None:
         return ""
-    if len(address) > MAX_ADDRESS or len(found["local"]) > MAX_LOCAL_PART or not _is_domain(found["domain"]):
+    if (
+        len(address) > MAX_ADDRESS
+        or len(found["local"]) > MAX_LOCAL_PART
+        or not _is_domain(found["domain"])
+    ):
         return malformed
     if address.isascii():
         return address.decode("ascii")
@@ -199,14 +245,20 @@ def _address(found: re.Match[bytes], *, smtputf8: bool, malformed: Reply) -> str
         text = address.decode("utf-8")
     except UnicodeDecodeError:
         return malformed
-    return malformed if any(unicodedata.category(char) in _UNSAFE_CATEGORIES for char in text) else text
+    return (
+        malformed
+        if any(unicodedata.category(char) in _UNSAFE_CATEGORIES for char in text)
+        else text
+    )
 
 
 def _is_domain(domain: bytes) -> bool:
     if domain.startswith(b"["):
         return _is_literal(domain[1:-1].decode("ascii"))
     # A label in other alphabets is measured in its ASCII form, where it is identified.
-    return len(domain) <= _MAX_LABEL or all(len(label) <= _MAX_LABEL or not label.isascii() for label in domain.split(b"."))
+    return len(domain) <= _MAX_LABEL or all(
+        len(label) <= _MAX_LABEL or not label.isascii() for label in domain.split(b".")
+    )
 
 
 def _is_literal(text: str) -> bool:
@@ -248,7 +300,9 @@ def _read_parameters(parameters: dict[bytes, bytes | None], offers: Offers) -> S
             case b"SMTPUTF8" if offers.smtputf8 and value is None:
                 submission.smtputf8 = True
             case b"AUTH" if value == b"<>" or (value is not None and _MAILBOX.fullmatch(value)):
-                pass  # whom the upstream vouches for changes nothing here, and must not stop the mail (catalogue S12)
+                # whom the upstream vouches for changes nothing here, and must not stop the mail
+                # (catalogue S12)
+                pass
             case b"RET" | b"ENVID" if offers.dsn:
                 pass  # read above
             case b"SIZE" | b"BODY" | b"AUTH":

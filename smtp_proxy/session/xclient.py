@@ -1,19 +1,20 @@
 """XCLIENT and XFORWARD: what a proxy in front of us says of the client behind it.
 
-Serves Postfix's XCLIENT_README and XFORWARD_README, which define both commands. By XCLIENT a listed proxy passes
-its place on; XFORWARD only tells the next server. What must hold:
+Serves Postfix's XCLIENT_README and XFORWARD_README, which define both commands. By XCLIENT a listed
+proxy passes its place on; XFORWARD only tells the next server. What must hold:
 
 1. Both are offered to, and heard from, listed networks alone.
-2. After XCLIENT the session is that of the stated client, as if it had just connected: its address counts for
-   trusted networks and bounds, and nothing that was said before counts. The proxy may go on stating until the next
-   hello; then the right is the client's own, which has none. A proxy that hands the connection through, as nginx
-   does, would otherwise let its client state any address.
-3. LOGIN grants nothing: an account belongs to the one who proves its password to us, so a listed host cannot send
-   in the name of a brand.
-4. XFORWARD holds for one transaction and goes on to a downstream that offers it. XCLIENT is never said to a
-   downstream.
+2. After XCLIENT the session is that of the stated client, as if it had just connected: its address
+   counts for trusted networks and bounds, and nothing that was said before counts. The proxy may go
+   on stating until the next hello; then the right is the client's own, which has none. A proxy that
+   hands the connection through, as nginx does, would otherwise let its client state any address.
+3. LOGIN grants nothing: an account belongs to the one who proves its password to us, so a listed
+   host cannot send in the name of a brand.
+4. XFORWARD holds for one transaction and goes on to a downstream that offers it. XCLIENT is never
+   said to a downstream.
 
-A value is xtext (RFC 3461 4); `[UNAVAILABLE]` and `[TEMPUNAVAIL]` stand for what the proxy does not know, here None.
+A value is xtext (RFC 3461 4); `[UNAVAILABLE]` and `[TEMPUNAVAIL]` stand for what the proxy does not
+know, here None.
 """
 
 import re
@@ -122,7 +123,9 @@ def xforward(state: SessionState, argument: bytes) -> Reply:
     return replies.OK
 
 
-def _stated(state: SessionState, argument: bytes, known: Mapping[bytes, ReadValue]) -> dict[bytes, str | None] | Reply:
+def _stated(
+    state: SessionState, argument: bytes, known: Mapping[bytes, ReadValue]
+) -> dict[bytes, str | None] | Reply:
     if not state.speaks_for_others:
         return replies.MAY_NOT_SPEAK_FOR_OTHERS
     if state.submission is not None:
@@ -131,7 +134,9 @@ def _stated(state: SessionState, argument: bytes, known: Mapping[bytes, ReadValu
 
 
 def _become(state: SessionState, address: str) -> None:
-    """Count the session as one of the stated address, which may have too many. Empty: unknown, so trusted nowhere."""
+    """Count the session as one of the stated address, which may have too many. Empty: unknown, so
+    trusted nowhere.
+    """
     connections = state.listener.connections
     connections.leave(state.peer)
     refusal = connections.refusal_for(address)
@@ -141,7 +146,9 @@ def _become(state: SessionState, address: str) -> None:
         state.send_away(refusal)
 
 
-def read_attributes(argument: bytes, known: Mapping[bytes, ReadValue]) -> dict[bytes, str | None] | Reply:
+def read_attributes(
+    argument: bytes, known: Mapping[bytes, ReadValue]
+) -> dict[bytes, str | None] | Reply:
     """Return the attributes by name in capitals, with checked values, or the refusal."""
     attributes: dict[bytes, str | None] = {}
     for attribute in argument.split():
@@ -158,7 +165,10 @@ def read_attributes(argument: bytes, known: Mapping[bytes, ReadValue]) -> dict[b
 
 def written(attributes: Mapping[bytes, str | None]) -> tuple[tuple[bytes, bytes], ...]:
     """Return attributes as they stand in a command: name and xtext."""
-    return tuple((name, b"[UNAVAILABLE]" if value is None else _encoded(value)) for name, value in attributes.items())
+    return tuple(
+        (name, b"[UNAVAILABLE]" if value is None else _encoded(value))
+        for name, value in attributes.items()
+    )
 
 
 def _decoded(value: bytes) -> str:
@@ -169,5 +179,8 @@ def _decoded(value: bytes) -> str:
 
 def _encoded(value: str) -> bytes:
     return b"".join(
-        bytes((octet,)) if ord("!") <= octet <= ord("~") and octet not in b"+=" else b"+%02X" % octet for octet in value.encode()
+        bytes((octet,))
+        if ord("!") <= octet <= ord("~") and octet not in b"+="
+        else b"+%02X" % octet
+        for octet in value.encode()
     )

@@ -1,4 +1,6 @@
-"""The composition root of the SMTP side: what its processes share; one module beside this for each process."""
+"""The composition root of the SMTP side: what its processes share; one module beside this for each
+process.
+"""
 
 from app.wiring.health import health
 

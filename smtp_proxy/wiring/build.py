@@ -1,4 +1,6 @@
-"""The relay put together out of its parts: the one place that knows how, for the process and for tests alike."""
+"""The relay put together out of its parts: the one place that knows how, for the process and for
+tests alike.
+"""
 
 from collections.abc import Callable, Mapping
 

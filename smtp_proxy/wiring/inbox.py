@@ -40,9 +40,11 @@ _GRACE_SECONDS = 10.0  # a statement is decided within five
 _MISSES_PER_MINUTE = 120  # unknown recipients from one network
 _MAX_RECIPIENTS = 100
 _MAX_CONNECTIONS_PER_ADDRESS = 100
-_KEPT_BYTES = MAX_READ_BYTES + 1024  # of one mail; the rest is read and dropped, and a mail that has a rest is known by its length
+# of one mail; the rest is read and dropped, and a mail that has a rest is known by its length
+_KEPT_BYTES = MAX_READ_BYTES + 1024
 _IN_FLIGHT_BYTES = 64 * _KEPT_BYTES
-_EVERYBODY = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))  # a mail exchanger: what may come in is the door's affair
+# a mail exchanger: what may come in is the door's affair
+_EVERYBODY = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))
 
 _FIXED_HERE = ("listen", "health_listen", "proxy_networks")
 _FIXED = ("store", "state_dir", "spool_dir", "log_level", "log_format")
@@ -59,7 +61,8 @@ async def _serve_inbox(settings: Settings) -> None:
     inbox = settings.inbox
     witness = LoggingWitness(log)
     throttle = Throttle(limit=_MISSES_PER_MINUTE, window_ms=60_000, clock=monotonic_ms)
-    stop = asyncio.create_task(web_side.stopped())  # listens at once: who is stopped while it starts still stops its store
+    # listens at once: who is stopped while it starts still stops its store
+    stop = asyncio.create_task(web_side.stopped())
     hangups = web_side.hangups()
     known = web_side.brands(settings)
     async with AsyncExitStack() as stack:
@@ -70,16 +73,22 @@ async def _serve_inbox(settings: Settings) -> None:
         unsubscribe = RecordStatement(store, spool, web_side.now_ms, witness=witness)
 
         def read_again() -> tuple[SessionConfig, Sequence[str]]:
-            """Return the terms of the configuration as it is now, and what of it needs a restart. Raises Misconfigured."""
+            """Return the terms of the configuration as it is now, and what of it needs a restart.
+            Raises Misconfigured.
+            """
             anew = validated(inbox=True)
             known.adopt(anew.brand_records())
             return _terms(anew, unsubscribe, throttle, log), _needing_restart(settings, anew)
 
-        await stack.enter_async_context(health(inbox.health_listen, web_side.durability_checks(settings, store, spool)))
+        await stack.enter_async_context(
+            health(inbox.health_listen, web_side.durability_checks(settings, store, spool))
+        )
         server = Server(_terms(settings, unsubscribe, throttle, log))
         host, port = await server.start(*split_address(inbox.listen))
         await stack.enter_async_context(
-            web_side.reading_again(hangups, read_again, server.adopt, log, confirm=partial(belong, store, settings))
+            web_side.reading_again(
+                hangups, read_again, server.adopt, log, confirm=partial(belong, store, settings)
+            )
         )
         log.info(LogEvent.PROCESS_STARTED, listen=f"{host}:{port}", domain=inbox.domain)
         service_manager.tell_ready()
@@ -90,7 +99,9 @@ async def _serve_inbox(settings: Settings) -> None:
     log.info(LogEvent.PROCESS_STOPPED)
 
 
-def _terms(settings: Settings, unsubscribe: RecordStatement, throttle: Throttle, log: Logger) -> SessionConfig:
+def _terms(
+    settings: Settings, unsubscribe: RecordStatement, throttle: Throttle, log: Logger
+) -> SessionConfig:
     inbox = settings.inbox
     codec = web_side.token_codec(settings)
     mailto = Mailto(
@@ -119,10 +130,15 @@ def _terms(settings: Settings, unsubscribe: RecordStatement, throttle: Throttle,
         trusted_networks=_EVERYBODY,
         strangers=True,
         proxy_networks=tuple(ipaddress.ip_network(network) for network in inbox.proxy_networks),
-        tls=server_context(inbox.tls_cert_file, inbox.tls_key_file, key="inbox.tls_cert_file") if inbox.tls_cert_file else None,
+        tls=server_context(inbox.tls_cert_file, inbox.tls_key_file, key="inbox.tls_cert_file")
+        if inbox.tls_cert_file
+        else None,
         offers=lambda: Offers(smtputf8=True),
-        line_endings="normalise",  # nothing is handed on from here, so nobody can be misled by a stray CR or LF
-        recipient_policy=Door(mailto=mailto, may_miss=lambda peer: throttle.allows(network_of(peer)), log=log),
+        # nothing is handed on from here, so nobody can be misled by a stray CR or LF
+        line_endings="normalise",
+        recipient_policy=Door(
+            mailto=mailto, may_miss=lambda peer: throttle.allows(network_of(peer)), log=log
+        ),
         postmaster=f"postmaster@{inbox.domain}",
         log=log,
     )
@@ -138,6 +154,10 @@ def _maildir(settings: Settings) -> Cabinet | None:
 
 def _needing_restart(running: Settings, read: Settings) -> Sequence[str]:
     """Return what has changed and yet does not hold before the next start, one sentence each."""
-    keys = [f"inbox.{key}" for key in _FIXED_HERE if getattr(running.inbox, key) != getattr(read.inbox, key)]
+    keys = [
+        f"inbox.{key}"
+        for key in _FIXED_HERE
+        if getattr(running.inbox, key) != getattr(read.inbox, key)
+    ]
     keys += [key for key in _FIXED if getattr(running, key) != getattr(read, key)]
     return [f"{key}: the change needs a restart" for key in keys]

@@ -18,7 +18,9 @@ def serve_mailbox(settings: Settings) -> None:
 
 async def _serve_mailbox(settings: Settings) -> None:
     log = logs.logger("downstream")
-    server = asyncio.create_task(serve_maildir(settings.mailbox.listen, settings.mailbox.maildir, log=log))
+    server = asyncio.create_task(
+        serve_maildir(settings.mailbox.listen, settings.mailbox.maildir, log=log)
+    )
     stopping = asyncio.create_task(web_side.stopped())
     await asyncio.wait({server, stopping}, return_when=asyncio.FIRST_COMPLETED)
     await cancelled(stopping)

@@ -57,34 +57,58 @@ _START_SHARE = 0.75  # of the time for a message: what is left is for the copies
 
 
 def serve_relay(settings: Settings) -> None:
-    """Run the relay, by several workers when there are to be, until it is asked to stop; mails in flight are finished first."""
+    """Run the relay, by several workers when there are to be, until it is asked to stop; mails in
+    flight are finished first.
+    """
     logs.configure(level=settings.log_level, readable=settings.log_format == "readable")
     if settings.relay.workers > 1:
         run(supervise(settings))
     else:
-        run(_serve(load=lambda: validated(keys_here=True), settings=settings, stop=web_side.stopped))
+        run(
+            _serve(load=lambda: validated(keys_here=True), settings=settings, stop=web_side.stopped)
+        )
 
 
 def serve_worker(settings: Settings, config: WorkerConfig) -> None:
     """Run one of several workers, until it is asked to stop or its supervisor is gone."""
     logs.configure(level=settings.log_level, readable=settings.log_format == "readable")
-    run(_serve(load=lambda: config.share(validated(keys_here=True)), settings=config.share(settings), stop=stopped_or_left))
+    run(
+        _serve(
+            load=lambda: config.share(validated(keys_here=True)),
+            settings=config.share(settings),
+            stop=stopped_or_left,
+        )
+    )
 
 
-async def _serve(*, load: Callable[[], Settings], settings: Settings, stop: Callable[[], Coroutine[None, None, None]]) -> None:
+async def _serve(
+    *,
+    load: Callable[[], Settings],
+    settings: Settings,
+    stop: Callable[[], Coroutine[None, None, None]],
+) -> None:
     log = logs.logger("relay")
     relay = settings.relay
     keyring = keyring_file.load(settings.keyring_file)
-    stopping = asyncio.create_task(stop())  # listens at once: who is stopped while it starts still stops its store
+    # listens at once: who is stopped while it starts still stops its store
+    stopping = asyncio.create_task(stop())
     hangups = web_side.hangups()
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(web_side.opened_store(settings, log, patience=STATES_SECONDS, writable_only=True))
+        store = await stack.enter_async_context(
+            web_side.opened_store(settings, log, patience=STATES_SECONDS, writable_only=True)
+        )
         downstream = await stack.enter_async_context(_downstream(relay))
         await stack.enter_async_context(_probed(downstream, log))
         auditing = Auditing(RedisAudit(store.connection), web_side.now_ms, log)
         audience = Audience(store, CachedGroups(RedisGroups(store.connection), monotonic_ms))
         local = MemoryLedger(clock=monotonic_ms)
-        ledger = Ledger(_shared_ledger(store, settings), local, key=keyring.ledger_key(), log=log, clock=web_side.now_ms)
+        ledger = Ledger(
+            _shared_ledger(store, settings),
+            local,
+            key=keyring.ledger_key(),
+            log=log,
+            clock=web_side.now_ms,
+        )
         await stack.enter_async_context(ledger.running())
         count_copy = await stack.enter_async_context(_counting_copies(store, log))
         signing = stack.enter_context(closing(SigningThread()))
@@ -114,7 +138,9 @@ async def _serve(*, load: Callable[[], Settings], settings: Settings, stop: Call
             return relay_sessions(settings, built.relay, downstream, log)
 
         def read_again() -> tuple[SessionConfig, Sequence[str]]:
-            """Return what the settings as they are now ask of sessions, and what of them needs a restart. Raises Misconfigured."""
+            """Return what the settings as they are now ask of sessions, and what of them needs a
+            restart. Raises Misconfigured.
+            """
             changed = load()
             web_side.successor(keyring, changed)
             return configured(changed), needing_restart(settings, changed)
@@ -130,9 +156,17 @@ async def _serve(*, load: Callable[[], Settings], settings: Settings, stop: Call
         await stack.enter_async_context(health(relay.health_listen, {"store": store.ping}))
         host, port = await server.start(*split_address(relay.listen), reuse_port=relay.workers > 1)
         if relay.tls_listen:
-            await server.start(*split_address(relay.tls_listen), implicit_tls=True, reuse_port=relay.workers > 1)
-        lmtp_host, lmtp_port = await lmtp_server.start(*split_address(relay.lmtp_listen), reuse_port=relay.workers > 1)
-        await stack.enter_async_context(web_side.reading_again(hangups, read_again, adopt, log, confirm=partial(belong, store, settings)))
+            await server.start(
+                *split_address(relay.tls_listen), implicit_tls=True, reuse_port=relay.workers > 1
+            )
+        lmtp_host, lmtp_port = await lmtp_server.start(
+            *split_address(relay.lmtp_listen), reuse_port=relay.workers > 1
+        )
+        await stack.enter_async_context(
+            web_side.reading_again(
+                hangups, read_again, adopt, log, confirm=partial(belong, store, settings)
+            )
+        )
         log.info(
             LogEvent.PROCESS_STARTED,
             listen=f"{host}:{port}",
@@ -141,11 +175,16 @@ async def _serve(*, load: Callable[[], Settings], settings: Settings, stop: Call
             downstream=relay.downstream,
         )
         if "." not in relay.hostname and not settings.development:
-            log.warning(LogEvent.CONFIGURATION_WARNING, problem=f"relay.hostname: {relay.hostname} has no dot: set the full host name")
+            log.warning(
+                LogEvent.CONFIGURATION_WARNING,
+                problem=f"relay.hostname: {relay.hostname} has no dot: set the full host name",
+            )
         service_manager.tell_ready()
         await stopping
         service_manager.tell_stopping()
-        log.info(LogEvent.PROCESS_STOPPING, connections=server.connections + lmtp_server.connections)
+        log.info(
+            LogEvent.PROCESS_STOPPING, connections=server.connections + lmtp_server.connections
+        )
         await asyncio.gather(server.stop(GRACE_SECONDS), lmtp_server.stop(GRACE_SECONDS))
     log.info(LogEvent.PROCESS_STOPPED)
 
@@ -163,31 +202,49 @@ def _policy(relay: RelaySettings) -> Policy:
 
 
 def _times(relay: RelaySettings) -> CopyTimes:
-    """Return the time that a message has: that of one copy is its bound too, for the upstream waits for the whole."""
+    """Return the time that a message has: that of one copy is its bound too, for the upstream waits
+    for the whole.
+    """
     return CopyTimes(start=relay.downstream_seconds * _START_SHARE, total=relay.downstream_seconds)
 
 
 def _signers(settings: Settings) -> dict[BrandId, Signer]:
     """Return what signs for each brand. Raises Misconfigured."""
     profile = Profile(settings.relay.profile)
-    return {BrandId(name): Signer([_key(key) for key in keys], profile=profile) for name, keys in load_keys(settings).items()}
+    return {
+        BrandId(name): Signer([_key(key) for key in keys], profile=profile)
+        for name, keys in load_keys(settings).items()
+    }
 
 
 def _key(key: LoadedKey) -> DkimKey:
-    return DkimKey(domain=key.domain, selector=key.selector, key=SigningKey(key.private), canonicalization=BodyMode(key.body_form))
+    return DkimKey(
+        domain=key.domain,
+        selector=key.selector,
+        key=SigningKey(key.private),
+        canonicalization=BodyMode(key.body_form),
+    )
 
 
 def _shared_ledger(store: RedisStore, settings: Settings) -> RedisLedger:
-    return RedisLedger(store.connection, store.reads, replicated=Durability(settings.store.durability) is Durability.REPLICATED)
+    return RedisLedger(
+        store.connection,
+        store.reads,
+        replicated=Durability(settings.store.durability) is Durability.REPLICATED,
+    )
 
 
 @asynccontextmanager
 async def _counting_copies(store: RedisStore, log: Logger) -> AsyncIterator[CountCopy]:
-    """Count copies by campaign for as long as the context is open; write the counts every few seconds, and at the end."""
+    """Count copies by campaign for as long as the context is open; write the counts every few
+    seconds, and at the end.
+    """
     counting = Counting(RedisTallies(store.connection))
     try:
         async with kept_running(Part.COUNTING, counting.run, log):
-            yield lambda brand, campaign: counting.count(copy_tick(brand, campaign, now_ms=web_side.now_ms()))
+            yield lambda brand, campaign: counting.count(
+                copy_tick(brand, campaign, now_ms=web_side.now_ms())
+            )
     finally:
         with suppress(StoreUnavailable):  # an overview may miss a few
             await counting.write()
@@ -195,20 +252,26 @@ async def _counting_copies(store: RedisStore, log: Logger) -> AsyncIterator[Coun
 
 @asynccontextmanager
 async def _downstream(relay: RelaySettings) -> AsyncIterator[Downstream]:
-    target = Target.parse(relay.downstream, user=relay.downstream_user, password=relay.downstream_password.reveal())
+    target = Target.parse(
+        relay.downstream, user=relay.downstream_user, password=relay.downstream_password.reveal()
+    )
     async with Downstream(
         target,
         hostname=relay.hostname,
         size=relay.downstream_connections,
         timeouts=Timeouts(total=relay.downstream_seconds),
-        verifying=trusting(relay.downstream_ca_file, key="relay.downstream_ca_file") if relay.downstream_ca_file else None,
+        verifying=trusting(relay.downstream_ca_file, key="relay.downstream_ca_file")
+        if relay.downstream_ca_file
+        else None,
     ) as downstream:
         yield downstream
 
 
 @asynccontextmanager
 async def _probed(downstream: Downstream, log: Logger) -> AsyncIterator[None]:
-    """Know what the downstream offers. One that is away does not keep the relay from starting: it is asked again until it answers."""
+    """Know what the downstream offers. One that is away does not keep the relay from starting: it
+    is asked again until it answers.
+    """
     looked = asyncio.Event()
     async with kept_running(Part.PROBE, lambda: _keep_probing(downstream, looked), log):
         with suppress(TimeoutError):

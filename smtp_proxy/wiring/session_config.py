@@ -17,7 +17,9 @@ from smtp_proxy.session.limits import Limits
 from smtp_proxy.session.submission import Offers
 
 
-def relay_sessions(settings: Settings, handler: Handler, downstream: Downstream, log: Logger) -> SessionConfig:
+def relay_sessions(
+    settings: Settings, handler: Handler, downstream: Downstream, log: Logger
+) -> SessionConfig:
     """Return what every new session is held to. Raises Misconfigured."""
     relay = settings.relay
     accounts = {
@@ -39,7 +41,9 @@ def relay_sessions(settings: Settings, handler: Handler, downstream: Downstream,
         proxy_networks=_networks(relay.proxy_networks),
         xclient_networks=_networks(relay.xclient_networks),
         authenticator=Accounts(accounts) if accounts else None,
-        tls=server_context(relay.tls_cert_file, relay.tls_key_file, key="relay.tls_cert_file") if relay.tls_cert_file else None,
+        tls=server_context(relay.tls_cert_file, relay.tls_key_file, key="relay.tls_cert_file")
+        if relay.tls_cert_file
+        else None,
         offers=partial(_offers, downstream),
         line_endings=relay.line_endings,
         long_lines=relay.long_lines,
@@ -49,7 +53,9 @@ def relay_sessions(settings: Settings, handler: Handler, downstream: Downstream,
 
 
 def lmtp_sessions(config: SessionConfig) -> SessionConfig:
-    """Return the same for the LMTP listener. It says one reply a recipient, so each message may have many."""
+    """Return the same for the LMTP listener. It says one reply a recipient, so each message may
+    have many.
+    """
     return replace(config, lmtp=True, one_recipient=False)
 
 

@@ -1,7 +1,7 @@
 """One worker among several: the addresses on which it listens, and its share of the relay's bounds.
 
-A worker reads the same settings as its supervisor, so a change that comes by SIGHUP reaches it the same way. Only its addresses
-are given.
+A worker reads the same settings as its supervisor, so a change that comes by SIGHUP reaches it the
+same way. Only its addresses are given.
 """
 
 import asyncio
@@ -39,7 +39,9 @@ class WorkerConfig:
     health_listen: str
 
     def share(self, settings: Settings) -> Settings:
-        """Return the settings as they hold for this worker: bounds of the whole relay are divided, none to less than one."""
+        """Return the settings as they hold for this worker: bounds of the whole relay are divided,
+        none to less than one.
+        """
         relay = settings.relay
         share = {
             "listen": self.listen,
@@ -48,7 +50,9 @@ class WorkerConfig:
             "health_listen": self.health_listen,
             "max_in_flight_bytes": relay.max_in_flight_bytes // relay.workers,
             "max_connections": relay.max_connections // relay.workers,
-            "max_connections_per_address": max(relay.max_connections_per_address // relay.workers, 1),
+            "max_connections_per_address": max(
+                relay.max_connections_per_address // relay.workers, 1
+            ),
             "downstream_connections": relay.downstream_connections // relay.workers,
         }
         return settings.model_copy(update={"relay": relay.model_copy(update=share)})
@@ -56,10 +60,16 @@ class WorkerConfig:
 
 def needing_restart(running: Settings, read: Settings) -> Sequence[str]:
     """Return what has changed and yet does not hold before the next start, one sentence each."""
-    keys = [f"relay.{key}" for key in _FIXED if getattr(running.relay, key) != getattr(read.relay, key)]
+    keys = [
+        f"relay.{key}" for key in _FIXED if getattr(running.relay, key) != getattr(read.relay, key)
+    ]
     if _has_load_balancers(running.relay) != _has_load_balancers(read.relay):
         keys.append("relay.proxy_networks")
-    keys += [key for key in ("store", "state_dir", "log_level", "log_format") if getattr(running, key) != getattr(read, key)]
+    keys += [
+        key
+        for key in ("store", "state_dir", "log_level", "log_format")
+        if getattr(running, key) != getattr(read, key)
+    ]
     return [f"{key}: the change needs a restart" for key in keys]
 
 
@@ -69,11 +79,14 @@ def _has_load_balancers(relay: RelaySettings) -> bool:
 
 
 async def stopped_or_left() -> None:
-    """Return when the worker is asked to stop, or its supervisor has died: then nobody would ask."""
+    """Return when the worker is asked to stop, or its supervisor has died: then nobody would
+    ask.
+    """
     left = asyncio.Event()
     loop = asyncio.get_running_loop()
     stopped = asyncio.create_task(web_side.stopped())
-    loop.add_reader(sys.stdin.fileno(), left.set)  # a pipe on which nothing is ever said; its end is that of the supervisor
+    # a pipe on which nothing is ever said; its end is that of the supervisor
+    loop.add_reader(sys.stdin.fileno(), left.set)
     alone = asyncio.create_task(left.wait())
     try:
         await asyncio.wait({stopped, alone}, return_when=asyncio.FIRST_COMPLETED)

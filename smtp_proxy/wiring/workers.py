@@ -1,10 +1,15 @@
-"""Several workers of one relay on one port: started, watched over, told what the operator asks, and ended together.
+"""Several workers of one relay on one port: started, watched over, told what the operator asks, and
+ended together.
 
-1. Each worker is a process of its own that binds the same addresses (SO_REUSEPORT); the system spreads the connections. The supervisor
-   binds them too, without listening, so that an address that is taken is one clear problem and port 0 means one port for all.
-2. A worker that dies is replaced, after a pause that grows while it keeps dying. Before all have answered once, it ends the start.
-3. SIGTERM and SIGHUP go on to every worker. A worker whose supervisor has died ends as if it had been asked to.
-4. Health and metrics are those of the whole: ready while one worker is, and sums over all workers, also over those that have died.
+1. Each worker is a process of its own that binds the same addresses (SO_REUSEPORT); the system
+   spreads the connections. The supervisor binds them too, without listening, so that an address
+   that is taken is one clear problem and port 0 means one port for all.
+2. A worker that dies is replaced, after a pause that grows while it keeps dying. Before all have
+   answered once, it ends the start.
+3. SIGTERM and SIGHUP go on to every worker. A worker whose supervisor has died ends as if it had
+   been asked to.
+4. Health and metrics are those of the whole: ready while one worker is, and sums over all workers,
+   also over those that have died.
 """
 
 import asyncio
@@ -51,19 +56,28 @@ async def supervise(settings: Settings) -> None:
     relay = settings.relay
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="signoff-relay-")))
-        listen, tls_listen, lmtp_listen = (_held(address, stack) for address in (relay.listen, relay.tls_listen, relay.lmtp_listen))
+        listen, tls_listen, lmtp_listen = (
+            _held(address, stack) for address in (relay.listen, relay.tls_listen, relay.lmtp_listen)
+        )
         configs = [
             WorkerConfig(
-                listen=listen or "", tls_listen=tls_listen, lmtp_listen=lmtp_listen or "", health_listen=f"unix:{folder}/{number}.sock"
+                listen=listen or "",
+                tls_listen=tls_listen,
+                lmtp_listen=lmtp_listen or "",
+                health_listen=f"unix:{folder}/{number}.sock",
             )
             for number in range(1, relay.workers + 1)
         ]
-        workers = [WorkerProcess(number, config, folder) for number, config in enumerate(configs, start=1)]
+        workers = [
+            WorkerProcess(number, config, folder) for number, config in enumerate(configs, start=1)
+        ]
         checks = {f"worker_{worker.number}": worker.is_ready for worker in workers}
         sums = MultiProcessCollector(None, path=str(folder))  # type: ignore[no-untyped-call] # the library has no types there
         async with health(relay.health_listen, checks, metrics=sums), _running(workers, log):
             if not await _all_up(workers, stopping):
-                raise WorkerFailed(next(worker.failed for worker in workers if worker.failed is not None))
+                raise WorkerFailed(
+                    next(worker.failed for worker in workers if worker.failed is not None)
+                )
             log.info(
                 LogEvent.PROCESS_STARTED,
                 listen=listen,
@@ -94,7 +108,9 @@ class WorkerProcess:
         self._log = logs.logger("relay").bind(worker=number)
 
     async def run(self) -> None:
-        """Keep one process running until cancelled, or until the first one ends before it was up."""
+        """Keep one process running until cancelled, or until the first one ends before it was
+        up.
+        """
         loop = asyncio.get_running_loop()
         pause = _FIRST_PAUSE
         while True:
@@ -106,7 +122,11 @@ class WorkerProcess:
             if not self.was_up:
                 self.failed = abs(code) or 1
                 return
-            pause = _FIRST_PAUSE if loop.time() - started > _STEADY_SECONDS else min(pause * 2, _LONGEST_PAUSE)
+            pause = (
+                _FIRST_PAUSE
+                if loop.time() - started > _STEADY_SECONDS
+                else min(pause * 2, _LONGEST_PAUSE)
+            )
             await asyncio.sleep(pause)
 
     def send(self, name: signal.Signals) -> None:
@@ -141,9 +161,15 @@ class WorkerProcess:
     async def _ask(self, path: str) -> None:
         try:
             async with asyncio.timeout(_ASK_SECONDS):
-                reader, writer = await asyncio.open_unix_connection(self._config.health_listen.removeprefix("unix:"))
+                reader, writer = await asyncio.open_unix_connection(
+                    self._config.health_listen.removeprefix("unix:")
+                )
                 try:
-                    writer.write(f"GET {path} HTTP/1.1\r\nHost: worker\r\nConnection: close\r\n\r\n".encode("ascii"))
+                    writer.write(
+                        f"GET {path} HTTP/1.1\r\nHost: worker\r\nConnection: close\r\n\r\n".encode(
+                            "ascii"
+                        )
+                    )
                     status = await reader.readline()
                 finally:
                     writer.close()
@@ -154,18 +180,31 @@ class WorkerProcess:
 
     async def _start(self) -> Process:
         config = self._config
-        command = [sys.executable, "-m", "smtp_proxy", "relay-worker", config.listen, config.lmtp_listen, config.health_listen]
+        command = [
+            sys.executable,
+            "-m",
+            "smtp_proxy",
+            "relay-worker",
+            config.listen,
+            config.lmtp_listen,
+            config.health_listen,
+        ]
         if config.tls_listen is not None:
             command += ["--tls-listen", config.tls_listen]
         environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(self._folder)}
-        environment.pop("NOTIFY_SOCKET", None)  # the service manager hears of the whole, from the supervisor
+        # the service manager hears of the whole, from the supervisor
+        environment.pop("NOTIFY_SOCKET", None)
         # In a session of its own, so that Ctrl-C in a terminal reaches the supervisor alone.
-        return await asyncio.create_subprocess_exec(*command, stdin=PIPE, env=environment, start_new_session=True)
+        return await asyncio.create_subprocess_exec(
+            *command, stdin=PIPE, env=environment, start_new_session=True
+        )
 
 
 @asynccontextmanager
 async def _running(workers: list[WorkerProcess], log: Logger) -> AsyncIterator[None]:
-    """Run the workers for as long as the context is open, then let all of them finish at the same time."""
+    """Run the workers for as long as the context is open, then let all of them finish at the same
+    time.
+    """
     tasks = [keep_running(Part.RELAY_WORKER, worker.run, log) for worker in workers]
     try:
         yield
@@ -200,10 +239,13 @@ def _held(address: str | None, stack: ExitStack) -> str | None:
         return None
     host, port = split_address(address)
     try:
-        family, _, _, _, name = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        family, _, _, _, name = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
         with socket.socket(family, socket.SOCK_STREAM) as alone:
             alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            alone.bind(name)  # without SO_REUSEPORT, so a port that is taken shows, also one that would be shared
+            # without SO_REUSEPORT, so a port that is taken shows, also one that would be shared
+            alone.bind(name)
         held = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)

@@ -1,4 +1,6 @@
-"""The operator's preview: every page in every language, from the admin listener alone, without a link and without a trace."""
+"""The operator's preview: every page in every language, from the admin listener alone, without a
+link and without a trace.
+"""
 
 import itertools
 import json
@@ -12,14 +14,26 @@ from app.web.pages import Trouble
 from tests.web.choosing import Form
 from tests.web.running import BRAND, Site, running
 
-PAGES = ("preferences", "saved", "unsubscribe", "unsubscribed", "resubscribed", "already", "confirm", "done", *Trouble)
+PAGES = (
+    "preferences",
+    "saved",
+    "unsubscribe",
+    "unsubscribed",
+    "resubscribed",
+    "already",
+    "confirm",
+    "done",
+    *Trouble,
+)
 
 
 @pytest.mark.parametrize("tag", LANGUAGES)
 async def test_every_page_is_there_in_every_language(site: Site, tag: str) -> None:
     """As CleverTap's documents say. Catalogue E24."""
     for page, groups in itertools.product(PAGES, (0, 1, 2, 50)):
-        reply = await site.ask("GET", f"/preview/{page}?lang={tag}&groups={groups}", listener="admin")
+        reply = await site.ask(
+            "GET", f"/preview/{page}?lang={tag}&groups={groups}", listener="admin"
+        )
 
         assert 200 == reply.status, page
         assert tag == reply["content-language"]
@@ -46,7 +60,10 @@ async def test_the_index_names_all_that_can_be_seen(site: Site) -> None:
 
 
 async def test_the_forms_of_a_preview_lead_on_and_save_nothing(site: Site) -> None:
-    for page, words in (("preferences", "Your preferences are saved"), ("unsubscribe", "You are unsubscribed")):
+    for page, words in (
+        ("preferences", "Your preferences are saved"),
+        ("unsubscribe", "You are unsubscribed"),
+    ):
         reply = await site.ask("POST", f"/preview/{page}", body=b"all=on", listener="admin")
 
         assert 200 == reply.status
@@ -55,7 +72,9 @@ async def test_the_forms_of_a_preview_lead_on_and_save_nothing(site: Site) -> No
     assert 0 == (await site.state()).sequence
 
 
-@pytest.mark.parametrize("target", ["/preview/nothing", "/preview/preferences?brand=nobody", "/preview/static/nothing"])
+@pytest.mark.parametrize(
+    "target", ["/preview/nothing", "/preview/preferences?brand=nobody", "/preview/static/nothing"]
+)
 async def test_what_is_not_there_is_not_found(site: Site, target: str) -> None:
     assert 404 == (await site.ask("GET", target, listener="admin")).status
 

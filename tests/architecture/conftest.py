@@ -10,4 +10,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for priority, ids in (("P0", P0), ("P1", P1)):
         missing = [known for known in ids if known not in named]
         proved = f"{len(ids) - len(missing)} of {len(ids)} proved"
-        terminalreporter.write_line(f"catalogue {priority}: {proved}; not yet: {' '.join(missing) or 'none'}")
+        terminalreporter.write_line(
+            f"catalogue {priority}: {proved}; not yet: {' '.join(missing) or 'none'}"
+        )

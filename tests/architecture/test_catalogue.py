@@ -1,4 +1,6 @@
-"""Which requirements the tests prove. A test proves an id by naming it in a docstring that says `Catalogue H1, D2.`"""
+"""Which requirements the tests prove. A test proves an id by naming it in a docstring that says
+`Catalogue H1, D2.`
+"""
 
 import re
 

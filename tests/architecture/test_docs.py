@@ -28,15 +28,25 @@ def keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
             yield prefix + name
 
 
-@pytest.mark.parametrize("key", [*keys(Settings), *keys(BrandSettings), *keys(DkimSettings), *keys(WebhookSettings)])
+@pytest.mark.parametrize(
+    "key", [*keys(Settings), *keys(BrandSettings), *keys(DkimSettings), *keys(WebhookSettings)]
+)
 def test_every_setting_is_documented(key: str) -> None:
     assert f"`{key}`" in SETTINGS
 
 
 def test_no_documented_setting_is_unknown() -> None:
-    documented = {key for row in re.findall(r"^\| (`[^|]+`) \|", SETTINGS, re.M) for key in re.findall(r"`([^`]+)`", row)}
+    documented = {
+        key
+        for row in re.findall(r"^\| (`[^|]+`) \|", SETTINGS, re.M)
+        for key in re.findall(r"`([^`]+)`", row)
+    }
 
-    assert documented - {*keys(Settings), *keys(BrandSettings), *keys(DkimSettings), *keys(WebhookSettings)} == set()
+    assert (
+        documented
+        - {*keys(Settings), *keys(BrandSettings), *keys(DkimSettings), *keys(WebhookSettings)}
+        == set()
+    )
 
 
 @pytest.mark.parametrize("event", list(LogEvent))

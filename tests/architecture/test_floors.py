@@ -4,7 +4,15 @@ from importlib.metadata import version
 
 import pytest
 
-FLOORS = {"aiosmtpd": "1.4.6", "h11": "0.16", "h2": "4.3", "hypercorn": "0.18", "starlette": "1.3.1", "redis": "4.5.4", "jinja2": "3.1.6"}
+FLOORS = {
+    "aiosmtpd": "1.4.6",
+    "h11": "0.16",
+    "h2": "4.3",
+    "hypercorn": "0.18",
+    "starlette": "1.3.1",
+    "redis": "4.5.4",
+    "jinja2": "3.1.6",
+}
 
 
 def parts(text: str) -> tuple[int, ...]:

@@ -1,4 +1,6 @@
-"""What each process loads: the relay, the inbox and the worker speak HTTP for their health alone, and know no page."""
+"""What each process loads: the relay, the inbox and the worker speak HTTP for their health alone,
+and know no page.
+"""
 
 import subprocess
 import sys
@@ -15,9 +17,18 @@ print(" ".join(sys.modules))
 """
 
 
-@pytest.mark.parametrize("process", ["smtp_proxy.wiring.relay", "smtp_proxy.wiring.inbox", "app.wiring.worker"])
+@pytest.mark.parametrize(
+    "process", ["smtp_proxy.wiring.relay", "smtp_proxy.wiring.inbox", "app.wiring.worker"]
+)
 def test_a_process_without_pages_loads_nothing_that_only_pages_need(process: str) -> None:
-    done = subprocess.run([sys.executable, "-c", LOADED, process], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, process],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
 
     strangers = {name for name in done.stdout.split() if within(name, PAGES)}
 

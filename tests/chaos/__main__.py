@@ -1,9 +1,11 @@
-"""`make chaos`: a whole installation under load, broken by faults that a seed draws; then the books.
+"""`make chaos`: a whole installation under load, broken by faults that a seed draws; then the
+books.
 
     python -m tests.chaos [--seconds 60] [--seed N]
 
-The seed is printed, and draws the same faults in the same order again; how clicks, mails and faults meet is up to the machine. Exit 1 when
-a book does not balance or nothing went on any more; the folder with all state is kept then, with the log of each process.
+The seed is printed, and draws the same faults in the same order again; how clicks, mails and faults
+meet is up to the machine. Exit 1 when a book does not balance or nothing went on any more; the
+folder with all state is kept then, with the log of each process.
 """
 
 import argparse
@@ -34,7 +36,15 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="signoff-chaos-"))
     outcome, broken = Outcome(), False
     try:
-        asyncio.run(run(folder, seed=chosen.seed, seconds=chosen.seconds, tell=progress.print, outcome=outcome))
+        asyncio.run(
+            run(
+                folder,
+                seed=chosen.seed,
+                seconds=chosen.seconds,
+                tell=progress.print,
+                outcome=outcome,
+            )
+        )
     except Exception:
         broken = True
         traceback.print_exc()
@@ -53,7 +63,10 @@ def print_books(outcome: Outcome, *, seed: int) -> None:
     for column in ("promised", "kept", "again", "wrong"):
         table.add_column(column, justify="right")
     for account in outcome.accounts:
-        table.add_row(account.name, *map(_figure, (account.promised, account.kept, account.again, len(account.wrong))))
+        table.add_row(
+            account.name,
+            *map(_figure, (account.promised, account.kept, account.again, len(account.wrong))),
+        )
     console = Console(width=100, highlight=False)
     console.print(table)
     for line in outcome.wrong[:_MOST_SHOWN]:

@@ -1,4 +1,6 @@
-"""What may happen to an installation. Each fault is over when its act returns; two at once never have the same target."""
+"""What may happen to an installation. Each fault is over when its act returns; two at once never
+have the same target.
+"""
 
 import asyncio
 import fcntl
@@ -17,7 +19,10 @@ from tests.support.services import Service
 _UNLIMITED = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
 _SPOOLING = ("web", "inbox")  # processes that acknowledge by a spool
 _REFUSALS = 40  # recipients that a busy mail server puts off
-KILLED, UNSAVED = "relay killed during the try", "relay killed with notes that the store had not taken"
+KILLED, UNSAVED = (
+    "relay killed during the try",
+    "relay killed with notes that the store had not taken",
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -28,7 +33,8 @@ class Scene:
     mailers: Mailers
     chance: random.Random
     ends: int = 0  # how often a process was asked to end
-    codes: list[str] = field(default_factory=list)  # processes that were asked to end and ended with something else than 0
+    # processes that were asked to end and ended with something else than 0
+    codes: list[str] = field(default_factory=list)
 
     def service(self, name: str) -> Service:
         """Return a process."""
@@ -39,7 +45,9 @@ class Scene:
         await asyncio.sleep(self.chance.uniform(0.1, most))
 
     def note_windows(self) -> None:
-        """Note for whom a kill of the relay opens the window of docs/delivery.md: tries under way, and earlier ones whose note waits."""
+        """Note for whom a kill of the relay opens the window of docs/delivery.md: tries under way,
+        and earlier ones whose note waits.
+        """
         unsaved = _of_this_life(self.service("relay"), "ledger_failed")
         for message in self.mailers.messages:
             if message.trying:
@@ -110,7 +118,9 @@ async def _spool_full(scene: Scene, name: str) -> None:
 
 
 async def _bit_flipped(scene: Scene, name: str) -> None:
-    """One bit of what a killed process left in its spool, which the CRC of each record puts right."""
+    """One bit of what a killed process left in its spool, which the CRC of each record puts
+    right.
+    """
     await _kill(scene, name)
     for path in sorted(scene.installation.spools.glob("spool-*.db")):
         with path.with_suffix(".lock").open("ab") as lock:

@@ -1,4 +1,6 @@
-"""An operator who imports lists of people who left elsewhere, and sends each list again until it is acknowledged."""
+"""An operator who imports lists of people who left elsewhere, and sends each list again until it is
+acknowledged.
+"""
 
 import asyncio
 import random
@@ -22,7 +24,8 @@ class Importers:
     client: aiohttp.ClientSession
     asked: list[str] = field(default_factory=list)  # addresses of all lists that were begun
     told: list[str] = field(default_factory=list)  # of those that were acknowledged
-    wrong: list[str] = field(default_factory=list)  # answers that told of other numbers than the list had
+    # answers that told of other numbers than the list had
+    wrong: list[str] = field(default_factory=list)
     lists: int = 0  # how many were acknowledged
     stopping: bool = False
 
@@ -31,7 +34,10 @@ class Importers:
         number = 0
         while not self.stopping:
             number += 1
-            rows = [f"import-{importer}-{number}-{at}@mail.example" for at in range(self.chance.randint(1, _MOST_ROWS))]
+            rows = [
+                f"import-{importer}-{number}-{at}@mail.example"
+                for at in range(self.chance.randint(1, _MOST_ROWS))
+            ]
             self.asked += rows
             while not await self._acknowledged(rows):
                 await asyncio.sleep(_PAUSE)
@@ -42,11 +48,16 @@ class Importers:
     async def _acknowledged(self, rows: list[str]) -> bool:
         services = self.installation.services
         target = services.url(services.settings.web.admin_listen, "/v1/brands/acme/suppressions")
-        fields = {"Authorization": f"Bearer {self.installation.admin_key}", "Content-Type": "text/csv"}
+        fields = {
+            "Authorization": f"Bearer {self.installation.admin_key}",
+            "Content-Type": "text/csv",
+        }
         try:
             async with (
                 asyncio.timeout(_ANSWER_SECONDS),
-                self.client.post(target, data="\n".join(("email", *rows)), headers=fields) as answer,
+                self.client.post(
+                    target, data="\n".join(("email", *rows)), headers=fields
+                ) as answer,
             ):
                 said = await answer.json() if answer.ok else {}
         except (aiohttp.ClientError, OSError, TimeoutError):

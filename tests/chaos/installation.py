@@ -1,4 +1,6 @@
-"""An installation to break: all processes, a Valkey with an append-only file; a mail server and a receiver that count."""
+"""An installation to break: all processes, a Valkey with an append-only file; a mail server and a
+receiver that count.
+"""
 
 import asyncio
 from collections import Counter
@@ -44,7 +46,9 @@ class _CutOff(web.StreamResponse):
 
 @dataclass(slots=True, kw_only=True)
 class Endpoint:
-    """The brand's receiver. It fails an event once at most: the second pause of the product's schedule is longer than a run."""
+    """The brand's receiver. It fails an event once at most: the second pause of the product's
+    schedule is longer than a run.
+    """
 
     mood: Mood = Mood.GOOD
     taken: Counter[str] = field(default_factory=Counter)  # by webhook-id; what was answered 200
@@ -104,7 +108,9 @@ async def installed(folder: Path) -> AsyncIterator[Installation]:
             "WORKER__CLAIM_SECONDS": _CLAIM_SECONDS,
             "RELAY__DOWNSTREAM": f"smtp://127.0.0.1:{sink.port}?tls=none",
         }
-        services = await stack.enter_async_context(_logged(running_services(folder, *PROCESSES, **settings)))
+        services = await stack.enter_async_context(
+            _logged(running_services(folder, *PROCESSES, **settings))
+        )
         store = RedisStore(server.url, timeout=5)
         stack.push_async_callback(store.close)
         yield Installation(

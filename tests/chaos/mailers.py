@@ -1,4 +1,6 @@
-"""Upstreams that send promotional mail, and bring each message again until it is answered 250, as a queue does."""
+"""Upstreams that send promotional mail, and bring each message again until it is answered 250, as a
+queue does.
+"""
 
 import asyncio
 import random
@@ -27,7 +29,8 @@ class Message:
     recipients: Sequence[str]
     body: bytes
     replies: list[str] = field(default_factory=list)  # one a try; empty: the try broke off
-    windows: dict[str, set[str]] = field(default_factory=dict)  # by recipient: what happened after which a second copy may come
+    # by recipient: what happened after which a second copy may come
+    windows: dict[str, set[str]] = field(default_factory=dict)
     trying: bool = False
 
     @property
@@ -44,8 +47,14 @@ class Message:
     def content(self) -> bytes:
         """The message, without the final dot."""
         to = ", ".join(self.recipients)
-        head = f"From: news@acme.example\r\nTo: {to}\r\nSubject: Spring\r\nDate: Tue, 01 Dec 2026 10:00:00 +0000\r\n"
-        return f"{head}Message-ID: <{self.id}@acme.example>\r\nX-Signoff-Campaign: {CAMPAIGN}\r\n\r\n".encode() + self.body
+        head = (
+            f"From: news@acme.example\r\nTo: {to}\r\nSubject: Spring\r\nDate: Tue, 01 Dec 2026"
+            " 10:00:00 +0000\r\n"
+        )
+        return (
+            f"{head}Message-ID: <{self.id}@acme.example>\r\nX-Signoff-Campaign: {CAMPAIGN}\r\n\r\n".encode()
+            + self.body
+        )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -58,7 +67,9 @@ class Mailers:
     stopping: bool = False
 
     async def send(self, mailer: int) -> None:
-        """Send one message after another until asked to stop; the last one too is brought until it is taken."""
+        """Send one message after another until asked to stop; the last one too is brought until it
+        is taken.
+        """
         number = 0
         while not self.stopping:
             number += 1
@@ -69,7 +80,9 @@ class Mailers:
 
     async def deliver(self, message: Message) -> None:
         """Bring a message until it is answered for good."""
-        while not message.is_taken and not (message.replies and message.replies[-1].startswith("5")):
+        while not message.is_taken and not (
+            message.replies and message.replies[-1].startswith("5")
+        ):
             message.trying = True
             message.replies.append(await self._tried(message))
             message.trying = False
@@ -78,8 +91,12 @@ class Mailers:
 
     async def _tried(self, message: Message) -> str:
         try:
-            async with connected(port(self.installation.services.settings.relay.listen)) as upstream:
-                await upstream.begin(sender="news@acme.example", recipients=tuple(message.recipients))
+            async with connected(
+                port(self.installation.services.settings.relay.listen)
+            ) as upstream:
+                await upstream.begin(
+                    sender="news@acme.example", recipients=tuple(message.recipients)
+                )
                 await upstream.send(message.content + b".\r\n")
                 return await upstream.reply()
         except AssertionError as exc:  # a step before the content that was refused
@@ -90,7 +107,11 @@ class Mailers:
     def _message(self, name: str) -> Message:
         count = self.chance.choice(_SIZES)
         recipients = [f"{name}-{at}@mail.example" for at in range(count)]
-        message = Message(id=name, recipients=recipients, body=b"Hello, %s.\r\n" % name.encode() + b"All about spring.\r\n" * 20)
+        message = Message(
+            id=name,
+            recipients=recipients,
+            body=b"Hello, %s.\r\n" % name.encode() + b"All about spring.\r\n" * 20,
+        )
         for recipient in recipients:
             if self.chance.random() < _DEFERRED:
                 self.installation.sink.on("RCPT", LATER, recipient=recipient)

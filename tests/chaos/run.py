@@ -20,7 +20,8 @@ from tests.support.clickers import WAYS, Clickers
 
 CLICKERS = 2  # for each way
 MAILERS = 6
-FURTHER = 4  # clicks that are acknowledged between two faults: everything has recovered from the last one
+# clicks that are acknowledged between two faults: everything has recovered from the last one
+FURTHER = 4
 _TOGETHER = 0.3  # how often two faults happen at once
 _LIVENESS_SECONDS = 300.0  # a bound, never what a run decides by
 _PROBES = 40  # of each kind of people who left
@@ -53,19 +54,28 @@ def plan(chance: random.Random) -> Iterator[Sequence[Fault]]:
             yield first, second
 
 
-async def run(folder: Path, *, seed: int, seconds: float, tell: Callable[[str], None], outcome: Outcome) -> None:
+async def run(
+    folder: Path, *, seed: int, seconds: float, tell: Callable[[str], None], outcome: Outcome
+) -> None:
     """Break an installation in a folder for so many seconds, let it settle, and close the books.
 
     All of it goes into `outcome` at once, so that a run that fails half way has its plan there.
     """
     async with AsyncExitStack() as stack:
         installation = await stack.enter_async_context(installed(folder))
-        connector = aiohttp.TCPConnector(force_close=True)  # a kept connection to a killed process would be a failure of the client's own
+        # a kept connection to a killed process would be a failure of the client's own
+        connector = aiohttp.TCPConnector(force_close=True)
         client = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
         mailers = Mailers(installation=installation, chance=random.Random(f"{seed} mail"))
-        clickers = Clickers(services=installation.services, chance=random.Random(f"{seed} clicks"), client=client)
-        importers = Importers(installation=installation, chance=random.Random(f"{seed} lists"), client=client)
-        scene = Scene(installation=installation, mailers=mailers, chance=random.Random(f"{seed} pauses"))
+        clickers = Clickers(
+            services=installation.services, chance=random.Random(f"{seed} clicks"), client=client
+        )
+        importers = Importers(
+            installation=installation, chance=random.Random(f"{seed} lists"), client=client
+        )
+        scene = Scene(
+            installation=installation, mailers=mailers, chance=random.Random(f"{seed} pauses")
+        )
         load = Load(scene=scene, clickers=clickers, importers=importers)
         begin = time.monotonic()
         async with asyncio.timeout(seconds + _LIVENESS_SECONDS), asyncio.TaskGroup() as working:
@@ -103,16 +113,29 @@ async def _settled(load: Load) -> None:
     heard = load.installation.endpoint.taken
     while True:
         histories = await load.histories()
-        if all(heard[entry.statement.id.hex()] for entries in histories.values() for entry in entries):
+        if all(
+            heard[entry.statement.id.hex()] for entries in histories.values() for entry in entries
+        ):
             return
         await asyncio.sleep(0.5)
 
 
 async def _probes(load: Load) -> list[Message]:
     """Mail some of those who have left."""
-    left = [address for address in load.clickers.told if load.clickers.asked[address].brand == "acme"]
-    groups = [left[:_PROBES], left[-_PROBES:], load.importers.told[:_PROBES], load.importers.told[-_PROBES:]]
-    probes = [Message(id=f"probe-{number}", recipients=group, body=b"Hello\r\n") for number, group in enumerate(groups) if group]
+    left = [
+        address for address in load.clickers.told if load.clickers.asked[address].brand == "acme"
+    ]
+    groups = [
+        left[:_PROBES],
+        left[-_PROBES:],
+        load.importers.told[:_PROBES],
+        load.importers.told[-_PROBES:],
+    ]
+    probes = [
+        Message(id=f"probe-{number}", recipients=group, body=b"Hello\r\n")
+        for number, group in enumerate(groups)
+        if group
+    ]
     async with asyncio.timeout(_LIVENESS_SECONDS):
         await asyncio.gather(*map(load.scene.mailers.deliver, probes))
     return probes

@@ -1,4 +1,6 @@
-"""The books find what they are kept for: each kind of loss and doubling is put in by hand, and stands in its account."""
+"""The books find what they are kept for: each kind of loss and doubling is put in by hand, and
+stands in its account.
+"""
 
 from collections import Counter
 
@@ -17,7 +19,9 @@ def message(*replies: str) -> Message:
 
 def copy(recipient: str, *, body: bytes = BODY, link: str = "") -> Received:
     head = f"List-Unsubscribe: <https://a.example/u?qmoe={link or recipient}>\r\n\r\n".encode()
-    return Received(connection=0, mail=b"", recipients=(f"RCPT TO:<{recipient}>".encode(),), wire=head + body)
+    return Received(
+        connection=0, mail=b"", recipients=(f"RCPT TO:<{recipient}>".encode(),), wire=head + body
+    )
 
 
 def account(message: Message, *received: Received, name: str = "copies answered 250") -> Account:
@@ -34,21 +38,33 @@ def test_one_copy_each_is_as_promised() -> None:
 def test_a_copy_that_was_promised_and_never_came_is_found() -> None:
     found = account(message("250 2.0.0 ok"), copy(ANN))
 
-    assert (2, 1, [f"{BOB}: answered 250, and no copy"]) == (found.promised, found.kept, found.wrong)
+    assert (2, 1, [f"{BOB}: answered 250, and no copy"]) == (
+        found.promised,
+        found.kept,
+        found.wrong,
+    )
 
 
 def test_a_second_copy_is_wrong_unless_a_window_was_open_for_its_recipient() -> None:
     opened = message("250 2.0.0 ok")
     opened.open("relay killed", ANN)
 
-    assert (1, []) == ((found := account(opened, copy(ANN), copy(ANN), copy(BOB))).again, found.wrong)
+    assert (1, []) == (
+        (found := account(opened, copy(ANN), copy(ANN), copy(BOB))).again,
+        found.wrong,
+    )
     assert 1 == account(opened, copy(ANN), copy(ANN), copy(BOB), name="  after: relay killed").again
-    assert [f"{BOB}: 2 copies of mail-1, tries ['250 2.0.0 ok']"] == account(opened, copy(ANN), copy(BOB), copy(BOB)).wrong
+    assert [f"{BOB}: 2 copies of mail-1, tries ['250 2.0.0 ok']"] == account(
+        opened, copy(ANN), copy(BOB), copy(BOB)
+    ).wrong
 
 
 def test_a_changed_body_and_a_strangers_link_are_found() -> None:
     found = account(
-        message("250 2.0.0 ok"), copy(ANN, body=b"Hullo\r\n"), copy(BOB, link=ANN), name="copies as they came, with their own link"
+        message("250 2.0.0 ok"),
+        copy(ANN, body=b"Hullo\r\n"),
+        copy(BOB, link=ANN),
+        name="copies as they came, with their own link",
     )
 
     assert [f"{ANN}: another body", f"{BOB}: a link of somebody else"] == found.wrong
@@ -64,4 +80,7 @@ def test_a_click_that_was_acknowledged_and_is_nowhere_is_found() -> None:
     found = seen.acts("clicks", [ANN, BOB], {ANN}, Source.LIST_UNSUBSCRIBE)
 
     assert (1, 0) == (found.promised, found.kept)
-    assert [f"{ANN}: acknowledged, and subscribed", f"{ANN}: 0 changes in the history"] == found.wrong
+    assert [
+        f"{ANN}: acknowledged, and subscribed",
+        f"{ANN}: 0 changes in the history",
+    ] == found.wrong

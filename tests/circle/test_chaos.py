@@ -1,4 +1,6 @@
-"""People leave by every way there is while everything that could remember it is killed and stopped; nothing that was said is lost."""
+"""People leave by every way there is while everything that could remember it is killed and stopped;
+nothing that was said is lost.
+"""
 
 import asyncio
 import json
@@ -24,7 +26,8 @@ from tests.support.services import Services, becomes, running_services
 FAULTS = 12
 CLICKERS = 2  # for each way
 FURTHER = 8  # clicks that are acknowledged between two faults
-LIVENESS_SECONDS = 300.0  # a bound, never what the test decides by; an idle machine needs half a minute
+# a bound, never what the test decides by; an idle machine needs half a minute
+LIVENESS_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,31 +74,48 @@ def faults() -> list[Fault]:
     """Return each thing that may happen to each process."""
     found = []
     for name in ("web", "worker", "inbox"):
-        found.append(Fault(name=f"{name} killed", act=lambda services, _, name=name: killed(services, name)))  # type: ignore[misc]  # name is a constant
+        found.append(
+            Fault(name=f"{name} killed", act=lambda services, _, name=name: killed(services, name))  # type: ignore[misc]
+        )  # name is a constant
         found.append(
             Fault(
                 name=f"{name} stopped",
-                act=lambda services, chance, name=name: frozen(services[name].pid, chance.uniform(0.1, 1.0)),  # type: ignore[misc]  # as above
+                act=lambda services, chance, name=name: frozen(
+                    services[name].pid, chance.uniform(0.1, 1.0)
+                ),  # type: ignore[misc]  # as above
             )
         )
     found.append(Fault(name="store killed", act=lambda services, _: store_killed(services)))
-    found.append(Fault(name="store stopped", act=lambda services, chance: frozen(store_pid(services), chance.uniform(0.1, 1.5))))
+    found.append(
+        Fault(
+            name="store stopped",
+            act=lambda services, chance: frozen(store_pid(services), chance.uniform(0.1, 1.5)),
+        )
+    )
     return found
 
 
 async def test_nothing_acknowledged_is_lost_and_nothing_is_said_twice(tmp_path: Path) -> None:
-    """Catalogue E8, M6, Q2, Q7, E7: web, worker, inbox and store killed and stopped in an order that the seed decides."""
+    """Catalogue E8, M6, Q2, Q7, E7: web, worker, inbox and store killed and stopped in an order
+    that the seed decides.
+    """
     seed = int(os.environ.get("SIGNOFF_CHAOS_SEED") or random.SystemRandom().randrange(2**32))
     chance = random.Random(seed)
-    plan = chance.sample(faults(), k=len(faults())) + chance.choices(faults(), k=FAULTS - len(faults()))
+    plan = chance.sample(faults(), k=len(faults())) + chance.choices(
+        faults(), k=FAULTS - len(faults())
+    )
     story = f"SIGNOFF_CHAOS_SEED={seed}: " + ", ".join(fault.name for fault in plan)
 
     async with AsyncExitStack() as stack:
         receiver = await stack.enter_async_context(receiving())
         circles.two_brands(tmp_path, [(receiver.url, "standard")])
-        services = await stack.enter_async_context(running_services(tmp_path, "web", "worker", "inbox", WORKER__CLAIM_SECONDS=2))
+        services = await stack.enter_async_context(
+            running_services(tmp_path, "web", "worker", "inbox", WORKER__CLAIM_SECONDS=2)
+        )
         clickers = Clickers(
-            services=services, chance=chance, client=await stack.enter_async_context(aiohttp.ClientSession(connector=_connector()))
+            services=services,
+            chance=chance,
+            client=await stack.enter_async_context(aiohttp.ClientSession(connector=_connector())),
         )
         await _leave_through(plan, clickers, chance)
         store = RedisStore(f"unix://{services.folder}/var/store/store.sock", timeout=5)
@@ -103,8 +123,15 @@ async def test_nothing_acknowledged_is_lost_and_nothing_is_said_twice(tmp_path: 
 
         missing = await _missing(clickers, store)
         assert not missing, f"{story}\nacknowledged and not in the state: {missing}"
-        histories = {address: await store.history(clickers.brand(address), _digest(clickers, address)) for address in clickers.asked}
-        wrong = {address: len(entries) for address, entries in histories.items() if not _is_right(clickers, address, entries)}
+        histories = {
+            address: await store.history(clickers.brand(address), _digest(clickers, address))
+            for address in clickers.asked
+        }
+        wrong = {
+            address: len(entries)
+            for address, entries in histories.items()
+            if not _is_right(clickers, address, entries)
+        }
         assert not wrong, f"{story}\nnot exactly one event: {wrong}"
         untold = await _untold(histories, receiver)
         assert not untold, f"{story}\nnever told to the webhook: {untold}"
@@ -113,11 +140,14 @@ async def test_nothing_acknowledged_is_lost_and_nothing_is_said_twice(tmp_path: 
     assert set(counts) == set(WAYS), f"{story}\nnot every way was gone: {counts}"
     assert set(clickers.refusals) <= {503}, story
     for service in services.by_name.values():
-        assert {json.loads(line)["event"] for line in service.lines} <= set(LogEvent) - {LogEvent.UNEXPECTED_ERROR}, story
+        assert {json.loads(line)["event"] for line in service.lines} <= set(LogEvent) - {
+            LogEvent.UNEXPECTED_ERROR
+        }, story
 
 
 def _connector() -> aiohttp.TCPConnector:
-    return aiohttp.TCPConnector(force_close=True)  # a kept connection to a killed process would be a failure of the client's own
+    # a kept connection to a killed process would be a failure of the client's own
+    return aiohttp.TCPConnector(force_close=True)
 
 
 async def _leave_through(plan: list[Fault], clickers: Clickers, chance: random.Random) -> None:
@@ -138,13 +168,17 @@ def _digest(clickers: Clickers, address: str) -> RecipientDigest:
 
 
 async def _missing(clickers: Clickers, store: RedisStore) -> list[str]:
-    """Return who was told that it is done and is still subscribed when the spools have had their time."""
+    """Return who was told that it is done and is still subscribed when the spools have had their
+    time.
+    """
     missing: list[str] = []
 
     async def none_is() -> bool:
         missing.clear()
         for address in clickers.told:
-            (found,) = await store.preferences(clickers.brand(address), [_digest(clickers, address)])
+            (found,) = await store.preferences(
+                clickers.brand(address), [_digest(clickers, address)]
+            )
             if found.everything.subscribed:
                 missing.append(address)
         return not missing
@@ -154,14 +188,20 @@ async def _missing(clickers: Clickers, store: RedisStore) -> list[str]:
 
 
 def _is_right(clickers: Clickers, address: str, entries: Sequence[HistoryEntry]) -> bool:
-    """Say whether the history tells what happened: one change for who was told, none or one for who never heard."""
+    """Say whether the history tells what happened: one change for who was told, none or one for who
+    never heard.
+    """
     sources = [entry.statement.source for entry in entries]
-    return sources == [clickers.asked[address].source] or (not sources and address not in clickers.told)
+    return sources == [clickers.asked[address].source] or (
+        not sources and address not in clickers.told
+    )
 
 
 async def _untold(histories: Mapping[str, Sequence[HistoryEntry]], receiver: Receiver) -> set[str]:
     """Return the events of which the brand has not heard."""
     expected = {entry.statement.id.hex() for entries in histories.values() for entry in entries}
     with suppress(TimeoutError):
-        await receiver.until(lambda book: expected <= {told.id for told in book.book}, LIVENESS_SECONDS)
+        await receiver.until(
+            lambda book: expected <= {told.id for told in book.book}, LIVENESS_SECONDS
+        )
     return expected - {told.id for told in receiver.book}

@@ -1,4 +1,6 @@
-"""The metrics of every process after everything was done once: each named by its owner, with labels from the enums, and right."""
+"""The metrics of every process after everything was done once: each named by its owner, with labels
+from the enums, and right.
+"""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -38,21 +40,30 @@ OWNERS: Mapping[str, set[str]] = {  # of each name that other programs rely on
     "signoff_webhook_deliveries_total": {"worker"},
     "signoff_webhook_oldest_undelivered_age_seconds": {"worker"},
 }
-ERROR_CODES = {error.code for error in vars(errors).values() if isinstance(error, type) and issubclass(error, SignoffError)}
+ERROR_CODES = {
+    error.code
+    for error in vars(errors).values()
+    if isinstance(error, type) and issubclass(error, SignoffError)
+}
 LABELS: Mapping[tuple[str, str], set[str]] = {
     ("signoff_unsubscribes_total", "source"): {source.label for source in Source},
     ("signoff_unsubscribes_total", "result"): set(ClickResult),
     ("signoff_ack_total", "copies"): {"1", "2"},
     ("signoff_token_errors_total", "reason"): ERROR_CODES,
     ("signoff_copies_total", "class"): set(MailClass),
-    ("signoff_copies_total", "outcome"): {kind.__name__.lower() for kind in (Delivered, Suppressed, Deferred, RefusedCopy)},
+    ("signoff_copies_total", "outcome"): {
+        kind.__name__.lower() for kind in (Delivered, Suppressed, Deferred, RefusedCopy)
+    },
     ("signoff_downstream_logins_total", "result"): {"accepted", "refused", "put_off"},
     ("signoff_messages_total", "class"): set(MailClass),
-    ("signoff_messages_total", "outcome"): {kind.__name__.lower() for kind in (Delivered, Suppressed, Deferred, RefusedCopy)},
+    ("signoff_messages_total", "outcome"): {
+        kind.__name__.lower() for kind in (Delivered, Suppressed, Deferred, RefusedCopy)
+    },
     ("signoff_recipients_suppressed_total", "reason"): set(SuppressionReason),
     ("signoff_opt_outs_overridden_total", "reason"): set(SuppressionReason),
     ("signoff_dkim_total", "result"): {"signed", "no_key"},
-    ("signoff_smtp_refusals_total", "code"): {str(code) for code in range(400, 600)},  # RFC 5321 4.2.1
+    # RFC 5321 4.2.1
+    ("signoff_smtp_refusals_total", "code"): {str(code) for code in range(400, 600)},
     ("signoff_reports_total", "result"): {"sent", "withheld", "deferred", "refused"},
     ("signoff_copies_unknown_total", "result"): {"seen", "resend", "drop"},
     ("signoff_ledger_notes_total", "result"): {"failed", "late", "lost"},
@@ -105,7 +116,8 @@ def test_labels_have_no_values_but_those_of_the_enums(run: FullRun) -> None:
         (name, label, text)
         for name, labels in every_sample(run)
         for label, text in labels
-        if label != "le" and text not in LABELS.get((name.replace("_created", "_total"), label), set())
+        if label != "le"
+        and text not in LABELS.get((name.replace("_created", "_total"), label), set())
     }
 
     assert unknown == set()
@@ -120,18 +132,28 @@ def test_nothing_is_exported_that_dashboards_do_not_know_the_name_of(run: FullRu
 def test_the_alerts_ask_for_names_that_some_process_exports(run: FullRun) -> None:
     """An alert on a name that nobody exports is an alert that never rings."""
     asked = set()
-    for file in ("components/prometheus-rule/prometheus-rule.yaml", "components/grafana-dashboard/signoff.json"):
+    for file in (
+        "components/prometheus-rule/prometheus-rule.yaml",
+        "components/grafana-dashboard/signoff.json",
+    ):
         asked |= set(re.findall(r"\bsignoff_\w+", (ROOT / "k8s" / file).read_text()))
 
     exported = {name for name, _ in every_sample(run)}
-    described = {f"{line.split()[2]}" for text in run.metrics.values() for line in text.splitlines() if line.startswith("# TYPE signoff_")}
+    described = {
+        f"{line.split()[2]}"
+        for text in run.metrics.values()
+        for line in text.splitlines()
+        if line.startswith("# TYPE signoff_")
+    }
 
     assert asked
     assert {name for name in asked if name not in exported and name not in described} == set()
 
 
 def test_the_workers_of_the_relay_are_one_sum(run: FullRun) -> None:
-    """Catalogue E19: who took a mail is nobody's affair; ann's password, and the promotional copies of ann, bob, cat, dora, gil and ivy."""
+    """Catalogue E19: who took a mail is nobody's affair; ann's password, and the promotional copies
+    of ann, bob, cat, dora, gil and ivy.
+    """
     of = "signoff_copies_total"
 
     assert value(run, "relay", of, **{"class": "promotional", "outcome": "delivered"}) == 6
@@ -161,9 +183,15 @@ def test_every_way_of_leaving_is_counted_once(run: FullRun) -> None:
 
 
 def test_acknowledged_requests_had_at_least_one_copy(run: FullRun) -> None:
-    """Catalogue E8: two clicks, a callback and a page; one by hand and one imported; and the mail-to."""
+    """Catalogue E8: two clicks, a callback and a page; one by hand and one imported; and the
+    mail-to.
+    """
     counts = [
-        sum(count for (name, _), count in samples(run.metrics[process]).items() if name == "signoff_ack_total")
+        sum(
+            count
+            for (name, _), count in samples(run.metrics[process]).items()
+            if name == "signoff_ack_total"
+        )
         for process in ("web", "admin", "inbox")
     ]
 

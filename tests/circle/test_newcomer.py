@@ -1,4 +1,6 @@
-"""What a newcomer does: start everything with one command, see the circle with another, stop it with Ctrl-C."""
+"""What a newcomer does: start everything with one command, see the circle with another, stop it
+with Ctrl-C.
+"""
 
 import os
 import signal
@@ -15,8 +17,9 @@ from tests.support.ports import free_port
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 90.0
 LISTENERS = (
-    "WEB__LISTEN", "WEB__HEALTH_LISTEN", "WEB__ADMIN_LISTEN", "WEB__TLS_LISTEN", "RELAY__LISTEN", "RELAY__LMTP_LISTEN",
-    "RELAY__HEALTH_LISTEN", "INBOX__LISTEN", "INBOX__HEALTH_LISTEN", "WORKER__HEALTH_LISTEN", "MAILBOX__LISTEN",
+    "WEB__LISTEN", "WEB__HEALTH_LISTEN", "WEB__ADMIN_LISTEN", "WEB__TLS_LISTEN", "RELAY__LISTEN",
+    "RELAY__LMTP_LISTEN", "RELAY__HEALTH_LISTEN", "INBOX__LISTEN", "INBOX__HEALTH_LISTEN",
+    "WORKER__HEALTH_LISTEN", "MAILBOX__LISTEN",
 )  # fmt: skip
 
 
@@ -33,7 +36,12 @@ def environment() -> Mapping[str, str]:
 def services(tmp_path: Path, environment: Mapping[str, str]) -> Iterator["subprocess.Popen[str]"]:
     """Everything that `make run` starts, ready."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "app", "dev"], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [sys.executable, "-m", "app", "dev"],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     assert process.stdout is not None
     seen = []
@@ -49,9 +57,19 @@ def services(tmp_path: Path, environment: Mapping[str, str]) -> Iterator["subpro
         process.communicate(timeout=PATIENCE)
 
 
-def signoff(*arguments: str, folder: Path, environment: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
+def signoff(
+    *arguments: str, folder: Path, environment: Mapping[str, str]
+) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "app", *arguments]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
 
 
 def test_the_circle_is_seen_and_ctrl_c_leaves_nothing_behind(
@@ -74,8 +92,8 @@ def a_shop(tmp_path: Path) -> None:
     """A configuration that is there before anything starts."""
     (tmp_path / "s1.pem").write_bytes(new_dkim_key())
     (tmp_path / "signoff.toml").write_text(
-        '[brands.shop]\nsender_domains = ["shop.example"]\n'
-        f'[[brands.shop.dkim]]\ndomain = "shop.example"\nselector = "s1"\nkey_file = "{tmp_path}/s1.pem"\n'
+        '[brands.shop]\nsender_domains = ["shop.example"]\n[[brands.shop.dkim]]\ndomain ='
+        f' "shop.example"\nselector = "s1"\nkey_file = "{tmp_path}/s1.pem"\n'
     )
 
 
@@ -94,7 +112,10 @@ def test_a_configuration_that_is_there_is_obeyed_by_banner_and_demo(
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ('one_click = "self_managed"\none_click_url = "https://www.shop.example/u"', "the demo needs one with one_click"),
+        (
+            'one_click = "self_managed"\none_click_url = "https://www.shop.example/u"',
+            "the demo needs one with one_click",
+        ),
         ('promotional = "never"', "the demo needs one with one_click"),
         ('[relay]\ndownstream = "smtp://192.0.2.1:25"', "the demo can look only into"),
     ],
@@ -102,8 +123,14 @@ def test_a_configuration_that_is_there_is_obeyed_by_banner_and_demo(
 def test_a_configuration_that_the_demo_cannot_show_is_told_by_its_key(
     tmp_path: Path, environment: Mapping[str, str], more: str, said: str
 ) -> None:
-    (tmp_path / "signoff.toml").write_text(f'[brands.shop]\nsender_domains = ["shop.example"]\n{more}\n')
-    here = {name: value for name, value in environment.items() if name != "SIGNOFF_RELAY__DOWNSTREAM" or "downstream" not in more}
+    (tmp_path / "signoff.toml").write_text(
+        f'[brands.shop]\nsender_domains = ["shop.example"]\n{more}\n'
+    )
+    here = {
+        name: value
+        for name, value in environment.items()
+        if name != "SIGNOFF_RELAY__DOWNSTREAM" or "downstream" not in more
+    }
 
     demo = signoff("demo", folder=tmp_path, environment=here)
 
@@ -121,7 +148,9 @@ def test_a_second_start_says_which_address_is_taken(
     assert "is in use by another program" in second.stderr
 
 
-def test_the_demo_without_services_fails_and_says_why(tmp_path: Path, environment: Mapping[str, str]) -> None:
+def test_the_demo_without_services_fails_and_says_why(
+    tmp_path: Path, environment: Mapping[str, str]
+) -> None:
     demo = signoff("demo", folder=tmp_path, environment=environment)
 
     assert demo.returncode == 1

@@ -35,9 +35,15 @@ async def certificate_of(address: str) -> str:
 
 
 async def test_a_new_brand_is_known_in_every_process_without_a_restart(tmp_path: Path) -> None:
-    """Catalogue N13: mail, click, event and API of a brand that was written into the file while all of them ran."""
+    """Catalogue N13: mail, click, event and API of a brand that was written into the file while all
+    of them ran.
+    """
     (tmp_path / "signoff.toml").write_text(ACME)
-    async with receiving() as receiver, running_services(tmp_path, *NAMES) as services, aiohttp.ClientSession() as client:
+    async with (
+        receiving() as receiver,
+        running_services(tmp_path, *NAMES) as services,
+        aiohttp.ClientSession() as client,
+    ):
         key = (tmp_path / "var/keys/admin-api-key").read_text().strip()
         settings = services.settings
         first = await certificate_of(str(settings.web.tls_listen))
@@ -53,19 +59,31 @@ async def test_a_new_brand_is_known_in_every_process_without_a_restart(tmp_path:
         shop = known.by_id(BrandId("shop"))
         codec = services.codec
         digest = codec.digest("ann@example.net", brand=shop.number)
-        minter = codec.minter(brand=shop.number, purpose=Purpose.CALLBACK, at_ms=now_ms(), campaign=CampaignId("spring"))
+        minter = codec.minter(
+            brand=shop.number,
+            purpose=Purpose.CALLBACK,
+            at_ms=now_ms(),
+            campaign=CampaignId("spring"),
+        )
         token = minter.mint(address="ann@example.net", digest=digest)
-        async with client.post(services.url(settings.web.listen, f"/v1/emailunsubscribe?qmoe={token}")) as answer:
+        async with client.post(
+            services.url(settings.web.listen, f"/v1/emailunsubscribe?qmoe={token}")
+        ) as answer:
             clicked = answer.status
         await receiver.until(lambda one: bool(one.book))
         headers = {"Authorization": f"Bearer {key}"}
-        async with client.get(services.url(settings.web.admin_listen, "/v1/brands"), headers=headers) as answer:
+        async with client.get(
+            services.url(settings.web.admin_listen, "/v1/brands"), headers=headers
+        ) as answer:
             listed = await answer.text()
         acme = circles.token(services, "bob@example.net", Purpose.ONE_CLICK)
         async with client.get(services.url(settings.web.listen, f"/u?qmoe={acme}")) as answer:
             page = await answer.text()
         async with connected(port(settings.relay.listen)) as upstream:
-            mail = b"From: a@shop.example\r\nTo: ann@example.net\r\nSubject: x\r\nX-Signoff-Campaign: s\r\n\r\nHi\r\n.\r\n"
+            mail = (
+                b"From: a@shop.example\r\nTo: ann@example.net\r\nSubject: x\r\nX-Signoff-Campaign:"
+                b" s\r\n\r\nHi\r\n.\r\n"
+            )
             await upstream.begin(sender="a@shop.example", recipients=("ann@example.net",))
             await upstream.send(mail)
             reply = await upstream.reply()
@@ -84,11 +102,16 @@ async def test_what_needs_a_restart_is_told_by_its_key(tmp_path: Path) -> None:
     """Catalogue N13."""
     (tmp_path / "signoff.toml").write_text(ACME)
     async with running_services(tmp_path, "web", "worker") as services:
-        (tmp_path / "signoff.toml").write_text("data_centre = 7\n[worker]\nhistory_days = 3\n" + ACME)
+        (tmp_path / "signoff.toml").write_text(
+            "data_centre = 7\n[worker]\nhistory_days = 3\n" + ACME
+        )
         for name in ("web", "worker"):
             services[name].send(signal.SIGHUP)
             await services[name].told("configuration_reloaded")
-        told = {name: [str(one["problem"]) for one in services[name].logged("configuration_warning")] for name in ("web", "worker")}
+        told = {
+            name: [str(one["problem"]) for one in services[name].logged("configuration_warning")]
+            for name in ("web", "worker")
+        }
 
     assert "data_centre: the change needs a restart" in told["web"]
     assert "worker.history_days: the change needs a restart" in told["worker"]

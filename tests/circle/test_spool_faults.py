@@ -1,4 +1,6 @@
-"""A web process that may write no more: the store alone decides, and 503 is said only when neither keeps the click."""
+"""A web process that may write no more: the store alone decides, and 503 is said only when neither
+keeps the click.
+"""
 
 import resource
 from pathlib import Path
@@ -9,8 +11,12 @@ from tests.support.spool_faults import Told, outage
 UNLIMITED = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
 
 
-async def test_a_spool_that_may_not_grow_leaves_it_to_the_store_and_recovers_by_itself(tmp_path: Path) -> None:
-    """Catalogue E8: by the limit on the size of files, under which every write fails as on a full disk."""
+async def test_a_spool_that_may_not_grow_leaves_it_to_the_store_and_recovers_by_itself(
+    tmp_path: Path,
+) -> None:
+    """Catalogue E8: by the limit on the size of files, under which every write fails as on a full
+    disk.
+    """
     async with running_services(tmp_path, "web") as services:
         web = services["web"].pid
 
@@ -27,7 +33,9 @@ async def test_a_spool_that_may_not_grow_leaves_it_to_the_store_and_recovers_by_
 
 
 async def test_a_spool_that_cannot_be_opened_leaves_it_to_the_store(tmp_path: Path) -> None:
-    """Catalogue E8: a folder where nothing can be made, as on a volume that is mounted read-only."""
+    """Catalogue E8: a folder where nothing can be made, as on a volume that is mounted
+    read-only.
+    """
 
     async def nothing() -> None:
         """It has begun, and does not end."""

@@ -1,4 +1,6 @@
-"""Whole stores that go and come back, with every process that uses them: nothing acknowledged is lost and no process ends."""
+"""Whole stores that go and come back, with every process that uses them: nothing acknowledged is
+lost and no process ends.
+"""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -18,7 +20,10 @@ ALL = ("web", "worker", "relay", "inbox")
 
 async def ready(services: Services, address: str) -> bool:
     try:
-        async with aiohttp.ClientSession() as client, client.get(services.url(address, "/readyz")) as answer:
+        async with (
+            aiohttp.ClientSession() as client,
+            client.get(services.url(address, "/readyz")) as answer,
+        ):
             return answer.status == 200
     except aiohttp.ClientError:
         return False
@@ -28,13 +33,17 @@ async def promoted(services: Services, address: str) -> bool:
     return (await circles.promote(services, address)).startswith("250")
 
 
-async def test_a_whole_cluster_killed_and_started_again_gets_every_click_and_every_process_lives(tmp_path: Path) -> None:
+async def test_a_whole_cluster_killed_and_started_again_gets_every_click_and_every_process_lives(
+    tmp_path: Path,
+) -> None:
     """Catalogue N21."""
     async with AsyncExitStack() as stack:
         mail_server = await stack.enter_async_context(MailServer())
         nodes = await stack.enter_async_context(cluster(tmp_path))
         downstream = f"smtp://127.0.0.1:{mail_server.port}?tls=none"
-        services = await stack.enter_async_context(running_services(tmp_path, *ALL, STORE__URL=nodes.url, RELAY__DOWNSTREAM=downstream))
+        services = await stack.enter_async_context(
+            running_services(tmp_path, *ALL, STORE__URL=nodes.url, RELAY__DOWNSTREAM=downstream)
+        )
         assert await becomes(lambda: promoted(services, "before@mail.example"))
         pids = {name: services[name].pid for name in ALL}
         await nodes.kill()
@@ -59,12 +68,16 @@ async def test_a_whole_cluster_killed_and_started_again_gets_every_click_and_eve
     assert not [line for name in ALL for line in services[name].lines if "Traceback" in line]
 
 
-async def test_processes_start_while_the_whole_store_is_away_and_find_it_when_it_comes(tmp_path: Path) -> None:
+async def test_processes_start_while_the_whole_store_is_away_and_find_it_when_it_comes(
+    tmp_path: Path,
+) -> None:
     """Catalogue N21."""
     async with AsyncExitStack() as stack:
         nodes = await stack.enter_async_context(cluster(tmp_path))
         await nodes.kill()
-        services = await stack.enter_async_context(running_services(tmp_path, "web", "worker", STORE__URL=nodes.url))
+        services = await stack.enter_async_context(
+            running_services(tmp_path, "web", "worker", STORE__URL=nodes.url)
+        )
         told = await circles.click(services, "early@mail.example")
         await nodes.start()
         store = RedisStore(nodes.url, timeout=5)
@@ -105,7 +118,9 @@ async def test_a_name_that_moves_is_followed_by_clicks_and_mail(tmp_path: Path) 
         store = RedisStore(second.url, timeout=5)
         stack.push_async_callback(store.close)
 
-        assert await circles.all_left_once(services, store, ["early@mail.example", "late@mail.example"])
+        assert await circles.all_left_once(
+            services, store, ["early@mail.example", "late@mail.example"]
+        )
         assert await becomes(lambda: promoted(services, "after@mail.example"))
         assert await becomes(lambda: ready(services, services.settings.relay.health_listen))
 
@@ -113,18 +128,24 @@ async def test_a_name_that_moves_is_followed_by_clicks_and_mail(tmp_path: Path) 
     assert await asyncio.to_thread(lambda: "after@mail.example" in mail_server.mailboxes)
 
 
-async def test_with_one_primary_dead_the_mail_of_the_others_recipients_goes_on(tmp_path: Path) -> None:
-    """Catalogue N23: of one message, those whose states can be read get theirs, and the upstream's next try brings the rest.
+async def test_with_one_primary_dead_the_mail_of_the_others_recipients_goes_on(
+    tmp_path: Path,
+) -> None:
+    """Catalogue N23: of one message, those whose states can be read get theirs, and the upstream's
+    next try brings the rest.
 
-    What was finished of a message is remembered at one primary, by a hash that nobody can foresee: a message whose primary is the dead
-    one waits as a whole. So other messages are sent until one is served in part; recipients are so many that each primary has some.
+    What was finished of a message is remembered at one primary, by a hash that nobody can foresee:
+    a message whose primary is the dead one waits as a whole. So other messages are sent until one
+    is served in part; recipients are so many that each primary has some.
     """
     everybody = [f"person-{number}@mail.example" for number in range(60)]
     async with AsyncExitStack() as stack:
         mail_server = await stack.enter_async_context(MailServer())
         nodes = await stack.enter_async_context(cluster(tmp_path))
         downstream = f"smtp://127.0.0.1:{mail_server.port}?tls=none"
-        services = await stack.enter_async_context(running_services(tmp_path, "relay", STORE__URL=nodes.url, RELAY__DOWNSTREAM=downstream))
+        services = await stack.enter_async_context(
+            running_services(tmp_path, "relay", STORE__URL=nodes.url, RELAY__DOWNSTREAM=downstream)
+        )
         assert await becomes(lambda: promoted(services, "before@mail.example"))
         await nodes.nodes[1].kill()
         tried: list[int] = []
@@ -151,8 +172,8 @@ async def sent(services: Services, recipients: list[str], *, number: int) -> str
     async with connected(port(services.settings.relay.listen)) as upstream:
         await upstream.begin(sender="news@acme.example", recipients=tuple(recipients))
         await upstream.send(
-            b"From: news@acme.example\r\nTo: all@mail.example\r\nSubject: Spring\r\nMessage-ID: <%d@acme.example>\r\n"
-            b"X-Signoff-Campaign: spring-24\r\n\r\nHello\r\n.\r\n" % number
+            b"From: news@acme.example\r\nTo: all@mail.example\r\nSubject: Spring\r\nMessage-ID:"
+            b" <%d@acme.example>\r\nX-Signoff-Campaign: spring-24\r\n\r\nHello\r\n.\r\n" % number
         )
         return await upstream.reply()
 

@@ -1,4 +1,6 @@
-"""Two data centres: what is said at the wrong one holds there at once, and at its home as soon as that can be reached."""
+"""Two data centres: what is said at the wrong one holds there at once, and at its home as soon as
+that can be reached.
+"""
 
 import asyncio
 import os
@@ -38,7 +40,9 @@ async def has_left(centre: Centre, *addresses: str) -> bool:
 
 
 def token_of(centre: Centre, address: str, purpose: Purpose = Purpose.ONE_CLICK) -> str:
-    minter = centre.codec.minter(brand=BRAND, purpose=purpose, at_ms=wiring.now_ms(), campaign=CampaignId("spring-24"))
+    minter = centre.codec.minter(
+        brand=BRAND, purpose=purpose, at_ms=wiring.now_ms(), campaign=CampaignId("spring-24")
+    )
     return minter.mint(address=address, digest=centre.codec.digest(address, brand=BRAND))
 
 
@@ -51,12 +55,19 @@ async def send(host: str, port: int, sender: str, recipient: str, content: str) 
 
 
 async def relayed(relay: RelayProcess, home: Centre, recipient: str) -> None:
-    content = f"From: <{SENDER}>\r\nTo: <{recipient}>\r\nSubject: Spring\r\nX-Signoff-Campaign: spring-24\r\n\r\nHello\r\n"
+    content = (
+        f"From: <{SENDER}>\r\nTo: <{recipient}>\r\nSubject: Spring\r\nX-Signoff-Campaign:"
+        " spring-24\r\n\r\nHello\r\n"
+    )
     await send(home.host, await relay.port(), SENDER, recipient, content)
 
 
-async def test_a_click_at_the_wrong_data_centre_stops_the_mail_of_its_home(centres: tuple[Centre, Centre]) -> None:
-    """Catalogue E5, Q1: the link of a mail that its home stamped, clicked elsewhere: 200 and no redirect; then the home suppresses."""
+async def test_a_click_at_the_wrong_data_centre_stops_the_mail_of_its_home(
+    centres: tuple[Centre, Centre],
+) -> None:
+    """Catalogue E5, Q1: the link of a mail that its home stamped, clicked elsewhere: 200 and no
+    redirect; then the home suppresses.
+    """
     away, home = centres
     settings = {**home.settings, "RELAY__LISTEN": f"{home.host}:0"}
     async with (
@@ -79,23 +90,46 @@ async def test_a_click_at_the_wrong_data_centre_stops_the_mail_of_its_home(centr
 
     assert (200, None) == (answer.status, answer.headers.get("Location"))
     assert there_at_once
-    assert [(b"RCPT TO:<bob@example.net>",), (b"RCPT TO:<ann@example.net>",)] == [one.recipients for one in sink.received]
+    assert [(b"RCPT TO:<bob@example.net>",), (b"RCPT TO:<ann@example.net>",)] == [
+        one.recipients for one in sink.received
+    ]
 
 
-async def test_what_was_said_while_the_link_was_cut_comes_home_when_it_heals(centres: tuple[Centre, Centre]) -> None:
-    """Catalogue Q2: the home is away, the worker is killed with its shipments in hand; then both data centres know the same."""
+async def test_what_was_said_while_the_link_was_cut_comes_home_when_it_heals(
+    centres: tuple[Centre, Centre],
+) -> None:
+    """Catalogue Q2: the home is away, the worker is killed with its shipments in hand; then both
+    data centres know the same.
+    """
     away, home = centres
     clickers = [f"c{number}@example.net" for number in range(8)]
-    callers, writers, returned = ["caller@example.net"], ["subject@example.net", "short@example.net"], "returned@example.net"
+    callers, writers, returned = (
+        ["caller@example.net"],
+        ["subject@example.net", "short@example.net"],
+        "returned@example.net",
+    )
     everybody = [*clickers, *callers, *writers, returned]
-    async with away.running("app", "web"), away.running("smtp_proxy", "inbox"), home.running("smtp_proxy", "inbox"):
+    async with (
+        away.running("app", "web"),
+        away.running("smtp_proxy", "inbox"),
+        home.running("smtp_proxy", "inbox"),
+    ):
         async with away.running("app", "worker") as worker:
             for address in [*clickers, returned]:
                 assert 200 == (await away.post(f"/u?qmoe={token_of(home, address)}")).status
-            assert 200 == (await away.post(f"/v1/emailunsubscribe?qmoe={token_of(home, callers[0], Purpose.CALLBACK)}")).status
+            assert (
+                200
+                == (
+                    await away.post(
+                        f"/v1/emailunsubscribe?qmoe={token_of(home, callers[0], Purpose.CALLBACK)}"
+                    )
+                ).status
+            )
             await send_mailto(away, home, *writers)
             assert await has_left(away, *everybody)
-            assert [0] * len(everybody) == [state.sequence for state in await home.states(everybody)]
+            assert [0] * len(everybody) == [
+                state.sequence for state in await home.states(everybody)
+            ]
             worker.kill()
             await worker.wait()
         async with home.store() as store:
@@ -106,14 +140,20 @@ async def test_what_was_said_while_the_link_was_cut_comes_home_when_it_heals(cen
         there, here = await away.states(everybody), await home.states(everybody)
 
     assert [state.everything for state in there[:-1]] == [state.everything for state in here[:-1]]
-    assert [Source.LIST_UNSUBSCRIBE] * 8 + [Source.CALLBACK] + [Source.MAILTO] * 2 == [state.everything.source for state in here[:-1]]
+    assert [Source.LIST_UNSUBSCRIBE] * 8 + [Source.CALLBACK] + [Source.MAILTO] * 2 == [
+        state.everything.source for state in here[:-1]
+    ]
     assert here[-1].everything.subscribed  # what was said last, at home, holds
 
 
 async def send_mailto(away: Centre, home: Centre, by_subject: str, by_short_token: str) -> None:
-    """Write to the inbox of another data centre than the mail's own: by the token of the subject, and by that of the address alone."""
+    """Write to the inbox of another data centre than the mail's own: by the token of the subject,
+    and by that of the address alone.
+    """
     subject = f"Unsubscribe | cattr:SUQ=-{token_of(home, by_subject, Purpose.MAILTO)}"
-    short = home.codec.short_minter(brand=BRAND, groups=(), at_ms=wiring.now_ms()).mint(digest_of(home, by_short_token))
+    short = home.codec.short_minter(brand=BRAND, groups=(), at_ms=wiring.now_ms()).mint(
+        digest_of(home, by_short_token)
+    )
     for recipient, author, line in (
         ("unsubscribe@in.acme.example", by_subject, subject),
         (f"u-{short}@in.acme.example", by_short_token, ""),
@@ -141,4 +181,6 @@ def digest_of(centre: Centre, address: str) -> RecipientDigest:
 async def nothing_waits(centre: Centre) -> bool:
     async with centre.store() as store:
         partitions = range(256)
-        return not await RedisWork(store.connection).lag(partitions) and not await RedisDeliveries(store.connection).oldest(partitions)
+        return not await RedisWork(store.connection).lag(partitions) and not await RedisDeliveries(
+            store.connection
+        ).oldest(partitions)

@@ -30,7 +30,9 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def place(installation: Path, tmp_path: Path) -> Path:
     """A copy of it for one test."""
-    shutil.copytree(installation, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.sock"))
+    shutil.copytree(
+        installation, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.sock")
+    )
     return tmp_path
 
 
@@ -42,14 +44,32 @@ def state(place: Path) -> tuple[str, int]:
 
 def test_a_lost_store_comes_back_from_the_file(place: Path) -> None:
     """Catalogue N26."""
-    signoff(place, "recipient", "resubscribe", "joe@mail.example", "--consent", "by phone", "--sequence", "1")
+    signoff(
+        place,
+        "recipient",
+        "resubscribe",
+        "joe@mail.example",
+        "--consent",
+        "by phone",
+        "--sequence",
+        "1",
+    )
     told = state(place)
     shutil.rmtree(place / "var/store")
 
     code, said = signoff(place, "restore", "store.backup", "--json")
 
     back = json.loads(said)
-    again, _ = signoff(place, "recipient", "resubscribe", "joe@mail.example", "--consent", "by phone", "--sequence", "1")
+    again, _ = signoff(
+        place,
+        "recipient",
+        "resubscribe",
+        "joe@mail.example",
+        "--consent",
+        "by phone",
+        "--sequence",
+        "1",
+    )
     assert (GOOD, GOOD, ("subscribed", 2)) == (code, again, told)
     assert (1, 1) == (back["recipients"], back["changes"])
     assert ("subscribed", back["epoch"] + 1) == state(place)
@@ -63,7 +83,10 @@ def test_the_file_is_its_owners_alone_and_is_replaced_only_by_force(place: Path)
     kept = (place / "store.backup").read_bytes()
     code, out = signoff(place, "backup", "store.backup", "--force", "--json")
 
-    assert (FINDING, "conflict: store.backup exists; choose another name, or replace it with --force\n") == (refused, why)
+    assert (
+        FINDING,
+        "conflict: store.backup exists; choose another name, or replace it with --force\n",
+    ) == (refused, why)
     assert before == kept != (place / "store.backup").read_bytes()
     assert (GOOD, (place / "store.backup").stat().st_size) == (code, json.loads(out)["octets"])
     assert 0o600 == (place / "store.backup").stat().st_mode & 0o777
@@ -78,14 +101,21 @@ def test_a_store_that_holds_something_is_replaced_only_by_force(place: Path) -> 
 
     _, ann = signoff(place, "recipient", "show", "ann@mail.example", "--json")
     assert (FINDING, GOOD) == (refused, forced)
-    assert why.startswith("conflict: the store is not empty: restore into an empty one, or replace all that it holds with --force")
+    assert why.startswith(
+        "conflict: the store is not empty: restore into an empty one, or replace all that it holds"
+        " with --force"
+    )
     assert ("subscribed", "unsubscribed") == (json.loads(ann)[0]["state"], state(place)[0])
 
 
 @pytest.mark.parametrize("damage", ["cut off", "changed", "foreign"])
 def test_what_is_no_whole_backup_changes_nothing(place: Path, damage: str) -> None:
     packed = (place / "store.backup").read_bytes()
-    text = {"cut off": packed[:-9], "changed": packed[:-60] + b"?" + packed[-59:], "foreign": b"PK\x03\x04"}[damage]
+    text = {
+        "cut off": packed[:-9],
+        "changed": packed[:-60] + b"?" + packed[-59:],
+        "foreign": b"PK\x03\x04",
+    }[damage]
     (place / "bad.backup").write_bytes(text)
 
     code, why = signoff(place, "restore", "bad.backup", "--force")
@@ -96,7 +126,9 @@ def test_what_is_no_whole_backup_changes_nothing(place: Path, damage: str) -> No
     assert ("unsubscribed", 1) == state(place)
 
 
-def test_the_backup_of_another_pepper_is_refused_with_its_reason(place: Path, tmp_path: Path) -> None:
+def test_the_backup_of_another_pepper_is_refused_with_its_reason(
+    place: Path, tmp_path: Path
+) -> None:
     """Catalogue N24."""
     other = tmp_path / "other"
     other.mkdir()
@@ -120,13 +152,24 @@ def test_a_key_that_the_keyring_has_lost_is_named(place: Path) -> None:
     code, said = signoff(place, "restore", "two.backup", "--force")
 
     assert GOOD == code
-    assert "The keyring has no key 2: links that were sent by it do not open. Bring it back." in said
+    assert (
+        "The keyring has no key 2: links that were sent by it do not open. Bring it back." in said
+    )
 
 
 def test_who_restored_the_store_by_its_own_means_raises_the_epoch(place: Path) -> None:
     """Catalogue N26."""
     code, said = signoff(place, "restore", "--raise-epoch", "--json")
-    signoff(place, "recipient", "resubscribe", "joe@mail.example", "--consent", "by phone", "--sequence", "1")
+    signoff(
+        place,
+        "recipient",
+        "resubscribe",
+        "joe@mail.example",
+        "--consent",
+        "by phone",
+        "--sequence",
+        "1",
+    )
 
     assert (GOOD, ("subscribed", json.loads(said)["epoch"] + 1)) == (code, state(place))
 
@@ -164,7 +207,9 @@ class Stalling:
         writer.close()
 
 
-async def test_a_restore_that_was_killed_leaves_nothing_that_counts_and_is_run_again(place: Path) -> None:
+async def test_a_restore_that_was_killed_leaves_nothing_that_counts_and_is_run_again(
+    place: Path,
+) -> None:
     """Catalogue N26."""
     embedded = EmbeddedStore(place / "var/store")
     embedded.ensure()

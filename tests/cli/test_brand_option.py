@@ -15,7 +15,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def configured(*names: str) -> None:
-    Path("signoff.toml").write_text("".join(f'[brands.{name}]\nsender_domains = ["{name}.example"]\n' for name in names))
+    Path("signoff.toml").write_text(
+        "".join(f'[brands.{name}]\nsender_domains = ["{name}.example"]\n' for name in names)
+    )
 
 
 def signoff(*arguments: str) -> Result:
@@ -41,7 +43,9 @@ def test_the_only_brand_need_not_be_named() -> None:
         (["keys", "api", "list"], "there is not exactly one brand"),
     ],
 )
-def test_of_several_one_must_be_named_and_the_error_names_them(command: list[str], said: str) -> None:
+def test_of_several_one_must_be_named_and_the_error_names_them(
+    command: list[str], said: str
+) -> None:
     configured("shop", "news")
     signoff("keys", "init")
 
@@ -54,7 +58,15 @@ def test_of_several_one_must_be_named_and_the_error_names_them(command: list[str
     assert "news" in told
 
 
-@pytest.mark.parametrize("command", [["token", "mint", "a@x.example"], ["events", "tail"], ["dlq", "list"], ["keys", "api", "list"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["token", "mint", "a@x.example"],
+        ["events", "tail"],
+        ["dlq", "list"],
+        ["keys", "api", "list"],
+    ],
+)
 def test_a_name_that_no_brand_has_is_told_with_those_that_there_are(command: list[str]) -> None:
     configured("shop", "news")
     signoff("keys", "init")

@@ -44,7 +44,11 @@ def test_json_says_what_why_and_how() -> None:
     (message,) = json.loads(done.stdout)["messages"]
     assert done.exit_code == 1
     assert message["meets_the_rules"] is False
-    assert {finding["code"] for finding in message["findings"]} == {"lu-missing", "lup-missing", "dkim-missing"}
+    assert {finding["code"] for finding in message["findings"]} == {
+        "lu-missing",
+        "lup-missing",
+        "dkim-missing",
+    }
     assert all(finding["why"] and finding["how"] for finding in message["findings"])
 
 
@@ -58,15 +62,26 @@ def test_a_whole_folder_is_judged_at_once() -> None:
 def test_a_maildir_and_an_mbox_are_read(tmp_path: Path) -> None:
     box = mailbox.Maildir(tmp_path / "maildir")
     box.add((SAMPLES / "good.eml").read_bytes())
-    (tmp_path / "box").write_bytes(b"From x\n" + (SAMPLES / "good.eml").read_bytes() + b"\nFrom y\n" + (SAMPLES / "twice.eml").read_bytes())
+    (tmp_path / "box").write_bytes(
+        b"From x\n"
+        + (SAMPLES / "good.eml").read_bytes()
+        + b"\nFrom y\n"
+        + (SAMPLES / "twice.eml").read_bytes()
+    )
 
-    done = RUNNER.invoke(commands, ["check", str(tmp_path / "maildir"), str(tmp_path / "box"), "--no-dns", "--json"])
+    done = RUNNER.invoke(
+        commands, ["check", str(tmp_path / "maildir"), str(tmp_path / "box"), "--no-dns", "--json"]
+    )
 
     assert len(json.loads(done.stdout)["messages"]) == 3
 
 
 def test_standard_input_is_read() -> None:
-    done = RUNNER.invoke(commands, ["check", "-", "--no-dns", "--json"], input=(SAMPLES / "post_value.eml").read_bytes())
+    done = RUNNER.invoke(
+        commands,
+        ["check", "-", "--no-dns", "--json"],
+        input=(SAMPLES / "post_value.eml").read_bytes(),
+    )
 
     assert [message["name"] for message in json.loads(done.stdout)["messages"]] == ["stdin"]
 
@@ -90,7 +105,11 @@ def test_junit_counts_what_fails() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["nowhere.eml"], [str(SAMPLES / "good.eml"), "--dkim-key", "nonsense"], [str(SAMPLES / "good.eml"), "--dkim-key", "a=nowhere.pem"]],
+    [
+        ["nowhere.eml"],
+        [str(SAMPLES / "good.eml"), "--dkim-key", "nonsense"],
+        [str(SAMPLES / "good.eml"), "--dkim-key", "a=nowhere.pem"],
+    ],
 )
 def test_what_cannot_be_read_is_a_usage_error(
     arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -120,16 +139,22 @@ def test_what_is_no_mail_is_a_finding_and_no_traceback(tmp_path: Path, content: 
     done = RUNNER.invoke(commands, ["check", str(tmp_path / "thing"), "--no-dns", "--json"])
 
     assert done.exit_code == 1
-    assert [finding["code"] for finding in json.loads(done.stdout)["messages"][0]["findings"]] == ["not-a-mail"]
+    assert [finding["code"] for finding in json.loads(done.stdout)["messages"][0]["findings"]] == [
+        "not-a-mail"
+    ]
 
 
-def test_more_than_is_read_is_a_verdict_with_bounded_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_than_is_read_is_a_verdict_with_bounded_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(check_command, "MAX_BYTES", 1000)
     (tmp_path / "huge.eml").write_bytes(MAIL + b"x" * 2000)
 
     done = RUNNER.invoke(commands, ["check", str(tmp_path / "huge.eml"), "--no-dns", "--json"])
 
-    assert [finding["code"] for finding in json.loads(done.stdout)["messages"][0]["findings"]] == ["too-large"]
+    assert [finding["code"] for finding in json.loads(done.stdout)["messages"][0]["findings"]] == [
+        "too-large"
+    ]
 
 
 def test_a_key_that_nobody_answers_for_is_a_warning(signed: tuple[Path, str]) -> None:
@@ -138,7 +163,9 @@ def test_a_key_that_nobody_answers_for_is_a_warning(signed: tuple[Path, str]) ->
     done = RUNNER.invoke(commands, ["check", str(place), "--no-dns", "--json"])
 
     (message,) = json.loads(done.stdout)["messages"]
-    assert [(finding["code"], finding["severity"]) for finding in message["findings"]] == [("dkim-unverified", "warning")]
+    assert [(finding["code"], finding["severity"]) for finding in message["findings"]] == [
+        ("dkim-unverified", "warning")
+    ]
 
 
 def test_the_url_of_somebody_else_is_not_probed_without_being_told(
@@ -156,12 +183,20 @@ def test_the_url_of_somebody_else_is_not_probed_without_being_told(
 def test_one_mail_whose_probe_goes_wrong_hides_the_report_of_no_other(tmp_path: Path) -> None:
     """Catalogue N37."""
     link = b"<https://127.0.0.1:9/u?qmoe=x>"
-    (tmp_path / "a.eml").write_bytes(HEAD + b"List-Unsubscribe: <https://127.0.0.1:9/\xc3\xbc>\r\n" + REST)
+    (tmp_path / "a.eml").write_bytes(
+        HEAD + b"List-Unsubscribe: <https://127.0.0.1:9/\xc3\xbc>\r\n" + REST
+    )
     (tmp_path / "b.eml").write_bytes(HEAD + b"List-Unsubscribe: " + link + b"\r\n" + REST)
 
-    done = RUNNER.invoke(commands, ["check", str(tmp_path), "--no-dns", "--probe", "--yes", "--allow-private", "--json"])
+    done = RUNNER.invoke(
+        commands,
+        ["check", str(tmp_path), "--no-dns", "--probe", "--yes", "--allow-private", "--json"],
+    )
 
-    told = [{finding["code"] for finding in message["findings"]} for message in json.loads(done.stdout)["messages"]]
+    told = [
+        {finding["code"] for finding in message["findings"]}
+        for message in json.loads(done.stdout)["messages"]
+    ]
     assert done.exit_code == 1
     assert ["probe-failed" in codes for codes in told] == [True, True]
 
@@ -169,7 +204,10 @@ def test_one_mail_whose_probe_goes_wrong_hides_the_report_of_no_other(tmp_path: 
 @pytest.mark.parametrize("form", ["table", "json", "sarif", "junit"])
 def test_nothing_of_a_mail_reaches_the_terminal_as_it_is(tmp_path: Path, form: str) -> None:
     """Catalogue N37: control characters of a strange signature, a file's name."""
-    signature = b"DKIM-Signature: v=1; a=rsa-sha256; d=\x1b]0;owned\x07\x1b[31m.example; s=\x9b1\x00; h=from; bh=AAAA; b=AAAA\r\n"
+    signature = (
+        b"DKIM-Signature: v=1; a=rsa-sha256; d=\x1b]0;owned\x07\x1b[31m.example; s=\x9b1\x00;"
+        b" h=from; bh=AAAA; b=AAAA\r\n"
+    )
     (tmp_path / "a\x1b[2J.eml").write_bytes(signature + HEAD + REST)
 
     done = RUNNER.invoke(commands, ["check", str(tmp_path), "--no-dns", "--format", form])

@@ -22,16 +22,26 @@ from tests.support.sink import Say, Sink
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
 
 
-async def doctor(place: Path, *options: str, **settings: str) -> tuple[int, Mapping[str, tuple[str, str]]]:
-    """Run it, and return its exit code and for each check the verdict and detail; of several lines of a check the last."""
-    code, out = await asyncio.to_thread(signoff, place, "doctor", "--no-dns", "--json", *options, **{**FREE, **settings})
+async def doctor(
+    place: Path, *options: str, **settings: str
+) -> tuple[int, Mapping[str, tuple[str, str]]]:
+    """Run it, and return its exit code and for each check the verdict and detail; of several lines
+    of a check the last.
+    """
+    code, out = await asyncio.to_thread(
+        signoff, place, "doctor", "--no-dns", "--json", *options, **{**FREE, **settings}
+    )
     assert out.startswith("["), out
-    return code, {finding["check"]: (finding["verdict"], finding["detail"]) for finding in json.loads(out)}
+    return code, {
+        finding["check"]: (finding["verdict"], finding["detail"]) for finding in json.loads(out)
+    }
 
 
 async def test_a_downstream_that_answers_is_good_and_says_what_it_offers(tmp_path: Path) -> None:
     async with Sink(extensions=("PIPELINING", "8BITMIME", "SMTPUTF8", "DSN")) as sink:
-        _, found = await doctor(tmp_path, RELAY__DOWNSTREAM=f"smtp://127.0.0.1:{sink.port}?tls=none")
+        _, found = await doctor(
+            tmp_path, RELAY__DOWNSTREAM=f"smtp://127.0.0.1:{sink.port}?tls=none"
+        )
 
         assert "good" == found["downstream"][0]
         assert "8BITMIME, DSN, PIPELINING, SMTPUTF8" in found["downstream"][1]
@@ -47,12 +57,16 @@ async def test_a_downstream_that_answers_is_good_and_says_what_it_offers(tmp_pat
         ("CONNECT", b"\xff\xfe what\r\n", ""),
     ],
 )
-async def test_a_downstream_that_declines_is_a_problem_in_its_own_words(tmp_path: Path, stage: str, said: bytes, told: str) -> None:
+async def test_a_downstream_that_declines_is_a_problem_in_its_own_words(
+    tmp_path: Path, stage: str, said: bytes, told: str
+) -> None:
     """Catalogue N37: whatever it says, the command ends with a report."""
     async with Sink() as sink:
         sink.always(stage, Say(said, close=True))
 
-        code, found = await doctor(tmp_path, RELAY__DOWNSTREAM=f"smtp://127.0.0.1:{sink.port}?tls=none")
+        code, found = await doctor(
+            tmp_path, RELAY__DOWNSTREAM=f"smtp://127.0.0.1:{sink.port}?tls=none"
+        )
 
     assert (1, "problem") == (code, found["downstream"][0])
     assert told in found["downstream"][1]
@@ -67,7 +81,9 @@ async def test_nothing_downstream_is_a_problem(tmp_path: Path) -> None:
 
 @asynccontextmanager
 async def web(answer: bytes, place: Path) -> AsyncIterator[int]:
-    """Answer every request over TLS with these bytes; the certificate lies where development has its own."""
+    """Answer every request over TLS with these bytes; the certificate lies where development has
+    its own.
+    """
     authority = trustme.CA()
     (place / "var/tls").mkdir(parents=True, exist_ok=True)
     own = authority.issue_cert("127.0.0.1")
@@ -98,10 +114,16 @@ async def web(answer: bytes, place: Path) -> AsyncIterator[int]:
         (b"", "warning", "no HTTP"),
     ],
 )
-async def test_the_public_url_is_good_when_signoff_answers_there(tmp_path: Path, answer: bytes, verdict: str, told: str) -> None:
+async def test_the_public_url_is_good_when_signoff_answers_there(
+    tmp_path: Path, answer: bytes, verdict: str, told: str
+) -> None:
     async with web(answer, tmp_path) as port:
         chain, key = str(tmp_path / "chain.pem"), str(tmp_path / "key.pem")
-        place = {"WEB__TLS_LISTEN": f"127.0.0.1:{port}", "WEB__TLS_CERT_FILE": chain, "WEB__TLS_KEY_FILE": key}
+        place = {
+            "WEB__TLS_LISTEN": f"127.0.0.1:{port}",
+            "WEB__TLS_CERT_FILE": chain,
+            "WEB__TLS_KEY_FILE": key,
+        }
         _, found = await doctor(tmp_path, **place)
 
     assert verdict == found["public_url"][0], found["public_url"]
@@ -109,7 +131,9 @@ async def test_the_public_url_is_good_when_signoff_answers_there(tmp_path: Path,
 
 
 @pytest.mark.parametrize(("is_there", "verdict"), [(True, "good"), (False, "problem")])
-async def test_a_webhook_is_good_when_its_host_takes_connections_and_hears_nothing(tmp_path: Path, is_there: bool, verdict: str) -> None:
+async def test_a_webhook_is_good_when_its_host_takes_connections_and_hears_nothing(
+    tmp_path: Path, is_there: bool, verdict: str
+) -> None:
     heard: list[bytes] = []
 
     async def receiver(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -121,9 +145,10 @@ async def test_a_webhook_is_good_when_its_host_takes_connections_and_hears_nothi
     (tmp_path / "s1.pem").write_bytes(new_dkim_key())
     (tmp_path / "secret").write_text("whsec_" + "QUJD" * 10)
     (tmp_path / "signoff.toml").write_text(
-        '[brands.acme]\nsender_domains = ["acme.example"]\n'
-        f'webhooks = [{{ url = "http://127.0.0.1:{port}/hidden-path", secret_file = "{tmp_path}/secret" }}]\n'
-        f'[[brands.acme.dkim]]\ndomain = "acme.example"\nselector = "s1"\nkey_file = "{tmp_path}/s1.pem"\n'
+        '[brands.acme]\nsender_domains = ["acme.example"]\nwebhooks = [{ url ='
+        f' "http://127.0.0.1:{port}/hidden-path", secret_file = "{tmp_path}/secret"'
+        ' }]\n[[brands.acme.dkim]]\ndomain = "acme.example"\nselector = "s1"\nkey_file ='
+        f' "{tmp_path}/s1.pem"\n'
     )
     async with server:
         _, found = await doctor(tmp_path)
@@ -150,19 +175,33 @@ async def test_receivers_are_tried_side_by_side_and_none_hides_another() -> None
     async with asyncio.timeout(60):
         found = await all_tried((f"webhook {number}", meeting(number)) for number in range(3))
 
-    assert [("webhook 0", "good"), ("webhook 1", "problem"), ("webhook 2", "good")] == [(one.check, one.verdict) for one in found]
+    assert [("webhook 0", "good"), ("webhook 1", "problem"), ("webhook 2", "good")] == [
+        (one.check, one.verdict) for one in found
+    ]
 
 
-async def test_a_port_that_another_program_holds_and_an_address_of_no_machine_are_told(tmp_path: Path) -> None:
+async def test_a_port_that_another_program_holds_and_an_address_of_no_machine_are_told(
+    tmp_path: Path,
+) -> None:
     async with Sink() as sink:
-        _, found = await doctor(tmp_path, RELAY__LISTEN=f"127.0.0.1:{sink.port}", INBOX__LISTEN="192.0.2.7:2526")
+        _, found = await doctor(
+            tmp_path, RELAY__LISTEN=f"127.0.0.1:{sink.port}", INBOX__LISTEN="192.0.2.7:2526"
+        )
 
-    assert ("warning", "in use") == (found["relay.listen"][0], found["relay.listen"][1].split(": ")[1][:6])
-    assert ("problem", "no such address") == (found["inbox.listen"][0], found["inbox.listen"][1].partition("has ")[2])
+    assert ("warning", "in use") == (
+        found["relay.listen"][0],
+        found["relay.listen"][1].split(": ")[1][:6],
+    )
+    assert ("problem", "no such address") == (
+        found["inbox.listen"][0],
+        found["inbox.listen"][1].partition("has ")[2],
+    )
 
 
 async def test_the_spool_is_good_only_when_it_takes_a_row(tmp_path: Path) -> None:
-    """Catalogue N23, N30: a damaged file of a process that has ended is told, and so is a folder that takes nothing."""
+    """Catalogue N23, N30: a damaged file of a process that has ended is told, and so is a folder
+    that takes nothing.
+    """
     spool = tmp_path / "spool"
     spool.mkdir()
     (spool / "spool-0.db").write_bytes(b"no database at all " * 400)
@@ -188,5 +227,9 @@ async def test_the_spool_is_good_only_when_it_takes_a_row(tmp_path: Path) -> Non
         (-3, [CheckVerdict.PROBLEM]),
     ],
 )
-def test_the_end_of_a_certificate_is_told_two_weeks_before(days: int, verdicts: list[CheckVerdict]) -> None:
-    assert verdicts == [one.verdict for one in certificate_findings("x", NOW + timedelta(days=days), now=NOW)]
+def test_the_end_of_a_certificate_is_told_two_weeks_before(
+    days: int, verdicts: list[CheckVerdict]
+) -> None:
+    assert verdicts == [
+        one.verdict for one in certificate_findings("x", NOW + timedelta(days=days), now=NOW)
+    ]

@@ -29,11 +29,17 @@ def store_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def here(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    store_url: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SIGNOFF_STORE__URL", store_url)
     monkeypatch.setenv("SIGNOFF_STATE_DIR", str(tmp_path_factory.getbasetemp() / "groups-state"))
-    logs.configure(level="error")  # as `output.run` does, which a runner in this process goes around
+    # as `output.run` does, which a runner in this process goes around
+    logs.configure(level="error")
     yield
     structlog.reset_defaults()
 
@@ -57,9 +63,14 @@ def test_a_groups_life() -> None:
     restored = rows("restore", "product-news")
     listed = rows("list")
 
-    assert [("product-news", "Product news", "active")] == [(row["id"], row["name"], row["state"]) for row in made]
+    assert [("product-news", "Product news", "active")] == [
+        (row["id"], row["name"], row["state"]) for row in made
+    ]
     assert ["साप्ताहिक"] == [row["name"] for row in edited]
-    assert (["archived"], ["active"]) == ([row["state"] for row in archived], [row["state"] for row in restored])
+    assert (["archived"], ["active"]) == (
+        [row["state"] for row in archived],
+        [row["state"] for row in restored],
+    )
     assert restored == [row for row in listed if row["id"] == "product-news"]
     assert "Once a month" in signoff("list").stdout
 
@@ -74,7 +85,9 @@ def test_a_groups_life() -> None:
         (("list", "--brand", "nobody"), NotFound),
     ],
 )
-def test_what_cannot_be_done_is_an_error_of_the_tree(arguments: tuple[str, ...], error: type[SignoffError]) -> None:
+def test_what_cannot_be_done_is_an_error_of_the_tree(
+    arguments: tuple[str, ...], error: type[SignoffError]
+) -> None:
     assert isinstance(signoff(*arguments).exception, error)
 
 
@@ -90,9 +103,12 @@ async def test_every_change_is_in_the_audit() -> None:
         (acme,) = brands(load())
         noted = await services.audit.entries(acme.number, after="", limit=1000)
 
-    assert [AuditAction.GROUP_CREATED, AuditAction.GROUP_EDITED, AuditAction.GROUP_ARCHIVED, AuditAction.GROUP_RESTORED] == [
-        entry.action for entry in noted if entry.target == "audited"
-    ]
+    assert [
+        AuditAction.GROUP_CREATED,
+        AuditAction.GROUP_EDITED,
+        AuditAction.GROUP_ARCHIVED,
+        AuditAction.GROUP_RESTORED,
+    ] == [entry.action for entry in noted if entry.target == "audited"]
     assert {"cli"} == {entry.actor for entry in noted}
 
 

@@ -14,7 +14,10 @@ from app.core.model import RecipientDigest
 def drawn(seed: int, *, quiet: float) -> list[tuple[int, int]]:
     """Positions of 256 partitions over a month; in that share of them nothing ever happened."""
     chance = random.Random(seed)
-    busy = [(1_790_000_000_000 - chance.randrange(30 * 86_400_000), chance.randrange(1_000)) for _ in range(256)]
+    busy = [
+        (1_790_000_000_000 - chance.randrange(30 * 86_400_000), chance.randrange(1_000))
+        for _ in range(256)
+    ]
     return [(0, 0) if chance.random() < quiet else position for position in busy]
 
 
@@ -35,7 +38,9 @@ def test_a_busy_brands_cursor_fits_into_a_query() -> None:
     assert len(cursors.behind_positions([(0, 0)] * 256)) < 40
 
 
-@given(text=st.text(min_size=1, max_size=80) | st.from_regex(r"[A-Za-z0-9_-]{1,200}", fullmatch=True))
+@given(
+    text=st.text(min_size=1, max_size=80) | st.from_regex(r"[A-Za-z0-9_-]{1,200}", fullmatch=True)
+)
 def test_anything_else_is_refused(text: str) -> None:
     for read in (cursors.recipient_of, cursors.positions_of, cursors.entry_of):
         with pytest.raises(RuleViolation):

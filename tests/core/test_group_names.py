@@ -34,11 +34,15 @@ def test_an_id_wins_then_a_name_then_an_id_in_other_case(said: str, meant: str) 
 
 
 def test_a_group_named_twice_in_two_ways_counts_once() -> None:
-    assert (GroupId("news"), GroupId("x")) == NAMES.resolve(map(GroupId, ["Product News", "x", "news", "x"]))
+    assert (GroupId("news"), GroupId("x")) == NAMES.resolve(
+        map(GroupId, ["Product News", "x", "news", "x"])
+    )
 
 
 def test_of_labels_only_groups_of_the_brand_count() -> None:
-    assert (GroupId("offers"),) == NAMES.among(map(GroupId, ["spring-24", "summer offers", "offers"]))
+    assert (GroupId("offers"),) == NAMES.among(
+        map(GroupId, ["spring-24", "summer offers", "offers"])
+    )
 
 
 def test_without_a_list_of_groups_each_name_is_an_id() -> None:

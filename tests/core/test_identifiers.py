@@ -25,14 +25,24 @@ def brand(template: str, management: Management = Management.SELF_MANAGED) -> Br
         ("", "ann@example.net", "01" * 10),
         ("", "", "01" * 10),
         ("{{UserAttribute['Email (Standard)']|default('')}}", "ann@example.net", "ann@example.net"),
-        ('u-{{ UserAttribute["Email (Standard)"] | default("x") | upper }}', "ann@example.net", "u-ANN@EXAMPLE.NET"),
+        (
+            'u-{{ UserAttribute["Email (Standard)"] | default("x") | upper }}',
+            "ann@example.net",
+            "u-ANN@EXAMPLE.NET",
+        ),
         ("{{UserAttribute['Email (Standard)']|default('')}}", "", ""),
         ("{{UserAttribute['ID']|default('none')}}", "ann@example.net", ""),
-        ("{{UserAttribute['ID']|default(UserAttribute['Email (Standard)']|default('x'))}}", "ann@example.net", ""),
+        (
+            "{{UserAttribute['ID']|default(UserAttribute['Email (Standard)']|default('x'))}}",
+            "ann@example.net",
+            "",
+        ),
         ("everybody", "ann@example.net", ""),
     ],
 )
-def test_an_identifier_is_told_only_where_it_is_certain(template: str, address: str, identifier: str) -> None:
+def test_an_identifier_is_told_only_where_it_is_certain(
+    template: str, address: str, identifier: str
+) -> None:
     """Catalogue N12."""
     assert identifier == identifier_of(brand(template), address=address, digest=DIGEST)
 

@@ -7,16 +7,39 @@ from app.core import subject
 from app.core.keyring import Keyring, KeyStatus, MasterKey
 from app.core.links import LinkMaker
 from app.core.mail.stamp import Links
-from app.core.model import Brand, BrandId, BrandNumber, Campaign, CampaignId, GroupId, Purpose, Recipient
+from app.core.model import (
+    Brand,
+    BrandId,
+    BrandNumber,
+    Campaign,
+    CampaignId,
+    GroupId,
+    Purpose,
+    Recipient,
+)
 from app.core.token import TokenCodec
 
 NOON_MS = 1_795_262_400_000
-ACME = Brand(id=BrandId("acme"), number=BrandNumber(7), name="Acme", sender_domains=frozenset({"acme.example"}))
-CODEC = TokenCodec(keyring=Keyring(keys=(MasterKey(id=1, secret=b"k" * 32, status=KeyStatus.PRIMARY),), pepper=b"p" * 32), data_centre=1)
+ACME = Brand(
+    id=BrandId("acme"),
+    number=BrandNumber(7),
+    name="Acme",
+    sender_domains=frozenset({"acme.example"}),
+)
+CODEC = TokenCodec(
+    keyring=Keyring(
+        keys=(MasterKey(id=1, secret=b"k" * 32, status=KeyStatus.PRIMARY),), pepper=b"p" * 32
+    ),
+    data_centre=1,
+)
 
 
-def links(address: str, *, inbox_domain: str = "in.example.com", groups: tuple[GroupId, ...] = ()) -> Links:
-    maker = LinkMaker(codec=CODEC, public_url="https://unsubscribe.example.com", inbox_domain=inbox_domain)
+def links(
+    address: str, *, inbox_domain: str = "in.example.com", groups: tuple[GroupId, ...] = ()
+) -> Links:
+    maker = LinkMaker(
+        codec=CODEC, public_url="https://unsubscribe.example.com", inbox_domain=inbox_domain
+    )
     campaign = Campaign(id=CampaignId("spring-24"), groups=groups)
     recipient = Recipient(address=address, digest=CODEC.digest(address, brand=ACME.number))
     return maker.for_message(ACME, campaign, at_ms=NOON_MS).for_copy(recipient)

@@ -1,4 +1,6 @@
-"""The reader of the Web SDK's packed data, against an encoder, the SDK's own output, and everything else."""
+"""The reader of the Web SDK's packed data, against an encoder, the SDK's own output, and everything
+else.
+"""
 
 import string
 
@@ -18,7 +20,9 @@ BY_THE_SDK = {
     "a": "IZA=",
     "aaaaaaaaaa": "IY1oAA==",
     "हिन्दी 😀 Büro": "pyQn5IQUkIspCGSQgCkABIXg3AAe3AQgH4E4HsgA",
-    '{"id":"acme","unsubGroups":[],"cUsY":"abc"}': "N4IglgJiBcIIYGMC2BTEAaEBXAdgZywCMBxAJwHssAHPGAbQF1MEBVPATRnkIRAF8gA=",
+    '{"id":"acme","unsubGroups":[],"cUsY":"abc"}': (
+        "N4IglgJiBcIIYGMC2BTEAaEBXAdgZywCMBxAJwHssAHPGAbQF1MEBVPATRnkIRAF8gA="
+    ),
 }
 
 
@@ -28,7 +32,11 @@ def test_what_the_sdk_has_packed_is_read(text: str, packed: str) -> None:
     assert packed == compress_base64(text)
 
 
-@given(st.text(max_size=300) | st.text(alphabet="ab", max_size=2000) | st.text(alphabet="ab\u0101😀", max_size=500))
+@given(
+    st.text(max_size=300)
+    | st.text(alphabet="ab", max_size=2000)
+    | st.text(alphabet="ab\u0101😀", max_size=500)
+)
 @example("a" * 70)
 @example("\x00\xff\u0100\ufffe")
 def test_what_an_encoder_writes_is_what_is_read(text: str) -> None:

@@ -10,12 +10,23 @@ from app.core.keyring import Keyring, KeyStatus, MasterKey
 from app.core.operator_session import AHEAD_MS, IDLE_MS, LONGEST_MS, OperatorSession, Sessions
 
 NOW = 1_790_000_000_000
-KEY = ApiKey(id="file", brand=INSTALLATION, name="file", scopes=frozenset(KeyScope), created_ms=0, secret_digest=digest_of("secret"))
+KEY = ApiKey(
+    id="file",
+    brand=INSTALLATION,
+    name="file",
+    scopes=frozenset(KeyScope),
+    created_ms=0,
+    secret_digest=digest_of("secret"),
+)
 SESSION = OperatorSession(key_id="file", since_ms=NOW, seen_ms=NOW)
 
 
-def keyring(status: KeyStatus = KeyStatus.PRIMARY, *, further: tuple[MasterKey, ...] = ()) -> Keyring:
-    return Keyring(keys=(MasterKey(id=3, secret=b"3" * 32, status=status), *further), pepper=b"p" * 32)
+def keyring(
+    status: KeyStatus = KeyStatus.PRIMARY, *, further: tuple[MasterKey, ...] = ()
+) -> Keyring:
+    return Keyring(
+        keys=(MasterKey(id=3, secret=b"3" * 32, status=status), *further), pepper=b"p" * 32
+    )
 
 
 def test_a_session_comes_back_as_it_was_and_says_whose_it_is() -> None:
@@ -31,7 +42,10 @@ def test_a_session_of_a_key_whose_secret_has_changed_is_none() -> None:
     sessions = Sessions(keyring())
     text = sessions.sign(SESSION, KEY)
 
-    for other in (replace(KEY, secret_digest=digest_of("another")), replace(KEY, id="0123456789abcdef")):
+    for other in (
+        replace(KEY, secret_digest=digest_of("another")),
+        replace(KEY, id="0123456789abcdef"),
+    ):
         with pytest.raises(TokenTagInvalid):
             sessions.open(text, other)
 
@@ -46,7 +60,10 @@ def test_no_character_of_a_session_can_be_changed() -> None:
             sessions.open(changed, KEY)
 
 
-@pytest.mark.parametrize("text", ["", "x", "file.1.1.3", "file.1.1.3." + "0" * 63, "file.1.1.3." + "G" * 64, "a" * 10_000])
+@pytest.mark.parametrize(
+    "text",
+    ["", "x", "file.1.1.3", "file.1.1.3." + "0" * 63, "file.1.1.3." + "G" * 64, "a" * 10_000],
+)
 def test_what_is_no_session_is_malformed(text: str) -> None:
     with pytest.raises(TokenMalformed):
         Sessions(keyring()).key_id(text)
@@ -75,7 +92,9 @@ def test_revoking_a_master_key_ends_its_sessions_and_a_new_one_does_not() -> Non
         (AHEAD_MS + 1, AHEAD_MS + 1, True),
     ],
 )
-def test_a_session_lasts_while_somebody_looks_and_not_for_ever(since: int, seen: int, over: bool) -> None:
+def test_a_session_lasts_while_somebody_looks_and_not_for_ever(
+    since: int, seen: int, over: bool
+) -> None:
     assert over is OperatorSession("file", NOW + since, NOW + seen).is_over(NOW)
 
 

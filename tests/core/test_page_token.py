@@ -30,7 +30,12 @@ CLAIMS = Claims(
 
 
 def state(**changes: object) -> PageState:
-    parts = {"form": Form.PREFERENCES, "made_ms": NOW_MS, "sequence": 7, "shown": Shown(everything=True, groups={GroupKey(5): False})}
+    parts = {
+        "form": Form.PREFERENCES,
+        "made_ms": NOW_MS,
+        "sequence": 7,
+        "shown": Shown(everything=True, groups={GroupKey(5): False}),
+    }
     return PageState(**{**parts, **changes})  # type: ignore[arg-type]  # as the test says
 
 
@@ -44,7 +49,12 @@ def state(**changes: object) -> PageState:
 def test_what_a_page_showed_comes_back_as_it_was(
     form: Form, sequence: int, everything: bool, groups: dict[GroupKey, bool], second: int
 ) -> None:
-    page = state(form=form, sequence=sequence, made_ms=second * 1000, shown=Shown(everything=everything, groups=groups))
+    page = state(
+        form=form,
+        sequence=sequence,
+        made_ms=second * 1000,
+        shown=Shown(everything=everything, groups=groups),
+    )
 
     text = TOKENS.sign(page, CLAIMS)
 
@@ -89,14 +99,23 @@ def test_what_is_no_page_token_is_refused(text: str) -> None:
 
 
 def test_a_page_token_of_a_revoked_key_does_not_open() -> None:
-    revoked = Keyring(keys=[MasterKey(id=1, secret=KEY.secret, status=KeyStatus.REVOKED)], pepper=b"p" * 32)
+    revoked = Keyring(
+        keys=[MasterKey(id=1, secret=KEY.secret, status=KeyStatus.REVOKED)], pepper=b"p" * 32
+    )
 
     with pytest.raises(TokenKeyUnknown):
         PageTokens(revoked).open(TOKENS.sign(state(), CLAIMS), CLAIMS)
 
 
 @pytest.mark.parametrize(
-    ("age", "expired"), [(0, False), (LIFETIME_MS, False), (LIFETIME_MS + 1, True), (-AHEAD_MS, False), (-AHEAD_MS - 1, True)]
+    ("age", "expired"),
+    [
+        (0, False),
+        (LIFETIME_MS, False),
+        (LIFETIME_MS + 1, True),
+        (-AHEAD_MS, False),
+        (-AHEAD_MS - 1, True),
+    ],
 )
 def test_a_page_decides_for_a_day(age: int, expired: bool) -> None:
     """Catalogue Q13."""

@@ -15,7 +15,10 @@ LEFT = Subscription(subscribed=False)
 
 
 def seen(everything: bool, **groups: bool) -> Shown:
-    return Shown(everything=everything, groups={{"a": A, "b": B, "c": C}[name]: on for name, on in groups.items()})
+    return Shown(
+        everything=everything,
+        groups={{"a": A, "b": B, "c": C}[name]: on for name, on in groups.items()},
+    )
 
 
 def test_a_group_is_on_while_neither_it_nor_all_mail_was_left() -> None:
@@ -44,23 +47,38 @@ def test_a_group_is_on_while_neither_it_nor_all_mail_was_left() -> None:
         (seen(True), False, set(), Wish(leave=(EVERYTHING,))),
     ],
 )
-def test_what_a_form_asks_for(before: Shown, everything: bool, on: set[GroupKey], expected: Wish) -> None:
+def test_what_a_form_asks_for(
+    before: Shown, everything: bool, on: set[GroupKey], expected: Wish
+) -> None:
     assert expected == wish(before, everything=everything, on=on)
 
 
-@given(st.booleans(), st.dictionaries(st.sampled_from([A, B, C]), st.booleans()), st.booleans(), st.sets(st.sampled_from([A, B, C])))
+@given(
+    st.booleans(),
+    st.dictionaries(st.sampled_from([A, B, C]), st.booleans()),
+    st.booleans(),
+    st.sets(st.sampled_from([A, B, C])),
+)
 def test_after_saving_what_holds_is_what_the_form_said(
     everything: bool, groups: dict[GroupKey, bool], chosen: bool, ticked: set[GroupKey]
 ) -> None:
-    before = Shown(everything=everything, groups={group: on and everything for group, on in groups.items()})
+    before = Shown(
+        everything=everything, groups={group: on and everything for group, on in groups.items()}
+    )
     on = ticked & groups.keys()
 
     asked = wish(before, everything=chosen, on=on)
 
     # `groups` is what holds of each group itself, which a page with all mail off does not show
-    after = {**groups, **dict.fromkeys(set(asked.join) - {EVERYTHING}, True), **dict.fromkeys(set(asked.leave) - {EVERYTHING}, False)}
+    after = {
+        **groups,
+        **dict.fromkeys(set(asked.join) - {EVERYTHING}, True),
+        **dict.fromkeys(set(asked.leave) - {EVERYTHING}, False),
+    }
     all_after = (everything or EVERYTHING in asked.join) and EVERYTHING not in asked.leave
     all_wanted = chosen or (not everything and bool(on))
     assert all_wanted == all_after
-    assert {group: all_wanted and group in on for group in groups} == {group: all_after and after[group] for group in groups}
+    assert {group: all_wanted and group in on for group in groups} == {
+        group: all_after and after[group] for group in groups
+    }
     assert not set(asked.join) & set(asked.leave)

@@ -15,7 +15,11 @@ NEWS, OFFERS = GroupKey(1), GroupKey(2)
         (Preferences(), (), None),
         (Preferences(), (NEWS,), None),
         (Preferences(everything=LEFT), (), SuppressionReason.UNSUBSCRIBED),
-        (Preferences(everything=LEFT, groups={NEWS: Subscription()}), (NEWS,), SuppressionReason.UNSUBSCRIBED),
+        (
+            Preferences(everything=LEFT, groups={NEWS: Subscription()}),
+            (NEWS,),
+            SuppressionReason.UNSUBSCRIBED,
+        ),
         (Preferences(groups={NEWS: LEFT}), (NEWS,), SuppressionReason.GROUP_UNSUBSCRIBED),
         (Preferences(groups={NEWS: LEFT}), (NEWS, OFFERS), SuppressionReason.GROUP_UNSUBSCRIBED),
         (Preferences(groups={NEWS: LEFT}), (OFFERS,), None),
@@ -49,17 +53,35 @@ LEFT_ALL = Preferences(everything=LEFT)
         (Preferences(), NOT_IN_NEWS, SuppressionReason.IN_EXCLUDED_GROUP),
         (LEFT_NEWS, NOT_IN_NEWS, None),
         (LEFT_NEWS, Targeting(excluded=(NEWS, OFFERS)), SuppressionReason.IN_EXCLUDED_GROUP),
-        (LEFT_NEWS, Targeting(groups=(NEWS,), required=(NEWS,)), SuppressionReason.GROUP_UNSUBSCRIBED),
+        (
+            LEFT_NEWS,
+            Targeting(groups=(NEWS,), required=(NEWS,)),
+            SuppressionReason.GROUP_UNSUBSCRIBED,
+        ),
         (LEFT_ALL, Targeting(override=True), None),
         (LEFT_NEWS, Targeting(groups=(NEWS,), override=True), None),
-        (LEFT_NEWS, Targeting(required=(NEWS,), override=True), SuppressionReason.NOT_IN_REQUIRED_GROUP),
-        (LEFT_ALL, Targeting(required=(NEWS,), override=True), SuppressionReason.NOT_IN_REQUIRED_GROUP),
+        (
+            LEFT_NEWS,
+            Targeting(required=(NEWS,), override=True),
+            SuppressionReason.NOT_IN_REQUIRED_GROUP,
+        ),
+        (
+            LEFT_ALL,
+            Targeting(required=(NEWS,), override=True),
+            SuppressionReason.NOT_IN_REQUIRED_GROUP,
+        ),
         (LEFT_ALL, Targeting(excluded=(NEWS,), override=True), None),
-        (Preferences(), Targeting(excluded=(NEWS,), override=True), SuppressionReason.IN_EXCLUDED_GROUP),
+        (
+            Preferences(),
+            Targeting(excluded=(NEWS,), override=True),
+            SuppressionReason.IN_EXCLUDED_GROUP,
+        ),
     ],
 )
 def test_a_mail_goes_to_whom_its_sender_means_and_who_has_not_left(
     preferences: Preferences, targeting: Targeting, expected: SuppressionReason | None
 ) -> None:
-    """Catalogue Q1, Q5: an override takes back an opt-out, never the sender's own choice of groups."""
+    """Catalogue Q1, Q5: an override takes back an opt-out, never the sender's own choice of
+    groups.
+    """
     assert reason_not_to_send(preferences, targeting) == expected

@@ -13,7 +13,12 @@ STRANGER = Preferences()
 LEFT_ALL = Preferences(everything=GONE)
 LEFT_NEWS = Preferences(groups={NEWS: GONE})
 CAME_BACK = Preferences(everything=BACK, groups={OFFERS: GONE})
-EVERYBODY = {"stranger": STRANGER, "left all": LEFT_ALL, "left news": LEFT_NEWS, "came back": CAME_BACK}
+EVERYBODY = {
+    "stranger": STRANGER,
+    "left all": LEFT_ALL,
+    "left news": LEFT_NEWS,
+    "came back": CAME_BACK,
+}
 
 
 @pytest.mark.parametrize(
@@ -37,7 +42,9 @@ EVERYBODY = {"stranger": STRANGER, "left all": LEFT_ALL, "left news": LEFT_NEWS,
     ],
 )
 def test_a_segment_holds_whom_its_rules_say(segment: Segment, members: set[str]) -> None:
-    assert members == {name for name, preferences in EVERYBODY.items() if segment.holds(preferences)}
+    assert members == {
+        name for name, preferences in EVERYBODY.items() if segment.holds(preferences)
+    }
 
 
 @pytest.mark.parametrize(
@@ -51,7 +58,9 @@ def test_a_segment_holds_whom_its_rules_say(segment: Segment, members: set[str])
         (Left(said=Segment(since_ms=101)), []),
     ],
 )
-def test_what_was_left_is_listed_by_group_source_and_time(left: Left, found: list[GroupKey]) -> None:
+def test_what_was_left_is_listed_by_group_source_and_time(
+    left: Left, found: list[GroupKey]
+) -> None:
     preferences = Preferences(everything=BACK, groups={OFFERS: GONE, NEWS: GONE, GroupKey(3): BACK})
 
     assert found == [key for key, _ in left.of(preferences)]

@@ -13,12 +13,25 @@ from app.core.errors import RuleViolation, TokenPurposeWrong
 from app.core.links import LinkMaker
 from app.core.mail.controls import Attributes
 from app.core.mail.stamp import MAX_LINE_OCTETS, MAX_URI_CHARS, Links
-from app.core.model import Brand, BrandId, BrandNumber, Campaign, CampaignId, GroupId, Management, Purpose, Recipient
+from app.core.model import (
+    Brand,
+    BrandId,
+    BrandNumber,
+    Campaign,
+    CampaignId,
+    GroupId,
+    Management,
+    Purpose,
+    Recipient,
+)
 from app.core.self_managed import mailbox, url_template, with_token
 from app.core.template import EMAIL
 from tests.core.test_links import CODEC, NOON_MS
 
-URL = "https://www.acme.example/unsubscribe?emailAddress={{UserAttribute['Email (Standard)']|default('email')}}"
+URL = (
+    "https://www.acme.example/unsubscribe?emailAddress={{UserAttribute['Email"
+    " (Standard)']|default('email')}}"
+)
 ACME = Brand(
     id=BrandId("acme"),
     number=BrandNumber(7),
@@ -31,9 +44,20 @@ ACME = Brand(
 )
 
 
-def links(address: str = "bob@bob.com", *, brand: Brand = ACME, groups: int = 0, email: str = "", **attributes: str) -> Links:
-    maker = LinkMaker(codec=CODEC, public_url="https://unsubscribe.example.com", inbox_domain="in.example.com")
-    campaign = Campaign(id=CampaignId("spring-24"), groups=tuple(GroupId(f"g{n}") for n in range(groups)))
+def links(
+    address: str = "bob@bob.com",
+    *,
+    brand: Brand = ACME,
+    groups: int = 0,
+    email: str = "",
+    **attributes: str,
+) -> Links:
+    maker = LinkMaker(
+        codec=CODEC, public_url="https://unsubscribe.example.com", inbox_domain="in.example.com"
+    )
+    campaign = Campaign(
+        id=CampaignId("spring-24"), groups=tuple(GroupId(f"g{n}") for n in range(groups))
+    )
     said = Attributes(flat=attributes | ({EMAIL: email} if email else {}))
     recipient = Recipient(address=address, digest=CODEC.digest(address, brand=brand.number))
     return maker.for_message(brand, campaign, at_ms=NOON_MS, attributes=said).for_copy(recipient)
@@ -103,30 +127,48 @@ def test_every_link_fits_and_is_plain_whatever_the_attributes(value: str, local:
 
 def test_a_long_url_leaves_a_shorter_token_that_still_names_recipient_and_groups() -> None:
     """Catalogue H6, T10."""
-    brand = replace(ACME, one_click_url="https://www.acme.example/?name={{UserAttribute['Name']|default('you')}}")
-    made = links("somebody-with-a-rather-long-local-part@example.com", brand=brand, groups=2, Name="x" * 120)
+    brand = replace(
+        ACME,
+        one_click_url="https://www.acme.example/?name={{UserAttribute['Name']|default('you')}}",
+    )
+    made = links(
+        "somebody-with-a-rather-long-local-part@example.com", brand=brand, groups=2, Name="x" * 120
+    )
     head, _, token = made.https_uri.partition("&qmoe=")
 
     claims = CODEC.open(token, purpose=Purpose.CALLBACK)
 
     assert head.endswith("x" * 120)
     assert len(made.https_uri) <= MAX_URI_CHARS
-    assert claims.digest == CODEC.digest("somebody-with-a-rather-long-local-part@example.com", brand=brand.number)
+    assert claims.digest == CODEC.digest(
+        "somebody-with-a-rather-long-local-part@example.com", brand=brand.number
+    )
     assert len(claims.groups) == 2
 
 
 def test_where_the_brands_url_does_not_fit_the_copy_carries_ours() -> None:
     """Catalogue H6, T10: a long address leaves nobody without a way out."""
     address = "x" * 64 + "@" + "y" * 60 + "." + "z" * 60 + ".example.com"
-    made = links(address, brand=replace(ACME, one_click_url=URL + "&again={{UserAttribute['Email (Standard)']|default('email')}}"))
+    made = links(
+        address,
+        brand=replace(
+            ACME,
+            one_click_url=URL + "&again={{UserAttribute['Email (Standard)']|default('email')}}",
+        ),
+    )
 
     token = made.https_uri.removeprefix("https://unsubscribe.example.com/u?qmoe=")
 
-    assert CODEC.open(token, purpose=Purpose.ONE_CLICK).digest == CODEC.digest(address, brand=ACME.number)
+    assert CODEC.open(token, purpose=Purpose.ONE_CLICK).digest == CODEC.digest(
+        address, brand=ACME.number
+    )
     assert mailto_of(made)[0] == "unsubscribe@acme.example"
 
 
-@pytest.mark.parametrize("identifier", ["42", "a?>b", "Zoë", "ID", "c9af5dc5-add2-416d-8894-5cefdda2c460", "\r\nBcc: e@e.example"])
+@pytest.mark.parametrize(
+    "identifier",
+    ["42", "a?>b", "Zoë", "ID", "c9af5dc5-add2-416d-8894-5cefdda2c460", "\r\nBcc: e@e.example"],
+)
 def test_the_mailto_is_the_brands_and_names_the_user_in_base64(identifier: str) -> None:
     """Catalogue M8, M9, L2: everything up to the first hyphen behind cattr: is standard Base64."""
     made = links(ID=identifier)
@@ -174,7 +216,9 @@ def test_more_groups_than_any_url_can_hold_are_refused_once_for_all_copies() -> 
     maker = LinkMaker(codec=CODEC, public_url="https://unsubscribe.example.com")
 
     with pytest.raises(RuleViolation):
-        maker.for_message(ACME, Campaign(groups=tuple(GroupId(f"g{n}") for n in range(50))), at_ms=NOON_MS)
+        maker.for_message(
+            ACME, Campaign(groups=tuple(GroupId(f"g{n}") for n in range(50))), at_ms=NOON_MS
+        )
 
 
 @pytest.mark.parametrize(
@@ -217,7 +261,10 @@ def test_an_international_host_becomes_its_a_label() -> None:
     """Catalogue H7."""
     template = url_template("https://Bücher.example:8443/weg?x={{UserAttribute['X']|default('ü')}}")
 
-    assert (template.host, template.render({})) == ("xn--bcher-kva.example", "https://xn--bcher-kva.example:8443/weg?x=%C3%BC")
+    assert (template.host, template.render({})) == (
+        "xn--bcher-kva.example",
+        "https://xn--bcher-kva.example:8443/weg?x=%C3%BC",
+    )
 
 
 @pytest.mark.parametrize(
@@ -236,8 +283,10 @@ def test_a_mailto_address_is_encoded_for_its_uri(address: str, expected: str) ->
 
 @pytest.mark.parametrize(
     "address",
-    ["", "unsubscribe", "@acme.example", "a@", "a@b@c.example", "a b@acme.example", "a@acme.example, b@acme.example", "a\r\n@acme.example",
-     '"a b"@acme.example', "<a@acme.example>", "a..b@acme.example", "x" * 65 + "@acme.example", "a@-.example", "ü@acme.example"],
+    ["", "unsubscribe", "@acme.example", "a@", "a@b@c.example", "a b@acme.example", "a@acme.example, b@acme.example",
+     "a\r\n@acme.example",
+     '"a b"@acme.example', "<a@acme.example>", "a..b@acme.example", "x" * 65 + "@acme.example", "a@-.example",
+     "ü@acme.example"],
 )  # fmt: skip
 def test_what_is_no_plain_address_is_refused(address: str) -> None:
     """Catalogue L2, M9."""

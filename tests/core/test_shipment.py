@@ -7,11 +7,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.errors import InvalidInput, TokenError, TokenKeyUnknown, TokenMalformed, TokenTagInvalid
+from app.core.errors import (
+    InvalidInput,
+    TokenError,
+    TokenKeyUnknown,
+    TokenMalformed,
+    TokenTagInvalid,
+)
 from app.core.keyring import Keyring, KeyStatus, MasterKey
 from app.core.model import BrandNumber, CampaignId, GroupKey, RecipientDigest, Source, Statement
 from app.core.shipment import SCHEDULE, Shipment, home, home_key, home_of, pack, seal, unpack
-from app.core.webhook import Delivery, DeliveryResult, Reach, ReceiverAnswer, WebhookFormat, endpoint_key, judge
+from app.core.webhook import (
+    Delivery,
+    DeliveryResult,
+    Reach,
+    ReceiverAnswer,
+    WebhookFormat,
+    endpoint_key,
+    judge,
+)
 
 OLD = MasterKey(id=1, secret=b"1" * 32, status=KeyStatus.ACTIVE)
 NEW = MasterKey(id=2, secret=b"2" * 32, status=KeyStatus.PRIMARY, not_before_ms=1000)
@@ -54,12 +68,21 @@ def sealed(content: object) -> tuple[bytes, str]:
 
 
 @given(statement=statements)
-def test_what_was_said_arrives_whole_but_for_the_condition_that_counts_changes_elsewhere(statement: Statement) -> None:
+def test_what_was_said_arrives_whole_but_for_the_condition_that_counts_changes_elsewhere(
+    statement: Statement,
+) -> None:
     body = pack(statement, sender=1)
 
     shipment = unpack(KEYRING, body, seal(KEYRING, body, at_ms=2000))
 
-    assert Shipment(statement=statement._replace(expected_sequence=None, home=0), sender=1, home=statement.home) == shipment
+    assert (
+        Shipment(
+            statement=statement._replace(expected_sequence=None, home=0),
+            sender=1,
+            home=statement.home,
+        )
+        == shipment
+    )
 
 
 @given(position=st.integers(0, len(pack(STATEMENT, sender=1)) - 1), change=st.integers(1, 255))
@@ -93,7 +116,9 @@ def test_what_is_no_seal_of_ours_is_refused(value: str, error: type[TokenError])
 
 def test_a_seal_of_another_installation_is_refused() -> None:
     body = pack(STATEMENT, sender=1)
-    stranger = Keyring(keys=[MasterKey(id=2, secret=b"x" * 32, status=KeyStatus.PRIMARY)], pepper=PEPPER)
+    stranger = Keyring(
+        keys=[MasterKey(id=2, secret=b"x" * 32, status=KeyStatus.PRIMARY)], pepper=PEPPER
+    )
 
     with pytest.raises(TokenTagInvalid):
         unpack(KEYRING, body, seal(stranger, body, at_ms=2000))
@@ -102,7 +127,9 @@ def test_a_seal_of_another_installation_is_refused() -> None:
 def test_a_revoked_key_seals_nothing_any_more() -> None:
     body = pack(STATEMENT, sender=1)
     value = seal(KEYRING, body, at_ms=2000)
-    revoked = Keyring(keys=[OLD, MasterKey(id=2, secret=NEW.secret, status=KeyStatus.REVOKED)], pepper=PEPPER)
+    revoked = Keyring(
+        keys=[OLD, MasterKey(id=2, secret=NEW.secret, status=KeyStatus.REVOKED)], pepper=PEPPER
+    )
 
     with pytest.raises(TokenKeyUnknown):
         unpack(revoked, body, value)
@@ -134,7 +161,9 @@ PLAIN = json.loads(pack(STATEMENT, sender=1))
         PLAIN | {"address": "!"},
     ],
 )
-def test_a_genuine_body_that_cannot_be_read_is_invalid_and_so_stays_with_its_sender(content: object) -> None:
+def test_a_genuine_body_that_cannot_be_read_is_invalid_and_so_stays_with_its_sender(
+    content: object,
+) -> None:
     with pytest.raises(InvalidInput) as raised:
         unpack(KEYRING, *sealed(content))
 
@@ -148,7 +177,10 @@ def test_the_key_of_a_data_centre_is_told_from_every_endpoint_of_a_brand() -> No
 
 
 def test_a_data_centre_is_reached_by_the_callback_api_under_its_base() -> None:
-    assert "https://api-02.example.com/s/v1/emailunsubscribe" == home(2, "https://api-02.example.com/s/", Reach.PUBLIC).url
+    assert (
+        "https://api-02.example.com/s/v1/emailunsubscribe"
+        == home(2, "https://api-02.example.com/s/", Reach.PUBLIC).url
+    )
 
 
 @pytest.mark.parametrize(
@@ -161,7 +193,9 @@ def test_a_data_centre_is_reached_by_the_callback_api_under_its_base() -> None:
     ],
 )
 def test_nothing_but_success_ends_the_way_home(answer: ReceiverAnswer) -> None:
-    delivery = Delivery(endpoint=home_key(2), statement=STATEMENT, changed=(), sequence=1, queued_ms=0)
+    delivery = Delivery(
+        endpoint=home_key(2), statement=STATEMENT, changed=(), sequence=1, queued_ms=0
+    )
     pauses = []
     for _ in range(len(SCHEDULE) + 3):
         verdict = judge(delivery, answer, now_ms=0, chance=0, schedule=SCHEDULE, endless=True)
@@ -170,4 +204,9 @@ def test_nothing_but_success_ends_the_way_home(answer: ReceiverAnswer) -> None:
         pauses.append(verdict.due_ms)
 
     assert [round(1000 * pause) for pause in (*SCHEDULE, *SCHEDULE[-1:] * 3)] == pauses
-    assert DeliveryResult.DELIVERED is judge(replace(delivery), ReceiverAnswer(status=200), now_ms=0, chance=0, endless=True).result
+    assert (
+        DeliveryResult.DELIVERED
+        is judge(
+            replace(delivery), ReceiverAnswer(status=200), now_ms=0, chance=0, endless=True
+        ).result
+    )

@@ -4,7 +4,12 @@ import pytest
 
 from app.core.store_url import StoreAddress, StoreKind, parse_store_url
 
-SERVER, CLUSTER, SENTINEL, SOCKET = StoreKind.SERVER, StoreKind.CLUSTER, StoreKind.SENTINEL, StoreKind.SOCKET
+SERVER, CLUSTER, SENTINEL, SOCKET = (
+    StoreKind.SERVER,
+    StoreKind.CLUSTER,
+    StoreKind.SENTINEL,
+    StoreKind.SOCKET,
+)
 
 
 @pytest.mark.parametrize(
@@ -12,7 +17,10 @@ SERVER, CLUSTER, SENTINEL, SOCKET = StoreKind.SERVER, StoreKind.CLUSTER, StoreKi
     [
         ("redis://store.example", StoreAddress(kind=SERVER, hosts=(("store.example", 6379),))),
         ("redis:///2", StoreAddress(kind=SERVER, hosts=(("localhost", 6379),), db=2)),
-        ("redis://[2001:db8::1]:7000?db=3", StoreAddress(kind=SERVER, hosts=(("2001:db8::1", 7000),), db=3)),
+        (
+            "redis://[2001:db8::1]:7000?db=3",
+            StoreAddress(kind=SERVER, hosts=(("2001:db8::1", 7000),), db=3),
+        ),
         (
             "rediss://ann:p%40ss%2Fw%23rd@store:6380/1?ssl_ca_certs=/etc/ca.pem&ssl_check_hostname=no&ssl_min_version=TLSv1.3",
             StoreAddress(
@@ -29,7 +37,10 @@ SERVER, CLUSTER, SENTINEL, SOCKET = StoreKind.SERVER, StoreKind.CLUSTER, StoreKi
                 },
             ),
         ),
-        ("redis+cluster://a:7000,b:7001,[::1]:7002", StoreAddress(kind=CLUSTER, hosts=(("a", 7000), ("b", 7001), ("::1", 7002)))),
+        (
+            "redis+cluster://a:7000,b:7001,[::1]:7002",
+            StoreAddress(kind=CLUSTER, hosts=(("a", 7000), ("b", 7001), ("::1", 7002))),
+        ),
         ("redis+cluster://a", StoreAddress(kind=CLUSTER, hosts=(("a", 6379),))),
         (
             "redis+sentinel://:secret@a:26379,b/signoff/0?sentinel_username=watch&sentinel_password=x%20y",
@@ -41,9 +52,17 @@ SERVER, CLUSTER, SENTINEL, SOCKET = StoreKind.SERVER, StoreKind.CLUSTER, StoreKi
                 sentinel_options={"username": "watch", "password": "x y"},
             ),
         ),
-        ("rediss+sentinel://a/signoff", StoreAddress(kind=SENTINEL, tls=True, hosts=(("a", 26379),), service="signoff")),
+        (
+            "rediss+sentinel://a/signoff",
+            StoreAddress(kind=SENTINEL, tls=True, hosts=(("a", 26379),), service="signoff"),
+        ),
         ("unix:///run/valkey.sock?db=4", StoreAddress(kind=SOCKET, path="/run/valkey.sock", db=4)),
-        ("unix://ann:x@/run/valkey.sock", StoreAddress(kind=SOCKET, path="/run/valkey.sock", options={"username": "ann", "password": "x"})),
+        (
+            "unix://ann:x@/run/valkey.sock",
+            StoreAddress(
+                kind=SOCKET, path="/run/valkey.sock", options={"username": "ann", "password": "x"}
+            ),
+        ),
     ],
 )
 def test_an_address_is_read(text: str, url: StoreAddress) -> None:
@@ -53,9 +72,15 @@ def test_an_address_is_read(text: str, url: StoreAddress) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("http://store", "the scheme must be one of redis, redis\\+cluster, redis\\+sentinel, rediss"),
+        (
+            "http://store",
+            "the scheme must be one of redis, redis\\+cluster, redis\\+sentinel, rediss",
+        ),
         ("nonsense", "the scheme must be one of"),
-        ("rediss://store?ssl_ca_cert=/etc/ca.pem", "no parameter ssl_ca_cert; did you mean ssl_ca_certs"),
+        (
+            "rediss://store?ssl_ca_cert=/etc/ca.pem",
+            "no parameter ssl_ca_cert; did you mean ssl_ca_certs",
+        ),
         ("rediss://store?ssl_cert_file=/etc/c.pem", "did you mean ssl_certfile"),
         ("rediss://store?ssl_key=/etc/c.pem", "did you mean ssl_keyfile"),
         ("rediss://store?ca=/etc/ca.pem", "no parameter ca; known are client_name, db"),
@@ -65,7 +90,10 @@ def test_an_address_is_read(text: str, url: StoreAddress) -> None:
         ("redis://store?sentinel_password=x", "no parameter sentinel_password"),
         ("rediss://store?ssl_keyfile=/etc/k.pem", "ssl_keyfile needs ssl_certfile"),
         ("rediss://store?ssl_check_hostname=perhaps", "ssl_check_hostname must be true or false"),
-        ("rediss://store?ssl_cert_reqs=never", "ssl_cert_reqs must be one of none, optional, required"),
+        (
+            "rediss://store?ssl_cert_reqs=never",
+            "ssl_cert_reqs must be one of none, optional, required",
+        ),
         ("rediss://store?ssl_min_version=1", "ssl_min_version must be one of TLSv1.2, TLSv1.3"),
         ("redis://store?db=1&db=2", "db stands there twice"),
         ("redis://store?client_name=", "client_name is empty"),

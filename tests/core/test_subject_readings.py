@@ -28,11 +28,10 @@ def found(subject: str) -> bool:
         f"Unsubscribe ({TOKEN}).",
         f"{encode('ID', TOKEN)} please, at once",
         encode("ID", TOKEN).replace(" ", "+"),
-        f"Unsubscribe%20%7C%20cattr%3ASUQ%3D-{TOKEN}",
-        f"Unsubscribe+%7C+cattr%3ASUQ%3D-{TOKEN}",
-        f"=?utf-8?Q?Unsubscribe_|_cattr:SUQ=3D-{TOKEN[:30].replace('_', '=5F')}?=  =?utf-8?q?{TOKEN[30:].replace('_', '=5F')}?=",
-        f"=?us-ascii?Q?Unsubscribe_=7C_cattr=3ASUQ=3D-{TOKEN}?=",
-        f"cattr:-{TOKEN}",
+        f"Unsubscribe%20%7C%20cattr%3ASUQ%3D-{TOKEN}", f"Unsubscribe+%7C+cattr%3ASUQ%3D-{TOKEN}",
+        f"=?utf-8?Q?Unsubscribe_|_cattr:SUQ=3D-{TOKEN[:30].replace('_', '=5F')}?="
+        f"  =?utf-8?q?{TOKEN[30:].replace('_', '=5F')}?=",
+        f"=?us-ascii?Q?Unsubscribe_=7C_cattr=3ASUQ=3D-{TOKEN}?=", f"cattr:-{TOKEN}",
     ],
 )  # fmt: skip
 def test_what_clients_make_of_the_subject_is_forgiven(subject: str) -> None:
@@ -41,13 +40,19 @@ def test_what_clients_make_of_the_subject_is_forgiven(subject: str) -> None:
 
 
 @given(st.data(), st.text(max_size=40), st.sampled_from(["Re: ", "Fwd: ", "AW: [EXTERNAL] ", ""]))
-def test_folds_anywhere_in_the_token_are_forgiven(data: st.DataObject, identifier: str, prefix: str) -> None:
+def test_folds_anywhere_in_the_token_are_forgiven(
+    data: st.DataObject, identifier: str, prefix: str
+) -> None:
     """Catalogue M7: and whatever follows the token is not taken for a part of it."""
     cuts = sorted(data.draw(st.lists(st.integers(1, len(TOKEN) - 1), max_size=5, unique=True)))
     pieces = [TOKEN[start:end] for start, end in zip([0, *cuts], [*cuts, len(TOKEN)], strict=True)]
     fold = data.draw(st.sampled_from([" ", "\t", "  ", "\r\n "]))
 
-    subject = prefix + encode(identifier, fold.join(pieces)) + data.draw(st.sampled_from(["", " please", ".", "> thanks"]))
+    subject = (
+        prefix
+        + encode(identifier, fold.join(pieces))
+        + data.draw(st.sampled_from(["", " please", ".", "> thanks"]))
+    )
 
     assert found(subject)
 
@@ -55,17 +60,25 @@ def test_folds_anywhere_in_the_token_are_forgiven(data: st.DataObject, identifie
 def in_word(text: str, encoding: str, *, keep_underscores: bool) -> str:
     if encoding == "B":
         return f"=?utf-8?B?{base64.b64encode(text.encode()).decode()}?="
-    quoted = text.replace("=", "=3D").replace("_", "_" if keep_underscores else "=5F").replace(" ", "_")
+    quoted = (
+        text.replace("=", "=3D").replace("_", "_" if keep_underscores else "=5F").replace(" ", "_")
+    )
     return f"=?UTF-8?q?{quoted}?="
 
 
 @given(st.sampled_from("QB"), st.integers(10, 60), st.booleans(), st.sampled_from([" ", "\r\n "]))
-def test_encoded_words_of_any_length_are_forgiven(encoding: str, length: int, keep_underscores: bool, between: str) -> None:
+def test_encoded_words_of_any_length_are_forgiven(
+    encoding: str, length: int, keep_underscores: bool, between: str
+) -> None:
     """Catalogue M7: and some software leaves `_` in a Q word, where it stands for a space."""
     subject = encode("ID", TOKEN)
     pieces = (subject[at : at + length] for at in range(0, len(subject), length))
 
-    assert found(between.join(in_word(piece, encoding, keep_underscores=keep_underscores) for piece in pieces))
+    assert found(
+        between.join(
+            in_word(piece, encoding, keep_underscores=keep_underscores) for piece in pieces
+        )
+    )
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,9 @@ from app.core.template import MAX_TEMPLATE_CHARS, Template, percent_encoded
     ],
 )
 def test_what_a_template_gives(source: str, expected: str) -> None:
-    """Catalogue L4: an attribute is what the sender said of the recipient, never a part of the mapping that holds it."""
+    """Catalogue L4: an attribute is what the sender said of the recipient, never a part of the
+    mapping that holds it.
+    """
     assert expected == Template(source).render({"ID": "a?>b", "Empty": "", "Name": " Zoë "})
 
 
@@ -80,7 +82,12 @@ def test_a_template_that_could_do_more_is_refused_before_it_is_compiled(source: 
 
 
 @pytest.mark.parametrize(
-    "source", ["{{UserAttribute['ID']}}", "{{UserAttribute['ID']|upper}}", "{{UserAttribute['A']|default(UserAttribute['B'])}}"]
+    "source",
+    [
+        "{{UserAttribute['ID']}}",
+        "{{UserAttribute['ID']|upper}}",
+        "{{UserAttribute['A']|default(UserAttribute['B'])}}",
+    ],
 )
 def test_an_attribute_without_a_default_is_refused_and_the_message_says_so(source: str) -> None:
     """Catalogue L4; MoEngage's documents ask for a default in the link and in the identifier."""
@@ -89,7 +96,10 @@ def test_an_attribute_without_a_default_is_refused_and_the_message_says_so(sourc
 
 
 def test_only_what_expressions_give_is_encoded() -> None:
-    template = Template("/?a=b&c={{UserAttribute['A']|default('d e')}}&{{UserAttribute['B']|d('x')|urlencode}}", encode=percent_encoded)
+    template = Template(
+        "/?a=b&c={{UserAttribute['A']|default('d e')}}&{{UserAttribute['B']|d('x')|urlencode}}",
+        encode=percent_encoded,
+    )
 
     assert "/?a=b&c=d%20e&%25%2F" == template.render({"B": "%/"})
 
@@ -97,7 +107,9 @@ def test_only_what_expressions_give_is_encoded() -> None:
 @given(st.text(max_size=60))
 def test_no_value_can_leave_its_place_in_a_url(value: str) -> None:
     """Catalogue H7, L2: only unreserved characters and percent signs remain."""
-    made = Template("{{UserAttribute['A']|default('d')}}", encode=percent_encoded).render({"A": value})
+    made = Template("{{UserAttribute['A']|default('d')}}", encode=percent_encoded).render(
+        {"A": value}
+    )
 
     assert set(made) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~%")
 

@@ -28,16 +28,26 @@ NOON_MS = 1_795_262_400_000
 DAY_MS = 86_400_000
 
 
-def master_key(key_id: int = 1, status: KeyStatus = KeyStatus.PRIMARY, not_before_ms: int = 0) -> MasterKey:
-    return MasterKey(id=key_id, secret=bytes([key_id]) * 32, status=status, not_before_ms=not_before_ms)
+def master_key(
+    key_id: int = 1, status: KeyStatus = KeyStatus.PRIMARY, not_before_ms: int = 0
+) -> MasterKey:
+    return MasterKey(
+        id=key_id, secret=bytes([key_id]) * 32, status=status, not_before_ms=not_before_ms
+    )
 
 
 def codec(*keys: MasterKey) -> TokenCodec:
-    return TokenCodec(keyring=Keyring(keys=keys or (master_key(),), pepper=b"p" * 32), data_centre=3)
+    return TokenCodec(
+        keyring=Keyring(keys=keys or (master_key(),), pepper=b"p" * 32), data_centre=3
+    )
 
 
 def minted(codec: TokenCodec, address: str = "bob@example.com", **parts: object) -> str:
-    arguments: dict[str, object] = {"brand": BRAND, "purpose": Purpose.ONE_CLICK, "at_ms": NOON_MS} | parts
+    arguments: dict[str, object] = {
+        "brand": BRAND,
+        "purpose": Purpose.ONE_CLICK,
+        "at_ms": NOON_MS,
+    } | parts
     minter = codec.minter(**arguments)  # type: ignore[arg-type]  # one place for the defaults of every test
     brand = arguments["brand"]
     assert isinstance(brand, int)
@@ -138,7 +148,9 @@ def test_a_revoked_key_ends_its_tokens() -> None:
     token = minted(codec(master_key(1)))
 
     with pytest.raises(TokenKeyUnknown):
-        codec(master_key(1, KeyStatus.REVOKED), master_key(2)).open(token, purpose=Purpose.ONE_CLICK)
+        codec(master_key(1, KeyStatus.REVOKED), master_key(2)).open(
+            token, purpose=Purpose.ONE_CLICK
+        )
 
 
 def test_a_token_acts_only_for_its_own_purposes() -> None:
@@ -160,7 +172,9 @@ def test_what_mail_software_does_to_urls_is_forgiven(harm: str) -> None:
     """Catalogue T11."""
     token = minted(codec())
 
-    claims = codec().open(harm.format(token=token, half=token[:20], rest=token[20:]), purpose=Purpose.ONE_CLICK)
+    claims = codec().open(
+        harm.format(token=token, half=token[:20], rest=token[20:]), purpose=Purpose.ONE_CLICK
+    )
 
     assert claims.address == "bob@example.com"
 
@@ -187,7 +201,11 @@ def test_an_international_address_survives_the_token() -> None:
 
 
 def test_a_usual_token_is_about_a_hundred_characters() -> None:
-    token = minted(codec(), address="firstname.lastname@mail.example.com", campaign=CampaignId("2024-spring-sale"))
+    token = minted(
+        codec(),
+        address="firstname.lastname@mail.example.com",
+        campaign=CampaignId("2024-spring-sale"),
+    )
 
     assert len(token) <= 110
 
@@ -198,7 +216,9 @@ def test_a_usual_token_is_about_a_hundred_characters() -> None:
     st.integers(min_value=0, max_value=200),
     st.integers(min_value=0, max_value=12),
 )
-def test_a_token_never_outgrows_the_url_and_still_names_the_recipient(local: int, domain: int, campaign: int, groups: int) -> None:
+def test_a_token_never_outgrows_the_url_and_still_names_the_recipient(
+    local: int, domain: int, campaign: int, groups: int
+) -> None:
     """Catalogue T10, H6."""
     address = "l" * local + "@" + "d" * domain + ".example"
     keys = tuple(GroupKey(n + 1) for n in range(groups))
@@ -217,7 +237,9 @@ def test_a_long_campaign_id_keeps_one_stable_name() -> None:
     long = minted(codec(), campaign=CampaignId("c" * 200))
     other = minted(codec(), campaign=CampaignId("c" * 199))
 
-    names = [codec().open(token, purpose=Purpose.ONE_CLICK).campaign for token in (long, long, other)]
+    names = [
+        codec().open(token, purpose=Purpose.ONE_CLICK).campaign for token in (long, long, other)
+    ]
 
     assert names[0] == names[1] != names[2]
     assert names[0].startswith("sha256:")
@@ -232,9 +254,13 @@ def test_a_long_host_leaves_less_room_and_the_url_still_fits() -> None:
     """Catalogue H6."""
     url = "https://unsubscribe.a-rather-long-name.marketing.example.com"
     room = token_room(url)
-    narrow = TokenCodec(keyring=Keyring(keys=(master_key(),), pepper=b"p" * 32), data_centre=1, max_chars=room)
+    narrow = TokenCodec(
+        keyring=Keyring(keys=(master_key(),), pepper=b"p" * 32), data_centre=1, max_chars=room
+    )
 
-    token = minted(narrow, address="l" * 64 + "@" + "d" * 180 + ".example", campaign=CampaignId("c" * 90))
+    token = minted(
+        narrow, address="l" * 64 + "@" + "d" * 180 + ".example", campaign=CampaignId("c" * 90)
+    )
 
     assert len(f"{url}/u?qmoe={token}") <= 250
 
@@ -250,14 +276,23 @@ def test_a_short_token_is_case_insensitive_and_fits_a_local_part(groups: tuple[i
     assert len(f"u-{token}") <= 64
     for spelling in (token, token.upper(), token.title()):
         claims = codec().open_short(spelling)
-        assert (claims.brand, claims.digest, claims.groups, claims.test) == (BRAND, digest, keys, False)
+        assert (claims.brand, claims.digest, claims.groups, claims.test) == (
+            BRAND,
+            digest,
+            keys,
+            False,
+        )
 
 
 def test_more_groups_than_a_local_part_can_hold_mean_all_mail() -> None:
     """Catalogue T6."""
     digest = codec().digest("bob@example.com", brand=BRAND)
 
-    token = codec().short_minter(brand=BRAND, groups=[GroupKey(n + 1) for n in range(5)], at_ms=NOON_MS).mint(digest)
+    token = (
+        codec()
+        .short_minter(brand=BRAND, groups=[GroupKey(n + 1) for n in range(5)], at_ms=NOON_MS)
+        .mint(digest)
+    )
 
     assert len(f"u-{token}") <= 64
     assert codec().open_short(token).groups == ()
@@ -275,7 +310,9 @@ def test_the_short_token_of_a_test_send_says_so() -> None:
 
 
 def test_a_short_token_names_its_data_centre_wherever_it_is_read() -> None:
-    """Catalogue T6: so a mail to the wrong data centre comes home even when its subject is empty."""
+    """Catalogue T6: so a mail to the wrong data centre comes home even when its subject is
+    empty.
+    """
     elsewhere = TokenCodec(keyring=Keyring(keys=(master_key(),), pepper=b"p" * 32), data_centre=99)
     digest = codec().digest("bob@example.com", brand=BRAND)
 
@@ -288,7 +325,11 @@ def test_a_short_token_from_before_they_named_a_data_centre_belongs_to_its_reade
     """Catalogue T3."""
     claims = codec().open_short("aeaqab45sglbzz3ivizzggabaaaaaala3t3srkmkg6bohdi")
 
-    assert (3, codec().digest("bob@example.com", brand=BRAND), (GroupKey(1),)) == (claims.data_centre, claims.digest, claims.groups)
+    assert (3, codec().digest("bob@example.com", brand=BRAND), (GroupKey(1),)) == (
+        claims.data_centre,
+        claims.digest,
+        claims.groups,
+    )
 
 
 @pytest.mark.parametrize("groups", [1, 20])
@@ -296,7 +337,11 @@ def test_without_an_address_a_token_holds_the_digest(groups: int) -> None:
     keys = tuple(GroupKey(number) for number in range(groups))
     digest = codec().digest("bob@example.com", brand=BRAND)
 
-    token = codec().minter(brand=BRAND, purpose=Purpose.CALLBACK, at_ms=NOON_MS, groups=keys).mint(address="", digest=digest)
+    token = (
+        codec()
+        .minter(brand=BRAND, purpose=Purpose.CALLBACK, at_ms=NOON_MS, groups=keys)
+        .mint(address="", digest=digest)
+    )
 
     claims = codec().open(token, purpose=Purpose.CALLBACK)
     assert ("", digest, keys) == (claims.address, claims.digest, claims.groups)
@@ -337,7 +382,9 @@ def test_a_sealed_address_opens_for_its_brand_only() -> None:
     ],
 )
 def test_an_address_is_sealed_also_while_no_key_may_mint(keys: tuple[MasterKey, ...]) -> None:
-    """Catalogue T3: a click on an old link is saved, whatever the rotation of the keys has come to."""
+    """Catalogue T3: a click on an old link is saved, whatever the rotation of the keys has come
+    to.
+    """
     sealed = codec(*keys).seal_address("bob@example.com", brand=BRAND, at_ms=NOON_MS)
 
     assert codec(*keys).unseal_address(sealed, brand=BRAND) == "bob@example.com"
@@ -345,7 +392,9 @@ def test_an_address_is_sealed_also_while_no_key_may_mint(keys: tuple[MasterKey, 
 
 def test_revoked_keys_seal_nothing() -> None:
     with pytest.raises(SignerUnavailable):
-        codec(master_key(1, KeyStatus.REVOKED)).seal_address("bob@example.com", brand=BRAND, at_ms=NOON_MS)
+        codec(master_key(1, KeyStatus.REVOKED)).seal_address(
+            "bob@example.com", brand=BRAND, at_ms=NOON_MS
+        )
 
 
 def test_group_keys_are_stable_and_never_stand_for_everything() -> None:

@@ -28,17 +28,29 @@ from app.core.webhook import (
 
 BRAND = BrandNumber(1234)
 STATEMENT = Statement(
-    id=b"i" * 16, brand=BRAND, digest=RecipientDigest(b"d" * 10), groups=(), subscribed=False, source=Source.MAILTO, at_ms=1000
+    id=b"i" * 16,
+    brand=BRAND,
+    digest=RecipientDigest(b"d" * 10),
+    groups=(),
+    subscribed=False,
+    source=Source.MAILTO,
+    at_ms=1000,
 )
 DELIVERY = Delivery(
-    endpoint=endpoint_key(BRAND, "https://a.example/", WebhookFormat.STANDARD), statement=STATEMENT, changed=(), sequence=1, queued_ms=5000
+    endpoint=endpoint_key(BRAND, "https://a.example/", WebhookFormat.STANDARD),
+    statement=STATEMENT,
+    changed=(),
+    sequence=1,
+    queued_ms=5000,
 )
 
 
 def test_ten_attempts_over_three_days_and_then_a_dead_letter() -> None:
     """Catalogue Q7."""
     delivery, pauses = DELIVERY, []
-    while (verdict := judge(delivery, ReceiverAnswer(status=500), now_ms=0, chance=0)).due_ms is not None:
+    while (
+        verdict := judge(delivery, ReceiverAnswer(status=500), now_ms=0, chance=0)
+    ).due_ms is not None:
         pauses.append(verdict.due_ms / 1000)
         delivery = verdict.delivery
 
@@ -52,19 +64,28 @@ def test_ten_attempts_over_three_days_and_then_a_dead_letter() -> None:
 
 
 def test_jitter_only_lengthens_a_pause_by_a_tenth_at_most() -> None:
-    due = [judge(DELIVERY, ReceiverAnswer(status=500), now_ms=0, chance=chance).due_ms for chance in (0.0, 0.5, 1.0)]
+    due = [
+        judge(DELIVERY, ReceiverAnswer(status=500), now_ms=0, chance=chance).due_ms
+        for chance in (0.0, 0.5, 1.0)
+    ]
 
     assert [5000, 5250, 5500] == due
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
 def test_every_2xx_is_success(status: int) -> None:
-    assert DeliveryResult.DELIVERED is judge(DELIVERY, ReceiverAnswer(status=status), now_ms=0, chance=0).result
+    assert (
+        DeliveryResult.DELIVERED
+        is judge(DELIVERY, ReceiverAnswer(status=status), now_ms=0, chance=0).result
+    )
 
 
 @pytest.mark.parametrize("status", [0, 100, 301, 302, 307, 308, 400, 401, 404, 429, 500, 503])
 def test_everything_else_is_tried_again(status: int) -> None:
-    assert DeliveryResult.FAILED is judge(DELIVERY, ReceiverAnswer(status=status), now_ms=0, chance=0).result
+    assert (
+        DeliveryResult.FAILED
+        is judge(DELIVERY, ReceiverAnswer(status=status), now_ms=0, chance=0).result
+    )
 
 
 def test_gone_and_blocked_are_final() -> None:
@@ -78,17 +99,31 @@ def test_gone_and_blocked_are_final() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "due_ms"), [("1", 5000), ("120", 120_000), ("99999999999", 21_600_000), ("soon", 5000), ("-5", 5000), ("", 5000)]
+    ("field", "due_ms"),
+    [
+        ("1", 5000),
+        ("120", 120_000),
+        ("99999999999", 21_600_000),
+        ("soon", 5000),
+        ("-5", 5000),
+        ("", 5000),
+    ],
 )
 def test_retry_after_lengthens_a_pause_within_bounds(field: str, due_ms: int) -> None:
-    assert due_ms == judge(DELIVERY, ReceiverAnswer(status=503, retry_after=field), now_ms=0, chance=0).due_ms
+    assert (
+        due_ms
+        == judge(DELIVERY, ReceiverAnswer(status=503, retry_after=field), now_ms=0, chance=0).due_ms
+    )
 
 
 def test_retry_after_may_be_a_date() -> None:
     date = format_datetime(datetime(2026, 11, 22, 8, 0, 30, tzinfo=UTC), usegmt=True)
     now_ms = round(datetime(2026, 11, 22, 8, 0, 0, tzinfo=UTC).timestamp() * 1000)
 
-    assert (30.0, 0.0) == (retry_after_seconds(date, now_ms), retry_after_seconds(date, now_ms + 60_000))
+    assert (30.0, 0.0) == (
+        retry_after_seconds(date, now_ms),
+        retry_after_seconds(date, now_ms + 60_000),
+    )
 
 
 def test_both_secrets_of_a_rotation_verify() -> None:
@@ -99,7 +134,9 @@ def test_both_secrets_of_a_rotation_verify() -> None:
     fields = signature_fields([new, old], message_id="m1", at_s=now_s, body=b'{"a":1}')
 
     for secret in (new, old):
-        assert {"a": 1} == standardwebhooks.Webhook(f"whsec_{base64.b64encode(secret).decode()}").verify(b'{"a":1}', fields)
+        assert {"a": 1} == standardwebhooks.Webhook(
+            f"whsec_{base64.b64encode(secret).decode()}"
+        ).verify(b'{"a":1}', fields)
     with pytest.raises(standardwebhooks.WebhookVerificationError):
         standardwebhooks.Webhook(base64.b64encode(b"x" * 32).decode()).verify(b'{"a":1}', fields)
 
@@ -116,13 +153,28 @@ def test_a_request_is_late_once_after_48_hours_and_an_import_from_when_it_came()
 
 
 def test_the_key_of_an_endpoint_tells_its_brand_and_changes_with_url_and_format() -> None:
-    keys = {endpoint_key(BRAND, url, form) for url in ("https://a.example/", "https://b.example/") for form in WebhookFormat}
+    keys = {
+        endpoint_key(BRAND, url, form)
+        for url in ("https://a.example/", "https://b.example/")
+        for form in WebhookFormat
+    }
 
     assert 2 * len(WebhookFormat) == len(keys)
     assert {BRAND} == {brand_of(key) for key in keys}
 
 
-@pytest.mark.parametrize("cursor", ["", "256:1-0", "1:1", "x:1-0", "1:1-0\n", "1:99999999999999999999-0", "1:1-9223372036854775808"])
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "",
+        "256:1-0",
+        "1:1",
+        "x:1-0",
+        "1:1-0\n",
+        "1:99999999999999999999-0",
+        "1:1-9223372036854775808",
+    ],
+)
 def test_what_is_no_cursor_is_invalid_input(cursor: str) -> None:
     with pytest.raises(InvalidInput):
         place_of(cursor)

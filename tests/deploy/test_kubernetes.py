@@ -1,4 +1,6 @@
-"""The manifests as the cluster gets them: rendered by kubectl, valid, restricted, and in step with the code's ports and settings."""
+"""The manifests as the cluster gets them: rendered by kubectl, valid, restricted, and in step with
+the code's ports and settings.
+"""
 
 import json
 import re
@@ -54,7 +56,9 @@ def containers() -> Iterator[tuple[str, Manifest, Manifest]]:
             yield f"{name}/{container['name']}", pod, container
 
 
-each_container = pytest.mark.parametrize(("pod", "container"), [pytest.param(p, c, id=name) for name, p, c in containers()])
+each_container = pytest.mark.parametrize(
+    ("pod", "container"), [pytest.param(p, c, id=name) for name, p, c in containers()]
+)
 each_overlay = pytest.mark.parametrize("overlay", OVERLAYS)
 
 
@@ -63,11 +67,19 @@ def test_every_manifest_is_valid(overlay: str, tmp_path: Path) -> None:
     place = tmp_path / "all.yaml"
     place.write_text(rendered(overlay))
 
-    done = subprocess.run([TOOLS / "kubernetes-validate", "--strict", place], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [TOOLS / "kubernetes-validate", "--strict", place],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
 
     assert done.returncode == 0, done.stdout + done.stderr
     unknown = set(re.findall(r"for kind (\w+)", done.stdout + done.stderr))
-    assert unknown <= {"ScaledObject", "PrometheusRule", "ServiceMonitor"}, "only operators' own kinds have no public schema"
+    assert unknown <= {"ScaledObject", "PrometheusRule", "ServiceMonitor"}, (
+        "only operators' own kinds have no public schema"
+    )
 
 
 @each_container
@@ -83,7 +95,9 @@ def test_every_container_runs_restricted(pod: Manifest, container: Manifest) -> 
 
 
 @each_container
-def test_every_container_has_bounds_probes_and_a_fixed_image(pod: Manifest, container: Manifest) -> None:
+def test_every_container_has_bounds_probes_and_a_fixed_image(
+    pod: Manifest, container: Manifest
+) -> None:
     assert container["resources"]["limits"]["memory"]
     assert {"cpu", "memory"} <= set(container["resources"]["requests"])
     assert {"livenessProbe", "readinessProbe"} <= set(container)
@@ -97,7 +111,11 @@ def test_the_image_has_the_version_of_the_package() -> None:
     version = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
     assert version
 
-    ours = {container["image"] for _, _, container in containers() if container["image"].startswith("signoff")}
+    ours = {
+        container["image"]
+        for _, _, container in containers()
+        if container["image"].startswith("signoff")
+    }
 
     assert ours == {f"signoff:{version[1]}"}
 
@@ -110,7 +128,9 @@ def test_what_is_under_way_is_finished_within_the_grace_period(overlay: str) -> 
             if not container["image"].startswith("signoff"):
                 continue
             drained = container["lifecycle"]["preStop"]["sleep"]["seconds"]
-            assert pod["terminationGracePeriodSeconds"] > drained + 25 + 5, "the processes take up to 25 s to finish what is under way"
+            assert pod["terminationGracePeriodSeconds"] > drained + 25 + 5, (
+                "the processes take up to 25 s to finish what is under way"
+            )
 
 
 @each_overlay
@@ -118,12 +138,20 @@ def test_the_dkim_keys_are_mounted_in_the_relay_alone(overlay: str) -> None:
     having = set()
     for manifest in of_kind(overlay, "Deployment", "StatefulSet"):
         pod = manifest["spec"]["template"]["spec"]
-        secrets = {volume["name"]: volume["secret"]["secretName"] for volume in pod.get("volumes", []) if "secret" in volume}
+        secrets = {
+            volume["name"]: volume["secret"]["secretName"]
+            for volume in pod.get("volumes", [])
+            if "secret" in volume
+        }
         for container in pod["containers"]:
             for mount in container["volumeMounts"]:
                 if secrets.get(mount["name"]) == "signoff-dkim":
                     having.add((container["name"], mount["mountPath"], mount["readOnly"]))
-    (settings,) = (m["data"]["signoff.toml"] for m in of_kind(overlay, "ConfigMap") if "signoff.toml" in m["data"])
+    (settings,) = (
+        m["data"]["signoff.toml"]
+        for m in of_kind(overlay, "ConfigMap")
+        if "signoff.toml" in m["data"]
+    )
 
     assert having == {("relay", "/etc/signoff/dkim", True)}
     assert 'dkim_keys = "relay"' in settings
@@ -132,25 +160,47 @@ def test_the_dkim_keys_are_mounted_in_the_relay_alone(overlay: str) -> None:
 
 @each_overlay
 def test_a_spool_outlives_its_pod(overlay: str) -> None:
-    spooling = {m["metadata"]["name"]: m for m in of_kind(overlay, "StatefulSet") if m["metadata"]["name"].startswith("signoff")}
+    spooling = {
+        m["metadata"]["name"]: m
+        for m in of_kind(overlay, "StatefulSet")
+        if m["metadata"]["name"].startswith("signoff")
+    }
 
     assert set(spooling) == {"signoff-web", "signoff-admin", "signoff-inbox"}
     for manifest in spooling.values():
-        assert manifest["spec"]["persistentVolumeClaimRetentionPolicy"] == {"whenDeleted": "Retain", "whenScaled": "Retain"}
+        assert manifest["spec"]["persistentVolumeClaimRetentionPolicy"] == {
+            "whenDeleted": "Retain",
+            "whenScaled": "Retain",
+        }
         (claim,) = manifest["spec"]["volumeClaimTemplates"]
         (mount,) = (
-            m for m in manifest["spec"]["template"]["spec"]["containers"][0]["volumeMounts"] if m["name"] == claim["metadata"]["name"]
+            m
+            for m in manifest["spec"]["template"]["spec"]["containers"][0]["volumeMounts"]
+            if m["name"] == claim["metadata"]["name"]
         )
         assert mount["mountPath"] == "/var/lib/signoff"
 
 
 @each_overlay
 def test_every_workload_has_a_budget_and_an_autoscaler(overlay: str) -> None:
-    names = {m["metadata"]["name"] for m in of_kind(overlay, "Deployment", "StatefulSet") if m["metadata"]["name"].startswith("signoff")}
+    names = {
+        m["metadata"]["name"]
+        for m in of_kind(overlay, "Deployment", "StatefulSet")
+        if m["metadata"]["name"].startswith("signoff")
+    }
     budgets = {m["metadata"]["name"] for m in of_kind(overlay, "PodDisruptionBudget")}
-    scaled = {m["spec"]["scaleTargetRef"]["name"]: m["kind"] for m in of_kind(overlay, "HorizontalPodAutoscaler", "ScaledObject")}
+    scaled = {
+        m["spec"]["scaleTargetRef"]["name"]: m["kind"]
+        for m in of_kind(overlay, "HorizontalPodAutoscaler", "ScaledObject")
+    }
 
-    assert names == {"signoff-web", "signoff-admin", "signoff-relay", "signoff-inbox", "signoff-worker"}
+    assert names == {
+        "signoff-web",
+        "signoff-admin",
+        "signoff-relay",
+        "signoff-inbox",
+        "signoff-worker",
+    }
     assert budgets == names
     assert set(scaled) == names
     assert (scaled["signoff-worker"] == "ScaledObject") == (overlay == "production")
@@ -159,12 +209,18 @@ def test_every_workload_has_a_budget_and_an_autoscaler(overlay: str) -> None:
 @each_overlay
 def test_a_service_leads_to_ports_that_exist(overlay: str) -> None:
     ports = {
-        manifest["metadata"]["name"]: {p["name"] for c in manifest["spec"]["template"]["spec"]["containers"] for p in c["ports"]}
+        manifest["metadata"]["name"]: {
+            p["name"]
+            for c in manifest["spec"]["template"]["spec"]["containers"]
+            for p in c["ports"]
+        }
         for manifest in of_kind(overlay, "Deployment", "StatefulSet")
     }
     for service in of_kind(overlay, "Service"):
         target = service["spec"]["selector"]["app.kubernetes.io/name"]
-        assert {port["targetPort"] for port in service["spec"]["ports"]} <= ports[target], service["metadata"]["name"]
+        assert {port["targetPort"] for port in service["spec"]["ports"]} <= ports[target], service[
+            "metadata"
+        ]["name"]
 
 
 @each_overlay
@@ -177,9 +233,15 @@ def test_admin_and_metrics_are_on_no_ingress(overlay: str) -> None:
 
 
 @each_overlay
-def test_the_settings_are_read_by_the_code_and_agree_with_the_ports(overlay: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_settings_are_read_by_the_code_and_agree_with_the_ports(
+    overlay: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (config,) = (m for m in of_kind(overlay, "ConfigMap") if "signoff.toml" in m["data"])
-    here = config["data"]["signoff.toml"].replace("/etc/signoff", str(tmp_path)).replace("/var/lib/signoff", str(tmp_path / "state"))
+    here = (
+        config["data"]["signoff.toml"]
+        .replace("/etc/signoff", str(tmp_path))
+        .replace("/var/lib/signoff", str(tmp_path / "state"))
+    )
     (tmp_path / "signoff.toml").write_text(here)
     monkeypatch.setenv("SIGNOFF_CONFIG", str(tmp_path / "signoff.toml"))
     monkeypatch.setenv("SIGNOFF_STORE__URL", "redis://store:6379/0")
@@ -195,16 +257,28 @@ def test_the_settings_are_read_by_the_code_and_agree_with_the_ports(overlay: str
         for manifest in of_kind(overlay, "Deployment", "StatefulSet")
         for container in manifest["spec"]["template"]["spec"]["containers"]
     }
-    assert declared["web"] == {"public": _port(settings.web.listen), "health": _port(settings.web.health_listen)}
+    assert declared["web"] == {
+        "public": _port(settings.web.listen),
+        "health": _port(settings.web.health_listen),
+    }
     assert declared["admin"] == {"admin": _port(settings.web.admin_listen)}
     assert declared["relay"] == {
         "smtp": _port(settings.relay.listen),
         "lmtp": _port(settings.relay.lmtp_listen),
         "health": _port(settings.relay.health_listen),
     }
-    assert declared["inbox"] == {"smtp": _port(settings.inbox.listen), "health": _port(settings.inbox.health_listen)}
+    assert declared["inbox"] == {
+        "smtp": _port(settings.inbox.listen),
+        "health": _port(settings.inbox.health_listen),
+    }
     assert declared["worker"] == {"health": _port(settings.worker.health_listen)}
-    assert {row["process"] for row in states(settings)} == {"web", "admin", "relay", "inbox", "worker"}
+    assert {row["process"] for row in states(settings)} == {
+        "web",
+        "admin",
+        "relay",
+        "inbox",
+        "worker",
+    }
 
 
 def _port(address: str) -> int:
@@ -237,14 +311,22 @@ def test_every_query_of_alerts_dashboard_and_autoscaler_names_metrics_that_exist
     queries = [rule["expr"] for group in rules["spec"]["groups"] for rule in group["rules"]]
     (scaled,) = of_kind("production", "ScaledObject")
     queries += [trigger["metadata"]["query"] for trigger in scaled["spec"]["triggers"]]
-    (dashboard,) = (json.loads(m["data"]["signoff.json"]) for m in of_kind("production", "ConfigMap") if "signoff.json" in m["data"])
-    queries += [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
+    (dashboard,) = (
+        json.loads(m["data"]["signoff.json"])
+        for m in of_kind("production", "ConfigMap")
+        if "signoff.json" in m["data"]
+    )
+    queries += [
+        target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])
+    ]
 
     used = {name for query in queries for name in re.findall(r"\bsignoff_\w+", query)}
 
     assert used
     assert used <= known_metrics()
-    assert {panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24 for panel in dashboard["panels"]} == {True}
+    assert {
+        panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24 for panel in dashboard["panels"]
+    } == {True}
 
 
 def test_every_alert_says_what_it_means_and_how_bad_it_is() -> None:

@@ -18,7 +18,9 @@ VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["versi
 
 
 def test_the_latest_release_of_the_changelog_is_this_version() -> None:
-    releases = re.findall(r"^## (\d\S+) \(\d{4}-\d\d-\d\d\)$", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    releases = re.findall(
+        r"^## (\d\S+) \(\d{4}-\d\d-\d\d\)$", (ROOT / "CHANGELOG.md").read_text(), re.M
+    )
 
     assert releases[0] == VERSION
 
@@ -26,11 +28,17 @@ def test_the_latest_release_of_the_changelog_is_this_version() -> None:
 def test_compose_builds_an_image_of_this_version() -> None:
     services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"].values()
 
-    assert {service["image"] for service in services if service["image"].startswith("signoff")} == {f"signoff:{VERSION}"}
+    assert {service["image"] for service in services if service["image"].startswith("signoff")} == {
+        f"signoff:{VERSION}"
+    }
 
 
 def test_every_image_in_a_page_has_this_version() -> None:
-    tags = {tag for page in (ROOT / "docs").glob("*.md") for tag in re.findall(r"\bsignoff:(\d[\w.]*)", page.read_text())}
+    tags = {
+        tag
+        for page in (ROOT / "docs").glob("*.md")
+        for tag in re.findall(r"\bsignoff:(\d[\w.]*)", page.read_text())
+    }
 
     assert tags == {VERSION}
 

@@ -22,10 +22,20 @@ def channel(place: Path) -> socket.socket:
 
 
 @pytest.mark.parametrize(
-    ("module", "command"), [("app", "web"), ("app", "admin"), ("app", "worker"), ("smtp_proxy", "inbox"), ("smtp_proxy", "relay")]
+    ("module", "command"),
+    [
+        ("app", "web"),
+        ("app", "admin"),
+        ("app", "worker"),
+        ("smtp_proxy", "inbox"),
+        ("smtp_proxy", "relay"),
+    ],
 )
-def test_a_process_says_that_it_is_ready_and_that_it_stops(module: str, command: str, tmp_path: Path) -> None:
-    keys = ("WEB__LISTEN", "WEB__HEALTH_LISTEN", "WEB__ADMIN_LISTEN", "WEB__TLS_LISTEN", "RELAY__LISTEN", "RELAY__LMTP_LISTEN",
+def test_a_process_says_that_it_is_ready_and_that_it_stops(
+    module: str, command: str, tmp_path: Path
+) -> None:
+    keys = ("WEB__LISTEN", "WEB__HEALTH_LISTEN", "WEB__ADMIN_LISTEN", "WEB__TLS_LISTEN", "RELAY__LISTEN",
+            "RELAY__LMTP_LISTEN",
             "RELAY__HEALTH_LISTEN", "INBOX__LISTEN", "INBOX__HEALTH_LISTEN", "WORKER__HEALTH_LISTEN")  # fmt: skip
     clean = {name: value for name, value in os.environ.items() if not name.startswith("SIGNOFF_")}
     listens = {f"SIGNOFF_{key}": "127.0.0.1:0" for key in keys}
@@ -33,7 +43,12 @@ def test_a_process_says_that_it_is_ready_and_that_it_stops(module: str, command:
         process = subprocess.Popen(
             [sys.executable, "-m", module, command],
             cwd=tmp_path,
-            env=clean | listens | {"PYTHONPATH": str(ROOT), "NOTIFY_SOCKET": str(tmp_path / "notify")},
+            env=clean
+            | listens
+            | {
+                "PYTHONPATH": str(ROOT),
+                "NOTIFY_SOCKET": str(tmp_path / "notify"),
+            },
             stderr=subprocess.DEVNULL,
         )
         try:

@@ -1,4 +1,6 @@
-"""The units of systemd: who may read the DKIM keys, who may bind the low ports that the guides use, and nothing more."""
+"""The units of systemd: who may read the DKIM keys, who may bind the low ports that the guides use,
+and nothing more.
+"""
 
 import configparser
 import os
@@ -16,12 +18,15 @@ from tests.deploy.test_service_manager import channel
 ROOT = Path(__file__).resolve().parents[2]
 UNITS = sorted((ROOT / "docs/systemd").glob("*.service"))
 KNOWN = frozenset({
-    "AmbientCapabilities", "CapabilityBoundingSet", "Environment", "ExecReload", "ExecStart", "Group", "InaccessiblePaths", "LimitNOFILE",
-    "LoadCredential", "LockPersonality", "NoNewPrivileges", "NotifyAccess", "PrivateDevices", "PrivateTmp", "ProcSubset", "ProtectClock",
-    "ProtectControlGroups", "ProtectHome", "ProtectHostname", "ProtectKernelLogs", "ProtectKernelModules", "ProtectKernelTunables",
-    "ProtectProc", "ProtectSystem", "RemoveIPC", "Restart", "RestartSec", "RestrictAddressFamilies", "RestrictNamespaces",
-    "RestrictRealtime", "RestrictSUIDSGID", "StateDirectory", "StateDirectoryMode", "SupplementaryGroups", "SystemCallArchitectures",
-    "SystemCallFilter", "TimeoutStopSec", "Type", "UMask", "User", "WorkingDirectory",
+    "AmbientCapabilities", "CapabilityBoundingSet", "Environment", "ExecReload", "ExecStart",
+    "Group", "InaccessiblePaths", "LimitNOFILE", "LoadCredential", "LockPersonality",
+    "NoNewPrivileges", "NotifyAccess", "PrivateDevices", "PrivateTmp", "ProcSubset", "ProtectClock",
+    "ProtectControlGroups", "ProtectHome", "ProtectHostname", "ProtectKernelLogs",
+    "ProtectKernelModules", "ProtectKernelTunables", "ProtectProc", "ProtectSystem", "RemoveIPC",
+    "Restart", "RestartSec", "RestrictAddressFamilies", "RestrictNamespaces", "RestrictRealtime",
+    "RestrictSUIDSGID", "StateDirectory", "StateDirectoryMode", "SupplementaryGroups",
+    "SystemCallArchitectures", "SystemCallFilter", "TimeoutStopSec", "Type", "UMask", "User",
+    "WorkingDirectory",
 })  # fmt: skip
 PROCESSES = {"web", "admin", "relay", "inbox", "worker"}
 _LISTENER = re.compile(r'^\s*(?:(\w+)\.)?\w*listen = "[^"]*:(\d+)"', re.M)
@@ -60,7 +65,13 @@ def low_ports() -> dict[str, set[int]]:
 
 
 def test_the_guides_use_low_ports() -> None:
-    assert low_ports() == {"web": {443}, "admin": set(), "relay": {465}, "inbox": {25}, "worker": set()}
+    assert low_ports() == {
+        "web": {443},
+        "admin": set(),
+        "relay": {465},
+        "inbox": {25},
+        "worker": set(),
+    }
 
 
 @pytest.mark.parametrize("process", sorted(PROCESSES))
@@ -75,7 +86,11 @@ def test_only_who_binds_a_low_port_may_and_nobody_may_more(process: str) -> None
 def test_the_relay_alone_can_read_the_dkim_keys() -> None:
     """It has another user, and the other units do not see the folder."""
     (page,) = [
-        block for block in re.findall(r"^```toml\n(.*?)^```", (ROOT / "docs/bare-machine.md").read_text(), re.M | re.S) if "dkim" in block
+        block
+        for block in re.findall(
+            r"^```toml\n(.*?)^```", (ROOT / "docs/bare-machine.md").read_text(), re.M | re.S
+        )
+        if "dkim" in block
     ]
     folder = "/etc/signoff/dkim"
 
@@ -88,9 +103,13 @@ def test_the_relay_alone_can_read_the_dkim_keys() -> None:
 
 
 def test_the_units_are_hardened_alike() -> None:
-    own = {"ExecStart", "User", "Group", "SupplementaryGroups", "WorkingDirectory", "StateDirectory", "CapabilityBoundingSet",
+    own = {"ExecStart", "User", "Group", "SupplementaryGroups", "WorkingDirectory", "StateDirectory",
+           "CapabilityBoundingSet",
            "AmbientCapabilities", "InaccessiblePaths"}  # fmt: skip
-    shared = [{key: value for key, value in unit(process).items() if key not in own} for process in sorted(PROCESSES)]
+    shared = [
+        {key: value for key, value in unit(process).items() if key not in own}
+        for process in sorted(PROCESSES)
+    ]
 
     assert all(values == shared[0] for values in shared)
 
@@ -106,15 +125,33 @@ def test_systemd_knows_every_key_of_a_unit(process: str, tmp_path: Path) -> None
     if analyze is None:
         assert set(Unit(here)) <= KNOWN
         return
-    done = subprocess.run([analyze, "verify", "--man=no", here], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [analyze, "verify", "--man=no", here],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
     assert [line for line in done.stderr.splitlines() if here.name in line] == []
     assert set(Unit(here)) <= KNOWN
 
 
-def test_a_process_that_cannot_read_the_keys_serves_and_the_relay_refuses_to_start(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-m", "app", "keys", "init", "keyring.toml"], cwd=tmp_path, env=_environment(tmp_path), check=True)
-    subprocess.run([sys.executable, "-m", "app", "keys", "dkim", "s1.pem"], cwd=tmp_path, env=_environment(tmp_path), check=True)
+def test_a_process_that_cannot_read_the_keys_serves_and_the_relay_refuses_to_start(
+    tmp_path: Path,
+) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "app", "keys", "init", "keyring.toml"],
+        cwd=tmp_path,
+        env=_environment(tmp_path),
+        check=True,
+    )
+    subprocess.run(
+        [sys.executable, "-m", "app", "keys", "dkim", "s1.pem"],
+        cwd=tmp_path,
+        env=_environment(tmp_path),
+        check=True,
+    )
     _hide(tmp_path / "s1.pem")
     (tmp_path / "signoff.toml").write_text(SETTINGS)
 
@@ -131,7 +168,10 @@ def test_a_process_that_cannot_read_the_keys_serves_and_the_relay_refuses_to_sta
     assert _without_keys(tmp_path, "app", "web") == (b"READY=1", b"")
     first_word, told = _without_keys(tmp_path, "smtp_proxy", "relay")
     assert first_word == b""
-    assert b"brands.acme.dkim.0.key_file: no such file: s1.pem (make one with `signoff keys dkim s1.pem`)" in told
+    assert (
+        b"brands.acme.dkim.0.key_file: no such file: s1.pem (make one with `signoff keys dkim"
+        b" s1.pem`)" in told
+    )
 
 
 SETTINGS = """
@@ -157,10 +197,15 @@ key_file = "s1.pem"
 
 
 def _environment(place: Path) -> dict[str, str]:
-    keys = ("WEB__LISTEN", "WEB__HEALTH_LISTEN", "WEB__ADMIN_LISTEN", "RELAY__LISTEN", "RELAY__LMTP_LISTEN", "RELAY__HEALTH_LISTEN",
+    keys = ("WEB__LISTEN", "WEB__HEALTH_LISTEN", "WEB__ADMIN_LISTEN", "RELAY__LISTEN",
+            "RELAY__LMTP_LISTEN", "RELAY__HEALTH_LISTEN",
             "INBOX__LISTEN", "INBOX__HEALTH_LISTEN", "WORKER__HEALTH_LISTEN")  # fmt: skip
     clean = {name: value for name, value in os.environ.items() if not name.startswith("SIGNOFF_")}
-    return clean | {f"SIGNOFF_{key}": "127.0.0.1:0" for key in keys} | {"PYTHONPATH": str(ROOT), "NOTIFY_SOCKET": str(place / "notify")}
+    return (
+        clean
+        | {f"SIGNOFF_{key}": "127.0.0.1:0" for key in keys}
+        | {"PYTHONPATH": str(ROOT), "NOTIFY_SOCKET": str(place / "notify")}
+    )
 
 
 def _hide(key: Path) -> None:
@@ -173,8 +218,12 @@ def _hide(key: Path) -> None:
 
 
 def _without_keys(place: Path, module: str, command: str) -> tuple[bytes, bytes]:
-    """Start a process that has no right over other users' files; return what it first tells its manager and what it says when it fails."""
-    apart = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    """Start a process that has no right over other users' files; return what it first tells its
+    manager and what it says when it fails.
+    """
+    apart = (
+        ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    )
     (place / "notify").unlink(missing_ok=True)
     with channel(place / "notify") as manager:
         process = subprocess.Popen(

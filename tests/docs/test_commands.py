@@ -1,7 +1,9 @@
-"""Every command that the documentation shows is run, against everything that `make run` starts, and prints what the page shows.
+"""Every command that the documentation shows is run, against everything that `make run` starts, and
+prints what the page shows.
 
-The pages share one set of services and have a shell each. The quick start comes first, for it speaks of a fresh start; what the others show
-must not depend on what came before them, so no two pages write of the same recipient or group.
+The pages share one set of services and have a shell each. The quick start comes first, for it
+speaks of a fresh start; what the others show must not depend on what came before them, so no two
+pages write of the same recipient or group.
 """
 
 import shutil
@@ -36,7 +38,8 @@ def test_every_command_of_a_page_prints_what_the_page_shows(page: Path, stack: S
 
     assert len(printed) == len(known)
     wrong = [
-        f"{page.name}:{command.line}: $ {command.text}\n--- shown\n{command.output}\n--- printed, exit {code}\n{output}"
+        f"{page.name}:{command.line}: $ {command.text}\n--- shown\n{command.output}\n--- printed,"
+        f" exit {code}\n{output}"
         for command, (code, output) in zip(known, printed, strict=True)
         if code != command.exit or not fits(command.output, output)
     ]

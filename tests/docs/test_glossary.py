@@ -18,8 +18,14 @@ def test_each_term_has_one_row() -> None:
 
 
 def test_each_term_has_a_sentence_and_the_words_that_are_not_used() -> None:
-    assert [term for term, meaning, others in ROWS if not (meaning[0].isupper() and meaning.endswith(".") and others)] == []
+    assert [
+        term
+        for term, meaning, others in ROWS
+        if not (meaning[0].isupper() and meaning.endswith(".") and others)
+    ] == []
 
 
 def test_no_term_is_also_a_word_that_is_not_used_for_it() -> None:
-    assert [term for term, _, others in ROWS if set(term.split(", ")) & set(re.split("[,;] ", others))] == []
+    assert [
+        term for term, _, others in ROWS if set(term.split(", ")) & set(re.split("[,;] ", others))
+    ] == []

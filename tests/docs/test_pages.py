@@ -1,4 +1,6 @@
-"""What the documentation names exists: tests, files, sections, settings, commands, alerts; and nothing in it goes untested unseen."""
+"""What the documentation names exists: tests, files, sections, settings, commands, alerts; and
+nothing in it goes untested unseen.
+"""
 
 import ast
 import re
@@ -44,12 +46,14 @@ KINDS = MappingProxyType(
     }
 )
 
-# What a `sh` block may hold: programs that need a machine, a cluster or root, or that stay in the foreground …
+# What a `sh` block may hold: programs that need a machine, a cluster or root, or that stay in the
+# foreground …
 NEED_A_MACHINE = frozenset({
-    "apt-get", "cd", "chgrp", "chmod", "cp", "docker", "export", "install", "journalctl", "kubectl", "make", "printf", "systemctl",
-    "useradd",
+    "apt-get", "cd", "chgrp", "chmod", "cp", "docker", "export", "install", "journalctl", "kubectl",
+    "make", "printf", "systemctl", "useradd",
 })  # fmt: skip
-# … and these commands of our own, which need what the machine's owner has: its DNS, its mail, its terminal, its /etc.
+# … and these commands of our own, which need what the machine's owner has: its DNS, its mail, its
+# terminal, its /etc.
 NEED_AN_OWNER = frozenset(
     {
         "signoff check received.eml",
@@ -81,7 +85,14 @@ def test_every_code_block_is_of_a_kind_that_says_who_runs_it(page: Path) -> None
 
 
 def test_every_command_that_no_test_runs_is_listed_with_its_reason() -> None:
-    listed = {line for page in PAGES for kind, text in blocks(page) if kind == "sh" for line in map(_plain, text.splitlines()) if line}
+    listed = {
+        line
+        for page in PAGES
+        for kind, text in blocks(page)
+        if kind == "sh"
+        for line in map(_plain, text.splitlines())
+        if line
+    }
     ours = {line for line in listed if line.startswith("signoff")}
 
     assert ours == NEED_AN_OWNER
@@ -117,18 +128,26 @@ def anchors(page: Path) -> set[str]:
 def test_the_index_names_every_page() -> None:
     linked = set(_LINK.findall((ROOT / "docs/README.md").read_text()))
 
-    assert {page.name for page in PAGES} - {link.partition("#")[0] for link in linked} == {"README.md"}
+    assert {page.name for page in PAGES} - {link.partition("#")[0] for link in linked} == {
+        "README.md"
+    }
 
 
 @pytest.mark.parametrize("page", PAGES, ids=by_name)
-def test_the_settings_of_a_page_are_read_by_the_code(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files that a page names need not exist here; every key, value and rule between them must hold."""
+def test_the_settings_of_a_page_are_read_by_the_code(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files that a page names need not exist here; every key, value and rule between them must
+    hold.
+    """
     monkeypatch.chdir(tmp_path)
     problems = []
     for kind, text in blocks(page):
         if kind == "toml":
             (tmp_path / "signoff.toml").write_text(_complete(text))
-            problems += [problem for problem in _problems() if not _is_about_a_missing_file(problem)]
+            problems += [
+                problem for problem in _problems() if not _is_about_a_missing_file(problem)
+            ]
 
     assert problems == []
 
@@ -137,9 +156,13 @@ def _complete(text: str) -> str:
     """Return an excerpt with what it leaves out, so that it is whole settings."""
     given = tomllib.loads(text)
     head = "" if "public_url" in given else 'public_url = "https://unsubscribe.example.com"\n'
-    brand = "" if "sender_domains" in text else '\n[brands.other]\nsender_domains = ["other.example"]\n'
+    brand = (
+        "" if "sender_domains" in text else '\n[brands.other]\nsender_domains = ["other.example"]\n'
+    )
     if "[brands.acme]" in text and "sender_domains" not in text:
-        return head + text.replace("[brands.acme]", '[brands.acme]\nsender_domains = ["acme.example"]')
+        return head + text.replace(
+            "[brands.acme]", '[brands.acme]\nsender_domains = ["acme.example"]'
+        )
     return head + text + brand
 
 
@@ -152,18 +175,26 @@ def _problems() -> list[str]:
 
 
 def _is_about_a_missing_file(problem: str) -> bool:
-    return "no such file" in problem.lower() or "does not exist" in problem or "not a file" in problem
+    return (
+        "no such file" in problem.lower() or "does not exist" in problem or "not a file" in problem
+    )
 
 
 def test_the_command_line_page_is_what_the_programs_know_of_themselves() -> None:
-    assert (ROOT / "docs/command-line.md").read_text() == command_line(), "python -m tests.support.command_line > docs/command-line.md"
+    assert (ROOT / "docs/command-line.md").read_text() == command_line(), (
+        "python -m tests.support.command_line > docs/command-line.md"
+    )
 
 
 def test_every_alert_has_its_section_and_every_section_its_alert() -> None:
-    rules = yaml.safe_load((ROOT / "k8s/components/prometheus-rule/prometheus-rule.yaml").read_text())
+    rules = yaml.safe_load(
+        (ROOT / "k8s/components/prometheus-rule/prometheus-rule.yaml").read_text()
+    )
     alerts = [rule["alert"] for group in rules["spec"]["groups"] for rule in group["rules"]]
 
-    assert re.findall(r"^### (Signoff\w+)$", (ROOT / "docs/operations.md").read_text(), re.M) == alerts
+    assert (
+        re.findall(r"^### (Signoff\w+)$", (ROOT / "docs/operations.md").read_text(), re.M) == alerts
+    )
 
 
 @pytest.mark.parametrize(("page", "least"), [("compliance.md", 40), ("security.md", 30)])
@@ -176,12 +207,18 @@ def test_every_test_that_a_page_of_proofs_names_exists(page: str, least: int) ->
 
 
 def _has_test(path: Path, name: str) -> bool:
-    return path.exists() and re.search(rf"^(async )?def {name}\(", path.read_text(), re.M) is not None
+    return (
+        path.exists() and re.search(rf"^(async )?def {name}\(", path.read_text(), re.M) is not None
+    )
 
 
 @pytest.mark.parametrize("page", ["compliance.md", "security.md"])
 def test_every_row_of_a_page_of_proofs_has_a_test(page: str) -> None:
-    rows = [row for row in (ROOT / "docs" / page).read_text().splitlines() if row.startswith("| ") and "---" not in row]
+    rows = [
+        row
+        for row in (ROOT / "docs" / page).read_text().splitlines()
+        if row.startswith("| ") and "---" not in row
+    ]
     unproved = [row for row in rows if "::test_" not in row and "the test |" not in row]
 
     assert unproved == []
@@ -189,7 +226,11 @@ def test_every_row_of_a_page_of_proofs_has_a_test(page: str) -> None:
 
 def test_the_figures_of_the_sizing_page_stand_in_the_results() -> None:
     results = (ROOT / "bench/RESULTS.md").read_text()
-    rows = [row for row in (ROOT / "docs/sizing.md").read_text().splitlines() if row.startswith("| ") and "python -m bench" in row]
+    rows = [
+        row
+        for row in (ROOT / "docs/sizing.md").read_text().splitlines()
+        if row.startswith("| ") and "python -m bench" in row
+    ]
     absent = [
         figure
         for row in rows
@@ -198,12 +239,16 @@ def test_the_figures_of_the_sizing_page_stand_in_the_results() -> None:
     ]
 
     assert absent == []
-    assert all(command in results for row in rows for command in re.findall(r"python -m bench\.\w+", row))
+    assert all(
+        command in results for row in rows for command in re.findall(r"python -m bench\.\w+", row)
+    )
 
 
 def test_every_step_of_the_flow_is_in_its_file() -> None:
     """A page that leads through the code is right only while its names are there."""
-    steps = re.findall(r"\| `([\w/]+\.py)` \| `([\w.]+)` \|$", (ROOT / "docs/flow.md").read_text(), re.M)
+    steps = re.findall(
+        r"\| `([\w/]+\.py)` \| `([\w.]+)` \|$", (ROOT / "docs/flow.md").read_text(), re.M
+    )
 
     assert [] == [f"{path}: {name}" for path, name in steps if name not in _names_in(ROOT / path)]
     assert len(steps) > 40
@@ -216,7 +261,11 @@ def _names_in(path: Path) -> set[str]:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             found.add(node.name)
         if isinstance(node, ast.ClassDef):
-            found |= {f"{node.name}.{one.name}" for one in node.body if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)}
+            found |= {
+                f"{node.name}.{one.name}"
+                for one in node.body
+                if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)
+            }
     return found
 
 

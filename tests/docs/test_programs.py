@@ -1,4 +1,6 @@
-"""The receiver's code that docs/brands.md gives to brands, against requests as the worker signs them."""
+"""The receiver's code that docs/brands.md gives to brands, against requests as the worker signs
+them.
+"""
 
 import json
 import time
@@ -13,14 +15,17 @@ from tests.support.guides import block
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 KEY = Webhook(SECRET)._whsecret
 OLD_KEY = b"o" * 24
-BODY = json.dumps({"type": "email.unsubscribed", "data": {"email": "änn@mail.example"}}, ensure_ascii=False).encode()
+BODY = json.dumps(
+    {"type": "email.unsubscribed", "data": {"email": "änn@mail.example"}}, ensure_ascii=False
+).encode()
 ID = "0eb4cefd5c362530a4361b23d838dd24"
 
 
 @pytest.fixture
 def verify() -> Callable[[str, dict[str, str], bytes], None]:
     names: dict[str, Callable[[str, dict[str, str], bytes], None]] = {}
-    exec(block("brands.md", "Verify the signature", "python"), names)  # the page's own code is what is tested
+    # the page's own code is what is tested
+    exec(block("brands.md", "Verify the signature", "python"), names)
     return names["verify"]
 
 
@@ -31,16 +36,30 @@ def test_a_genuine_request_is_taken(verify: Callable[[str, dict[str, str], bytes
     Webhook(SECRET).verify(BODY, headers)  # a library agrees
 
 
-def test_while_a_secret_is_rotated_either_signature_is_enough(verify: Callable[[str, dict[str, str], bytes], None]) -> None:
-    verify(SECRET, signature_fields([KEY, OLD_KEY], message_id=ID, at_s=int(time.time()), body=BODY), BODY)
-    verify(SECRET, signature_fields([OLD_KEY, KEY], message_id=ID, at_s=int(time.time()), body=BODY), BODY)
+def test_while_a_secret_is_rotated_either_signature_is_enough(
+    verify: Callable[[str, dict[str, str], bytes], None],
+) -> None:
+    verify(
+        SECRET,
+        signature_fields([KEY, OLD_KEY], message_id=ID, at_s=int(time.time()), body=BODY),
+        BODY,
+    )
+    verify(
+        SECRET,
+        signature_fields([OLD_KEY, KEY], message_id=ID, at_s=int(time.time()), body=BODY),
+        BODY,
+    )
 
 
 @pytest.mark.parametrize("change", ["body", "id", "secret", "time"])
-def test_anything_else_is_refused(change: str, verify: Callable[[str, dict[str, str], bytes], None]) -> None:
+def test_anything_else_is_refused(
+    change: str, verify: Callable[[str, dict[str, str], bytes], None]
+) -> None:
     """Catalogue Q7."""
     at_s = int(time.time()) - (3600 if change == "time" else 0)
-    headers = signature_fields([OLD_KEY if change == "secret" else KEY], message_id=ID, at_s=at_s, body=BODY)
+    headers = signature_fields(
+        [OLD_KEY if change == "secret" else KEY], message_id=ID, at_s=at_s, body=BODY
+    )
     if change == "id":
         headers["webhook-id"] = "another"
 

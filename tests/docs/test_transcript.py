@@ -1,4 +1,6 @@
-"""The comparison of the documentation with what its commands print: what it lets pass, and what it must not."""
+"""The comparison of the documentation with what its commands print: what it lets pass, and what it
+must not.
+"""
 
 import pytest
 

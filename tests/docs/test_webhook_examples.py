@@ -17,7 +17,10 @@ _PAGE = Path(__file__).parents[2] / "docs" / "webhooks.md"
 
 def test_every_format_has_its_example_as_it_is_rendered() -> None:
     """Catalogue N12."""
-    written = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", _PAGE.read_text(), re.DOTALL)]
+    written = [
+        json.loads(block)
+        for block in re.findall(r"```json\n(.*?)```", _PAGE.read_text(), re.DOTALL)
+    ]
 
     assert list(examples().values()) == written
 
@@ -26,4 +29,6 @@ def test_every_format_has_its_example_as_it_is_rendered() -> None:
 def test_an_event_looks_the_same_however_often_it_is_told(form: WebhookFormat) -> None:
     one = event()
 
-    assert payload.body(form, [one], scopes=SCOPES[form]) == payload.body(form, [replace(one)], scopes=SCOPES[form])
+    assert payload.body(form, [one], scopes=SCOPES[form]) == payload.body(
+        form, [replace(one)], scopes=SCOPES[form]
+    )

@@ -1,4 +1,5 @@
-"""`make fuzz`: every target with new inputs for a bounded time; a failing input is made small and kept.
+"""`make fuzz`: every target with new inputs for a bounded time; a failing input is made small and
+kept.
 
     python -m tests.fuzz [--seconds 180] [--seed N] [TARGET ...]
 
@@ -35,7 +36,12 @@ def main() -> int:
     console.print(f"seed {chosen.seed}")
     logs.configure(level="critical")
     failed, counts = [], {}
-    columns = (TextColumn("{task.description:<10}"), BarColumn(), TextColumn("{task.fields[inputs]} inputs"), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description:<10}"),
+        BarColumn(),
+        TextColumn("{task.fields[inputs]} inputs"),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=console) as progress:
         for name in names:
             task = progress.add_task(name, total=chosen.seconds / len(names), inputs=0)
@@ -43,11 +49,16 @@ def main() -> int:
             def tell(took: float, inputs: int, task: TaskID = task) -> None:
                 progress.update(task, completed=took, inputs=inputs)
 
-            counts[name], error = _fuzzed(TARGETS[name], chosen.seed, chosen.seconds / len(names), tell)
+            counts[name], error = _fuzzed(
+                TARGETS[name], chosen.seed, chosen.seconds / len(names), tell
+            )
             if error is not None:
                 failed.append(name)
                 kept = _keep(name, error[0])
-                console.print(f"[red]{name}[/red]: {TARGETS[name].invariant} Not so for {kept} (seed {chosen.seed}):")
+                console.print(
+                    f"[red]{name}[/red]: {TARGETS[name].invariant} Not so for {kept} (seed"
+                    f" {chosen.seed}):"
+                )
                 traceback.print_exception(error[1])
     for name in names:
         print(f"{name:<10} {counts[name]:>8} inputs  {'FAILED' if name in failed else 'held'}")
@@ -57,13 +68,20 @@ def main() -> int:
 Failure = tuple[bytes, BaseException]
 
 
-def _fuzzed(target: Target, first_seed: int, seconds: float, tell: Callable[[float, int], None]) -> tuple[int, Failure | None]:
+def _fuzzed(
+    target: Target, first_seed: int, seconds: float, tell: Callable[[float, int], None]
+) -> tuple[int, Failure | None]:
     begin, count, last = time.monotonic(), 0, b""
     with target.opened() as check:
         for number in range(1_000_000):
 
             @seed(first_seed + number)
-            @settings(max_examples=_AT_ONCE, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+            @settings(
+                max_examples=_AT_ONCE,
+                deadline=None,
+                database=None,
+                suppress_health_check=list(HealthCheck),
+            )
             @given(target.inputs)
             def tried(octets: bytes) -> None:
                 nonlocal count, last

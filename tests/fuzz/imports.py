@@ -12,7 +12,9 @@ _ID = b"i" * 16
 
 
 def imported(octets: bytes) -> None:
-    """Import a list, twice: each line acts, is refused or is passed over, and only those that act change anything, once."""
+    """Import a list, twice: each line acts, is refused or is passed over, and only those that act
+    change anything, once.
+    """
     asyncio.run(_twice(octets))
 
 
@@ -25,7 +27,9 @@ async def _twice(octets: bytes) -> None:
         acting.append(statement)
         return await unsubscribe(statement)
 
-    use_case = ListImporter(unsubscribe=noted, store=edge.store, codec=CODEC, clock=edge.clock, new_id=lambda: _ID)
+    use_case = ListImporter(
+        unsubscribe=noted, store=edge.store, codec=CODEC, clock=edge.clock, new_id=lambda: _ID
+    )
 
     async def once() -> ImportReport:
         return await use_case(BRAND, _pieces(octets), ImportTerms(words=WORDS))
@@ -37,7 +41,11 @@ async def _twice(octets: bytes) -> None:
     digests = list(dict.fromkeys(RecipientDigest(statement.digest) for statement in acting))
     before = await edge.store.preferences(BRAND.number, digests)
     again = await once()
-    assert (again.read, again.accepted, again.refused) == (report.read, report.accepted, report.refused)
+    assert (again.read, again.accepted, again.refused) == (
+        report.read,
+        report.accepted,
+        report.refused,
+    )
     assert before == await edge.store.preferences(BRAND.number, digests)
 
 

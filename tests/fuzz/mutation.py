@@ -1,4 +1,6 @@
-"""Inputs that are nearly right: a sample with pieces cut out, doubled, swapped, and with words of its language put in."""
+"""Inputs that are nearly right: a sample with pieces cut out, doubled, swapped, and with words of
+its language put in.
+"""
 
 from collections.abc import Sequence
 
@@ -15,6 +17,13 @@ def mutated(draw: st.DrawFn, samples: Sequence[bytes], words: Sequence[bytes]) -
     for _ in range(draw(st.integers(0, _MOST_CHANGES))):
         start = draw(st.integers(0, len(octets)))
         end = min(len(octets), start + draw(st.integers(0, 40)))
-        piece = draw(st.one_of(st.sampled_from(words), st.binary(max_size=8), st.sampled_from(samples), st.just(octets[start:end] * 2)))
+        piece = draw(
+            st.one_of(
+                st.sampled_from(words),
+                st.binary(max_size=8),
+                st.sampled_from(samples),
+                st.just(octets[start:end] * 2),
+            )
+        )
         octets = (octets[:start] + piece + octets[end:])[:_MOST_OCTETS]
     return octets

@@ -1,6 +1,8 @@
-"""What is fuzzed: each target is one function of octets, with what must hold of any input in one sentence.
+"""What is fuzzed: each target is one function of octets, with what must hold of any input in one
+sentence.
 
-`make test` tries a few hundred inputs of each, always the same, and all of tests/corpus; `make fuzz` goes on with new ones.
+`make test` tries a few hundred inputs of each, always the same, and all of tests/corpus; `make
+fuzz` goes on with new ones.
 """
 
 import asyncio
@@ -14,7 +16,13 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 from app.core import subject
-from app.core.errors import InvalidInput, MalformedMessage, MessageTooLarge, RuleViolation, TokenError
+from app.core.errors import (
+    InvalidInput,
+    MalformedMessage,
+    MessageTooLarge,
+    RuleViolation,
+    TokenError,
+)
 from app.core.keyring import Keyring, KeyStatus, MasterKey
 from app.core.lists.reader import Entry, ListReader
 from app.core.lists.records import RecordReader
@@ -84,13 +92,18 @@ def judged(octets: bytes) -> None:
         assert not any(char < " " for char in finding.what)
 
 
-_KEYRING = Keyring(keys=(MasterKey(id=1, secret=b"k" * 32, status=KeyStatus.PRIMARY),), pepper=b"p" * 32)
+_KEYRING = Keyring(
+    keys=(MasterKey(id=1, secret=b"k" * 32, status=KeyStatus.PRIMARY),), pepper=b"p" * 32
+)
 _CODEC = TokenCodec(keyring=_KEYRING, data_centre=1)
 _DIGEST = _CODEC.digest("ann@example.net", brand=BrandNumber(7))
 _SHORT = _CODEC.short_minter(brand=BrandNumber(7), groups=(), at_ms=1_795_262_400_000).mint(_DIGEST)
-_MINTED = _CODEC.minter(brand=BrandNumber(7), purpose=Purpose.ONE_CLICK, at_ms=1_795_262_400_000, campaign=CampaignId("c")).mint(
-    address="ann@example.net", digest=_DIGEST
-)
+_MINTED = _CODEC.minter(
+    brand=BrandNumber(7),
+    purpose=Purpose.ONE_CLICK,
+    at_ms=1_795_262_400_000,
+    campaign=CampaignId("c"),
+).mint(address="ann@example.net", digest=_DIGEST)
 
 
 def token(octets: bytes) -> None:
@@ -101,7 +114,9 @@ def token(octets: bytes) -> None:
 
 
 def short_token(octets: bytes) -> None:
-    """Open the token of a mail-to address: it tells the recipient for whom it was minted, or nothing."""
+    """Open the token of a mail-to address: it tells the recipient for whom it was minted, or
+    nothing.
+    """
     with suppress(TokenError):
         assert _CODEC.open_short(octets.decode("latin-1")).digest == _DIGEST
 
@@ -131,13 +146,21 @@ def lists(octets: bytes) -> None:
 
 def _entries(octets: bytes, size: int) -> list[Entry]:
     records, reader = RecordReader(), ListReader()
-    found = [record for at in range(0, len(octets), size) for record in records.feed(octets[at : at + size])]
-    return [entry for record in (*found, *records.end()) if (entry := reader.read(record)) is not None]
+    found = [
+        record
+        for at in range(0, len(octets), size)
+        for record in records.feed(octets[at : at + size])
+    ]
+    return [
+        entry for record in (*found, *records.end()) if (entry := reader.read(record)) is not None
+    ]
 
 
 @contextmanager
 def smtp() -> Iterator[Check]:
-    """A real session: whatever is said, each reply is one of ours, and none tells of an error of ours."""
+    """A real session: whatever is said, each reply is one of ours, and none tells of an error of
+    ours.
+    """
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
         _, port = runner.run(stack.enter_async_context(listening(Recorder())))
@@ -153,7 +176,9 @@ def smtp() -> Iterator[Check]:
 
 @contextmanager
 def http() -> Iterator[Check]:
-    """A real public listener: whatever comes, the answers are whole and none is 500, and without a good token nobody leaves."""
+    """A real public listener: whatever comes, the answers are whole and none is 500, and without a
+    good token nobody leaves.
+    """
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
         site = runner.run(stack.enter_async_context(running()))
@@ -185,47 +210,88 @@ async def _exchange(host: str, port: int, octets: bytes) -> bytes:
 
 @contextmanager
 def relayed() -> Iterator[Check]:
-    """A whole relay: a mail is refused, or leaves with the body that it came with; an answer never tells of an error of ours."""
+    """A whole relay: a mail is refused, or leaves with the body that it came with; an answer never
+    tells of an error of ours.
+    """
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
         relay = runner.run(stack.enter_async_context(relaying(ACME)))
 
         async def send(octets: bytes) -> None:
-            mail = octets.replace(b"\0", b"").replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
+            mail = (
+                octets.replace(b"\0", b"")
+                .replace(b"\r\n", b"\n")
+                .replace(b"\r", b"\n")
+                .replace(b"\n", b"\r\n")
+            )
             before = len(relay.sink.received)
             reply = await relay.relayed(mail)
             assert re.match(r"[245][0-9]{2} [245]\.", reply), reply
             assert not reply.startswith("451 4.3.0"), reply
             for received in relay.sink.received[before:]:
                 body = mail.partition(b"\r\n\r\n")[2]
-                assert received.content.rstrip(b"\r\n").endswith(body.rstrip(b"\r\n")), "the body was changed"
+                assert received.content.rstrip(b"\r\n").endswith(body.rstrip(b"\r\n")), (
+                    "the body was changed"
+                )
                 head = received.content.partition(b"\r\n\r\n")[0]
-                assert not re.search(rb"(?im)^X-Signoff-", head), "a mark of the sender left with the mail"
+                assert not re.search(rb"(?im)^X-Signoff-", head), (
+                    "a mark of the sender left with the mail"
+                )
 
         yield lambda octets: runner.run(send(octets))
         runner.run(stack.aclose())
 
 
 _MAILS = [*MAILS.values(), PROMOTIONAL]
-_SUBJECTS = [subject.encode("42", _MINTED).encode(), b"Unsubscribe | cattr:NDI=-" + _MINTED.encode(), b"Re: unsubscribe", b""]
-_PACKED = [packed({"id": "acme", "unsubGroups": [{"name": "News", "isUnsubscribed": True}]}).encode(), packed({}).encode()]
+_SUBJECTS = [
+    subject.encode("42", _MINTED).encode(),
+    b"Unsubscribe | cattr:NDI=-" + _MINTED.encode(),
+    b"Re: unsubscribe",
+    b"",
+]
+_PACKED = [
+    packed({"id": "acme", "unsubGroups": [{"name": "News", "isUnsubscribed": True}]}).encode(),
+    packed({}).encode(),
+]
 _TOPIC = {"TopicName": "n", "SubscriptionStatus": "OPT_OUT"}
 _LISTS = [
     *(sample.encode() for sample in SAMPLES.values()),
     json.dumps(
-        {"Contacts": [{"EmailAddress": "a@x.com", "TopicPreferences": [{"TopicName": "n", "SubscriptionStatus": "OPT_OUT"}]}]}
+        {
+            "Contacts": [
+                {
+                    "EmailAddress": "a@x.com",
+                    "TopicPreferences": [{"TopicName": "n", "SubscriptionStatus": "OPT_OUT"}],
+                }
+            ]
+        }
     ).encode(),
-    json.dumps({"data": {"results": [{"uuid": "u", "email": "a@x.com", "status": "enabled", "lists": []}]}}, indent=1).encode(),
+    json.dumps(
+        {
+            "data": {
+                "results": [{"uuid": "u", "email": "a@x.com", "status": "enabled", "lists": []}]
+            }
+        },
+        indent=1,
+    ).encode(),
     b"ann@x.com\nbob@x.com;vip\n",
 ]
 _DIALOGUES = [
-    b"EHLO x\r\nMAIL FROM:<a@acme.example>\r\nRCPT TO:<b@x.example>\r\nDATA\r\n" + PROMOTIONAL + b"\r\n.\r\nQUIT\r\n",
+    b"EHLO x\r\nMAIL FROM:<a@acme.example>\r\nRCPT TO:<b@x.example>\r\nDATA\r\n"
+    + PROMOTIONAL
+    + b"\r\n.\r\nQUIT\r\n",
     b"QUIT\r\n",
 ]
 _REQUESTS = [
-    b"POST /u?qmoe=AQEBx HTTP/1.1\r\nHost: a\r\nContent-Length: 26\r\n\r\nList-Unsubscribe=One-Click",
+    (
+        b"POST /u?qmoe=AQEBx HTTP/1.1\r\nHost: a\r\nContent-Length:"
+        b" 26\r\n\r\nList-Unsubscribe=One-Click"
+    ),
     b"GET /preferences?e=AQEB HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
-    b"POST /v1/emailunsubscribe HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nqmoe=\r\n0\r\n\r\n",
+    (
+        b"POST /v1/emailunsubscribe HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:"
+        b" chunked\r\n\r\n5\r\nqmoe=\r\n0\r\n\r\n"
+    ),
 ]
 _NO_PLACEHOLDER = re.compile(rb"\*\||\{\{|<%|%[a-z_]+%|\{|\[\[|##", re.IGNORECASE)
 
@@ -236,20 +302,35 @@ def _plain(octets: bytes) -> bool:
 
 _MAIL_INPUTS = mutated(_MAILS, words.MAIL)
 TARGETS: Mapping[str, Target] = {
-    "inbound": Target(invariant="Any octets can be read as a mail to the inbox.", opened=_pure(inbound), inputs=_MAIL_INPUTS),
-    "message": Target(
-        invariant="A mail is cut without changing an octet, or refused by one of three errors.", opened=_pure(message), inputs=_MAIL_INPUTS
+    "inbound": Target(
+        invariant="Any octets can be read as a mail to the inbox.",
+        opened=_pure(inbound),
+        inputs=_MAIL_INPUTS,
     ),
-    "lint": Target(invariant="Any octets can be judged, and what is said can be printed.", opened=_pure(judged), inputs=_MAIL_INPUTS),
+    "message": Target(
+        invariant="A mail is cut without changing an octet, or refused by one of three errors.",
+        opened=_pure(message),
+        inputs=_MAIL_INPUTS,
+    ),
+    "lint": Target(
+        invariant="Any octets can be judged, and what is said can be printed.",
+        opened=_pure(judged),
+        inputs=_MAIL_INPUTS,
+    ),
     "token": Target(
         invariant="A token opens as what was minted, or not at all.",
         opened=_pure(token),
-        inputs=mutated([_MINTED.encode()], [b"%", b"%3D", b"=", b"+", b" ", b">", b".", b"A", b"\xff"]),
+        inputs=mutated(
+            [_MINTED.encode()], [b"%", b"%3D", b"=", b"+", b" ", b">", b".", b"A", b"\xff"]
+        ),
     ),
     "mailto": Target(
         invariant="The token of a mail-to address opens as what was minted, or not at all.",
         opened=_pure(short_token),
-        inputs=mutated([_SHORT.encode(), _SHORT.upper().encode()], [b"a", b"7", b"=", b"1", b" ", b"\xdf", b"\xff"]),
+        inputs=mutated(
+            [_SHORT.encode(), _SHORT.upper().encode()],
+            [b"a", b"7", b"=", b"1", b" ", b"\xdf", b"\xff"],
+        ),
     ),
     "subject": Target(
         invariant="Any subject is read, and read again the same.",
@@ -279,7 +360,9 @@ TARGETS: Mapping[str, Target] = {
         examples=60,
     ),
     "http": Target(
-        invariant="No octets make a listener fail, redirect, or unsubscribe anybody without a token.",
+        invariant=(
+            "No octets make a listener fail, redirect, or unsubscribe anybody without a token."
+        ),
         opened=http,
         inputs=mutated(_REQUESTS, words.HTTP),
         examples=60,

@@ -15,7 +15,13 @@ def test_what_must_hold_of_any_input_holds(name: str) -> None:
     target = TARGETS[name]
     with target.opened() as check:
 
-        @settings(max_examples=target.examples, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @settings(
+            max_examples=target.examples,
+            derandomize=True,
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        )
         @given(target.inputs)
         def tried(octets: bytes) -> None:
             check(octets)

@@ -23,25 +23,45 @@ class H2:
 
     def __init__(self, wire: StoreConnection) -> None:
         self.wire = wire
-        config = h2.config.H2Configuration(client_side=True, validate_outbound_headers=False, header_encoding=None)
+        config = h2.config.H2Configuration(
+            client_side=True, validate_outbound_headers=False, header_encoding=None
+        )
         self.connection = h2.connection.H2Connection(config=config)
         self.seen: list[h2.events.Event] = []
 
     async def flush(self) -> None:
         await self.wire.send(self.connection.data_to_send())
 
-    def open(self, target: str, *, method: str = "POST", end: bool = True, extra: tuple[tuple[str, str], ...] = ()) -> int:
+    def open(
+        self,
+        target: str,
+        *,
+        method: str = "POST",
+        end: bool = True,
+        extra: tuple[tuple[str, str], ...] = (),
+    ) -> int:
         stream: int = self.connection.get_next_available_stream_id()
-        fields = ((":method", method), (":authority", "u.example"), (":scheme", "https"), (":path", target), *extra)
+        fields = (
+            (":method", method),
+            (":authority", "u.example"),
+            (":scheme", "https"),
+            (":path", target),
+            *extra,
+        )
         self.connection.send_headers(stream, fields, end_stream=end)
         return stream
 
-    async def until(self, kind: type[h2.events.Event], stream: int | None = None) -> h2.events.Event | None:
+    async def until(
+        self, kind: type[h2.events.Event], stream: int | None = None
+    ) -> h2.events.Event | None:
         """Read until such an event comes; None when the connection ends first."""
         async with asyncio.timeout(20):
             while True:
                 for event in self.seen:
-                    if isinstance(event, kind) and stream in (None, getattr(event, "stream_id", None)):
+                    if isinstance(event, kind) and stream in (
+                        None,
+                        getattr(event, "stream_id", None),
+                    ):
                         self.seen.remove(event)
                         return event
                 try:
@@ -71,7 +91,11 @@ class Secure:
         if protocols:
             self.context.set_alpn_protocols(list(protocols))
         host, _, port = self.site.addresses["public_tls"].rpartition(":")
-        return StoreConnection(*await asyncio.open_connection(host, int(port), ssl=self.context, server_hostname="localhost"))
+        return StoreConnection(
+            *await asyncio.open_connection(
+                host, int(port), ssl=self.context, server_hostname="localhost"
+            )
+        )
 
     async def h2(self) -> H2:
         client = H2(await self.connect("h2"))
@@ -93,7 +117,9 @@ def certificate(authority: trustme.CA, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("protocol", ["h2", "http/1.1"])
-async def test_tls_offers_both_protocols_and_nothing_old(authority: trustme.CA, certificate: Path, protocol: str) -> None:
+async def test_tls_offers_both_protocols_and_nothing_old(
+    authority: trustme.CA, certificate: Path, protocol: str
+) -> None:
     """Catalogue E14."""
     async with running(certificate_file=certificate) as site:
         wire = await Secure(site, authority).connect(protocol)
@@ -106,7 +132,9 @@ async def test_tls_offers_both_protocols_and_nothing_old(authority: trustme.CA, 
 
 
 @pytest.mark.parametrize("listener", ["public", "public_tls"])
-async def test_a_listener_with_tls_asks_to_be_asked_by_tls_alone(authority: trustme.CA, certificate: Path, listener: str) -> None:
+async def test_a_listener_with_tls_asks_to_be_asked_by_tls_alone(
+    authority: trustme.CA, certificate: Path, listener: str
+) -> None:
     """RFC 6797 7.1 and 7.2: never said without TLS."""
     over_tls = listener == "public_tls"
     context = ssl.create_default_context()
@@ -158,7 +186,9 @@ async def test_connect_and_odd_paths_end_their_stream_only(
     assert "Traceback" not in "".join(capfd.readouterr())
 
 
-async def test_data_for_an_answered_stream_does_not_end_the_connection(authority: trustme.CA, certificate: Path) -> None:
+async def test_data_for_an_answered_stream_does_not_end_the_connection(
+    authority: trustme.CA, certificate: Path
+) -> None:
     """Catalogue L12."""
     async with running(certificate_file=certificate) as site:
         client = await Secure(site, authority).h2()
@@ -186,7 +216,10 @@ async def test_a_body_beyond_the_bound_is_answered_and_then_not_wanted(
         stream = client.open(f"/u?qmoe={site.token()}", end=False)
         sent = 0
         while sent <= requests.MAX_DRAINED_BYTES:
-            room = min(client.connection.local_flow_control_window(stream), client.connection.max_outbound_frame_size)
+            room = min(
+                client.connection.local_flow_control_window(stream),
+                client.connection.max_outbound_frame_size,
+            )
             if room == 0:
                 await client.until(h2.events.WindowUpdated)
                 continue
@@ -208,7 +241,9 @@ async def test_a_body_beyond_the_bound_is_answered_and_then_not_wanted(
         assert await site.left()
 
 
-async def test_a_flood_of_resets_ends_its_connection_and_nobody_else_waits(authority: trustme.CA, certificate: Path) -> None:
+async def test_a_flood_of_resets_ends_its_connection_and_nobody_else_waits(
+    authority: trustme.CA, certificate: Path
+) -> None:
     """Catalogue L12."""
     async with running(certificate_file=certificate) as site:
         secure = Secure(site, authority)
@@ -225,13 +260,16 @@ async def test_a_flood_of_resets_ends_its_connection_and_nobody_else_waits(autho
     assert 200 == other.status
 
 
-async def test_a_client_that_goes_away_before_its_answers_leaves_nothing_behind(authority: trustme.CA, certificate: Path) -> None:
+async def test_a_client_that_goes_away_before_its_answers_leaves_nothing_behind(
+    authority: trustme.CA, certificate: Path
+) -> None:
     """Catalogue L12."""
     async with running(limits=HttpLimits(connections=1), certificate_file=certificate) as site:
         secure = Secure(site, authority)
         for _ in range(2):
             gone = await secure.h2()
-            gone.connection.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 0})  # so no page can leave
+            # so no page can leave
+            gone.connection.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 0})
             streams = [gone.open(f"/u?qmoe={site.token()}", method="GET") for _ in range(20)]
             await gone.flush()
             assert "200" == await gone.status(streams[-1])
@@ -249,7 +287,8 @@ async def once_there_is_room(secure: Secure, target: str) -> str:
                 stream = client.open(target, method="GET")
                 await client.flush()
                 status = await client.status(stream)
-            except (OSError, AssertionError):  # refused, or closed at once: the one before is not gone yet
+            # refused, or closed at once: the one before is not gone yet
+            except (OSError, AssertionError):
                 await asyncio.sleep(0.05)
                 continue
             client.wire.close()
@@ -257,9 +296,13 @@ async def once_there_is_room(secure: Secure, target: str) -> str:
             return status
 
 
-async def test_a_connection_is_spent_after_its_requests_and_says_so(authority: trustme.CA, certificate: Path) -> None:
+async def test_a_connection_is_spent_after_its_requests_and_says_so(
+    authority: trustme.CA, certificate: Path
+) -> None:
     """Catalogue L12, E19."""
-    async with running(limits=HttpLimits(requests_per_connection=3), certificate_file=certificate) as site:
+    async with running(
+        limits=HttpLimits(requests_per_connection=3), certificate_file=certificate
+    ) as site:
         client = await Secure(site, authority).h2()
         streams = [client.open(f"/u?qmoe={site.token()}") for _ in range(3)]
         await client.flush()
@@ -271,7 +314,9 @@ async def test_a_connection_is_spent_after_its_requests_and_says_so(authority: t
     assert h2.errors.ErrorCodes.NO_ERROR == ended.error_code
 
 
-async def test_priority_frames_by_the_thousand_are_ignored(authority: trustme.CA, certificate: Path) -> None:
+async def test_priority_frames_by_the_thousand_are_ignored(
+    authority: trustme.CA, certificate: Path
+) -> None:
     """Catalogue L12."""
     async with running(certificate_file=certificate) as site:
         client = await Secure(site, authority).h2()
@@ -286,7 +331,9 @@ async def test_priority_frames_by_the_thousand_are_ignored(authority: trustme.CA
     assert "200" == status
 
 
-async def test_a_body_that_never_comes_ends_an_http_2_request_too(authority: trustme.CA, certificate: Path) -> None:
+async def test_a_body_that_never_comes_ends_an_http_2_request_too(
+    authority: trustme.CA, certificate: Path
+) -> None:
     """Catalogue E11."""
     async with running(limits=QUICK, certificate_file=certificate) as site:
         client = await Secure(site, authority).h2()

@@ -1,4 +1,6 @@
-"""A stop sees clients off: kept connections are told that the next answer is the last one, and what they had on the way is answered."""
+"""A stop sees clients off: kept connections are told that the next answer is the last one, and what
+they had on the way is answered.
+"""
 
 import asyncio
 import ssl
@@ -22,10 +24,15 @@ def address(site: Site, listener: str) -> tuple[str, int]:
 
 
 async def clicking(wire: StoreConnection, token: str, begun: asyncio.Event) -> int:
-    """Click over one connection until an answer says that it was the last; an answer that does not come is an error."""
+    """Click over one connection until an answer says that it was the last; an answer that does not
+    come is an error.
+    """
     answered = 0
     while True:
-        await wire.send(f"POST /u?qmoe={token} HTTP/1.1\r\nHost: u\r\nContent-Length: {len(BODY)}\r\n\r\n".encode() + BODY)
+        await wire.send(
+            f"POST /u?qmoe={token} HTTP/1.1\r\nHost: u\r\nContent-Length: {len(BODY)}\r\n\r\n".encode()
+            + BODY
+        )
         reply = await wire.answer()
         assert 200 == reply.status
         answered += 1
@@ -41,8 +48,14 @@ async def test_a_stop_cuts_no_request_of_twenty_kept_connections_in_ten_rounds()
     for _ in range(ROUNDS):
         async with running() as site:
             begun = [asyncio.Event() for _ in range(KEPT)]
-            wires = [StoreConnection(*await asyncio.open_connection(*address(site, "public"))) for _ in range(KEPT)]
-            clients = [asyncio.create_task(clicking(wire, site.token(), event)) for wire, event in zip(wires, begun, strict=True)]
+            wires = [
+                StoreConnection(*await asyncio.open_connection(*address(site, "public")))
+                for _ in range(KEPT)
+            ]
+            clients = [
+                asyncio.create_task(clicking(wire, site.token(), event))
+                for wire, event in zip(wires, begun, strict=True)
+            ]
             for event in begun:
                 await event.wait()
         answered = await asyncio.gather(*clients)
@@ -61,8 +74,12 @@ def frames(data: bytes) -> list[tuple[int, int, bytes]]:
     return found
 
 
-async def test_a_stop_answers_the_streams_that_http_2_clients_have_on_their_way(tmp_path: Path) -> None:
-    """Catalogue N29, RFC 9113 6.8: GOAWAY names the highest stream there can be, so none that was sent meanwhile is refused."""
+async def test_a_stop_answers_the_streams_that_http_2_clients_have_on_their_way(
+    tmp_path: Path,
+) -> None:
+    """Catalogue N29, RFC 9113 6.8: GOAWAY names the highest stream there can be, so none that was
+    sent meanwhile is refused.
+    """
     authority = trustme.CA()
     certificate = tmp_path / "server.pem"
     authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(certificate))
@@ -73,7 +90,9 @@ async def test_a_stop_answers_the_streams_that_http_2_clients_have_on_their_way(
         host, port = address(site, "public_tls")
         clients = []
         for _ in range(KEPT):
-            wire = StoreConnection(*await asyncio.open_connection(host, port, ssl=context, server_hostname="localhost"))
+            wire = StoreConnection(
+                *await asyncio.open_connection(host, port, ssl=context, server_hostname="localhost")
+            )
             client = H2(wire)
             client.connection.initiate_connection()
             first = client.open(f"/u?qmoe={site.token()}")
@@ -87,7 +106,9 @@ async def test_a_stop_answers_the_streams_that_http_2_clients_have_on_their_way(
 
 
 async def after_goaway(client: H2, token: str) -> bool:
-    """Say whether a request is answered that is sent when GOAWAY has come, as by a client that has not read it yet."""
+    """Say whether a request is answered that is sent when GOAWAY has come, as by a client that has
+    not read it yet.
+    """
     second = client.open(f"/u?qmoe={token}")
     request = client.connection.data_to_send()
     seen = b""
@@ -96,14 +117,20 @@ async def after_goaway(client: H2, token: str) -> bool:
             seen += await client.wire.reader.read(65536)
         await client.wire.send(request)
     seen += await client.wire.rest()
-    return any(kind == HEADERS and stream == second and payload[0] == STATUS_200 for kind, stream, payload in frames(seen))
+    return any(
+        kind == HEADERS and stream == second and payload[0] == STATUS_200
+        for kind, stream, payload in frames(seen)
+    )
 
 
 @pytest.mark.parametrize("count", [1, KEPT])
 async def test_connections_that_stay_silent_are_closed(count: int) -> None:
     """Catalogue N29, E19: who sends nothing more does not hold up the stop."""
     async with running() as site:
-        wires = [StoreConnection(*await asyncio.open_connection(*address(site, "public"))) for _ in range(count)]
+        wires = [
+            StoreConnection(*await asyncio.open_connection(*address(site, "public")))
+            for _ in range(count)
+        ]
         for wire in wires:
             await wire.send(b"GET /robots.txt HTTP/1.1\r\nHost: u\r\n\r\n")
             await wire.answer()

@@ -16,10 +16,21 @@ from app.core.model import Statement
 from app.http.errors import HTTP_STATUS, problem
 from app.http.server import ServerSettings, public_listeners
 from app.web import application
-from tests.web.running import PRIMARY, BreakableStore, Site, codec_of, one_click_of, preferences_of, shipments_of
+from tests.web.running import (
+    PRIMARY,
+    BreakableStore,
+    Site,
+    codec_of,
+    one_click_of,
+    preferences_of,
+    shipments_of,
+)
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/livez", "/readyz", "/docs", "/openapi.json", "/v1/brands", "/v1/keys", "/admin"])
+@pytest.mark.parametrize(
+    "path",
+    ["/metrics", "/livez", "/readyz", "/docs", "/openapi.json", "/v1/brands", "/v1/keys", "/admin"],
+)
 async def test_nothing_of_the_operator_is_public(site: Site, path: str) -> None:
     """Catalogue L11."""
     reply = await site.ask("GET", path)
@@ -27,7 +38,9 @@ async def test_nothing_of_the_operator_is_public(site: Site, path: str) -> None:
     assert 404 == reply.status
 
 
-@pytest.mark.parametrize("path", ["/u?qmoe=x", "/v1/emailunsubscribe?qmoe=x", "/robots.txt", "/static/icon.svg"])
+@pytest.mark.parametrize(
+    "path", ["/u?qmoe=x", "/v1/emailunsubscribe?qmoe=x", "/robots.txt", "/static/icon.svg"]
+)
 async def test_nothing_public_is_on_the_admin_listener(site: Site, path: str) -> None:
     """Catalogue L11."""
     reply = await site.ask("GET", path, listener="admin")
@@ -79,7 +92,14 @@ async def test_without_a_contact_there_is_no_security_txt() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/static/page.html", "/static/../pages/base.html", "/static/%2e%2e/errors.py", "/static/__init__.py", "/index.html"]
+    "path",
+    [
+        "/static/page.html",
+        "/static/../pages/base.html",
+        "/static/%2e%2e/errors.py",
+        "/static/__init__.py",
+        "/index.html",
+    ],
 )
 async def test_what_is_not_there_is_not_found(site: Site, path: str) -> None:
     plain = await site.ask("GET", path)
@@ -132,7 +152,9 @@ async def test_the_private_fields_are_on_every_answer(site: Site) -> None:
         assert [] == reply.all("server")
 
 
-async def test_no_log_line_holds_a_token_or_an_address(site: Site, capfd: pytest.CaptureFixture[str]) -> None:
+async def test_no_log_line_holds_a_token_or_an_address(
+    site: Site, capfd: pytest.CaptureFixture[str]
+) -> None:
     """Catalogue E16."""
     token = site.token()
     bad = token[:30] + "AAAA" + token[34:]
@@ -152,8 +174,12 @@ def every_error(root: type[SignoffError] = SignoffError) -> list[type[SignoffErr
     return [root, *(found for child in root.__subclasses__() for found in every_error(child))]
 
 
-@pytest.mark.parametrize("kind", [kind for kind in every_error() if kind.__module__ == errors.__name__])
-def test_every_error_has_a_status_that_fits_and_a_document_without_its_text(kind: type[SignoffError]) -> None:
+@pytest.mark.parametrize(
+    "kind", [kind for kind in every_error() if kind.__module__ == errors.__name__]
+)
+def test_every_error_has_a_status_that_fits_and_a_document_without_its_text(
+    kind: type[SignoffError],
+) -> None:
     error = kind(["secret"]) if issubclass(kind, Misconfigured) else kind("secret")
 
     answer = problem(error)
@@ -168,15 +194,36 @@ def test_every_error_has_a_status_that_fits_and_a_document_without_its_text(kind
 PARTS = ["u", "v1", "emailunsubscribe", "static", "", ".", "..", "robots.txt", "%2F", "TOKEN"]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     path=st.one_of(
-        st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="?# "), max_size=40),
-        st.lists(st.sampled_from(["u", "v1", "emailunsubscribe", "static", "", ".", "..", "robots.txt", "%2F", "TOKEN"]), max_size=6).map(
-            "/".join
+        st.text(
+            st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="?# "),
+            max_size=40,
         ),
+        st.lists(
+            st.sampled_from(
+                [
+                    "u",
+                    "v1",
+                    "emailunsubscribe",
+                    "static",
+                    "",
+                    ".",
+                    "..",
+                    "robots.txt",
+                    "%2F",
+                    "TOKEN",
+                ]
+            ),
+            max_size=6,
+        ).map("/".join),
     ),
-    query=st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="#"), max_size=40),
+    query=st.text(
+        st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="#"), max_size=40
+    ),
 )
 async def test_no_spelling_of_any_path_redirects_a_post(path: str, query: str) -> None:
     """Catalogue E5."""
@@ -196,7 +243,14 @@ async def posted(app: ASGIApp, path: str, query: str) -> tuple[int, list[tuple[b
     async def send(message: Message) -> None:
         sent.append(message)
 
-    scope: Scope = {"type": "http", "method": "POST", "path": path, "query_string": query.encode(), "headers": [], "client": None}
+    scope: Scope = {
+        "type": "http",
+        "method": "POST",
+        "path": path,
+        "query_string": query.encode(),
+        "headers": [],
+        "client": None,
+    }
     await app(scope, receive, send)
     return sent[0]["status"], sent[0]["headers"]
 
@@ -208,7 +262,12 @@ def _applications(contact: str = CONTACT) -> tuple[ASGIApp, ASGIApp]:
     site = Site(codec=codec_of(PRIMARY), store=BreakableStore())
     click, parts = one_click_of(site, lambda: bytes(16)), preferences_of(site, lambda: bytes(16))
     public = application.public(
-        one_click=click, preferences=parts, shipments=shipments_of(site), brands=Brands([]), clock=lambda: 0, security_contact=contact
+        one_click=click,
+        preferences=parts,
+        shipments=shipments_of(site),
+        brands=Brands([]),
+        clock=lambda: 0,
+        security_contact=contact,
     )
     return public, admin(checks={}, brands=Brands([]))
 

@@ -67,7 +67,9 @@ def test_the_memory_is_bounded_and_those_beyond_share_one_count() -> None:
         ("", "", ""),
     ],
 )
-def test_a_client_is_its_network_as_far_as_trusted_proxies_say(client: str, forwarded: str, network: str) -> None:
+def test_a_client_is_its_network_as_far_as_trusted_proxies_say(
+    client: str, forwarded: str, network: str
+) -> None:
     """Catalogue E10, E18."""
     clients = Clients([ip_network("10.0.0.0/8")])
     fields = [(b"x-forwarded-for", forwarded.encode())] if forwarded else []

@@ -10,24 +10,45 @@ from tests.web.running import QUICK, Reply, Site, StoreConnection, running
 SMUGGLED = b"GET /robots.txt HTTP/1.1\r\nHost: u\r\n\r\n"
 
 REFUSED = {
-    "V1 two framings": b"POST /u HTTP/1.1\r\nHost: u\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + SMUGGLED,
-    "V1 the other way round": b"POST /u HTTP/1.1\r\nHost: u\r\ntransfer-encoding: chunked\r\ncontent-length: 0\r\n\r\n0\r\n\r\n" + SMUGGLED,
-    "V2 two lengths": b"POST /u HTTP/1.1\r\nHost: u\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n01234" + SMUGGLED,
-    "V3 an unknown coding": b"POST /u HTTP/1.1\r\nHost: u\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n" + SMUGGLED,
-    "a coding in HTTP/1.0": b"POST /u HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + SMUGGLED,
+    "V1 two framings": (
+        b"POST /u HTTP/1.1\r\nHost: u\r\nContent-Length: 5\r\nTransfer-Encoding:"
+        b" chunked\r\n\r\n0\r\n\r\n" + SMUGGLED
+    ),
+    "V1 the other way round": (
+        b"POST /u HTTP/1.1\r\nHost: u\r\ntransfer-encoding: chunked\r\ncontent-length:"
+        b" 0\r\n\r\n0\r\n\r\n" + SMUGGLED
+    ),
+    "V2 two lengths": (
+        b"POST /u HTTP/1.1\r\nHost: u\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n01234"
+        + SMUGGLED
+    ),
+    "V3 an unknown coding": (
+        b"POST /u HTTP/1.1\r\nHost: u\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"
+        + SMUGGLED
+    ),
+    "a coding in HTTP/1.0": (
+        b"POST /u HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + SMUGGLED
+    ),
     "V5 CONNECT": b"CONNECT victim:443 HTTP/1.1\r\nHost: victim:443\r\n\r\n" + SMUGGLED,
     "V6 bare line feeds": b"POST /u HTTP/1.1\nHost: u\n\n" + SMUGGLED,
     "V6 one bare line feed": b"POST /u HTTP/1.1\r\nHost: u\nX: y\r\n\r\n" + SMUGGLED,
     "V6 a blank line of bare line feeds": b"POST /u HTTP/1.1\r\nHost: u\n\n" + SMUGGLED,
     "a bare carriage return": b"POST /u HTTP/1.1\r\nHost: u\rX: y\r\n\r\n" + SMUGGLED,
     "h2c by prior knowledge": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0",
-    "h2c by upgrade": b"GET /u HTTP/1.1\r\nHost: u\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
-    b"HTTP2-Settings: AAMAAABkAAQ\r\n\r\n",
-    "WebSocket": b"GET /u HTTP/1.1\r\nHost: u\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
+    "h2c by upgrade": (
+        b"GET /u HTTP/1.1\r\nHost: u\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+        b"HTTP2-Settings: AAMAAABkAAQ\r\n\r\n"
+    ),
+    "WebSocket": (
+        b"GET /u HTTP/1.1\r\nHost: u\r\nConnection: Upgrade\r\nUpgrade:"
+        b" websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key:"
+        b" AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    ),
     "no host": b"GET /u HTTP/1.1\r\n\r\n",
     "a long field": b"GET /u HTTP/1.1\r\nHost: u\r\nX: " + b"x" * 20_000 + b"\r\n\r\n",
-    "a long head of short fields": b"GET /u HTTP/1.1\r\nHost: u\r\n" + b"X: y\r\n" * 4_000 + b"\r\n",
+    "a long head of short fields": (
+        b"GET /u HTTP/1.1\r\nHost: u\r\n" + b"X: y\r\n" * 4_000 + b"\r\n"
+    ),
     "a long target": b"GET /u?" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: u\r\n\r\n",
     "TLS on the clear port": bytes.fromhex("16030100a5010000a10303"),
     "no HTTP at all": b"EHLO spammer.example\r\n\r\n",
@@ -67,7 +88,9 @@ async def test_a_chunk_ends_as_the_standard_says(site: Site, footer: bytes) -> N
     token = site.token()
 
     async with site.wire() as wire:
-        await wire.send(f"POST /u?qmoe={token} HTTP/1.1\r\nHost: u\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+        await wire.send(
+            f"POST /u?qmoe={token} HTTP/1.1\r\nHost: u\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+        )
         await wire.send(b"1\r\nx" + footer + b"0\r\n\r\n" + SMUGGLED)
         seen = await wire.rest()
 
@@ -78,7 +101,10 @@ async def test_a_chunk_ends_as_the_standard_says(site: Site, footer: bytes) -> N
 
 async def test_requests_in_one_packet_are_answered_in_order(site: Site) -> None:
     async with site.wire() as wire:
-        await wire.send(f"POST /u?qmoe={site.token()} HTTP/1.1\r\nHost: u\r\nContent-Length: 2\r\n\r\nab".encode() + SMUGGLED)
+        await wire.send(
+            f"POST /u?qmoe={site.token()} HTTP/1.1\r\nHost: u\r\nContent-Length: 2\r\n\r\nab".encode()
+            + SMUGGLED
+        )
         first, second = await wire.answer(), await wire.answer()
 
     assert (b"You are unsubscribed.\n", 200) == (first.body, first.status)
@@ -109,7 +135,9 @@ async def test_a_second_head_has_its_deadline_too() -> None:
 async def test_a_body_that_drips_is_not_waited_for_and_does_nothing() -> None:
     """Catalogue E11."""
     async with running(limits=QUICK) as site, site.wire() as wire:
-        await wire.send(f"POST /u?qmoe={site.token()} HTTP/1.1\r\nHost: u\r\nContent-Length: 26\r\n\r\n".encode())
+        await wire.send(
+            f"POST /u?qmoe={site.token()} HTTP/1.1\r\nHost: u\r\nContent-Length: 26\r\n\r\n".encode()
+        )
         drips = asyncio.create_task(drip(wire))
         reply = await wire.answer()
         drips.cancel()
@@ -134,9 +162,13 @@ def test_the_deadlines_are_within_what_the_catalogue_allows() -> None:
     assert limits.idle_seconds > 60
 
 
-async def test_a_client_that_goes_away_in_its_body_changes_nothing(site: Site, capfd: pytest.CaptureFixture[str]) -> None:
+async def test_a_client_that_goes_away_in_its_body_changes_nothing(
+    site: Site, capfd: pytest.CaptureFixture[str]
+) -> None:
     async with site.wire() as wire:
-        await wire.send(f"POST /u?qmoe={site.token()} HTTP/1.1\r\nHost: u\r\nContent-Length: 26\r\n\r\nList".encode())
+        await wire.send(
+            f"POST /u?qmoe={site.token()} HTTP/1.1\r\nHost: u\r\nContent-Length: 26\r\n\r\nList".encode()
+        )
         wire.writer.write_eof()
         await wire.rest()
 
@@ -146,7 +178,9 @@ async def test_a_client_that_goes_away_in_its_body_changes_nothing(site: Site, c
 
 async def test_a_client_that_only_closes_its_own_side_gets_its_answer(site: Site) -> None:
     async with site.wire() as wire:
-        await wire.send(f"POST /u?qmoe={site.token()} HTTP/1.1\r\nHost: u\r\nContent-Length: 0\r\n\r\n".encode())
+        await wire.send(
+            f"POST /u?qmoe={site.token()} HTTP/1.1\r\nHost: u\r\nContent-Length: 0\r\n\r\n".encode()
+        )
         wire.writer.write_eof()
         seen = await wire.rest()
 
@@ -156,7 +190,11 @@ async def test_a_client_that_only_closes_its_own_side_gets_its_answer(site: Site
 
 async def test_more_connections_than_allowed_are_closed_at_once() -> None:
     """Catalogue L12."""
-    async with running(limits=HttpLimits(connections=2)) as site, site.wire() as first, site.wire() as second:
+    async with (
+        running(limits=HttpLimits(connections=2)) as site,
+        site.wire() as first,
+        site.wire() as second,
+    ):
         await first.send(SMUGGLED)
         await second.send(SMUGGLED)
         statuses = [(await wire.answer()).status for wire in (first, second)]
@@ -176,9 +214,14 @@ async def test_requests_under_way_are_finished_at_the_end() -> None:
         await idle.send(SMUGGLED)
         await idle.answer()
         for wire in wires:
-            await wire.send(f"POST /u?qmoe={site.token()} HTTP/1.1\r\nHost: u\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body[:5])
+            await wire.send(
+                f"POST /u?qmoe={site.token()} HTTP/1.1\r\nHost: u\r\nContent-Length:"
+                f" {len(body)}\r\n\r\n".encode()
+                + body[:5]
+            )
         await site.ask("GET", "/robots.txt")  # by now every head has been read
-        # Leaving the block asks for the end, while twenty bodies are incomplete; these tasks complete them meanwhile.
+        # Leaving the block asks for the end, while twenty bodies are incomplete; these tasks
+        # complete them meanwhile.
         finish = [asyncio.create_task(finished(wire, body[5:])) for wire in wires]
     replies = await asyncio.gather(*finish)
 

@@ -10,7 +10,10 @@ from tests.support.people import DOMAIN, mail, person
 
 def spellings(name: str) -> list[str]:
     """Return a hundred spellings of one mailbox."""
-    return ["".join(c.upper() if number >> at & 1 else c for at, c in enumerate(name)) + f"@{DOMAIN}" for number in range(100)]
+    return [
+        "".join(c.upper() if number >> at & 1 else c for at, c in enumerate(name)) + f"@{DOMAIN}"
+        for number in range(100)
+    ]
 
 
 async def test_a_mail_to_a_hundred_spellings_of_one_mailbox_is_filed_once(inbox: Inbox) -> None:
@@ -23,13 +26,20 @@ async def test_a_mail_to_a_hundred_spellings_of_one_mailbox_is_filed_once(inbox:
 
 async def test_a_mail_for_people_and_to_be_put_aside_is_filed_once_for_people(inbox: Inbox) -> None:
     """Catalogue N16."""
-    await inbox.takes(mail("a@in.example.com " * 5000), f"unsubscribe@{DOMAIN}", f"unsubscribe-dc01@{DOMAIN}", f"postmaster@{DOMAIN}")
+    await inbox.takes(
+        mail("a@in.example.com " * 5000),
+        f"unsubscribe@{DOMAIN}",
+        f"unsubscribe-dc01@{DOMAIN}",
+        f"postmaster@{DOMAIN}",
+    )
 
     (filed,) = inbox.filed()
     assert f"Delivered-To: postmaster@{DOMAIN}\r\n".encode() in filed
 
 
-async def test_a_full_folder_puts_mail_for_people_off_and_takes_all_other_mail(tmp_path: Path) -> None:
+async def test_a_full_folder_puts_mail_for_people_off_and_takes_all_other_mail(
+    tmp_path: Path,
+) -> None:
     """Catalogue N16: until somebody reads and removes what is there."""
     quota = 300_000
     before = INBOX_UNFILED._value.get()

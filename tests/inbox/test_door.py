@@ -22,19 +22,36 @@ async def asked(port: int, *recipients: str) -> list[str]:
 
 async def test_everybody_may_write_to_the_mailboxes_that_exist(inbox: Inbox) -> None:
     """Catalogue M10, M12."""
-    boxes = (person().box, f"unsubscribe@{DOMAIN}", f"unsubscribe-dc01@{DOMAIN}", f"complaints@{DOMAIN}", f"abuse@{DOMAIN}", "postmaster")
+    boxes = (
+        person().box,
+        f"unsubscribe@{DOMAIN}",
+        f"unsubscribe-dc01@{DOMAIN}",
+        f"complaints@{DOMAIN}",
+        f"abuse@{DOMAIN}",
+        "postmaster",
+    )
 
     replies = await asked(inbox.port, *boxes, f"Postmaster@{DOMAIN.upper()}")
 
     assert {reply[:3] for reply in replies} == {"250"}
 
 
-async def test_unknown_mailboxes_and_forged_tokens_are_refused_before_the_mail_comes(inbox: Inbox) -> None:
+async def test_unknown_mailboxes_and_forged_tokens_are_refused_before_the_mail_comes(
+    inbox: Inbox,
+) -> None:
     """Catalogue M12, T6: so nothing is taken that would have to be sent back."""
     genuine = person().box
     changed = genuine.replace(genuine[10], "a" if genuine[10] != "a" else "b", 1)
     foreign = person(codec=codec_of(b"f" * 32)).box
-    unknown = (f"u-garbage@{DOMAIN}", f"u-@{DOMAIN}", changed, foreign, f"info@{DOMAIN}", f"unsubscribe-dc02@{DOMAIN}", "ann@example.net")
+    unknown = (
+        f"u-garbage@{DOMAIN}",
+        f"u-@{DOMAIN}",
+        changed,
+        foreign,
+        f"info@{DOMAIN}",
+        f"unsubscribe-dc02@{DOMAIN}",
+        "ann@example.net",
+    )
 
     assert await asked(inbox.port, *unknown) == [UNKNOWN] * len(unknown)
 
@@ -49,14 +66,18 @@ async def test_who_guesses_is_slowed_down_and_a_genuine_address_still_comes_in()
         return next(guesses) <= 2
 
     async with receiving(MemoryStore(), may_miss=may_miss) as inbox:
-        replies = await asked(inbox.port, f"u-a@{DOMAIN}", f"u-b@{DOMAIN}", f"u-c@{DOMAIN}", person().box)
+        replies = await asked(
+            inbox.port, f"u-a@{DOMAIN}", f"u-b@{DOMAIN}", f"u-c@{DOMAIN}", person().box
+        )
 
     assert [reply[:9] for reply in replies] == ["550 5.1.1", "550 5.1.1", "450 4.7.1", "250 2.1.5"]
     assert peers == ["127.0.0.1"] * 3
 
 
 async def test_a_larger_mail_than_the_bound_is_refused_by_its_size() -> None:
-    """Catalogue M11: 20 MB are refused as soon as they are announced, and when they come unannounced."""
+    """Catalogue M11: 20 MB are refused as soon as they are announced, and when they come
+    unannounced.
+    """
     async with receiving(MemoryStore(), limits=Limits(max_message_bytes=100_000)) as inbox:
         ann = person()
         async with connected(inbox.port) as client:

@@ -1,4 +1,6 @@
-"""What the 250 of the inbox promises, and that nothing is lost or said twice when something breaks."""
+"""What the 250 of the inbox promises, and that nothing is lost or said twice when something
+breaks.
+"""
 
 import asyncio
 import sys
@@ -27,7 +29,9 @@ class Unplugged(MemoryStore):
 
 
 class Forgetful(RedisStore):
-    """A store whose first answer never arrives: it has applied the statement, and nobody hears so."""
+    """A store whose first answer never arrives: it has applied the statement, and nobody hears
+    so.
+    """
 
     answers_lost = 1
 
@@ -49,7 +53,9 @@ async def test_without_any_durable_place_the_mail_stays_with_the_sender() -> Non
     assert reply.startswith(LATER)
 
 
-async def test_the_spool_alone_is_enough_and_its_row_reaches_the_store_later(tmp_path: Path, valkey: RedisStore) -> None:
+async def test_the_spool_alone_is_enough_and_its_row_reaches_the_store_later(
+    tmp_path: Path, valkey: RedisStore
+) -> None:
     """Catalogue M6, E8."""
     ann = person()
     spool = SqliteSpool(tmp_path)
@@ -67,7 +73,9 @@ async def test_the_spool_alone_is_enough_and_its_row_reaches_the_store_later(tmp
     assert (len(before), len(after)) == (0, 1)
 
 
-async def test_a_crash_between_the_state_and_the_answer_loses_nothing_and_says_nothing_twice(valkey_url: str) -> None:
+async def test_a_crash_between_the_state_and_the_answer_loses_nothing_and_says_nothing_twice(
+    valkey_url: str,
+) -> None:
     """Catalogue M6: the sender's server comes again, as it must without an answer."""
     ann = person()
     store = Forgetful(valkey_url, timeout=5)
@@ -84,7 +92,9 @@ async def test_a_crash_between_the_state_and_the_answer_loses_nothing_and_says_n
     assert second.startswith("250 ")
 
 
-async def test_a_sender_that_goes_away_without_hearing_the_answer_is_obeyed(valkey: RedisStore) -> None:
+async def test_a_sender_that_goes_away_without_hearing_the_answer_is_obeyed(
+    valkey: RedisStore,
+) -> None:
     """Catalogue M6, X18."""
     ann = person()
 
@@ -122,7 +132,10 @@ async def test_mail_for_people_is_filed_before_it_is_answered(tmp_path: Path, bo
     async with receiving(MemoryStore(), maildir=tmp_path / "people") as inbox:
         reply = await inbox.takes(content, f"{box}@{DOMAIN}", sender="colleague@example.net")
 
-        assert inbox.filed() == [f"Return-Path: <colleague@example.net>\r\nDelivered-To: {box}@{DOMAIN}\r\n".encode() + content]
+        assert inbox.filed() == [
+            f"Return-Path: <colleague@example.net>\r\nDelivered-To: {box}@{DOMAIN}\r\n".encode()
+            + content
+        ]
     assert reply.startswith("250 ")
 
 
@@ -135,9 +148,13 @@ async def test_mail_for_people_that_cannot_be_filed_stays_with_the_sender(tmp_pa
     assert reply.startswith(LATER)
 
 
-async def test_a_mail_that_cannot_be_read_to_its_end_is_accepted_and_put_aside(tmp_path: Path) -> None:
+async def test_a_mail_that_cannot_be_read_to_its_end_is_accepted_and_put_aside(
+    tmp_path: Path,
+) -> None:
     """Catalogue M6, M11: poison, which would else come again for days."""
-    deep = "".join(f"Content-Type: multipart/mixed; boundary=b{n}\r\n\r\n--b{n}\r\n" for n in range(1000))
+    deep = "".join(
+        f"Content-Type: multipart/mixed; boundary=b{n}\r\n\r\n--b{n}\r\n" for n in range(1000)
+    )
 
     async with receiving(MemoryStore(), maildir=tmp_path / "people") as inbox:
         reply = await inbox.takes(deep.encode())
@@ -147,17 +164,28 @@ async def test_a_mail_that_cannot_be_read_to_its_end_is_accepted_and_put_aside(t
 
 
 async def test_nothing_is_ever_sent(valkey: RedisStore, tmp_path: Path) -> None:
-    """Catalogue M3: whoever writes, the process opens no connection but those of this test's client and of its store."""
+    """Catalogue M3: whoever writes, the process opens no connection but those of this test's client
+    and of its store.
+    """
     opened: list[object] = []
     watching = True
-    sys.addaudithook(lambda event, details: opened.append(details[1]) if watching and event == "socket.connect" else None)
+    sys.addaudithook(
+        lambda event, details: (
+            opened.append(details[1]) if watching and event == "socket.connect" else None
+        )
+    )
 
     async with receiving(valkey, maildir=tmp_path / "people") as inbox:
         for number in range(200):
             fields = "Auto-Submitted: auto-replied\r\n" if number % 2 else ""
             content = mail("I am away", subject="Re: news", fields=fields)
-            await inbox.takes(content, f"unsubscribe@{DOMAIN}", person().box, sender=f"a{number}@example.net")
+            await inbox.takes(
+                content, f"unsubscribe@{DOMAIN}", person().box, sender=f"a{number}@example.net"
+            )
     watching = False
 
     assert len(opened) >= 200
-    assert {address for address in opened if not isinstance(address, str)} == {("127.0.0.1", inbox.port)}  # the store's is a path
+    # the store's is a path
+    assert {address for address in opened if not isinstance(address, str)} == {
+        ("127.0.0.1", inbox.port)
+    }

@@ -1,4 +1,6 @@
-"""Mails that must have no effect: the N vectors of docs/requirements.md, reports, and what no person wrote."""
+"""Mails that must have no effect: the N vectors of docs/requirements.md, reports, and what no
+person wrote.
+"""
 
 import pytest
 
@@ -15,27 +17,51 @@ ROOT = f"unsubscribe@{DOMAIN}"
 
 def links(who: Person) -> str:
     """Return the List-Unsubscribe field of the copy that somebody got."""
-    return f"List-Unsubscribe: <https://unsubscribe.example.com/u?qmoe={who.token}>,\r\n <mailto:{who.box}?subject=Unsubscribe>\r\n"
+    return (
+        f"List-Unsubscribe: <https://unsubscribe.example.com/u?qmoe={who.token}>,\r\n"
+        f" <mailto:{who.box}?subject=Unsubscribe>\r\n"
+    )
 
 
 def report(who: Person, *, type_: str, facts: str) -> bytes:
     """Return a report about the copy that somebody got."""
     original = f"From: <news@acme.example>\r\n{links(who)}Subject: {who.subject}\r\n\r\nHello\r\n"
-    body = f"--b\r\n\r\nA report. {who.subject}\r\n--b\r\n{facts}\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n{original}\r\n--b--\r\n"
-    return mail(body, subject="report", fields=f"MIME-Version: 1.0\r\nContent-Type: multipart/report; report-type={type_}; boundary=b\r\n")
+    body = (
+        f"--b\r\n\r\nA report. {who.subject}\r\n--b\r\n{facts}\r\n--b\r\nContent-Type:"
+        f" message/rfc822\r\n\r\n{original}\r\n--b--\r\n"
+    )
+    return mail(
+        body,
+        subject="report",
+        fields=(
+            f"MIME-Version: 1.0\r\nContent-Type: multipart/report; report-type={type_};"
+            " boundary=b\r\n"
+        ),
+    )
 
 
 def complaint(who: Person, kind: str = "abuse") -> bytes:
-    return report(who, type_="feedback-report", facts=f"Content-Type: message/feedback-report\r\n\r\nFeedback-Type: {kind}\r\n")
+    return report(
+        who,
+        type_="feedback-report",
+        facts=f"Content-Type: message/feedback-report\r\n\r\nFeedback-Type: {kind}\r\n",
+    )
 
 
 @pytest.mark.parametrize("box", [ROOT, FORWARD_BOX, "", f"complaints@{DOMAIN}"])
 async def test_a_bounce_that_quotes_our_links_does_nothing(inbox: Inbox, box: str) -> None:
     """Catalogue M2, M14: vector N-1."""
     ann = person()
-    bounce = report(ann, type_="delivery-status", facts="Content-Type: message/delivery-status\r\n\r\nAction: failed\r\n")
+    bounce = report(
+        ann,
+        type_="delivery-status",
+        facts="Content-Type: message/delivery-status\r\n\r\nAction: failed\r\n",
+    )
 
-    replies = [await inbox.takes(bounce, box or ann.box, sender=sender) for sender in ("", "mta@example.net")]
+    replies = [
+        await inbox.takes(bounce, box or ann.box, sender=sender)
+        for sender in ("", "mta@example.net")
+    ]
 
     assert all(reply.startswith("250 ") for reply in replies)
     assert await inbox.events(ann) == []
@@ -53,7 +79,9 @@ async def test_a_bounce_that_quotes_our_links_does_nothing(inbox: Inbox, box: st
         "List-Id: <x.example>",
     ],
 )
-async def test_automatic_mail_to_an_address_without_a_token_does_nothing(inbox: Inbox, field: str) -> None:
+async def test_automatic_mail_to_an_address_without_a_token_does_nothing(
+    inbox: Inbox, field: str
+) -> None:
     """Catalogue M2: vectors N-2 and N-3."""
     ann = person()
 
@@ -66,13 +94,18 @@ async def test_automatic_mail_to_an_address_without_a_token_does_nothing(inbox: 
 ANSWER = "Auto-Submitted: auto-replied\r\nIn-Reply-To: <1@acme.example>"
 
 
-@pytest.mark.parametrize("field", [ANSWER, "Precedence: auto_reply", "X-Autoreply: yes", "Return-Path: <>"])
-async def test_bounces_and_answers_do_nothing_in_the_forward_box_nor_inside_a_mail_there(inbox: Inbox, field: str) -> None:
+@pytest.mark.parametrize(
+    "field", [ANSWER, "Precedence: auto_reply", "X-Autoreply: yes", "Return-Path: <>"]
+)
+async def test_bounces_and_answers_do_nothing_in_the_forward_box_nor_inside_a_mail_there(
+    inbox: Inbox, field: str
+) -> None:
     """Catalogue M2, M5, M14."""
     ann = person()
     answer = mail(subject=ann.subject, fields=f"{field}\r\n")
     carrier = mail(
-        f"--b\r\nContent-Type: message/rfc822\r\n\r\n{answer.decode()}\r\n--b--", fields="Content-Type: multipart/mixed; boundary=b\r\n"
+        f"--b\r\nContent-Type: message/rfc822\r\n\r\n{answer.decode()}\r\n--b--",
+        fields="Content-Type: multipart/mixed; boundary=b\r\n",
     )
 
     await inbox.takes(answer, FORWARD_BOX)
@@ -81,23 +114,38 @@ async def test_bounces_and_answers_do_nothing_in_the_forward_box_nor_inside_a_ma
     assert await inbox.events(ann) == []
 
 
-@pytest.mark.parametrize("subject", ["Automatic reply: Spring", "Re: {}", "Out of office: {}", "Auto: {}", "Abwesend"])
-async def test_a_vacation_reply_to_our_mail_does_nothing_in_the_forward_box_whatever_it_quotes(inbox: Inbox, subject: str) -> None:
+@pytest.mark.parametrize(
+    "subject", ["Automatic reply: Spring", "Re: {}", "Out of office: {}", "Auto: {}", "Abwesend"]
+)
+async def test_a_vacation_reply_to_our_mail_does_nothing_in_the_forward_box_whatever_it_quotes(
+    inbox: Inbox, subject: str
+) -> None:
     """Catalogue M2: what the brand's mailbox got and its rule handed on."""
     ann = person()
     body = f"I am away.\r\n\r\n> {ann.subject}\r\n> mailto:{ann.box}\r\n"
 
-    await inbox.takes(mail(body, subject=subject.format(ann.subject), fields="Auto-Submitted: auto-replied\r\n"), FORWARD_BOX)
+    await inbox.takes(
+        mail(body, subject=subject.format(ann.subject), fields="Auto-Submitted: auto-replied\r\n"),
+        FORWARD_BOX,
+    )
 
     assert await inbox.events(ann) == []
 
 
-async def test_what_the_mail_of_a_button_quotes_or_attaches_does_nothing_in_the_forward_box(inbox: Inbox) -> None:
+async def test_what_the_mail_of_a_button_quotes_or_attaches_does_nothing_in_the_forward_box(
+    inbox: Inbox,
+) -> None:
     """Catalogue M2, M5: only the subject and the address fields are what the button writes."""
     ann, bob = person(), person()
-    inside = f"--b\r\n\r\n{bob.subject}\r\n--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: {bob.subject}\r\n\r\n--b--\r\n"
+    inside = (
+        f"--b\r\n\r\n{bob.subject}\r\n--b\r\nContent-Type: message/rfc822\r\n\r\nSubject:"
+        f" {bob.subject}\r\n\r\n--b--\r\n"
+    )
 
-    await inbox.takes(mail(inside, subject=ann.subject, fields=f"Auto-Submitted: auto-replied\r\n{MIXED}"), FORWARD_BOX)
+    await inbox.takes(
+        mail(inside, subject=ann.subject, fields=f"Auto-Submitted: auto-replied\r\n{MIXED}"),
+        FORWARD_BOX,
+    )
 
     assert (await inbox.left(ann), await inbox.left(bob)) == (True, False)
 
@@ -125,21 +173,34 @@ async def test_a_report_at_the_address_of_a_copy_does_nothing(inbox: Inbox, fiel
     assert await inbox.events(ann) == []
 
 
-@pytest.mark.parametrize("box", [ROOT, FORWARD_BOX, f"complaints@{DOMAIN}", f"abuse@{DOMAIN}", f"postmaster@{DOMAIN}"])
-async def test_words_without_a_token_do_nothing_whoever_seems_to_send_them(inbox: Inbox, box: str) -> None:
+@pytest.mark.parametrize(
+    "box", [ROOT, FORWARD_BOX, f"complaints@{DOMAIN}", f"abuse@{DOMAIN}", f"postmaster@{DOMAIN}"]
+)
+async def test_words_without_a_token_do_nothing_whoever_seems_to_send_them(
+    inbox: Inbox, box: str
+) -> None:
     """Catalogue M4, M13: vector N-4. That mode is off, and there is no setting that turns it on."""
     ann = person()
 
-    await inbox.takes(mail("unsubscribe me please", subject="UNSUBSCRIBE", author=ann.address), box, sender=ann.address)
+    await inbox.takes(
+        mail("unsubscribe me please", subject="UNSUBSCRIBE", author=ann.address),
+        box,
+        sender=ann.address,
+    )
 
     assert await inbox.events(ann) == []
 
 
 @pytest.mark.parametrize("listed", [True, False])
 async def test_a_newsletter_in_copy_to_the_root_does_nothing(inbox: Inbox, listed: bool) -> None:
-    """Catalogue M5: vector N-5, also when its link fields were lost on the way and only the links in its text are left."""
+    """Catalogue M5: vector N-5, also when its link fields were lost on the way and only the links
+    in its text are left.
+    """
     ann = person()
-    text = f"News! Leave: https://unsubscribe.example.com/u?qmoe={ann.token}\r\nor <mailto:{ann.box}?subject=Unsubscribe>\r\n"
+    text = (
+        f"News! Leave: https://unsubscribe.example.com/u?qmoe={ann.token}\r\nor"
+        f" <mailto:{ann.box}?subject=Unsubscribe>\r\n"
+    )
 
     await inbox.takes(mail(text, subject="Spring", fields=links(ann) if listed else ""))
 
@@ -149,9 +210,12 @@ async def test_a_newsletter_in_copy_to_the_root_does_nothing(inbox: Inbox, liste
 async def test_a_whole_newsletter_attached_and_sent_to_the_root_does_nothing(inbox: Inbox) -> None:
     """Catalogue M5."""
     ann = person()
-    newsletter = f"From: <news@acme.example>\r\n{links(ann)}Subject: {ann.subject}\r\n\r\n{ann.subject}"
+    newsletter = (
+        f"From: <news@acme.example>\r\n{links(ann)}Subject: {ann.subject}\r\n\r\n{ann.subject}"
+    )
     content = mail(
-        f"--b\r\nContent-Type: message/rfc822\r\n\r\n{newsletter}\r\n--b--", fields="Content-Type: multipart/mixed; boundary=b\r\n"
+        f"--b\r\nContent-Type: message/rfc822\r\n\r\n{newsletter}\r\n--b--",
+        fields="Content-Type: multipart/mixed; boundary=b\r\n",
     )
 
     await inbox.takes(content)
@@ -190,22 +254,33 @@ async def test_a_complaint_unsubscribes_as_a_complaint(inbox: Inbox, box: str) -
     assert event.statement.source is Source.COMPLAINT
 
 
-async def test_a_complaint_whose_links_were_taken_out_still_names_the_address_of_the_copy(inbox: Inbox) -> None:
+async def test_a_complaint_whose_links_were_taken_out_still_names_the_address_of_the_copy(
+    inbox: Inbox,
+) -> None:
     """Catalogue B1: sparse reports."""
     ann = person()
-    sparse = complaint(ann).replace(ann.token.encode(), b"redacted").replace(b"message/rfc822", b"text/rfc822-headers")
+    sparse = (
+        complaint(ann)
+        .replace(ann.token.encode(), b"redacted")
+        .replace(b"message/rfc822", b"text/rfc822-headers")
+    )
 
     await inbox.takes(sparse, f"complaints@{DOMAIN}")
 
     assert await inbox.left(ann)
 
 
-async def test_microsofts_own_form_of_a_complaint_is_read_in_the_box_for_complaints(inbox: Inbox) -> None:
+async def test_microsofts_own_form_of_a_complaint_is_read_in_the_box_for_complaints(
+    inbox: Inbox,
+) -> None:
     """Catalogue B1."""
     ann, bob = person(), person()
 
     def junk_report(who: Person) -> bytes:
-        original = f"X-HmXmrOriginalRecipient: <{who.address}>\r\nFrom: <news@acme.example>\r\n{links(who)}\r\nHello"
+        original = (
+            f"X-HmXmrOriginalRecipient: <{who.address}>\r\nFrom:"
+            f" <news@acme.example>\r\n{links(who)}\r\nHello"
+        )
         body = f"--b\r\n\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n{original}\r\n--b--"
         return mail(body, subject="complaint", fields=MIXED, author="staff@hotmail.example")
 
@@ -227,7 +302,11 @@ async def test_a_report_that_is_no_complaint_does_nothing(inbox: Inbox, kind: st
 
 @pytest.mark.parametrize(
     ("policy", "left_group", "left_all"),
-    [(Complaints.IGNORE, False, False), (Complaints.UNSUBSCRIBE, True, False), (Complaints.UNSUBSCRIBE_ALL, False, True)],
+    [
+        (Complaints.IGNORE, False, False),
+        (Complaints.UNSUBSCRIBE, True, False),
+        (Complaints.UNSUBSCRIBE_ALL, False, True),
+    ],
 )
 async def test_the_operator_decides_how_wide_a_complaint_reaches(
     valkey: RedisStore, policy: Complaints, left_group: bool, left_all: bool
@@ -239,7 +318,10 @@ async def test_the_operator_decides_how_wide_a_complaint_reaches(
         await inbox.takes(complaint(ann), f"complaints@{DOMAIN}")
 
         state = await inbox.state(ann)
-    assert (any(not said.subscribed for said in state.groups.values()), not state.everything.subscribed) == (left_group, left_all)
+    assert (
+        any(not said.subscribed for said in state.groups.values()),
+        not state.everything.subscribed,
+    ) == (left_group, left_all)
 
 
 OF_A_QUOTED_MAIL = [
@@ -265,20 +347,32 @@ OF_A_QUOTED_MAIL = [
 
 
 @pytest.mark.parametrize("quoted", OF_A_QUOTED_MAIL)
-async def test_what_a_text_quotes_is_no_request_and_what_stands_above_it_is(inbox: Inbox, quoted: str) -> None:
+async def test_what_a_text_quotes_is_no_request_and_what_stands_above_it_is(
+    inbox: Inbox, quoted: str
+) -> None:
     """Catalogue M5: as mail software writes the head of a quoted mail, in many languages."""
     ann, bob = person(), person()
-    utf8 = "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n"
+    utf8 = (
+        "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding:"
+        " 8bit\r\n"
+    )
 
-    await inbox.takes(mail("For your information\r\n\r\n" + quoted.format(ann.subject), fields=utf8), ROOT)
-    await inbox.takes(mail(f"{bob.subject}\r\n\r\n" + quoted.format(ann.subject), fields=utf8), ROOT)
+    await inbox.takes(
+        mail("For your information\r\n\r\n" + quoted.format(ann.subject), fields=utf8), ROOT
+    )
+    await inbox.takes(
+        mail(f"{bob.subject}\r\n\r\n" + quoted.format(ann.subject), fields=utf8), ROOT
+    )
 
     assert not await inbox.left(ann)
     assert await inbox.left(bob)
 
 
 QUOTED_HTML = [
-    "<div style='border:none;border-top:solid #E1E1E1 1.0pt;padding:3.0pt'><p><b>From:</b> x<br>{}</p></div>",
+    (
+        "<div style='border:none;border-top:solid #E1E1E1 1.0pt;padding:3.0pt'><p><b>From:</b>"
+        " x<br>{}</p></div>"
+    ),
     '<div class="yahoo_quoted">{}</div>',
     "<div class='moz-cite-prefix'>x</div><pre>{}</pre>",
     "<div id='appendonsend'></div><hr>{}",
@@ -304,7 +398,9 @@ async def test_nor_is_what_html_quotes_or_shows_to_nobody(inbox: Inbox, quoted: 
     ann, bob = person(), person()
     html = "MIME-Version: 1.0\r\nContent-Type: text/html; charset=utf-8\r\n"
 
-    await inbox.takes(mail("<p>For your information</p>" + quoted.format(ann.subject), fields=html), ROOT)
+    await inbox.takes(
+        mail("<p>For your information</p>" + quoted.format(ann.subject), fields=html), ROOT
+    )
     await inbox.takes(mail(f"<p>{bob.subject}</p>" + quoted.format(ann.subject), fields=html), ROOT)
 
     assert not await inbox.left(ann)
@@ -325,22 +421,34 @@ async def test_nor_is_what_html_quotes_or_shows_to_nobody(inbox: Inbox, quoted: 
     ],
 )
 @pytest.mark.parametrize("kind", ["plain", "html"])
-async def test_a_link_in_a_text_is_no_request_also_where_it_was_wrapped(inbox: Inbox, text: str, kind: str) -> None:
+async def test_a_link_in_a_text_is_no_request_also_where_it_was_wrapped(
+    inbox: Inbox, text: str, kind: str
+) -> None:
     """Catalogue M5: a newsletter that somebody sends on must not unsubscribe its first reader."""
     ann = person()
     fields = f"MIME-Version: 1.0\r\nContent-Type: text/{kind}\r\n"
 
-    await inbox.takes(mail("See " + text.format(token=ann.token, box=ann.box) + "\r\n", fields=fields), ROOT)
+    await inbox.takes(
+        mail("See " + text.format(token=ann.token, box=ann.box) + "\r\n", fields=fields), ROOT
+    )
 
     assert not await inbox.left(ann)
 
 
 @pytest.mark.parametrize(
     "prefix",
-    ["Automatic reply: ", "Undeliverable: ", "Undelivered Mail Returned to Sender: ", "Automatische Antwort: ", "Réponse automatique : "],
+    [
+        "Automatic reply: ",
+        "Undeliverable: ",
+        "Undelivered Mail Returned to Sender: ",
+        "Automatische Antwort: ",
+        "Réponse automatique : ",
+    ],
 )
 async def test_a_subject_that_software_returned_is_no_request(inbox: Inbox, prefix: str) -> None:
-    """Catalogue M2: no other field says that nobody wrote it; at the address of a token it is a request like any mail."""
+    """Catalogue M2: no other field says that nobody wrote it; at the address of a token it is a
+    request like any mail.
+    """
     ann, bob = person(), person()
 
     await inbox.takes(mail("I am away", subject=prefix + ann.subject), ROOT)

@@ -27,7 +27,9 @@ DOMAIN = "in.acme.example"
 
 @pytest.fixture
 def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, str]:
-    """An environment whose only settings are free ports and a folder for state; also that of this test."""
+    """An environment whose only settings are free ports and a folder for state; also that of this
+    test.
+    """
     for name in [name for name in os.environ if name.startswith("SIGNOFF_")]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
@@ -41,7 +43,9 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mapping[str,
 @contextmanager
 def inbox() -> Iterator["subprocess.Popen[str]"]:
     """Run the process; ready inside the context."""
-    process = subprocess.Popen([sys.executable, "-m", "smtp_proxy", "inbox"], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "smtp_proxy", "inbox"], stderr=subprocess.PIPE, text=True
+    )
     with process:
         assert process.stderr is not None
         assert any("process_started" in line for line in process.stderr), "the inbox did not start"
@@ -57,21 +61,30 @@ def inbox() -> Iterator["subprocess.Popen[str]"]:
 def said(*arguments: str) -> list[dict[str, object]]:
     """Return what a command of `signoff` prints as JSON."""
     command = [sys.executable, "-m", "app", *arguments, "--json"]
-    rows: list[dict[str, object]] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE).stdout)
+    rows: list[dict[str, object]] = json.loads(
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE).stdout
+    )
     return rows
 
 
 def mailto_of(address: str) -> tuple[str, str]:
     """Return address and subject of the mailto in a copy for this recipient."""
     settings = load()
-    codec, brand = wiring.token_codec(settings), wiring.brands(settings).by_id(BrandId("acme")).number
+    codec, brand = (
+        wiring.token_codec(settings),
+        wiring.brands(settings).by_id(BrandId("acme")).number,
+    )
     digest, now = codec.digest(address, brand=brand), wiring.now_ms()
-    minter = codec.minter(brand=brand, purpose=Purpose.ONE_CLICK | Purpose.MAILTO, at_ms=now, campaign=NO_CAMPAIGN)
+    minter = codec.minter(
+        brand=brand, purpose=Purpose.ONE_CLICK | Purpose.MAILTO, at_ms=now, campaign=NO_CAMPAIGN
+    )
     short = codec.short_minter(brand=brand, groups=(), at_ms=now).mint(digest)
     return f"u-{short}@{DOMAIN}", encode(digest.hex(), minter.mint(address=address, digest=digest))
 
 
-def send(recipient: str, content: bytes, *, before: Callable[[smtplib.SMTP], object] = lambda _: None) -> None:
+def send(
+    recipient: str, content: bytes, *, before: Callable[[smtplib.SMTP], object] = lambda _: None
+) -> None:
     host, _, port = load().inbox.listen.rpartition(":")
     with smtplib.SMTP(host, int(port), timeout=PATIENCE) as session:
         before(session)
@@ -79,7 +92,9 @@ def send(recipient: str, content: bytes, *, before: Callable[[smtplib.SMTP], obj
 
 
 def metrics() -> str:
-    with urllib.request.urlopen(f"http://{load().inbox.health_listen}/metrics", timeout=PATIENCE) as answer:
+    with urllib.request.urlopen(
+        f"http://{load().inbox.health_listen}/metrics", timeout=PATIENCE
+    ) as answer:
         text: str = answer.read().decode()
     return text
 
@@ -109,8 +124,14 @@ def test_what_happens_is_counted_and_logged_without_address_or_token() -> None:
     distrustful.check_hostname, distrustful.verify_mode = False, ssl.CERT_NONE
 
     with inbox() as process:
-        send(box, f"Subject: {subject}\r\n\r\n".encode(), before=lambda session: session.starttls(context=distrustful))
-        send(f"unsubscribe@{DOMAIN}", b"Subject: unsubscribe\r\nAuto-Submitted: auto-replied\r\n\r\n")
+        send(
+            box,
+            f"Subject: {subject}\r\n\r\n".encode(),
+            before=lambda session: session.starttls(context=distrustful),
+        )
+        send(
+            f"unsubscribe@{DOMAIN}", b"Subject: unsubscribe\r\nAuto-Submitted: auto-replied\r\n\r\n"
+        )
         counted = metrics()
         with pytest.raises(smtplib.SMTPRecipientsRefused):
             send(f"u-garbage@{DOMAIN}", b"\r\n")
@@ -128,7 +149,12 @@ def test_what_happens_is_counted_and_logged_without_address_or_token() -> None:
     assert (ignored["mailbox"], ignored["reason"]) == ("root", "auto_reply")
     assert any(event["event"] == "token_refused" for event in events)
     assert process.returncode == 0
-    for secret in ("ann@example.net", box.partition("@")[0], subject.rpartition("-")[2], "u-garbage"):
+    for secret in (
+        "ann@example.net",
+        box.partition("@")[0],
+        subject.rpartition("-")[2],
+        "u-garbage",
+    ):
         assert secret not in lines
 
 
@@ -137,7 +163,9 @@ def test_a_hangup_reads_the_configuration_again(tmp_path: Path) -> None:
     """A new rule for complaints needs no restart; a new address does, and the log says so."""
     with inbox() as process:
         assert process.stderr is not None
-        (tmp_path / "signoff.toml").write_text('[inbox]\ndomain = "mail.acme.example"\ncomplaints = "ignore"\nmaildir = "elsewhere"\n')
+        (tmp_path / "signoff.toml").write_text(
+            '[inbox]\ndomain = "mail.acme.example"\ncomplaints = "ignore"\nmaildir = "elsewhere"\n'
+        )
         process.send_signal(signal.SIGHUP)
         assert any("configuration_reloaded" in line for line in process.stderr)
 
@@ -170,11 +198,18 @@ def test_every_problem_is_said_at_once_before_anything_starts(tmp_path: Path) ->
     ]  # fmt: skip
 
 
-def test_the_sample_of_the_seed_names_its_user_on_the_command_line(environment: Mapping[str, str]) -> None:
+def test_the_sample_of_the_seed_names_its_user_on_the_command_line(
+    environment: Mapping[str, str],
+) -> None:
     """Catalogue M8."""
-    sample = "Unsubscribe | cattr:YzlhZjVkYzUtYWRkMi00MTZkLTg4OTQtNWNlZmRkYTJjNDYw-WTRv4uSIgrZTVV5fJSvAZkS2smalAXvg8qX_0qz3AXd.AwCwAo2O"
+    sample = (
+        "Unsubscribe |"
+        " cattr:YzlhZjVkYzUtYWRkMi00MTZkLTg4OTQtNWNlZmRkYTJjNDYw-WTRv4uSIgrZTVV5fJSvAZkS2smalAXvg8qX_0qz3AXd.AwCwAo2O"
+    )
 
-    assert said("token", "subject", sample) == [{"identifier": "c9af5dc5-add2-416d-8894-5cefdda2c460", "token": "token_malformed"}]
+    assert said("token", "subject", sample) == [
+        {"identifier": "c9af5dc5-add2-416d-8894-5cefdda2c460", "token": "token_malformed"}
+    ]
 
 
 def test_a_subject_of_ours_opens_on_the_command_line(environment: Mapping[str, str]) -> None:
@@ -183,7 +218,11 @@ def test_a_subject_of_ours_opens_on_the_command_line(environment: Mapping[str, s
 
     (row,) = said("token", "subject", f"Re: {subject[:80]}\r\n {subject[80:]}")
 
-    assert (row["token"], row["recipient"], row["purpose"]) == ("opens", "ann@example.net", "one_click, mailto")
+    assert (row["token"], row["recipient"], row["purpose"]) == (
+        "opens",
+        "ann@example.net",
+        "one_click, mailto",
+    )
 
 
 def test_a_subject_without_an_identifier_is_a_finding(environment: Mapping[str, str]) -> None:

@@ -25,7 +25,9 @@ class NpmPackage:
         if not package.exists():
             self._fetch()
         content = package.read_bytes()
-        assert hashlib.sha256(content).hexdigest() == self.sha256, f"{package} is not the package that is wanted; remove it"
+        assert hashlib.sha256(content).hexdigest() == self.sha256, (
+            f"{package} is not the package that is wanted; remove it"
+        )
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:
             found = archive.extractfile(f"package/{path}")
             assert found is not None
@@ -35,5 +37,12 @@ class NpmPackage:
         npm = shutil.which("npm")
         assert npm, f"npm is missing, which brings {self.name}: apt-get install npm"
         FOLDER.mkdir(parents=True, exist_ok=True)
-        command = [npm, "pack", f"{self.name}@{self.version}", "--silent", "--pack-destination", str(FOLDER)]
+        command = [
+            npm,
+            "pack",
+            f"{self.name}@{self.version}",
+            "--silent",
+            "--pack-destination",
+            str(FOLDER),
+        ]
         subprocess.run(command, check=True, timeout=120)

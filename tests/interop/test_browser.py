@@ -20,7 +20,8 @@ SWITCHES = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--virtual-time-budget=5000",  # timers of five seconds pass at once, so a script that would press the button had its chance
+    # timers of five seconds pass at once, so a script that would press the button had its chance
+    "--virtual-time-budget=5000",
 )
 
 
@@ -47,7 +48,9 @@ async def rendered(url: str, profile: Path) -> str:
     browser = shutil.which("chromium")
     assert browser, "Chromium is missing"
     pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(browser, *SWITCHES, f"--user-data-dir={profile}", "--dump-dom", url, stdout=pipe)
+    process = await asyncio.create_subprocess_exec(
+        browser, *SWITCHES, f"--user-data-dir={profile}", "--dump-dom", url, stdout=pipe
+    )
     try:
         out, _ = await asyncio.wait_for(process.communicate(), 60)
     finally:
@@ -57,7 +60,9 @@ async def rendered(url: str, profile: Path) -> str:
     return out.decode()
 
 
-async def test_a_browser_that_loads_the_page_changes_nothing_and_its_form_does(tmp_path: Path) -> None:
+async def test_a_browser_that_loads_the_page_changes_nothing_and_its_form_does(
+    tmp_path: Path,
+) -> None:
     """Catalogue E4, E17."""
     async with running() as site:
         target = f"/u?qmoe={site.token()}"
@@ -65,7 +70,11 @@ async def test_a_browser_that_loads_the_page_changes_nothing_and_its_form_does(t
         after_load = await site.state()
         page = Form(dom)
         (form,) = page.forms
-        done = await site.click(form.get("action") or target, urllib.parse.urlencode(page.fields).encode(), Accept="text/html")
+        done = await site.click(
+            form.get("action") or target,
+            urllib.parse.urlencode(page.fields).encode(),
+            Accept="text/html",
+        )
 
         assert "Acme &amp; Söhne" in dom
         assert "<script" not in dom

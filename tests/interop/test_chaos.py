@@ -14,7 +14,9 @@ SECONDS = 60
 
 
 async def test_the_books_balance_after_a_minute_in_which_everything_breaks(tmp_path: Path) -> None:
-    """Catalogue E7, E8, M6, Q2, Q7, N23, N27, N29, X3, X14: faults by a seed, two at a time, under mail, clicks and lists."""
+    """Catalogue E7, E8, M6, Q2, Q7, N23, N27, N29, X3, X14: faults by a seed, two at a time, under
+    mail, clicks and lists.
+    """
     seed, outcome = secrets.randbelow(2**32), Outcome()
     print(f"python -m tests.chaos --seconds {SECONDS} --seed {seed}")
     try:

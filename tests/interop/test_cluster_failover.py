@@ -1,4 +1,6 @@
-"""A cluster of three primaries with a replica each loses a primary, and with it what the primary alone had: the spool brings it back."""
+"""A cluster of three primaries with a replica each loses a primary, and with it what the primary
+alone had: the spool brings it back.
+"""
 
 import asyncio
 import signal
@@ -43,14 +45,19 @@ async def cluster(folder: Path) -> AsyncIterator[Cluster]:
     buses = [free_port() for _ in range(2 * PRIMARIES)]
     fixed = ("--cluster-enabled", "yes", "--cluster-node-timeout", str(NODE_TIMEOUT_MS))
     servers = [
-        RedisServer(folder / f"node-{number}", options=(*fixed, "--cluster-port", str(bus), "--repl-diskless-sync-delay", "0"))
+        RedisServer(
+            folder / f"node-{number}",
+            options=(*fixed, "--cluster-port", str(bus), "--repl-diskless-sync-delay", "0"),
+        )
         for number, bus in enumerate(buses)
     ]
     try:
         await asyncio.gather(*(server.start() for server in servers))
         primaries, replicas = servers[:PRIMARIES], servers[PRIMARIES:]
         for number, primary in enumerate(primaries):
-            await primary.cluster("ADDSLOTSRANGE", number * SLOTS // PRIMARIES, (number + 1) * SLOTS // PRIMARIES - 1)
+            await primary.cluster(
+                "ADDSLOTSRANGE", number * SLOTS // PRIMARIES, (number + 1) * SLOTS // PRIMARIES - 1
+            )
         for server in servers[1:]:
             await server.cluster("MEET", "127.0.0.1", servers[0].port, buses[0])
         for primary, replica in zip(primaries, replicas, strict=True):
@@ -60,7 +67,9 @@ async def cluster(folder: Path) -> AsyncIterator[Cluster]:
         for server in servers:
             assert await becomes(lambda server=server: is_whole(server))  # type: ignore[misc]  # as above
         for replica in replicas:
-            assert await becomes(lambda replica=replica: replica.is_("replication", "master_link_status", "up"))  # type: ignore[misc]  # as above
+            assert await becomes(
+                lambda replica=replica: replica.is_("replication", "master_link_status", "up")  # type: ignore[misc]
+            )  # as above
         yield Cluster(primaries=primaries, replicas=replicas)
     finally:
         await asyncio.gather(*(server.end() for server in servers))
@@ -79,7 +88,9 @@ async def is_whole(server: RedisServer) -> bool:
 def primary_of(services: Services, address: str) -> int:
     """Return the number of the primary that holds a recipient's record."""
     digest = services.codec.digest(address, brand=circles.number(services, "acme"))
-    slot = key_slot(keys.state(circles.number(services, "acme"), digest, keys.DEFAULT_BUCKETS).encode())
+    slot = key_slot(
+        keys.state(circles.number(services, "acme"), digest, keys.DEFAULT_BUCKETS).encode()
+    )
     return next(number for number in range(PRIMARIES) if slot < (number + 1) * SLOTS // PRIMARIES)
 
 
@@ -89,12 +100,20 @@ async def click_all(services: Services, addresses: Sequence[str]) -> list[int]:
 
 @pytest.mark.parametrize("durability", ["fsync", "replicated"])
 async def test_a_lost_primary_costs_no_click(durability: str, tmp_path: Path) -> None:
-    """Catalogue E8, Q3: what it had alone, what was clicked while nobody stood in for it, and what was clicked afterwards, once each."""
+    """Catalogue E8, Q3: what it had alone, what was clicked while nobody stood in for it, and what
+    was clicked afterwards, once each.
+    """
     lost = 1
     async with AsyncExitStack() as stack:
         nodes = await stack.enter_async_context(cluster(tmp_path))
         services = await stack.enter_async_context(
-            running_services(tmp_path, "web", STORE__URL=nodes.url, STORE__DURABILITY=durability, LOG_LEVEL="debug")
+            running_services(
+                tmp_path,
+                "web",
+                STORE__URL=nodes.url,
+                STORE__DURABILITY=durability,
+                LOG_LEVEL="debug",
+            )
         )
         store = RedisStore(nodes.url, timeout=5)
         stack.push_async_callback(store.close)
@@ -103,7 +122,8 @@ async def test_a_lost_primary_costs_no_click(durability: str, tmp_path: Path) ->
 
         replica = nodes.replicas[lost]
         replica.send(signal.SIGSTOP)
-        await nodes.primaries[lost].operator.client_kill_filter(_type="replica")  # or the kernel would still hand it over
+        # or the kernel would still hand it over
+        await nodes.primaries[lost].operator.client_kill_filter(_type="replica")
         answers = await click_all(services, alone)
         await nodes.primaries[lost].kill()
         answers += await click_all(services, leaderless)
@@ -113,11 +133,15 @@ async def test_a_lost_primary_costs_no_click(durability: str, tmp_path: Path) ->
 
         assert answers == [200] * len(names)
         assert await circles.all_left_once(services, store, names)
-        assert {primary_of(services, name) for name in (*alone, *leaderless)} == set(range(PRIMARIES))
+        assert {primary_of(services, name) for name in (*alone, *leaderless)} == set(
+            range(PRIMARIES)
+        )
         had_lost = sum(primary_of(services, name) == lost for name in (*alone, *leaderless))
         assert await becomes(lambda: brought_back(services, had_lost))
 
 
 async def brought_back(services: Services, rows: int) -> bool:
     """Say whether the spool tells of so many rows that it has applied again."""
-    return sum(int(str(record["rows"])) for record in services["web"].logged("spool_replayed")) >= rows
+    return (
+        sum(int(str(record["rows"])) for record in services["web"].logged("spool_replayed")) >= rows
+    )

@@ -1,4 +1,6 @@
-"""Exim before and behind the relay, in each of the ways of docs/exim.md and with the lines that stand there."""
+"""Exim before and behind the relay, in each of the ways of docs/exim.md and with the lines that
+stand there.
+"""
 
 import asyncio
 import socket
@@ -58,12 +60,15 @@ def answers(port: int) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("title", "kind", "written", "lmtp"), [("Smarthost", "exim-transports", "2525", False), ("LMTP", "exim-lmtp", "2424", True)]
+    ("title", "kind", "written", "lmtp"),
+    [("Smarthost", "exim-transports", "2525", False), ("LMTP", "exim-lmtp", "2424", True)],
 )
 async def test_sixty_recipients_through_exim_relay_exim_get_sixty_signed_copies(
     title: str, kind: str, written: str, lmtp: bool, folder: Path
 ) -> None:
-    """Catalogue H11, S9, X4: all at once, and none left to the queue runner, which does not run here."""
+    """Catalogue H11, S9, X4: all at once, and none left to the queue runner, which does not run
+    here.
+    """
     inject, reinject = free_port(), free_port()
     last_hop = Recorder()
     async with (
@@ -71,7 +76,13 @@ async def test_sixty_recipients_through_exim_relay_exim_get_sixty_signed_copies(
         relaying(downstream_port=reinject, offers=_with_smtputf8, lmtp=lmtp) as relay,
     ):
         lines = transport(title, kind, written, relay.port)
-        with exim(folder, main=main_lines(inject, reinject), routers=router(reinject), transports=lines, last_port=last_port):
+        with exim(
+            folder,
+            main=main_lines(inject, reinject),
+            routers=router(reinject),
+            transports=lines,
+            last_port=last_port,
+        ):
             assert await eventually(lambda: answers(inject) and answers(reinject)), log_of(folder)
             await asyncio.to_thread(submit, inject)
             assert await eventually(lambda: len(last_hop.contents) >= 60), log_of(folder)
@@ -80,12 +91,23 @@ async def test_sixty_recipients_through_exim_relay_exim_get_sixty_signed_copies(
 
 
 async def test_the_eleventh_mail_over_one_connection_goes_on_at_once_too(folder: Path) -> None:
-    """Catalogue X5: the relay keeps its connection to the way back, and by default Exim puts mail from the eleventh on aside."""
+    """Catalogue X5: the relay keeps its connection to the way back, and by default Exim puts mail
+    from the eleventh on aside.
+    """
     inject, reinject = free_port(), free_port()
     last_hop = Recorder()
-    async with listening(last_hop) as (_, last_port), relaying(downstream_port=reinject, offers=_with_smtputf8) as relay:
+    async with (
+        listening(last_hop) as (_, last_port),
+        relaying(downstream_port=reinject, offers=_with_smtputf8) as relay,
+    ):
         lines = transport("Smarthost", "exim-transports", "2525", relay.port)
-        with exim(folder, main=main_lines(inject, reinject), routers=router(reinject), transports=lines, last_port=last_port):
+        with exim(
+            folder,
+            main=main_lines(inject, reinject),
+            routers=router(reinject),
+            transports=lines,
+            last_port=last_port,
+        ):
             assert await eventually(lambda: answers(inject) and answers(reinject)), log_of(folder)
             for number in range(1, 13):
                 await asyncio.to_thread(submit, inject, [f"user{number}@example.net"])

@@ -1,4 +1,5 @@
-"""CPython's own e-mail test data through a whole relay: what leaves, less the fields that we added, is what came, or nothing leaves.
+"""CPython's own e-mail test data through a whole relay: what leaves, less the fields that we added,
+is what came, or nothing leaves.
 
 Catalogue H9, D5, D9, C1.
 """
@@ -16,7 +17,9 @@ from tests.support.passages import passages
 pytestmark = pytest.mark.interop
 
 _FROM = re.compile(rb"(?im)^From:[^\n]*\n(?:[ \t][^\n]*\n)*")
-AUTOMATIC = {"msg_05", "msg_16"}  # delivery reports; msg_43 is one too, but begins with a mailbox's "From " line and is refused for it
+# delivery reports; msg_43 is one too, but begins with a mailbox's "From " line and is refused for
+# it
+AUTOMATIC = {"msg_05", "msg_16"}
 
 
 def mails_of_ours() -> dict[str, bytes]:
@@ -44,7 +47,19 @@ async def test_what_leaves_is_what_came(promotional: Promotional) -> None:
         assert unchanged == left.keys()
     else:  # catalogue N2: bounces and reports are never promotional
         assert unchanged == AUTOMATIC
-    assert [] == [name for name, one in left.items() if name not in unchanged and not one.is_unchanged_below_our_stamp]
-    assert [] == [name for name, one in left.items() if name not in unchanged and not dkim.verify(one.copy, dnsfunc=dns)]
-    assert [] == [(name, one.reply) for name, one in found.items() if not one.copy and not one.is_refused_with_reason]
+    assert [] == [
+        name
+        for name, one in left.items()
+        if name not in unchanged and not one.is_unchanged_below_our_stamp
+    ]
+    assert [] == [
+        name
+        for name, one in left.items()
+        if name not in unchanged and not dkim.verify(one.copy, dnsfunc=dns)
+    ]
+    assert [] == [
+        (name, one.reply)
+        for name, one in found.items()
+        if not one.copy and not one.is_refused_with_reason
+    ]
     assert len(left) >= 40

@@ -24,29 +24,43 @@ def verdict(copy: bytes, folder: Path) -> str:
     (folder / "conf").write_text(f"Mode v\nTestDNSData file:{folder}/dns\nSyslog no\n")
     (folder / "copy.eml").write_bytes(copy)
     done = subprocess.run(
-        ["/usr/sbin/opendkim", "-x", folder / "conf", "-t", folder / "copy.eml"], capture_output=True, check=True, timeout=20
+        ["/usr/sbin/opendkim", "-x", folder / "conf", "-t", folder / "copy.eml"],
+        capture_output=True,
+        check=True,
+        timeout=20,
     )
     return (done.stdout + done.stderr).decode(errors="replace")
 
 
 def promotional(mail: bytes) -> bytes:
-    return b"X-Signoff-Class: promotional\r\n" + re.sub(rb"(?im)^X-Signoff-[^\r]*(?:\r\n[ \t][^\r]*)*\r\n", b"", mail)
+    return b"X-Signoff-Class: promotional\r\n" + re.sub(
+        rb"(?im)^X-Signoff-[^\r]*(?:\r\n[ \t][^\r]*)*\r\n", b"", mail
+    )
 
 
 @pytest.mark.parametrize("mode", list(BodyMode))
-async def test_opendkim_verifies_every_sample_that_left_the_relay(mode: BodyMode, tmp_path: Path) -> None:
+async def test_opendkim_verifies_every_sample_that_left_the_relay(
+    mode: BodyMode, tmp_path: Path
+) -> None:
     """Catalogue D1, D5, D11: a second, independent verifier."""
     async with relaying(keys=(dkim_key(mode=mode),)) as relay:
         replies = {name: await relay.relayed(promotional(mail)) for name, mail in NAMED.items()}
 
     verdicts = [verdict(received.content, tmp_path) for received in relay.sink.received]
     passed = [text for text in verdicts if PASS in text]
-    assert len(passed) == len(verdicts) == sum(reply.startswith("250 ") for reply in replies.values())
+    assert (
+        len(passed) == len(verdicts) == sum(reply.startswith("250 ") for reply in replies.values())
+    )
     assert len(passed) >= 25
 
 
 @pytest.mark.parametrize(
-    "field", [b"List-Unsubscribe: <https://evil.example/>", b"List-Unsubscribe-Post: List-Unsubscribe=One-Click", b"Cc: e@evil.example"]
+    "field",
+    [
+        b"List-Unsubscribe: <https://evil.example/>",
+        b"List-Unsubscribe-Post: List-Unsubscribe=One-Click",
+        b"Cc: e@evil.example",
+    ],
 )
 async def test_opendkim_notices_a_field_that_was_put_on_top(field: bytes, tmp_path: Path) -> None:
     """Catalogue D2."""

@@ -1,4 +1,5 @@
-"""The operator's page in a real browser without scripts: signing in, looking, acting; judged by axe-core at every size and in both schemes.
+"""The operator's page in a real browser without scripts: signing in, looking, acting; judged by
+axe-core at every size and in both schemes.
 
 Pictures of every page are kept under var/screenshots for people to look at.
 """
@@ -21,7 +22,15 @@ from tests.interop.browser import DESKTOP, PHONE, SMALLEST, Tab, chromium, tab, 
 pytestmark = pytest.mark.interop
 
 RECIPIENT = f"{ACME_PAGE}/recipient"
-ROOMS = (HOME, ACME_PAGE, f"{ACME_PAGE}/deliveries", RECIPIENT, f"{ACME_PAGE}/fields", f"{ACME_PAGE}/pages", f"{HOME}/brands/nowhere")
+ROOMS = (
+    HOME,
+    ACME_PAGE,
+    f"{ACME_PAGE}/deliveries",
+    RECIPIENT,
+    f"{ACME_PAGE}/fields",
+    f"{ACME_PAGE}/pages",
+    f"{HOME}/brands/nowhere",
+)
 ANN = "ann@example.com"
 
 
@@ -43,10 +52,25 @@ async def busy(site: Site) -> None:
     today = day_of(site.api.now_ms)
     for number in range(30):
         scale = 3 + (number * 7) % 11
-        counts = {Source.LIST_UNSUBSCRIBE: 20 * scale, Source.MAILTO: 3 * scale, Source.GROUP_PAGE: 5 + scale, Source.COMPLAINT: 2}
+        counts = {
+            Source.LIST_UNSUBSCRIBE: 20 * scale,
+            Source.MAILTO: 3 * scale,
+            Source.GROUP_PAGE: 5 + scale,
+            Source.COMPLAINT: 2,
+        }
         day = today - number
-        await site.tallies.add({Tick(ACME, day, TallyKind.LEFT, source.label): count for source, count in counts.items()})
-    await site.tallies.add({Tick(ACME, today, TallyKind.LEFT, "import"): 12_000, Tick(ACME, today, TallyKind.BACK, "api"): 14})
+        await site.tallies.add(
+            {
+                Tick(ACME, day, TallyKind.LEFT, source.label): count
+                for source, count in counts.items()
+            }
+        )
+    await site.tallies.add(
+        {
+            Tick(ACME, today, TallyKind.LEFT, "import"): 12_000,
+            Tick(ACME, today, TallyKind.BACK, "api"): 14,
+        }
+    )
     await site.tallies.add({Tick(ACME, today - 40, TallyKind.LEFT, "mailto"): 5_811})
     for name, left, copies in (
         ("spring-24", 412, 98_000),
@@ -66,12 +90,24 @@ async def busy(site: Site) -> None:
     )
     await site.api.services.groups.create(ACME, name="Product news")
     for address in ("bob@example.com", "cid@example.com"):
-        statement, _ = await site.api.services.recipients.unsubscribe(BRANDS.by_id(BrandId("acme")), address, ())
+        statement, _ = await site.api.services.recipients.unsubscribe(
+            BRANDS.by_id(BrandId("acme")), address, ()
+        )
         key = endpoint_key(ACME, HOOK, WebhookFormat.STANDARD)
-        letter = Delivery(endpoint=key, statement=statement, changed=(), sequence=1, queued_ms=1, attempts=10, reason="answered 503")
+        letter = Delivery(
+            endpoint=key,
+            statement=statement,
+            changed=(),
+            sequence=1,
+            queued_ms=1,
+            attempts=10,
+            reason="answered 503",
+        )
         site.api.deliveries.add(letter, due_ms=0)
         await site.api.deliveries.bury([letter], at_ms=site.api.now_ms)
-        waiting = replace(letter, statement=statement._replace(id=bytes(reversed(statement.id))), attempts=2)
+        waiting = replace(
+            letter, statement=statement._replace(id=bytes(reversed(statement.id))), attempts=2
+        )
         site.api.deliveries.add(waiting, due_ms=site.api.now_ms + 300_000)
 
 
@@ -98,7 +134,9 @@ async def text(page: Page) -> str:
     return " ".join((await page.locator("main").inner_text()).split())
 
 
-async def test_an_operator_signs_in_looks_acts_and_signs_out_without_a_script(browser: Browser, site: Site) -> None:
+async def test_an_operator_signs_in_looks_acts_and_signs_out_without_a_script(
+    browser: Browser, site: Site
+) -> None:
     """Catalogue L7, L8, L9."""
     async with tab(browser, script=False, viewport=DESKTOP) as opened:
         page = await enter(opened, site)
@@ -157,14 +195,19 @@ async def test_another_sites_form_reaches_nothing(browser: Browser, site: Site) 
         await page.goto("data:text/html,<title>another site</title>")
         fields = {"form": token, "address": ANN, "do": "unsubscribe", "scope": "all"}
         inputs = "".join(f"<input name='{name}' value='{value}'>" for name, value in fields.items())
-        await page.set_content(f"<form method='post' action='{site.base}{RECIPIENT}'>{inputs}<button>Win</button></form>")
+        await page.set_content(
+            "<form method='post'"
+            f" action='{site.base}{RECIPIENT}'>{inputs}<button>Win</button></form>"
+        )
         await press(page, "Win")
 
         assert (await site.api.state(ANN)).sequence == 0
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-async def test_every_page_is_accessible_and_fits_a_small_screen(browser: Browser, site: Site, dark: bool) -> None:
+async def test_every_page_is_accessible_and_fits_a_small_screen(
+    browser: Browser, site: Site, dark: bool
+) -> None:
     """WCAG 2.2 AA by axe-core; 1.4.10: no scrolling sideways at 320 pixels."""
     async with tab(browser, viewport=SMALLEST, dark=dark) as opened:
         await opened.page.goto(f"{site.base}{HOME}/sign-in")
@@ -177,22 +220,32 @@ async def test_every_page_is_accessible_and_fits_a_small_screen(browser: Browser
                 await page.click("summary")
             else:
                 await page.goto(site.base + path)
-            wide[path] = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            wide[path] = await page.evaluate(
+                "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            )
             found[path] = await violations(page)
 
         assert {} == {path: one for path, one in found.items() if one}
         assert {} == {path: pixels for path, pixels in wide.items() if pixels > 0}
 
 
-async def test_everything_can_be_reached_with_the_keyboard_and_the_focus_is_seen(browser: Browser, site: Site) -> None:
+async def test_everything_can_be_reached_with_the_keyboard_and_the_focus_is_seen(
+    browser: Browser, site: Site
+) -> None:
     """WCAG 2.2 2.1.1, 2.4.1, 2.4.7."""
     async with tab(browser) as opened:
         page = await enter(opened, site, await site.api.new_key(KeyScope.READ))
         seen = []
         for _ in range(12):
             await page.keyboard.press("Tab")
-            seen.append(await page.evaluate("document.activeElement.innerText || document.activeElement.tagName"))
-            assert await page.evaluate("parseFloat(getComputedStyle(document.activeElement).outlineWidth) >= 2")
+            seen.append(
+                await page.evaluate(
+                    "document.activeElement.innerText || document.activeElement.tagName"
+                )
+            )
+            assert await page.evaluate(
+                "parseFloat(getComputedStyle(document.activeElement).outlineWidth) >= 2"
+            )
 
         assert "Skip to the content" == seen[0]
         assert {"Overview", "Deliveries", "Recipient", "Fields", "Pages"} <= set(seen)
@@ -200,14 +253,22 @@ async def test_everything_can_be_reached_with_the_keyboard_and_the_focus_is_seen
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["390", "1280"])
-async def test_every_page_has_its_picture_taken(browser: Browser, site: Site, viewport: ViewportSize, dark: bool) -> None:
-    """The pictures are for people; what can fail here is that a page loads something from elsewhere, or complains."""
+async def test_every_page_has_its_picture_taken(
+    browser: Browser, site: Site, viewport: ViewportSize, dark: bool
+) -> None:
+    """The pictures are for people; what can fail here is that a page loads something from
+    elsewhere, or complains.
+    """
     suffix = f"{viewport['width']}-{'dark' if dark else 'light'}"
     async with tab(browser, viewport=viewport, dark=dark) as opened:
         await opened.page.goto(f"{site.base}{HOME}/sign-in")
         await opened.shot(f"operator-sign-in-{suffix}")
         page = await enter(opened, site)
-        for name, path in zip(("brands", "overview", "deliveries", "recipient", "fields", "pages", "trouble"), ROOMS, strict=True):
+        for name, path in zip(
+            ("brands", "overview", "deliveries", "recipient", "fields", "pages", "trouble"),
+            ROOMS,
+            strict=True,
+        ):
             await page.goto(site.base + path)
             await opened.shot(f"operator-{name}-{suffix}")
         await look_up(page, site, "bob@example.com")

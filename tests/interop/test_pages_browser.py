@@ -1,4 +1,5 @@
-"""The preference pages in a real browser: with a script and without, in every language, by keyboard, and judged by axe-core.
+"""The preference pages in a real browser: with a script and without, in every language, by
+keyboard, and judged by axe-core.
 
 Pictures of every page are kept under var/screenshots for people to look at.
 """
@@ -18,15 +19,33 @@ from tests.web.running import BRAND, Site, running
 
 pytestmark = pytest.mark.interop
 
-PAGES = ("preferences", "saved", "unsubscribe", "unsubscribed", "resubscribed", "already", "confirm", "done", *Trouble)
+PAGES = (
+    "preferences",
+    "saved",
+    "unsubscribe",
+    "unsubscribed",
+    "resubscribed",
+    "already",
+    "confirm",
+    "done",
+    *Trouble,
+)
 SAVED = {
     "en": "Your preferences are saved",
     "fr": "Vos préférences sont enregistrées",
     "es": "Sus preferencias se han guardado",
     "hi": "आपकी प्राथमिकताएँ सहेज ली गईं",
 }
-LEFT = {"en": "You are unsubscribed", "fr": "Vous êtes désabonné(e)", "es": "Se ha dado de baja", "hi": "आपकी सदस्यता समाप्त हो गई है"}
-SVG = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 120 40"><rect width="120" height="40" rx="8" fill="#0a7f5a"/></svg>'
+LEFT = {
+    "en": "You are unsubscribed",
+    "fr": "Vous êtes désabonné(e)",
+    "es": "Se ha dado de baja",
+    "hi": "आपकी सदस्यता समाप्त हो गई है",
+}
+SVG = (
+    b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 120 40"><rect width="120" height="40"'
+    b' rx="8" fill="#0a7f5a"/></svg>'
+)
 COLOURED = replace(BRAND, colour="#ffcc00", logo=Logo(media_type="image/svg+xml", content=SVG))
 
 
@@ -53,12 +72,16 @@ async def toggles(page: Page) -> list[bool]:
 
 
 def foreign(opened: Tab, site: Site) -> Sequence[str]:
-    return [url for url in opened.requests if not url.startswith(f"http://{site.addresses['public']}/")]
+    return [
+        url for url in opened.requests if not url.startswith(f"http://{site.addresses['public']}/")
+    ]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("script", [True, False], ids=["script", "plain"])
-async def test_a_reader_chooses_leaves_and_comes_back(browser: Browser, language: str, script: bool) -> None:
+async def test_a_reader_chooses_leaves_and_comes_back(
+    browser: Browser, language: str, script: bool
+) -> None:
     """As CleverTap's documents say. Catalogue E17, E24, Q13."""
     async with running() as site, tab(browser, language=language, script=script) as opened:
         await with_groups(site, "News", "Offers", "Events")
@@ -95,7 +118,10 @@ async def test_no_script_of_ours_and_no_time_makes_the_change(browser: Browser) 
             page = await at(opened, site, link(site, path, groups=("news",)))
             await page.clock.run_for(24 * 60 * 60 * 1000)
             await page.mouse.move(200, 400)
-            await page.evaluate("window.dispatchEvent(new Event('blur')); document.dispatchEvent(new Event('visibilitychange'))")
+            await page.evaluate(
+                "window.dispatchEvent(new Event('blur')); document.dispatchEvent(new"
+                " Event('visibilitychange'))"
+            )
             await page.reload()
 
         assert 0 == (await site.state()).sequence
@@ -140,7 +166,9 @@ async def test_without_a_script_the_server_switches_all_off_and_says_so(browser:
         assert {"all", key("news"), key("offers")} == await off(site)
 
 
-async def test_everything_can_be_done_with_the_keyboard_alone_and_the_focus_is_seen(browser: Browser) -> None:
+async def test_everything_can_be_done_with_the_keyboard_alone_and_the_focus_is_seen(
+    browser: Browser,
+) -> None:
     """WCAG 2.2 2.1.1, 2.4.3, 2.4.7, 2.4.11."""
     async with running() as site, tab(browser) as opened:
         await with_groups(site, "News")
@@ -148,8 +176,12 @@ async def test_everything_can_be_done_with_the_keyboard_alone_and_the_focus_is_s
         order = []
         for _ in range(3):
             await page.keyboard.press("Tab")
-            order.append(await page.evaluate("document.activeElement.id || document.activeElement.type"))
-            assert await page.evaluate("parseFloat(getComputedStyle(document.activeElement).outlineWidth) >= 2")
+            order.append(
+                await page.evaluate("document.activeElement.id || document.activeElement.type")
+            )
+            assert await page.evaluate(
+                "parseFloat(getComputedStyle(document.activeElement).outlineWidth) >= 2"
+            )
         await page.keyboard.press("Shift+Tab")
         await page.keyboard.press("Space")
         site.now_ms += 1000
@@ -173,15 +205,29 @@ async def test_a_tap_anywhere_on_a_row_moves_its_toggle(browser: Browser) -> Non
 
 @pytest.mark.parametrize(
     ("language", "brand", "dark"),
-    [*((language, BRAND, False) for language in LANGUAGES), ("en", BRAND, True), ("en", COLOURED, False), ("en", COLOURED, True)],
+    [
+        *((language, BRAND, False) for language in LANGUAGES),
+        ("en", BRAND, True),
+        ("en", COLOURED, False),
+        ("en", COLOURED, True),
+    ],
     ids=[*LANGUAGES, "dark", "coloured", "coloured-dark"],
 )
-async def test_every_page_is_accessible_and_fits_a_small_screen(browser: Browser, language: str, brand: Brand, dark: bool) -> None:
-    """WCAG 2.2 AA by axe-core; 1.4.10: no scrolling sideways at 320 pixels, which is 400 % of 1280."""
-    async with running(brand=brand) as site, tab(browser, language=language, viewport=SMALLEST, dark=dark) as opened:
+async def test_every_page_is_accessible_and_fits_a_small_screen(
+    browser: Browser, language: str, brand: Brand, dark: bool
+) -> None:
+    """WCAG 2.2 AA by axe-core; 1.4.10: no scrolling sideways at 320 pixels, which is 400 % of
+    1280.
+    """
+    async with (
+        running(brand=brand) as site,
+        tab(browser, language=language, viewport=SMALLEST, dark=dark) as opened,
+    ):
         for name in PAGES:
             await opened.page.goto(f"http://{site.addresses['admin']}/preview/{name}?groups=3")
-            wide = await opened.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            wide = await opened.page.evaluate(
+                "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            )
             found = await violations(opened.page)
 
             assert [] == found, name
@@ -191,7 +237,9 @@ async def test_every_page_is_accessible_and_fits_a_small_screen(browser: Browser
 
 async def test_the_judge_finds_what_is_wrong(browser: Browser) -> None:
     async with tab(browser) as opened:
-        await opened.page.set_content('<img src="x"><p style="color: #aaa; background: #fff">hard to read</p>')
+        await opened.page.set_content(
+            '<img src="x"><p style="color: #aaa; background: #fff">hard to read</p>'
+        )
 
         found = " ".join(await violations(opened.page))
 
@@ -201,15 +249,28 @@ async def test_the_judge_finds_what_is_wrong(browser: Browser) -> None:
 
 @pytest.mark.parametrize(
     ("language", "size", "scheme"),
-    [*((language, size, "light") for language in LANGUAGES for size in ("390", "1280")), ("en", "390", "dark"), ("en", "1280", "dark")],
+    [
+        *((language, size, "light") for language in LANGUAGES for size in ("390", "1280")),
+        ("en", "390", "dark"),
+        ("en", "1280", "dark"),
+    ],
 )
-async def test_every_page_has_its_picture_taken(browser: Browser, language: str, size: str, scheme: str) -> None:
-    """The pictures are for people; what can fail here is that a page loads something from elsewhere, or complains."""
+async def test_every_page_has_its_picture_taken(
+    browser: Browser, language: str, size: str, scheme: str
+) -> None:
+    """The pictures are for people; what can fail here is that a page loads something from
+    elsewhere, or complains.
+    """
     viewport = PHONE if size == "390" else DESKTOP
-    async with running() as site, tab(browser, language=language, viewport=viewport, dark=scheme == "dark") as opened:
+    async with (
+        running() as site,
+        tab(browser, language=language, viewport=viewport, dark=scheme == "dark") as opened,
+    ):
         for name in PAGES:
             await opened.page.goto(f"http://{site.addresses['admin']}/preview/{name}?groups=3")
             await opened.shot(f"{name}-{language}-{size}-{scheme}")
 
-        assert all(url.startswith(f"http://{site.addresses['admin']}/preview/") for url in opened.requests)
+        assert all(
+            url.startswith(f"http://{site.addresses['admin']}/preview/") for url in opened.requests
+        )
         assert [] == opened.complaints

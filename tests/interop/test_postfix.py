@@ -1,4 +1,6 @@
-"""Postfix before and behind the relay, in each of the ways of docs/postfix.md and with the lines that stand there."""
+"""Postfix before and behind the relay, in each of the ways of docs/postfix.md and with the lines
+that stand there.
+"""
 
 import asyncio
 import dataclasses
@@ -42,15 +44,27 @@ def log_of(folder: Path) -> str:
 
 
 @pytest.mark.parametrize("at_once", [100, 1])
-async def test_sixty_recipients_through_the_content_filter_get_sixty_signed_copies(at_once: int, folder: Path) -> None:
-    """Catalogue H11, S9, S19: Postfix → relay → Postfix; handed over together, or each for itself as the guide offers."""
+async def test_sixty_recipients_through_the_content_filter_get_sixty_signed_copies(
+    at_once: int, folder: Path
+) -> None:
+    """Catalogue H11, S9, S19: Postfix → relay → Postfix; handed over together, or each for itself
+    as the guide offers.
+    """
     inject, reinject = free_port(), free_port()
     last_hop = Recorder()
-    async with listening(last_hop) as (_, last_port), relaying(downstream_port=reinject, offers=_with_smtputf8) as relay:
+    async with (
+        listening(last_hop) as (_, last_port),
+        relaying(downstream_port=reinject, offers=_with_smtputf8) as relay,
+    ):
         main = with_port(block(GUIDE, "Content filter", "main.cf"), "[127.0.0.1]:2525", relay.port)
-        main = main.replace("signoff_destination_recipient_limit = 100", f"signoff_destination_recipient_limit = {at_once}")
+        main = main.replace(
+            "signoff_destination_recipient_limit = 100",
+            f"signoff_destination_recipient_limit = {at_once}",
+        )
         main += f"relayhost = [127.0.0.1]:{last_port}\n"
-        master = with_port(block(GUIDE, "Content filter", "master.cf"), "127.0.0.1:10026", reinject) + SUBMISSION.format(port=inject)
+        master = with_port(
+            block(GUIDE, "Content filter", "master.cf"), "127.0.0.1:10026", reinject
+        ) + SUBMISSION.format(port=inject)
         with postfix(folder, main=main, master=master):
             await asyncio.to_thread(submit, inject)
             assert await eventually(lambda: len(last_hop.contents) >= 60), log_of(folder)
@@ -66,9 +80,13 @@ async def test_sixty_recipients_over_lmtp_get_sixty_signed_copies(folder: Path) 
         listening(last_hop) as (_, last_port),
         relaying(downstream_port=reinject, offers=_with_smtputf8, lmtp=True) as relay,
     ):
-        main = with_port(block(GUIDE, "Content filter over LMTP", "main.cf"), "[127.0.0.1]:2424", relay.port)
+        main = with_port(
+            block(GUIDE, "Content filter over LMTP", "main.cf"), "[127.0.0.1]:2424", relay.port
+        )
         main += f"relayhost = [127.0.0.1]:{last_port}\n"
-        master = with_port(block(GUIDE, "Content filter over LMTP", "master.cf"), "127.0.0.1:10026", reinject)
+        master = with_port(
+            block(GUIDE, "Content filter over LMTP", "master.cf"), "127.0.0.1:10026", reinject
+        )
         with postfix(folder, main=main, master=master + SUBMISSION.format(port=inject)):
             await asyncio.to_thread(submit, inject)
             assert await eventually(lambda: len(last_hop.contents) >= 60), log_of(folder)
@@ -76,7 +94,9 @@ async def test_sixty_recipients_over_lmtp_get_sixty_signed_copies(folder: Path) 
         assert_each_has_a_signed_copy(last_hop, relay)
 
 
-async def test_sixty_recipients_before_the_queue_get_sixty_signed_copies_and_the_sender_hears_who_has_left(folder: Path) -> None:
+async def test_sixty_recipients_before_the_queue_get_sixty_signed_copies_and_the_sender_hears_who_has_left(
+    folder: Path,
+) -> None:
     """Catalogue H11, S9, S19, X17: smtpd_proxy_filter, with on_suppressed = "reject"."""
     inject, reinject = free_port(), free_port()
     last_hop = Recorder()
@@ -86,8 +106,12 @@ async def test_sixty_recipients_before_the_queue_get_sixty_signed_copies_and_the
         relaying(brand, downstream_port=reinject, offers=_with_smtputf8) as relay,
     ):
         await relay.leave("gone@example.net")
-        master = with_port(block(GUIDE, "Before the queue", "master.cf"), "127.0.0.1:2525", relay.port)
-        master = with_port(master, "127.0.0.1:10026", reinject).replace("smtp      inet", f"127.0.0.1:{inject} inet")
+        master = with_port(
+            block(GUIDE, "Before the queue", "master.cf"), "127.0.0.1:2525", relay.port
+        )
+        master = with_port(master, "127.0.0.1:10026", reinject).replace(
+            "smtp      inet", f"127.0.0.1:{inject} inet"
+        )
         with postfix(folder, main=f"relayhost = [127.0.0.1]:{last_port}\n", master=master):
             await asyncio.to_thread(submit, inject)
             assert await eventually(lambda: len(last_hop.contents) >= 60), log_of(folder)
@@ -102,8 +126,13 @@ async def test_sixty_recipients_through_a_relayhost_get_sixty_signed_copies(fold
     """Catalogue H11, S9, S19: Postfix → relay → provider."""
     inject = free_port()
     last_hop = Recorder()
-    async with listening(last_hop, offers=_with_smtputf8) as (_, last_port), relaying(downstream_port=last_port) as relay:
-        main = block(GUIDE, "Relayhost", "main.cf").replace("[relay.example.com]:2525", f"[127.0.0.1]:{relay.port}")
+    async with (
+        listening(last_hop, offers=_with_smtputf8) as (_, last_port),
+        relaying(downstream_port=last_port) as relay,
+    ):
+        main = block(GUIDE, "Relayhost", "main.cf").replace(
+            "[relay.example.com]:2525", f"[127.0.0.1]:{relay.port}"
+        )
         with postfix(folder, main=main, master=SUBMISSION.format(port=inject)):
             await asyncio.to_thread(submit, inject)
             assert await eventually(lambda: len(last_hop.contents) >= 60), log_of(folder)
@@ -119,9 +148,13 @@ async def test_an_internationalised_recipient_behind_postfix_gets_the_copy(folde
         listening(last_hop, offers=_with_all) as (_, last_port),
         relaying(downstream_port=last_port, offers=_with_all) as relay,
     ):
-        main = block(GUIDE, "Relayhost", "main.cf").replace("[relay.example.com]:2525", f"[127.0.0.1]:{relay.port}")
+        main = block(GUIDE, "Relayhost", "main.cf").replace(
+            "[relay.example.com]:2525", f"[127.0.0.1]:{relay.port}"
+        )
         with postfix(folder, main=main, master=SUBMISSION.format(port=inject)):
-            await asyncio.to_thread(_submit_internationalised, inject, "\u00fcn\u00ef@b\u00fccher.example")
+            await asyncio.to_thread(
+                _submit_internationalised, inject, "\u00fcn\u00ef@b\u00fccher.example"
+            )
             assert await eventually(lambda: bool(last_hop.contents)), log_of(folder)
 
     (envelope,) = last_hop.envelopes
@@ -134,4 +167,9 @@ async def test_an_internationalised_recipient_behind_postfix_gets_the_copy(folde
 def _submit_internationalised(port: int, recipient: str) -> None:
     with smtplib.SMTP("127.0.0.1", port, timeout=20) as client:
         client.ehlo()
-        client.sendmail("bounce@acme.example", [recipient], PROMOTIONAL, mail_options=["SMTPUTF8", "BODY=8BITMIME"])
+        client.sendmail(
+            "bounce@acme.example",
+            [recipient],
+            PROMOTIONAL,
+            mail_options=["SMTPUTF8", "BODY=8BITMIME"],
+        )

@@ -1,4 +1,6 @@
-"""Pages that were written for CleverTap's Web SDK, with the SDK from npm, in a real browser: the account line alone is ours."""
+"""Pages that were written for CleverTap's Web SDK, with the SDK from npm, in a real browser: the
+account line alone is ours.
+"""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -12,14 +14,29 @@ from playwright.async_api import Browser, Page
 from app.core.model import Purpose
 from tests.interop.browser import DESKTOP, SMALLEST, Tab, chromium, violations
 from tests.interop.npm import NpmPackage
-from tests.interop.web_sdk_pages import account_line, groups_page, hosted, plain_page, said, serve_sdk
+from tests.interop.web_sdk_pages import (
+    account_line,
+    groups_page,
+    hosted,
+    plain_page,
+    said,
+    serve_sdk,
+)
 from tests.web.choosing import key, off, with_groups
 from tests.web.running import WITH_OWN_PAGE, Site, running
 
 pytestmark = pytest.mark.interop
 
-NEWEST = NpmPackage(name="clevertap-web-sdk", version="2.5.2", sha256="1a40b3e9d58c78754ac0edc2a607fb7513b85fe1858f18383f9407e0fd206c75")
-OLD = NpmPackage(name="clevertap-web-sdk", version="1.6.8", sha256="d0b7774223ea57c2f8bfb3494d4186f1e13e5004dc032c3b6d1bf6c00605f429")
+NEWEST = NpmPackage(
+    name="clevertap-web-sdk",
+    version="2.5.2",
+    sha256="1a40b3e9d58c78754ac0edc2a607fb7513b85fe1858f18383f9407e0fd206c75",
+)
+OLD = NpmPackage(
+    name="clevertap-web-sdk",
+    version="1.6.8",
+    sha256="d0b7774223ea57c2f8bfb3494d4186f1e13e5004dc032c3b6d1bf6c00605f429",
+)
 TEMPLATE = Path(__file__).resolve().parents[2] / "docs/custom-page/preferences.html"
 
 
@@ -37,7 +54,9 @@ class Brand:
     def host(self) -> str:
         return self.site.addresses["public_tls"]
 
-    def mail_link(self, *, groups: tuple[str, ...] = (), test: bool = False, rest: str = "&wzrk_ex=0") -> str:
+    def mail_link(
+        self, *, groups: tuple[str, ...] = (), test: bool = False, rest: str = "&wzrk_ex=0"
+    ) -> str:
         """Return the address of the page as it stands in a mail."""
         token = self.site.token(purpose=Purpose.PREFERENCES, groups=groups, test=test)
         return f"{self.address}/preferences.html?e={token}{rest}"
@@ -61,19 +80,27 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with trustme.CA().issue_cert("127.0.0.1").private_key_and_cert_chain_pem.tempfile(str(tmp_path_factory.mktemp("tls"))) as path:
+    with (
+        trustme.CA()
+        .issue_cert("127.0.0.1")
+        .private_key_and_cert_chain_pem.tempfile(str(tmp_path_factory.mktemp("tls"))) as path
+    ):
         yield Path(path)
 
 
 @pytest.fixture(params=[NEWEST, OLD], ids=lambda package: package.version)
-async def brand(request: pytest.FixtureRequest, browser: Browser, certificate: Path, tmp_path: Path) -> AsyncIterator[Brand]:
+async def brand(
+    request: pytest.FixtureRequest, browser: Browser, certificate: Path, tmp_path: Path
+) -> AsyncIterator[Brand]:
     async with visited(browser, certificate, tmp_path, request.param) as opened:
         yield opened
         assert [] == opened.complaints
 
 
 @asynccontextmanager
-async def visited(browser: Browser, certificate: Path, folder: Path, sdk: NpmPackage) -> AsyncIterator[Brand]:
+async def visited(
+    browser: Browser, certificate: Path, folder: Path, sdk: NpmPackage
+) -> AsyncIterator[Brand]:
     script = sdk.file("clevertap.min.js")
     (folder / "clevertap.min.js").write_text(script)
     async with running(certificate_file=certificate, brand=WITH_OWN_PAGE) as site:
@@ -155,13 +182,18 @@ async def test_a_page_without_wzrk_ex_is_given_a_device_first_and_works_then(bra
     await said(page, "[off]")
 
     assert {"all"} == await off(brand.site)
-    assert 32 == len(await page.evaluate("JSON.parse(decodeURIComponent(localStorage.getItem('WZRK_G')))"))
+    assert 32 == len(
+        await page.evaluate("JSON.parse(decodeURIComponent(localStorage.getItem('WZRK_G')))")
+    )
 
 
 async def test_a_page_whose_server_encodes_its_address_once_more_works(brand: Brand) -> None:
     """CleverTap's documents: `isReEncode`."""
     token = "".join(f"%25{ord(char):02X}" for char in brand.site.token(purpose=Purpose.PREFERENCES))
-    page = await brand.opened(plain_page(account_line(brand.host), encoded=True), f"{brand.address}/preferences.html?e={token}&wzrk_ex=0")
+    page = await brand.opened(
+        plain_page(account_line(brand.host), encoded=True),
+        f"{brand.address}/preferences.html?e={token}&wzrk_ex=0",
+    )
     await brand.press("#off")
     await said(page, "[off]")
 
@@ -174,7 +206,10 @@ async def test_a_page_of_another_account_and_a_one_click_token_save_nothing(bran
     await brand.press("#off")
     await said(page, "[failed]")
     token = brand.site.token(purpose=Purpose.ONE_CLICK)
-    await brand.opened(plain_page(account_line(brand.host)), f"{brand.address}/preferences.html?e={token}&wzrk_ex=0")
+    await brand.opened(
+        plain_page(account_line(brand.host)),
+        f"{brand.address}/preferences.html?e={token}&wzrk_ex=0",
+    )
     await brand.press("#off")
     await said(page, "[failed]")
 
@@ -190,7 +225,9 @@ async def test_a_test_link_works_and_saves_nothing(brand: Brand) -> None:
     assert 0 == (await brand.site.state()).sequence
 
 
-async def test_the_encrypted_form_falls_back_to_the_script_tag(browser: Browser, certificate: Path, tmp_path: Path) -> None:
+async def test_the_encrypted_form_falls_back_to_the_script_tag(
+    browser: Browser, certificate: Path, tmp_path: Path
+) -> None:
     """The newest SDK alone has it."""
     async with visited(browser, certificate, tmp_path, NEWEST) as brand:
         settings = "clevertap.enableEncryptionInTransit = true;"
@@ -210,7 +247,9 @@ def template(host: str) -> str:
 
 
 async def news(page: Page, words: str) -> None:
-    await page.wait_for_function("words => document.getElementById('news').textContent === words", arg=words)
+    await page.wait_for_function(
+        "words => document.getElementById('news').textContent === words", arg=words
+    )
 
 
 async def test_our_template_chooses_leaves_and_comes_back(brand: Brand) -> None:
@@ -231,11 +270,15 @@ async def test_our_template_chooses_leaves_and_comes_back(brand: Brand) -> None:
     assert {key("offers")} == saved
     assert {"all", key("offers")} == left
     assert {key("offers")} == await off(brand.site)
-    assert [True, False, True] == [await box.is_checked() for box in await page.locator("#list input").all()]
+    assert [True, False, True] == [
+        await box.is_checked() for box in await page.locator("#list input").all()
+    ]
 
 
 async def test_our_template_for_a_group_link_leaves_the_campaigns_groups(brand: Brand) -> None:
-    page = await brand.opened(template(brand.host), brand.mail_link(groups=("news",), rest="&wzrk_ex=0&page_type=group"))
+    page = await brand.opened(
+        template(brand.host), brand.mail_link(groups=("news",), rest="&wzrk_ex=0&page_type=group")
+    )
     await page.wait_for_selector("#leave:enabled")
     scope = await page.inner_text("#scope")
     await brand.press("#leave")
@@ -252,14 +295,22 @@ async def test_our_template_for_a_group_link_leaves_the_campaigns_groups(brand: 
 
 async def test_our_template_says_so_when_something_goes_wrong(brand: Brand) -> None:
     page = await brand.opened(template("127.0.0.1:1"))
-    await news(page, "We could not be reached. Please check your internet connection, switch off ad blockers, and try again.")
+    await news(
+        page,
+        "We could not be reached. Please check your internet connection, switch off ad blockers,"
+        " and try again.",
+    )
     await brand.opened(template(brand.host), f"{brand.address}/preferences.html?e=bad&wzrk_ex=0")
-    await news(page, "We could not retrieve your email address. Please open the link in your mail again.")
+    await news(
+        page, "We could not retrieve your email address. Please open the link in your mail again."
+    )
     await page.goto(f"{brand.address}/preferences.html")
     await news(page, "This page is opened by the link in a mail.")
 
 
-async def test_our_template_is_accessible_and_fits_a_small_screen(browser: Browser, certificate: Path, tmp_path: Path) -> None:
+async def test_our_template_is_accessible_and_fits_a_small_screen(
+    browser: Browser, certificate: Path, tmp_path: Path
+) -> None:
     """WCAG 2.2 AA by axe-core; 1.4.10: no scrolling sideways at 320 pixels."""
     async with visited(browser, certificate, tmp_path, NEWEST) as brand:
         for scheme in ("light", "dark"):
@@ -267,7 +318,9 @@ async def test_our_template_is_accessible_and_fits_a_small_screen(browser: Brows
             page = await brand.opened(template(brand.host), brand.mail_link())
             await page.wait_for_selector("#leave:enabled")
             found = await violations(page)
-            wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            wide = await page.evaluate(
+                "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            )
 
             assert [] == found
             assert wide <= 0

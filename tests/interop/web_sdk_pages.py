@@ -31,12 +31,15 @@ _HEAD = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Uns
 
 _WITHOUT_GROUPS = (
     _HEAD
-    + """<input type="text" id="email" readonly><button id="off" onclick="off()">Off</button><button id="on" onclick="on()">On</button>
+    + """<input type="text" id="email" readonly>
+<button id="off" onclick="off()">Off</button><button id="on" onclick="on()">On</button>
 <p id="said"></p>
 <script>
   window.onload = function () { $WZRK_WR.getEmail(%(encoded)s); };
   function wzrk_email_fetched(email) { document.getElementById("email").value = email; }
-  function wzrk_email_subscription(status) { document.getElementById("said").textContent += status == 0 ? "[off]" : "[on]"; }
+  function wzrk_email_subscription(status) {
+    document.getElementById("said").textContent += status == 0 ? "[off]" : "[on]";
+  }
   function wzrk_email_subscription_failed() { document.getElementById("said").textContent += "[failed]"; }
   function off() { $WZRK_WR.unSubEmail(%(encoded)s); }
   function on() { $WZRK_WR.subEmail(%(encoded)s); }
@@ -45,7 +48,8 @@ _WITHOUT_GROUPS = (
 
 _WITH_GROUPS = (
     _HEAD
-    + """<input type="text" id="email"><div id="groups"></div><button id="save" onclick="save()">Save</button><p id="said"></p>
+    + """<input type="text" id="email"><div id="groups"></div>
+<button id="save" onclick="save()">Save</button><p id="said"></p>
 <script>
   window.onload = function () { $WZRK_WR.getEmail(false, true); };
   function wzrk_email_fetched(email, profile) {
@@ -61,7 +65,9 @@ _WITH_GROUPS = (
       document.getElementById("groups").append(box, group.name);
     });
   }
-  function wzrk_email_subscription(status) { document.getElementById("said").textContent += status == 0 ? "[off]" : "[on]"; }
+  function wzrk_email_subscription(status) {
+    document.getElementById("said").textContent += status == 0 ? "[off]" : "[on]";
+  }
   function wzrk_email_subscription_failed() { document.getElementById("said").textContent += "[failed]"; }
   function save() {
     var chosen = [];
@@ -83,8 +89,14 @@ def account_line(host: str) -> str:
 
 
 def plain_page(account: str, *, encoded: bool = False, settings: str = "") -> str:
-    """Return a page that unsubscribes and resubscribes. `encoded`: its server has encoded the address of the page once more."""
-    return _WITHOUT_GROUPS % {"account": account, "encoded": str(encoded).lower(), "settings": settings}
+    """Return a page that unsubscribes and resubscribes. `encoded`: its server has encoded the
+    address of the page once more.
+    """
+    return _WITHOUT_GROUPS % {
+        "account": account,
+        "encoded": str(encoded).lower(),
+        "settings": settings,
+    }
 
 
 def groups_page(account: str) -> str:
@@ -108,12 +120,16 @@ def hosted(folder: Path) -> Iterator[str]:
 
 async def serve_sdk(context: BrowserContext, script: str) -> None:
     """Let the browser find the SDK where pages load it from."""
-    await context.route(HOSTED_SDK, lambda route: route.fulfill(body=script, content_type="text/javascript"))
+    await context.route(
+        HOSTED_SDK, lambda route: route.fulfill(body=script, content_type="text/javascript")
+    )
 
 
 async def said(page: Page, words: str) -> None:
     """Wait until the page says exactly this."""
-    await page.wait_for_function("words => document.getElementById('said').textContent === words", arg=words)
+    await page.wait_for_function(
+        "words => document.getElementById('said').textContent === words", arg=words
+    )
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):

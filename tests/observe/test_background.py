@@ -12,7 +12,10 @@ from app.observe.log import logger
 
 
 def ended(part: Part) -> float:
-    return REGISTRY.get_sample_value("signoff_background_tasks_ended_total", {"task": part.value}) or 0.0
+    return (
+        REGISTRY.get_sample_value("signoff_background_tasks_ended_total", {"task": part.value})
+        or 0.0
+    )
 
 
 def spoil() -> None:
@@ -36,7 +39,9 @@ async def spoil_later() -> None:
 
 @pytest.mark.parametrize("fail", [spoil_later, raise_os_error, lose])
 async def test_a_part_that_fails_is_logged_counted_and_started_again(
-    fail: Callable[[], "asyncio.Future[None]"], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    fail: Callable[[], "asyncio.Future[None]"],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Catalogue N21."""
     monkeypatch.setattr(background, "_FIRST_PAUSE", 0.0)

@@ -27,7 +27,9 @@ SAYINGS = (
 
 
 @pytest.fixture(params=["json", "readable"])
-def written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+def written(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[io.StringIO]:
     """What the process writes to stderr, in each form."""
     stderr = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stderr)
@@ -42,7 +44,12 @@ def test_what_others_say_names_nobody(written: io.StringIO, saying: str) -> None
     """Catalogue L9: in a value, in a list, in a record of its own, in an exception."""
     log = logs.logger("relay")
 
-    log.info(LogEvent.COPY_REFUSED, reply=saying, replies=[saying, 1], details={"last": saying, "none": None})
+    log.info(
+        LogEvent.COPY_REFUSED,
+        reply=saying,
+        replies=[saying, 1],
+        details={"last": saying, "none": None},
+    )
     log.error(LogEvent.UNEXPECTED_ERROR, exc_info=ValueError(saying))
 
     assert "zed" not in written.getvalue().lower()
@@ -86,7 +93,9 @@ def test_a_reply_that_quotes_our_link_tells_no_token(written: io.StringIO, sayin
     assert "(token)" in written.getvalue()
 
 
-RING = Keyring(pepper=b"p" * 32, keys=(MasterKey(id=3, secret=b"3" * 32, status=KeyStatus.PRIMARY),))
+RING = Keyring(
+    pepper=b"p" * 32, keys=(MasterKey(id=3, secret=b"3" * 32, status=KeyStatus.PRIMARY),)
+)
 LONG = (
     "554 see u.example/preferences?e={}",
     "554 QMOE%3D{}",
@@ -97,33 +106,61 @@ LONG = (
     "554 e=3D{}",
     "554 the link {} is listed",
 )
-SHORT = ("550 u-{} unknown", "550 <U-{}>: no such user", "550 mailto:u-{}%40in.example", "550 to='u-{}'", "550 u%2D{}", "550 to=%3Cu-{}%3E")
+SHORT = (
+    "550 u-{} unknown",
+    "550 <U-{}>: no such user",
+    "550 mailto:u-{}%40in.example",
+    "550 to='u-{}'",
+    "550 u%2D{}",
+    "550 to=%3Cu-{}%3E",
+)
 
 
 def long_tokens() -> list[str]:
     """Return the shortest and the longest token that we make."""
     codec, made = TokenCodec(keyring=RING, data_centre=127), []
-    for address, campaign in (("a@b.c", ""), ("somebody.with.a.long.name@mail.example.com", "spring-2026-everybody")):
-        minter = codec.minter(brand=BrandNumber(65_535), purpose=Purpose.ONE_CLICK, at_ms=0, campaign=CampaignId(campaign))
-        made.append(minter.mint(address=address, digest=codec.digest(address, brand=BrandNumber(65_535))))
+    for address, campaign in (
+        ("a@b.c", ""),
+        ("somebody.with.a.long.name@mail.example.com", "spring-2026-everybody"),
+    ):
+        minter = codec.minter(
+            brand=BrandNumber(65_535),
+            purpose=Purpose.ONE_CLICK,
+            at_ms=0,
+            campaign=CampaignId(campaign),
+        )
+        made.append(
+            minter.mint(address=address, digest=codec.digest(address, brand=BrandNumber(65_535)))
+        )
     return made
 
 
 def short_tokens() -> list[str]:
-    """Return the shortest and the longest token of a mail-to address, as they stand in it and as a server may write them."""
+    """Return the shortest and the longest token of a mail-to address, as they stand in it and as a
+    server may write them.
+    """
     made = []
     for groups in ((), (GroupKey(7), GroupKey(2**32 - 1))):
         minter = ShortMinter.of(RING, data_centre=1, brand=BrandNumber(1), groups=groups, at_ms=0)
-        made.append(minter.mint(TokenCodec(keyring=RING, data_centre=1).digest("a@b.c", brand=BrandNumber(1))))
+        made.append(
+            minter.mint(
+                TokenCodec(keyring=RING, data_centre=1).digest("a@b.c", brand=BrandNumber(1))
+            )
+        )
     return [*made, *(text.upper() for text in made)]
 
 
 @pytest.mark.parametrize(
     ("saying", "token"),
-    [(saying, token) for saying in LONG for token in long_tokens()] + [(saying, token) for saying in SHORT for token in short_tokens()],
+    [(saying, token) for saying in LONG for token in long_tokens()]
+    + [(saying, token) for saying in SHORT for token in short_tokens()],
 )
-def test_a_token_is_known_by_its_shape_in_any_spelling_of_its_link(written: io.StringIO, saying: str, token: str) -> None:
-    """Catalogue N19: no scheme, no name of ours and no small letters are needed to copy it from the log."""
+def test_a_token_is_known_by_its_shape_in_any_spelling_of_its_link(
+    written: io.StringIO, saying: str, token: str
+) -> None:
+    """Catalogue N19: no scheme, no name of ours and no small letters are needed to copy it from the
+    log.
+    """
     log = logs.logger("relay")
 
     log.info(LogEvent.COPY_REFUSED, reply=saying.format(token), replies=[saying.format(token)])
@@ -135,7 +172,15 @@ def test_a_token_is_known_by_its_shape_in_any_spelling_of_its_link(written: io.S
 
 
 @pytest.mark.parametrize(
-    "text", ["queued as 4F1B2c3DAQx", "id AQAAAZ1kX0c", "u-turn", "menu-abcdefghijklmnopqrst", "0123456789abcdef" * 4, "EAQ-1 u-boat"]
+    "text",
+    [
+        "queued as 4F1B2c3DAQx",
+        "id AQAAAZ1kX0c",
+        "u-turn",
+        "menu-abcdefghijklmnopqrst",
+        "0123456789abcdef" * 4,
+        "EAQ-1 u-boat",
+    ],
 )
 def test_what_only_begins_like_a_token_stays_as_it_is(written: io.StringIO, text: str) -> None:
     logs.logger("relay").info(LogEvent.COPY_REFUSED, reply=text)
@@ -144,7 +189,9 @@ def test_what_only_begins_like_a_token_stays_as_it_is(written: io.StringIO, text
 
 
 def test_what_is_no_address_stays_as_it_is(written: io.StringIO) -> None:
-    logs.logger("relay").info(LogEvent.COPY_REFUSED, reply="451 4.7.1 greylisted 100% of new senders")
+    logs.logger("relay").info(
+        LogEvent.COPY_REFUSED, reply="451 4.7.1 greylisted 100% of new senders"
+    )
 
     assert "451 4.7.1 greylisted 100% of new senders" in written.getvalue()
     assert "(address)" not in written.getvalue()

@@ -1,4 +1,6 @@
-"""The probe against our own web service over TLS, and against servers that do what providers' clients do not forgive."""
+"""The probe against our own web service over TLS, and against servers that do what providers'
+clients do not forgive.
+"""
 
 import asyncio
 import ssl
@@ -33,7 +35,9 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 @asynccontextmanager
-async def serving(authority: Authority, answer: bytes, *, endless: bool = False) -> AsyncIterator[str]:
+async def serving(
+    authority: Authority, answer: bytes, *, endless: bool = False
+) -> AsyncIterator[str]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(answer)
@@ -54,15 +58,24 @@ async def serving(authority: Authority, answer: bytes, *, endless: bool = False)
         server.close()
 
 
-async def found(authority: Authority, answer: bytes, *, endless: bool = False, seconds: float = 5.0) -> set[str]:
+async def found(
+    authority: Authority, answer: bytes, *, endless: bool = False, seconds: float = 5.0
+) -> set[str]:
     async with serving(authority, answer, endless=endless) as url:
-        return {finding.code for finding in await probe(url, allow_private=True, ca_file=authority.ca_file, seconds=seconds)}
+        return {
+            finding.code
+            for finding in await probe(
+                url, allow_private=True, ca_file=authority.ca_file, seconds=seconds
+            )
+        }
 
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
-async def test_an_endpoint_that_does_it_right_over_http1_has_only_a_note(authority: Authority) -> None:
+async def test_an_endpoint_that_does_it_right_over_http1_has_only_a_note(
+    authority: Authority,
+) -> None:
     """Catalogue E14."""
     assert await found(authority, OK) == {"probe-http2"}
 
@@ -70,7 +83,13 @@ async def test_an_endpoint_that_does_it_right_over_http1_has_only_a_note(authori
 @pytest.mark.parametrize(
     ("answer", "code"),
     [
-        (b"HTTP/1.1 302 Found\r\nLocation: https://acme.example/bye\r\nContent-Length: 0\r\n\r\n", "probe-redirect"),
+        (
+            (
+                b"HTTP/1.1 302 Found\r\nLocation: https://acme.example/bye\r\nContent-Length:"
+                b" 0\r\n\r\n"
+            ),
+            "probe-redirect",
+        ),
         (b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", "probe-status"),
         (b"HTTP/1.1 503 Unavailable\r\nContent-Length: 0\r\n\r\n", "probe-status"),
         (OK.replace(b"\r\n\r\n", b"\r\nSet-Cookie: a=b\r\n\r\n"), "probe-cookie"),
@@ -79,13 +98,17 @@ async def test_an_endpoint_that_does_it_right_over_http1_has_only_a_note(authori
         (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort", "probe-failed"),
     ],
 )
-async def test_what_a_provider_would_not_forgive_is_named(authority: Authority, answer: bytes, code: str) -> None:
+async def test_what_a_provider_would_not_forgive_is_named(
+    authority: Authority, answer: bytes, code: str
+) -> None:
     """Catalogue E15."""
     assert code in await found(authority, answer)
 
 
 async def test_an_endless_answer_is_cut(authority: Authority) -> None:
-    assert "probe-endless" in await found(authority, b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n", endless=True)
+    assert "probe-endless" in await found(
+        authority, b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n", endless=True
+    )
 
 
 async def test_a_certificate_that_does_not_verify_is_named(authority: Authority) -> None:
@@ -96,7 +119,10 @@ async def test_a_certificate_that_does_not_verify_is_named(authority: Authority)
     assert codes == ["probe-certificate"]
 
 
-@pytest.mark.parametrize("url", ["https://127.0.0.1:1/u", "https://[::1]:1/u", "https://0x7f000001/u", "https://localhost/u"])
+@pytest.mark.parametrize(
+    "url",
+    ["https://127.0.0.1:1/u", "https://[::1]:1/u", "https://0x7f000001/u", "https://localhost/u"],
+)
 async def test_private_addresses_are_not_probed_unless_asked(url: str) -> None:
     """Catalogue L1."""
     (finding,) = await probe(url)
@@ -105,7 +131,16 @@ async def test_private_addresses_are_not_probed_unless_asked(url: str) -> None:
     assert "private" in finding.what
 
 
-@pytest.mark.parametrize("url", ["http://unsubscribe.example.com/u", "https://", "mailto:a@b", "https://[bad/u", "https://a:99999/u"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://unsubscribe.example.com/u",
+        "https://",
+        "mailto:a@b",
+        "https://[bad/u",
+        "https://a:99999/u",
+    ],
+)
 async def test_what_is_no_https_url_is_not_probed(url: str) -> None:
     (finding,) = await probe(url)
 
@@ -128,22 +163,27 @@ async def test_a_server_that_never_answers_is_given_up(authority: Authority) -> 
 
 async def test_a_url_beyond_ascii_is_a_finding(authority: Authority) -> None:
     """Catalogue N37."""
-    (only,) = await probe("https://127.0.0.1:9/ü?qmoe=é", allow_private=True, ca_file=authority.ca_file)
+    (only,) = await probe(
+        "https://127.0.0.1:9/ü?qmoe=é", allow_private=True, ca_file=authority.ca_file
+    )
 
     assert only.code == "probe-failed"
     assert "percent-encoded" in only.what
 
 
 @pytest.mark.parametrize("status", [b"abcd", b"\xff", b"99999999999999999999", b""])
-async def test_an_answer_that_nobody_understands_is_a_finding(authority: Authority, tmp_path: Path, status: bytes) -> None:
+async def test_an_answer_that_nobody_understands_is_a_finding(
+    authority: Authority, tmp_path: Path, status: bytes
+) -> None:
     """Catalogue N37: over HTTP/2 too, where no library looks at the status."""
     ca = trustme.CA()
     ca.cert_pem.write_to_path(tmp_path / "ca.pem")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     ca.issue_cert("127.0.0.1").configure_cert(context)
     context.set_alpn_protocols(["h2", "http/1.1"])
-    # RFC 9113 4.1, 6.2: SETTINGS, then HEADERS of stream 1 with one literal field of a never indexed name.
-    block = b"\x08" + bytes([len(status)]) + status  # RFC 7541 6.2.2 with the name of entry 8, :status
+    # RFC 9113 4.1, 6.2: SETTINGS, then HEADERS of stream 1 with one literal field of a never
+    # indexed name. RFC 7541 6.2.2 with the name of entry 8, :status
+    block = b"\x08" + bytes([len(status)]) + status
     answer = b"\0\0\0\x04\0\0\0\0\0" + len(block).to_bytes(3, "big") + b"\x01\x05\0\0\0\x01" + block
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -47,9 +47,13 @@ async def _talking(talk: Talk) -> AsyncIterator[int]:
 
 
 def _program(target: Target, seconds: float) -> str:
-    """Run the trial as a command does, in an event loop of its own that ends with it, and return why it failed."""
+    """Run the trial as a command does, in an event loop of its own that ends with it, and return
+    why it failed.
+    """
     try:
-        asyncio.run(greet_downstream(target, hostname="relay.example", ca_file=None, seconds=seconds))
+        asyncio.run(
+            greet_downstream(target, hostname="relay.example", ca_file=None, seconds=seconds)
+        )
     except Unavailable as exc:
         return str(exc)
     return ""
@@ -58,10 +62,18 @@ def _program(target: Target, seconds: float) -> str:
 @pytest.mark.parametrize("scheme", ["smtp", "lmtp"])
 @pytest.mark.parametrize(
     ("talk", "seconds", "told"),
-    [(_never_ends, 0.1, "no answer within"), (_floods, _LONG, "its reply has no end"), (_greets_and_floods, _LONG, "its reply has no end")],
+    [
+        (_never_ends, 0.1, "no answer within"),
+        (_floods, _LONG, "its reply has no end"),
+        (_greets_and_floods, _LONG, "its reply has no end"),
+    ],
 )
-async def test_a_reply_without_an_end_ends_the_trial(scheme: str, talk: Talk, seconds: float, told: str) -> None:
-    """Catalogue N37: at the deadline where it comes slowly, at a bound of octets where it comes fast; no thread is waited for."""
+async def test_a_reply_without_an_end_ends_the_trial(
+    scheme: str, talk: Talk, seconds: float, told: str
+) -> None:
+    """Catalogue N37: at the deadline where it comes slowly, at a bound of octets where it comes
+    fast; no thread is waited for.
+    """
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     said: list[str] = []
     async with _talking(talk) as port:

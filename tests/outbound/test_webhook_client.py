@@ -32,8 +32,12 @@ def endpoint(url: str, reach: Reach = Reach.LOOPBACK, **headers: str) -> Endpoin
     )
 
 
-def answering(*rounds: Sequence[str]) -> tuple[Callable[[str, int], Awaitable[Sequence[str]]], list[str]]:
-    """A resolver whose answers change from one look-up to the next, and the book of what it was asked."""
+def answering(
+    *rounds: Sequence[str],
+) -> tuple[Callable[[str, int], Awaitable[Sequence[str]]], list[str]]:
+    """A resolver whose answers change from one look-up to the next, and the book of what it was
+    asked.
+    """
     left: Iterator[Sequence[str]] = iter(rounds)
     asked: list[str] = []
 
@@ -55,7 +59,9 @@ async def test_a_request_carries_its_fields_and_those_of_the_endpoint() -> None:
 
     (told,) = receiver.book
     assert (ReceiverAnswer(status=202), b"{}") == (answer, told.body)
-    assert ("application/json", "m1", "Basic eA==") == tuple(told.headers[name] for name in ("Content-Type", "webhook-id", "Authorization"))
+    assert ("application/json", "m1", "Basic eA==") == tuple(
+        told.headers[name] for name in ("Content-Type", "webhook-id", "Authorization")
+    )
     assert "Cookie" not in told.headers
 
 
@@ -89,7 +95,11 @@ async def test_a_name_that_leads_inside_is_blocked() -> None:
     """Catalogue L1: nip.io and its kind."""
     async with receiving() as receiver:
         lookup, asked = answering(["127.0.0.1"])
-        answer = await post(f"http://127.0.0.1.nip.example:{urlsplit(receiver.url).port}/", Reach.PUBLIC, lookup=lookup)
+        answer = await post(
+            f"http://127.0.0.1.nip.example:{urlsplit(receiver.url).port}/",
+            Reach.PUBLIC,
+            lookup=lookup,
+        )
 
     assert (True, [], ["127.0.0.1.nip.example"]) == (answer.blocked, receiver.book, asked)
 
@@ -103,15 +113,26 @@ async def test_one_private_address_among_public_ones_is_enough() -> None:
     assert answer.blocked
 
 
-async def test_the_address_that_was_checked_is_the_one_that_is_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Catalogue L1: a rebinding name answers differently the second time; each connection has one look-up, and it is the checked one."""
+async def test_the_address_that_was_checked_is_the_one_that_is_connected_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Catalogue L1: a rebinding name answers differently the second time; each connection has one
+    look-up, and it is the checked one.
+    """
     monkeypatch.setattr(guard, "may_reach", lambda address, reach: address == "127.0.0.2")
-    async with receiving("127.0.0.2", fields={"Connection": "close"}) as public, receiving() as private:
+    async with (
+        receiving("127.0.0.2", fields={"Connection": "close"}) as public,
+        receiving() as private,
+    ):
         port = urlsplit(public.url).port
         lookup, asked = answering(["127.0.0.2"], ["127.0.0.1"])
         async with WebhookClient(lookup=lookup) as client:
-            first = await client.post(endpoint(f"http://rebinding.example:{port}/", Reach.PUBLIC), REQUEST)
-            second = await client.post(endpoint(f"http://rebinding.example:{port}/", Reach.PUBLIC), REQUEST)
+            first = await client.post(
+                endpoint(f"http://rebinding.example:{port}/", Reach.PUBLIC), REQUEST
+            )
+            second = await client.post(
+                endpoint(f"http://rebinding.example:{port}/", Reach.PUBLIC), REQUEST
+            )
 
     assert (200, True, 2) == (first.status, second.blocked, len(asked))
     assert (1, 0) == (len(public.book), len(private.book))
@@ -119,7 +140,10 @@ async def test_the_address_that_was_checked_is_the_one_that_is_connected_to(monk
 
 async def test_a_redirect_is_not_followed() -> None:
     """Catalogue L1: 302 to the metadata service."""
-    async with receiving() as target, receiving(statuses=[302], fields={"Location": target.url}) as receiver:
+    async with (
+        receiving() as target,
+        receiving(statuses=[302], fields={"Location": target.url}) as receiver,
+    ):
         answer = await post(receiver.url)
 
     assert (302, False, []) == (answer.status, answer.is_success, target.book)
@@ -241,7 +265,10 @@ async def test_a_connection_that_the_receiver_has_closed_meanwhile_costs_no_fail
             writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
         writer.close()
 
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server, WebhookClient() as client:
+    async with (
+        await asyncio.start_server(serve, "127.0.0.1", 0) as server,
+        WebhookClient() as client,
+    ):
         to = endpoint(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
         answers = [await client.post(to, REQUEST), await client.post(to, REQUEST)]
 

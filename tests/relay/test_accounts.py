@@ -1,4 +1,6 @@
-"""What the account of one brand may put into a mail: its own From, and no other brand's address for bounces."""
+"""What the account of one brand may put into a mail: its own From, and no other brand's address for
+bounces.
+"""
 
 import base64
 import ssl
@@ -30,16 +32,38 @@ def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
     [
         ("bounce@acme.example", PROMOTIONAL, "250 "),
         ("bounce+ann=example.net@returns.provider.example", PROMOTIONAL, "250 "),
-        ("bounce@SHOP.example", PROMOTIONAL, "550 5.7.1 Not permitted: the envelope sender is of another brand"),
-        ("", FROM_SHOP, "550 5.7.1 A field that marks the message is refused: X-Signoff-Campaign stands in a mail of another brand"),
+        (
+            "bounce@SHOP.example",
+            PROMOTIONAL,
+            "550 5.7.1 Not permitted: the envelope sender is of another brand",
+        ),
+        (
+            "",
+            FROM_SHOP,
+            (
+                "550 5.7.1 A field that marks the message is refused: X-Signoff-Campaign stands in"
+                " a mail of another brand"
+            ),
+        ),
         ("", FROM_SHOP.replace(b"X-Signoff-Campaign: spring-24\r\n", b""), "250 "),
-        ("bounce@acme.example", FROM_SHOP, "550 5.7.1 Not permitted: the From address is of another brand"),
+        (
+            "bounce@acme.example",
+            FROM_SHOP,
+            "550 5.7.1 Not permitted: the From address is of another brand",
+        ),
     ],
 )
-async def test_an_account_sends_for_its_own_brand_and_bounces_go_to_no_other(sender: str, mail: bytes, told: str) -> None:
-    """Catalogue S4: a bounce or notification aimed at another brand would be read there as its own."""
+async def test_an_account_sends_for_its_own_brand_and_bounces_go_to_no_other(
+    sender: str, mail: bytes, told: str
+) -> None:
+    """Catalogue S4: a bounce or notification aimed at another brand would be read there as its
+    own.
+    """
     serving, trusting = contexts()
-    async with relaying(tls=serving, trusted_networks=(), authenticator=of_acme) as relay, connected(relay.port) as upstream:
+    async with (
+        relaying(tls=serving, trusted_networks=(), authenticator=of_acme) as relay,
+        connected(relay.port) as upstream,
+    ):
         await upstream.say("STARTTLS")
         await upstream.secure(trusting)
         await upstream.say("EHLO client.example")

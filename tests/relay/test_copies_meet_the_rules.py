@@ -1,4 +1,6 @@
-"""What leaves the relay passes the compliance check without a finding: the check is used on ourselves."""
+"""What leaves the relay passes the compliance check without a finding: the check is used on
+ourselves.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +15,18 @@ from tests.support.relay import PROMOTIONAL, relaying
 
 WAY_OUT = b"\r\nUnsubscribe: *|UNSUBSCRIBE|*\r\n"
 SAMPLES = Path(__file__).resolve().parents[1] / "samples" / "check"
-# What the check finds wrong with these, the relay mends; what it leaves is the sender's: a template's other text, a body without a link.
-MENDED = ("good", "nothing", "mailto_only", "post_value", "encoded_word", "twice", "address_in_url", "sendgrid_style")
+# What the check finds wrong with these, the relay mends; what it leaves is the sender's: a
+# template's other text, a body without a link.
+MENDED = (
+    "good",
+    "nothing",
+    "mailto_only",
+    "post_value",
+    "encoded_word",
+    "twice",
+    "address_in_url",
+    "sendgrid_style",
+)
 
 
 async def published(_: str) -> Sequence[str]:
@@ -32,10 +44,15 @@ async def test_every_recipients_copy_meets_the_rules(inbox_domain: str) -> None:
     async with relaying(inbox_domain=inbox_domain) as relay:
         await relay.relayed(PROMOTIONAL + WAY_OUT, *people)
 
-    contents = {received.recipients[0].decode(): received.content for received in relay.sink.received}
+    contents = {
+        received.recipients[0].decode(): received.content for received in relay.sink.received
+    }
     assert sorted(contents) == [f"RCPT TO:<{person}>" for person in people]
     assert [await findings(content) for content in contents.values()] == [[], [], []]
-    delivered = {name: b"Delivered-To: " + name[9:-1].encode() + b"\r\n" + content for name, content in contents.items()}
+    delivered = {
+        name: b"Delivered-To: " + name[9:-1].encode() + b"\r\n" + content
+        for name, content in contents.items()
+    }
     assert list(copies.compare(delivered)) == []
 
 

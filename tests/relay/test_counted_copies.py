@@ -1,4 +1,6 @@
-"""Copies of campaigns are counted once the downstream has taken them, so that the operator sees which share of them made somebody leave."""
+"""Copies of campaigns are counted once the downstream has taken them, so that the operator sees
+which share of them made somebody leave.
+"""
 
 from prometheus_client import REGISTRY
 
@@ -40,7 +42,9 @@ def value(name: str, **labels: str) -> float:
 
 
 async def test_messages_copies_and_signatures_are_counted_each_by_its_own_name() -> None:
-    """One message to three, of which one is refused: one message, three copies, three signatures."""
+    """One message to three, of which one is refused: one message, three copies, three
+    signatures.
+    """
     names = [
         ("signoff_messages_total", {"class": "promotional", "outcome": "delivered"}, 1),
         ("signoff_copies_total", {"class": "promotional", "outcome": "delivered"}, 2),
@@ -52,7 +56,11 @@ async def test_messages_copies_and_signatures_are_counted_each_by_its_own_name()
 
     async with relaying(ACME) as relay:
         relay.sink.on("RCPT", Say(b"550 5.1.1 no such user\r\n"), recipient="bob@example.net")
-        reply = await relay.relayed(PROMOTIONAL, "ann@example.net", "bob@example.net", "cid@example.net")
+        reply = await relay.relayed(
+            PROMOTIONAL, "ann@example.net", "bob@example.net", "cid@example.net"
+        )
 
     assert reply.startswith("250")
-    assert [more for _, _, more in names] == [value(name, **labels) - old for (name, labels, _), old in zip(names, before, strict=True)]
+    assert [more for _, _, more in names] == [
+        value(name, **labels) - old for (name, labels, _), old in zip(names, before, strict=True)
+    ]

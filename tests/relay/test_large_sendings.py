@@ -18,18 +18,28 @@ GONE = Say(b"550 5.1.1 no such user\r\n")
 
 async def test_copies_of_one_destination_leave_together_one_recipient_each() -> None:
     """Catalogue X16."""
-    recipients = [f"{name}@{domain}" for name in ("a", "b", "c") for domain in ("gmail.example", "Yahoo.example", "aol.example")]
+    recipients = [
+        f"{name}@{domain}"
+        for name in ("a", "b", "c")
+        for domain in ("gmail.example", "Yahoo.example", "aol.example")
+    ]
     async with relaying(sink=Sink(extensions=("8BITMIME", "SMTPUTF8"))) as relay:
         await relay.relayed(PROMOTIONAL, *recipients)
 
-    starts = [line.partition(b"@")[2].lower() for line in relay.sink.commands if line.startswith(b"RCPT")]
+    starts = [
+        line.partition(b"@")[2].lower() for line in relay.sink.commands if line.startswith(b"RCPT")
+    ]
     assert [1] * 9 == [len(received.recipients) for received in relay.sink.received]
     assert sorted(recipients) == relay.sink.mailboxes
     assert sorted(starts) == starts
 
 
-async def test_a_thousand_recipients_of_five_megabytes_hash_the_body_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Catalogue D17, S10: all refused at RCPT, so that only the relay's own work is done a thousand times."""
+async def test_a_thousand_recipients_of_five_megabytes_hash_the_body_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Catalogue D17, S10: all refused at RCPT, so that only the relay's own work is done a thousand
+    times.
+    """
     hashed: list[int] = []
     hash_body = MessageSignature.hash_body
 
@@ -49,7 +59,9 @@ async def test_a_thousand_recipients_of_five_megabytes_hash_the_body_once(monkey
 
 
 async def test_a_downstream_that_stops_reading_holds_a_bounded_part_of_the_copies() -> None:
-    """Catalogue X13: at most so many copies of one message are begun, and none is copied whole for its connection."""
+    """Catalogue X13: at most so many copies of one message are begun, and none is copied whole for
+    its connection.
+    """
     mail = PLAIN + (b"x" * 998 + b"\r\n") * 8192
     recipients = [f"user{number}@example.net" for number in range(PARALLEL_COPIES + 1)]
     async with relaying(sink=Sink(keep=False)) as relay:
@@ -60,7 +72,8 @@ async def test_a_downstream_that_stops_reading_holds_a_bounded_part_of_the_copie
         begun = len(relay.sink.clients)
         for _ in range(50):
             await asyncio.sleep(0.001)
-        _, peak = tracemalloc.get_traced_memory()  # of both sides: the sink's readers hold 2 MB each
+        # of both sides: the sink's readers hold 2 MB each
+        _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         relay.sink.may_read.set()
         reply = await sending

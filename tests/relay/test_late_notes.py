@@ -1,4 +1,6 @@
-"""Entries of the ledger that the store could not take: kept in bounds, written when it is back, and said when they are lost."""
+"""Entries of the ledger that the store could not take: kept in bounds, written when it is back, and
+said when they are lost.
+"""
 
 import asyncio
 from collections.abc import Mapping
@@ -26,7 +28,9 @@ class Switched(MemoryLedger):
         super().__init__(clock=lambda: 1000)
         self.away = True
 
-    async def note(self, message: bytes, entries: Mapping[bytes, bytes], *, keep_seconds: int) -> None:
+    async def note(
+        self, message: bytes, entries: Mapping[bytes, bytes], *, keep_seconds: int
+    ) -> None:
         if self.away:
             raise StoreUnavailable("away")
         await super().note(message, entries, keep_seconds=keep_seconds)
@@ -38,7 +42,9 @@ def counted(result: str) -> float:
 
 async def failing(notes: LateNotes, message: bytes, **entries: bytes) -> None:
     with pytest.raises(StoreUnavailable):
-        await notes.note(message, {name.encode(): entry for name, entry in entries.items()}, keep_seconds=DAY)
+        await notes.note(
+            message, {name.encode(): entry for name, entry in entries.items()}, keep_seconds=DAY
+        )
 
 
 async def test_what_failed_is_written_when_the_store_is_back() -> None:
@@ -78,7 +84,9 @@ async def test_what_waits_is_bounded_the_oldest_goes_and_is_counted() -> None:
 
     await notes.write()
 
-    assert [{}, {b"ann": b"delivered"}, {b"ann": b"delivered"}] == [store.known(name) for name in (b"1", b"2", b"3")]
+    assert [{}, {b"ann": b"delivered"}, {b"ann": b"delivered"}] == [
+        store.known(name) for name in (b"1", b"2", b"3")
+    ]
     assert 1 == counted("lost") - lost
     assert [1] == [line["lost"] for line in lines if line["event"] == "ledger_failed"]
 
@@ -95,7 +103,9 @@ async def test_an_orderly_stop_writes_them_or_says_how_many_are_lost(back: bool)
 
     assert ({b"ann": b"delivered", b"bob": b"delivered"} if back else {}) == store.known(b"1")
     assert (0 if back else 2) == counted("lost") - lost
-    assert ([] if back else [2]) == [line["lost"] for line in lines if line["event"] == "ledger_failed"]
+    assert ([] if back else [2]) == [
+        line["lost"] for line in lines if line["event"] == "ledger_failed"
+    ]
 
 
 async def test_a_store_that_restarts_gets_them_by_itself(tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
-"""One message, many recipients, one reply: nobody gets it twice, nobody is lost, and the reply is true."""
+"""One message, many recipients, one reply: nobody gets it twice, nobody is lost, and the reply is
+true.
+"""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,7 +19,9 @@ from tests.support.upstream import connected
 ANN, BOB, CID = "ann@example.net", "bob@example.net", "cid@example.net"
 PLAIN = PROMOTIONAL.replace(b"X-Signoff-Campaign: spring-24\r\n", b"")
 BUSY, GONE = Say(b"450 4.2.1 mailbox busy\r\n"), Say(b"550 5.1.1 no such user\r\n")
-BOTH_CLASSES = pytest.mark.parametrize("mail", [PROMOTIONAL, PLAIN], ids=["promotional", "transactional"])
+BOTH_CLASSES = pytest.mark.parametrize(
+    "mail", [PROMOTIONAL, PLAIN], ids=["promotional", "transactional"]
+)
 
 
 def ledger() -> MemoryLedger:
@@ -26,7 +30,9 @@ def ledger() -> MemoryLedger:
 
 
 @BOTH_CLASSES
-async def test_a_deferred_copy_beside_a_delivered_one_is_the_only_one_sent_again(mail: bytes) -> None:
+async def test_a_deferred_copy_beside_a_delivered_one_is_the_only_one_sent_again(
+    mail: bytes,
+) -> None:
     """Catalogue X3: each recipient has exactly one copy after the upstream's retry."""
     async with relaying() as relay:
         relay.sink.on("RCPT", BUSY, recipient=BOB)
@@ -40,7 +46,9 @@ async def test_a_deferred_copy_beside_a_delivered_one_is_the_only_one_sent_again
 
 
 @BOTH_CLASSES
-async def test_a_relay_that_was_restarted_and_another_relay_know_what_is_finished(mail: bytes) -> None:
+async def test_a_relay_that_was_restarted_and_another_relay_know_what_is_finished(
+    mail: bytes,
+) -> None:
     """Catalogue X3: the ledger is in the store."""
     sink, copies = Sink(), ledger()
     sink.on("DOT", BUSY, BUSY, recipient=BOB)
@@ -51,7 +59,8 @@ async def test_a_relay_that_was_restarted_and_another_relay_know_what_is_finishe
             replies.append(await relay.relayed(mail, ANN, BOB, CID))
 
     assert ["451", "451", "250"] == [reply[:3] for reply in replies]
-    assert {ANN: 1, BOB: 3, CID: 1} == Counter(sink.mailboxes)  # the sink keeps what it then says it did not take
+    # the sink keeps what it then says it did not take
+    assert {ANN: 1, BOB: 3, CID: 1} == Counter(sink.mailboxes)
 
 
 async def test_an_upstream_that_groups_its_recipients_anew_causes_no_second_copy() -> None:
@@ -67,7 +76,9 @@ async def test_an_upstream_that_groups_its_recipients_anew_causes_no_second_copy
 
 
 async def test_another_mail_is_another_mail() -> None:
-    """Catalogue X3: what differs in sender, Message-ID, Date, length or body is not taken for a retry."""
+    """Catalogue X3: what differs in sender, Message-ID, Date, length or body is not taken for a
+    retry.
+    """
     others = [
         PROMOTIONAL.replace(b"<1@", b"<2@"),
         PROMOTIONAL.replace(b"09:00:00", b"09:00:01"),
@@ -87,11 +98,15 @@ async def test_another_mail_is_another_mail() -> None:
 
 
 async def test_trace_fields_that_a_filtering_upstream_writes_anew_change_nothing() -> None:
-    """Catalogue X3: the mail is the same, though an upstream without a queue of its own stamps each try."""
+    """Catalogue X3: the mail is the same, though an upstream without a queue of its own stamps each
+    try.
+    """
     async with relaying() as relay:
         relay.sink.on("RCPT", BUSY, recipient=BOB)
         for number in (1, 2):
-            await relay.relayed(b"Received: from a by mx.example id %d; now\r\n" % number + PROMOTIONAL, ANN, BOB)
+            await relay.relayed(
+                b"Received: from a by mx.example id %d; now\r\n" % number + PROMOTIONAL, ANN, BOB
+            )
 
     assert [ANN, BOB] == relay.sink.mailboxes
 
@@ -126,7 +141,9 @@ async def test_what_is_finished_at_once_writes_nothing() -> None:
 
 
 async def test_refused_and_deferred_ones_are_told_together_once_all_are_finished() -> None:
-    """Catalogue X3, X15: the refusal of the first try is remembered, and one notification tells of both."""
+    """Catalogue X3, X15: the refusal of the first try is remembered, and one notification tells of
+    both.
+    """
     async with relaying() as relay:
         relay.sink.on("RCPT", GONE, recipient=ANN)
         relay.sink.on("RCPT", BUSY, GONE, recipient=BOB)
@@ -139,7 +156,11 @@ async def test_refused_and_deferred_ones_are_told_together_once_all_are_finished
     assert [CID] == notified_early
     assert second.startswith("250 ")
     assert ["bounce@acme.example", CID] == relay.sink.mailboxes
-    (report,) = [received.content for received in relay.sink.received if received.mail.startswith(b"MAIL FROM:<>")]
+    (report,) = [
+        received.content
+        for received in relay.sink.received
+        if received.mail.startswith(b"MAIL FROM:<>")
+    ]
     assert 2 == report.count(b"Final-Recipient: ")
 
 
@@ -156,7 +177,9 @@ async def test_all_refused_over_two_tries_is_refused() -> None:
     assert [] == relay.sink.received
 
 
-async def test_who_was_served_and_left_since_is_neither_served_again_nor_counted_as_suppressed() -> None:
+async def test_who_was_served_and_left_since_is_neither_served_again_nor_counted_as_suppressed() -> (
+    None
+):
     """Catalogue X3, Q1."""
     async with relaying(replace(ACME, on_suppressed=OnSuppressed.REJECT)) as relay:
         relay.sink.on("RCPT", BUSY, recipient=BOB)
@@ -179,9 +202,15 @@ async def test_a_client_that_retries_what_got_452_has_three_messages_and_no_dupl
             rounds += 1
             async with connected(relay.port) as upstream:
                 await upstream.say("MAIL FROM:<bounce@acme.example>")
-                heard = {recipient: await upstream.say(f"RCPT TO:<{recipient}>") for recipient in left}
-                taken = [recipient for recipient, reply in heard.items() if reply.startswith("250 ")]
-                assert {reply[:9] for recipient, reply in heard.items() if recipient not in taken} <= {"452 4.5.3"}
+                heard = {
+                    recipient: await upstream.say(f"RCPT TO:<{recipient}>") for recipient in left
+                }
+                taken = [
+                    recipient for recipient, reply in heard.items() if reply.startswith("250 ")
+                ]
+                assert {
+                    reply[:9] for recipient, reply in heard.items() if recipient not in taken
+                } <= {"452 4.5.3"}
                 await upstream.say("DATA")
                 await upstream.send(PROMOTIONAL + b".\r\n")
                 assert (await upstream.reply()).startswith("250 ")
@@ -191,7 +220,9 @@ async def test_a_client_that_retries_what_got_452_has_three_messages_and_no_dupl
     assert [ANN, BOB, CID] == relay.sink.mailboxes
 
 
-async def test_copies_that_cannot_start_in_time_are_deferred_and_the_next_try_sends_only_them() -> None:
+async def test_copies_that_cannot_start_in_time_are_deferred_and_the_next_try_sends_only_them() -> (
+    None
+):
     """Catalogue X12, X3."""
     copies = ledger()
     sink = Sink()
@@ -213,12 +244,18 @@ async def test_each_copy_that_was_not_taken_has_a_log_line_with_the_digest_and_c
     """Catalogue X6, L9."""
     with capture_logs() as lines:
         async with relaying() as relay:
-            relay.sink.on("RCPT", Say(b"550 5.1.1 \x1b[31mno\x00\xff such\tuser\r\n"), recipient=ANN)
+            relay.sink.on(
+                "RCPT", Say(b"550 5.1.1 \x1b[31mno\x00\xff such\tuser\r\n"), recipient=ANN
+            )
             relay.sink.on("RCPT", BUSY, recipient=BOB)
             await relay.relayed(PROMOTIONAL, ANN, BOB, CID)
-            digests = {relay.codec.digest(address, brand=ACME.number).hex() for address in (ANN, BOB)}
+            digests = {
+                relay.codec.digest(address, brand=ACME.number).hex() for address in (ANN, BOB)
+            }
 
     assert ["550 5.1.1 ?[31mno? such user"] == outcomes(lines, "copy_refused")
     assert ["450 4.2.1 mailbox busy"] == outcomes(lines, "copy_deferred")
-    assert digests == {line["recipient"] for line in lines if line["event"] in {"copy_refused", "copy_deferred"}}
+    assert digests == {
+        line["recipient"] for line in lines if line["event"] in {"copy_refused", "copy_deferred"}
+    }
     assert not any(address in str(line) for line in lines for address in (ANN, BOB, CID))

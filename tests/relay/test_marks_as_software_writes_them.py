@@ -1,4 +1,6 @@
-"""Marks as software and hands write them: encoded, folded, commented, repeated, misspelt, or in a mail whose From cannot be read."""
+"""Marks as software and hands write them: encoded, folded, commented, repeated, misspelt, or in a
+mail whose From cannot be read.
+"""
 
 import base64
 
@@ -30,25 +32,35 @@ async def leave_group(relay: Relay, address: str, group: str) -> None:
         'X-SMTPAPI: {"asm_group_id": "offers"}\r\nX-SMTPAPI: {"asm_group_id": "News"}',
         f"X-SES-LIST-MANAGEMENT-OPTIONS: {encoded('contactListName=a; topicName=news')}",
         'X-SES-LIST-MANAGEMENT-OPTIONS: contactListName="a;b";\r\n\ttopicName="News" (weekly)',
-        "X-SES-LIST-MANAGEMENT-OPTIONS: a; topicName=offers\r\nX-SES-LIST-MANAGEMENT-OPTIONS: a; topicName=news",
+        (
+            "X-SES-LIST-MANAGEMENT-OPTIONS: a; topicName=offers\r\nX-SES-LIST-MANAGEMENT-OPTIONS:"
+            " a; topicName=news"
+        ),
         f"X-PM-Message-Stream: {encoded('news')}",
         "X-PM-Message-Stream: outbound\r\nX-PM-Message-Stream: news",
         f"X-Mailgun-Tag: spring\r\nX-Mailgun-Tag: {encoded('News')}",
     ],
 )
-async def test_who_has_left_a_group_gets_no_mail_of_it_however_the_field_is_written(field: str) -> None:
+async def test_who_has_left_a_group_gets_no_mail_of_it_however_the_field_is_written(
+    field: str,
+) -> None:
     """Catalogue H20: a field that software has encoded, quoted or repeated says the same."""
     async with relaying() as relay:
         await relay.add_group("news", "News")
         await relay.add_group("offers", "Offers")
         await leave_group(relay, "ann@example.net", "news")
-        reply = await relay.relayed(field.encode() + b"\r\n" + PLAIN, "ann@example.net", "bob@example.net")
+        reply = await relay.relayed(
+            field.encode() + b"\r\n" + PLAIN, "ann@example.net", "bob@example.net"
+        )
 
     assert reply.startswith("250 ")
     assert [True] == [b"<bob@example.net>" in copy.recipients[0] for copy in relay.sink.received]
 
 
-@pytest.mark.parametrize("field", ["Precedence: bulk (news)", "Precedence: (a (b)) Bulk", f"Precedence: {encoded('bulk')}"])
+@pytest.mark.parametrize(
+    "field",
+    ["Precedence: bulk (news)", "Precedence: (a (b)) Bulk", f"Precedence: {encoded('bulk')}"],
+)
 async def test_bulk_mail_does_not_reach_who_has_left(field: str) -> None:
     async with relaying() as relay:
         await relay.leave("ann@example.net")
@@ -77,7 +89,9 @@ async def test_automatic_mail_is_known_whatever_stands_around_its_word(field: st
     assert without_trace(relay.sink.received[0].content) == mail
 
 
-@pytest.mark.parametrize("field", ["X-List-Administrivia: no (comment)", "Auto-Submitted: no (auto-replied)"])
+@pytest.mark.parametrize(
+    "field", ["X-List-Administrivia: no (comment)", "Auto-Submitted: no (auto-replied)"]
+)
 async def test_what_a_comment_says_is_not_said(field: str) -> None:
     """Catalogue N4."""
     async with relaying() as relay:
@@ -110,15 +124,35 @@ async def test_no_json_of_theirs_makes_a_mail_wait_for_ever(value: str) -> None:
 @pytest.mark.parametrize(
     ("field", "words"),
     [
-        ("X-Signoff-Groups: all", 'X-Signoff-Groups holds "all", the word for all mail of the brand, which is no group'),
-        ("X-Signoff-Require-Groups: news, ALL", 'X-Signoff-Require-Groups holds "ALL", the word for all mail'),
-        ("X-Singoff-Campaign: spring", "X-Singoff-Campaign is no field of ours; did you mean X-Signoff-Campaign?"),
-        ("Signoff-Groups: news", "Signoff-Groups is no field of ours; did you mean X-Signoff-Groups?"),
-        ("X-Signoff-Campaign: =?zip?q?a?=", "X-Signoff-Campaign holds an encoded word in a charset that is not read here"),
-        ('X-Signoff-User-Attributes: {"\\ud800": "a"}', "X-Signoff-User-Attributes holds half a character in a name"),
+        (
+            "X-Signoff-Groups: all",
+            'X-Signoff-Groups holds "all", the word for all mail of the brand, which is no group',
+        ),
+        (
+            "X-Signoff-Require-Groups: news, ALL",
+            'X-Signoff-Require-Groups holds "ALL", the word for all mail',
+        ),
+        (
+            "X-Singoff-Campaign: spring",
+            "X-Singoff-Campaign is no field of ours; did you mean X-Signoff-Campaign?",
+        ),
+        (
+            "Signoff-Groups: news",
+            "Signoff-Groups is no field of ours; did you mean X-Signoff-Groups?",
+        ),
+        (
+            "X-Signoff-Campaign: =?zip?q?a?=",
+            "X-Signoff-Campaign holds an encoded word in a charset that is not read here",
+        ),
+        (
+            'X-Signoff-User-Attributes: {"\\ud800": "a"}',
+            "X-Signoff-User-Attributes holds half a character in a name",
+        ),
     ],
 )
-async def test_a_mark_of_ours_that_is_not_understood_is_refused_by_name(field: str, words: str) -> None:
+async def test_a_mark_of_ours_that_is_not_understood_is_refused_by_name(
+    field: str, words: str
+) -> None:
     """Catalogue N3."""
     async with relaying() as relay:
         reply = await relay.relayed(field.encode() + b"\r\n" + PLAIN)
@@ -150,10 +184,18 @@ UNREADABLE = {
 
 @pytest.mark.parametrize("author", UNREADABLE.values(), ids=UNREADABLE.keys())
 @pytest.mark.parametrize(
-    "mark", [b"X-Signoff-Campaign: spring", b"x-signoff-groups: news", b"X-Signoff-Test: yes", b"X-Signoff-Class: promotional"]
+    "mark",
+    [
+        b"X-Signoff-Campaign: spring",
+        b"x-signoff-groups: news",
+        b"X-Signoff-Test: yes",
+        b"X-Signoff-Class: promotional",
+    ],
 )
 @pytest.mark.parametrize(
-    ("policy", "sender"), [(None, ""), (NOBODY, "bounce@acme.example"), (NOBODY, "")], ids=["bounce", "foreign", "both"]
+    ("policy", "sender"),
+    [(None, ""), (NOBODY, "bounce@acme.example"), (NOBODY, "")],
+    ids=["bounce", "foreign", "both"],
 )
 async def test_a_mail_with_our_marks_never_passes_unheard_because_its_from_cannot_be_read(
     author: bytes, mark: bytes, policy: Policy | None, sender: str
@@ -172,7 +214,9 @@ async def test_a_mail_with_our_marks_never_passes_unheard_because_its_from_canno
 
 async def test_an_odd_head_is_no_way_around_either() -> None:
     """Catalogue N9."""
-    mail = PLAIN.replace(b"From: Acme <news@acme.example>", b"From: MAILER-DAEMON").replace(b"Subject:", b"Subject :")
+    mail = PLAIN.replace(b"From: Acme <news@acme.example>", b"From: MAILER-DAEMON").replace(
+        b"Subject:", b"Subject :"
+    )
     async with relaying() as relay:
         refused = await relay.relayed(b"X-Signoff-Campaign: spring\r\n" + mail, sender="")
 
@@ -190,9 +234,13 @@ async def test_an_odd_head_is_no_way_around_either() -> None:
     ],
 )
 async def test_a_domain_in_mapped_letters_is_the_brands(author: str) -> None:
-    """RFC 5895 2: full-width letters and ideographic full stops are other spellings of the same domain."""
+    """RFC 5895 2: full-width letters and ideographic full stops are other spellings of the same
+    domain.
+    """
     async with relaying(ACME) as relay:
-        reply = await relay.relayed(PROMOTIONAL.replace(b"Acme <news@acme.example>", author.encode()))
+        reply = await relay.relayed(
+            PROMOTIONAL.replace(b"Acme <news@acme.example>", author.encode())
+        )
 
     assert reply.startswith("250 ")
     assert b"d=acme.example" in relay.sink.received[0].content

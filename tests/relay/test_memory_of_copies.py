@@ -1,4 +1,6 @@
-"""Copies with bodies of their own and the memory of the process: bounded however many messages there are, and never a deadlock."""
+"""Copies with bodies of their own and the memory of the process: bounded however many messages
+there are, and never a deadlock.
+"""
 
 import asyncio
 from collections.abc import Iterator
@@ -23,7 +25,11 @@ def recipients(message: int, count: int) -> tuple[str, ...]:
 
 
 async def sent(relay: Relay, messages: int, count: int) -> list[str]:
-    return list(await asyncio.gather(*(relay.relayed(MAIL, *recipients(number, count)) for number in range(messages))))
+    return list(
+        await asyncio.gather(
+            *(relay.relayed(MAIL, *recipients(number, count)) for number in range(messages))
+        )
+    )
 
 
 @pytest.fixture

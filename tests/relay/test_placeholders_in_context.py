@@ -22,9 +22,13 @@ INBOX = "in.example.com"
 
 
 async def body_of(text: str, *, html: bool = True) -> str:
-    """Return what becomes of a text, each URL as `URL` and each address to write to as `BOX`; the reply where it is refused."""
+    """Return what becomes of a text, each URL as `URL` and each address to write to as `BOX`; the
+    reply where it is refused.
+    """
     async with relaying(inbox_domain=INBOX) as relay:
-        reply = await relay.relayed(HEAD + (HTML if html else b"") + b"\r\n" + text.encode() + b"\r\n")
+        reply = await relay.relayed(
+            HEAD + (HTML if html else b"") + b"\r\n" + text.encode() + b"\r\n"
+        )
     if not relay.sink.received:
         return reply
     body = relay.sink.received[0].content.partition(b"\r\n\r\n")[2].decode().removesuffix("\r\n")
@@ -42,42 +46,83 @@ async def body_of(text: str, *, html: bool = True) -> str:
         ('<a href="https:*|UNSUBSCRIBE|*">leave</a>', '<a href="URL">leave</a>'),
         ('<a href="http&#58;//*|UNSUBSCRIBE|*">leave</a>', '<a href="URL">leave</a>'),
         ('<a href="http%3A%2F%2F*%7CUNSUBSCRIBE%7C*">leave</a>', '<a href="URL">leave</a>'),
-        ('<a title="a > b" href="http://*|UNSUBSCRIBE|*">leave</a>', '<a title="a > b" href="URL">leave</a>'),
-        ('<a href="https://&lt;%asm_group_unsubscribe_raw_url%&gt;">leave</a>', '<a href="URL">leave</a>'),
+        (
+            '<a title="a > b" href="http://*|UNSUBSCRIBE|*">leave</a>',
+            '<a title="a > b" href="URL">leave</a>',
+        ),
+        (
+            '<a href="https://&lt;%asm_group_unsubscribe_raw_url%&gt;">leave</a>',
+            '<a href="URL">leave</a>',
+        ),
         ("Leave: http://*|UNSUBSCRIBE|* now", "Leave: URL now"),
         ("Leave:*|UNSUBSCRIBE|*", "Leave:URL"),
-        ("See (*|UNSUBSCRIBE|*), or https://www.acme.example/ *|CT_MANAGE_PREFERENCES|*", "See (URL), or https://www.acme.example/ URL"),
+        (
+            "See (*|UNSUBSCRIBE|*), or https://www.acme.example/ *|CT_MANAGE_PREFERENCES|*",
+            "See (URL), or https://www.acme.example/ URL",
+        ),
         # links of other senders' systems
         ("<p>{{{ pm:unsubscribe }}}</p>", '<p><a href="URL">Unsubscribe</a></p>'),
         ('<p>{{{ pm:unsubscribe label="Leave & go" }}}</p>', '<p><a href="URL">Leave & go</a></p>'),
         ("<p>{{{pm:unsubscribe label='Abmelden'}}}</p>", '<p><a href="URL">Abmelden</a></p>'),
-        ("<p>{{{ pm:unsubscribe label=&quot;D&eacute;sabonner&quot; }}}</p>", '<p><a href="URL">D&eacute;sabonner</a></p>'),
-        ('<a href="{{{ pm:unsubscribe label=&quot;x&quot; }}}">leave</a>', '<a href="URL">leave</a>'),
+        (
+            "<p>{{{ pm:unsubscribe label=&quot;D&eacute;sabonner&quot; }}}</p>",
+            '<p><a href="URL">D&eacute;sabonner</a></p>',
+        ),
+        (
+            '<a href="{{{ pm:unsubscribe label=&quot;x&quot; }}}">leave</a>',
+            '<a href="URL">leave</a>',
+        ),
         ("<p>{{{ pm:unsubscribe_url }}}</p>", "<p>URL</p>"),
         ('<a href="{{{ pm:unsubscribe_url }}}">leave</a>', '<a href="URL">leave</a>'),
         ("<p><%asm_group_unsubscribe_url%></p>", '<p><a href="URL">Unsubscribe</a></p>'),
         ("<p><% asm_preferences_url %></p>", '<p><a href="URL">Manage preferences</a></p>'),
-        ("<p>&lt;%asm_global_unsubscribe_url%&gt;</p>", '<p><a href="URL">Unsubscribe from all</a></p>'),
+        (
+            "<p>&lt;%asm_global_unsubscribe_url%&gt;</p>",
+            '<p><a href="URL">Unsubscribe from all</a></p>',
+        ),
         ('<a href="<%asm_global_unsubscribe_url%>">leave</a>', '<a href="URL">leave</a>'),
-        ('<a href="https://acme.example"><%asm_group_unsubscribe_url%></a>', '<a href="https://acme.example">URL</a>'),
-        ("<a href='x'>x</a> <%asm_group_unsubscribe_url%>", "<a href='x'>x</a> <a href=\"URL\">Unsubscribe</a>"),
+        (
+            '<a href="https://acme.example"><%asm_group_unsubscribe_url%></a>',
+            '<a href="https://acme.example">URL</a>',
+        ),
+        (
+            "<a href='x'>x</a> <%asm_group_unsubscribe_url%>",
+            "<a href='x'>x</a> <a href=\"URL\">Unsubscribe</a>",
+        ),
         ("<p>%mailing_list_unsubscribe_url%</p>", "<p>URL</p>"),
-        ('<a href="mailto:%unsubscribe_email%">write</a> %unsubscribe_email%', '<a href="mailto:BOX">write</a> BOX'),
+        (
+            '<a href="mailto:%unsubscribe_email%">write</a> %unsubscribe_email%',
+            '<a href="mailto:BOX">write</a> BOX',
+        ),
         ('<a href="%unsubscribe_email%">write</a>', '<a href="BOX">write</a>'),
         ('<p title="*|UNSUBSCRIBE|*">x</p>', '<p title="URL">x</p>'),
         # what an earlier placeholder has opened or closed
-        ('<a href="<%asm_group_unsubscribe_raw_url%>">\r\n<%asm_group_unsubscribe_url%></a>', '<a href="URL">\r\nURL</a>'),
-        ('<a href="*|UNSUBSCRIBE|*">x</a> {{{ pm:unsubscribe }}}', '<a href="URL">x</a> <a href="URL">Unsubscribe</a>'),
+        (
+            '<a href="<%asm_group_unsubscribe_raw_url%>">\r\n<%asm_group_unsubscribe_url%></a>',
+            '<a href="URL">\r\nURL</a>',
+        ),
+        (
+            '<a href="*|UNSUBSCRIBE|*">x</a> {{{ pm:unsubscribe }}}',
+            '<a href="URL">x</a> <a href="URL">Unsubscribe</a>',
+        ),
         (
             '<A\thref="x"><b>{{{ pm:unsubscribe }}}</b></A>{{{ pm:unsubscribe }}}',
             '<A\thref="x"><b>URL</b></A><a href="URL">Unsubscribe</a>',
         ),
-        ('<a href="x">' + "y\r\n" * 3000 + "{{{ pm:unsubscribe }}}</a>", '<a href="x">' + "y\r\n" * 3000 + "URL</a>"),
-        ("<p>{{{ pm:unsubscribe }}}{{{ pm:unsubscribe }}}</p>", '<p><a href="URL">Unsubscribe</a><a href="URL">Unsubscribe</a></p>'),
+        (
+            '<a href="x">' + "y\r\n" * 3000 + "{{{ pm:unsubscribe }}}</a>",
+            '<a href="x">' + "y\r\n" * 3000 + "URL</a>",
+        ),
+        (
+            "<p>{{{ pm:unsubscribe }}}{{{ pm:unsubscribe }}}</p>",
+            '<p><a href="URL">Unsubscribe</a><a href="URL">Unsubscribe</a></p>',
+        ),
         ("退订：*|UNSUBSCRIBE|*，偏好：*|CT_MANAGE_PREFERENCES|*。", "退订：URL，偏好：URL。"),
     ],
 )
-async def test_a_placeholder_becomes_one_absolute_url_a_link_or_an_address(text: str, expected: str) -> None:
+async def test_a_placeholder_becomes_one_absolute_url_a_link_or_an_address(
+    text: str, expected: str
+) -> None:
     """Catalogue N6."""
     assert expected == await body_of(text)
 
@@ -123,7 +168,9 @@ async def test_in_plain_text_there_are_no_links(text: str, expected: str) -> Non
         ("%unsubscribe_url%%unsubscribe_url%", False),
     ],
 )
-async def test_a_placeholder_behind_a_piece_of_another_url_is_refused_by_name(text: str, html: bool) -> None:
+async def test_a_placeholder_behind_a_piece_of_another_url_is_refused_by_name(
+    text: str, html: bool
+) -> None:
     """Catalogue N6."""
     reply = await body_of(text, html=html)
 
@@ -134,30 +181,49 @@ async def test_a_placeholder_behind_a_piece_of_another_url_is_refused_by_name(te
 
 @pytest.mark.parametrize(
     "subject",
-    ["Leave *|UNSUBSCRIBE|*", "=?utf-8?q?=2A=7CUNSUBSCRIBE=7C=2A?=", f"=?utf-8?b?{base64.b64encode(b'%unsubscribe_url%').decode()}?="],
+    [
+        "Leave *|UNSUBSCRIBE|*",
+        "=?utf-8?q?=2A=7CUNSUBSCRIBE=7C=2A?=",
+        f"=?utf-8?b?{base64.b64encode(b'%unsubscribe_url%').decode()}?=",
+    ],
 )
 async def test_a_placeholder_in_the_subject_is_refused_by_name(subject: str) -> None:
     """Catalogue N6: only bodies are filled in."""
     async with relaying() as relay:
-        reply = await relay.relayed(HEAD.replace(b"Subject: Spring", f"Subject: {subject}".encode()) + b"\r\nHello\r\n")
+        reply = await relay.relayed(
+            HEAD.replace(b"Subject: Spring", f"Subject: {subject}".encode()) + b"\r\nHello\r\n"
+        )
 
     assert reply.startswith("554 5.6.0 ")
     assert "stands in the Subject field" in reply
     assert relay.sink.received == []
 
 
-@pytest.mark.parametrize("brand", [ACME, replace(ACME, management=Management.SELF_MANAGED, one_click_url="https://www.acme.example/u")])
+@pytest.mark.parametrize(
+    "brand",
+    [
+        ACME,
+        replace(
+            ACME, management=Management.SELF_MANAGED, one_click_url="https://www.acme.example/u"
+        ),
+    ],
+)
 async def test_an_address_to_write_to_needs_an_inbox_of_ours(brand: Brand) -> None:
     """Catalogue N6."""
     inbox = "" if brand is ACME else INBOX
     async with relaying(brand, inbox_domain=inbox) as relay:
         reply = await relay.relayed(HEAD + b"\r\n%unsubscribe_email%\r\n")
 
-    assert reply.endswith("%unsubscribe_email% asks for an address to write to, and this brand has none here")
+    assert reply.endswith(
+        "%unsubscribe_email% asks for an address to write to, and this brand has none here"
+    )
 
 
 def stray() -> dict[str, float]:
-    return {way: REGISTRY.get_sample_value("signoff_stray_placeholders_total", {"result": way}) or 0.0 for way in StrayPlaceholder}
+    return {
+        way: REGISTRY.get_sample_value("signoff_stray_placeholders_total", {"result": way}) or 0.0
+        for way in StrayPlaceholder
+    }
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS, ids=[spelling.written for spelling in SPELLINGS])
@@ -174,18 +240,29 @@ async def test_a_placeholder_in_mail_that_is_not_promotional_is_refused(spelling
 
 
 HIDDEN = {
-    "quoted-printable": b"Content-Transfer-Encoding: quoted-printable\r\n\r\nleave *|UNSUB=\r\nSCRIBE=7C*\r\n",
-    "base64": b"Content-Transfer-Encoding: base64\r\n\r\n" + base64.encodebytes(b"leave *|UNSUBSCRIBE|*").replace(b"\n", b"\r\n"),
+    "quoted-printable": (
+        b"Content-Transfer-Encoding: quoted-printable\r\n\r\nleave *|UNSUB=\r\nSCRIBE=7C*\r\n"
+    ),
+    "base64": (
+        b"Content-Transfer-Encoding: base64\r\n\r\n"
+        + base64.encodebytes(b"leave *|UNSUBSCRIBE|*").replace(b"\n", b"\r\n")
+    ),
     "html": HTML + b"\r\n<a href='*&#124;UNSUBSCRIBE&#124;*'>x</a>\r\n",
-    "utf-16": b"Content-Type: text/plain; charset=utf-16le\r\nContent-Transfer-Encoding: base64\r\n\r\n"
-    + base64.encodebytes("*|UNSUBSCRIBE|*".encode("utf-16-le")).replace(b"\n", b"\r\n"),
-    "inside": b"Content-Type: multipart/mixed; boundary=z\r\n\r\n--z\r\n\r\n*|UNSUBSCRIBE|*\r\n--z--\r\n",
+    "utf-16": (
+        b"Content-Type: text/plain; charset=utf-16le\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        + base64.encodebytes("*|UNSUBSCRIBE|*".encode("utf-16-le")).replace(b"\n", b"\r\n")
+    ),
+    "inside": (
+        b"Content-Type: multipart/mixed; boundary=z\r\n\r\n--z\r\n\r\n*|UNSUBSCRIBE|*\r\n--z--\r\n"
+    ),
 }
 
 
 @pytest.mark.parametrize("rest", HIDDEN.values(), ids=HIDDEN.keys())
 @pytest.mark.parametrize("policy", StrayPlaceholder)
-async def test_a_stray_placeholder_is_found_in_every_encoding_and_counted(policy: StrayPlaceholder, rest: bytes) -> None:
+async def test_a_stray_placeholder_is_found_in_every_encoding_and_counted(
+    policy: StrayPlaceholder, rest: bytes
+) -> None:
     """Catalogue N6: refused, or sent as it came with a line in the log, as the brand wants it."""
     before = stray()
     with capture_logs() as lines:
@@ -202,8 +279,12 @@ async def test_a_stray_placeholder_is_found_in_every_encoding_and_counted(policy
 
 
 QUOTING = {
-    "attachment": b"Content-Type: text/plain\r\nContent-Disposition: attachment\r\n\r\n*|UNSUBSCRIBE|*\r\n",
-    "signed": b"Content-Type: multipart/signed; boundary=z\r\n\r\n--z\r\n\r\n*|UNSUBSCRIBE|*\r\n--z--\r\n",
+    "attachment": (
+        b"Content-Type: text/plain\r\nContent-Disposition: attachment\r\n\r\n*|UNSUBSCRIBE|*\r\n"
+    ),
+    "signed": (
+        b"Content-Type: multipart/signed; boundary=z\r\n\r\n--z\r\n\r\n*|UNSUBSCRIBE|*\r\n--z--\r\n"
+    ),
     "a word": b"\r\nUNSUBSCRIBE, unsubscribe_url, 100% unsubscribe_url and 50%\r\n",
 }
 
@@ -218,8 +299,12 @@ async def test_what_is_no_placeholder_of_a_text_passes(rest: bytes) -> None:
     assert without_trace(relay.sink.received[0].content) == PLAIN + rest
 
 
-@pytest.mark.parametrize(("field", "sender"), [(b"", ""), (b"Auto-Submitted: auto-replied\r\n", "bounce@acme.example")])
-async def test_a_bounce_or_an_automatic_reply_may_quote_a_placeholder(field: bytes, sender: str) -> None:
+@pytest.mark.parametrize(
+    ("field", "sender"), [(b"", ""), (b"Auto-Submitted: auto-replied\r\n", "bounce@acme.example")]
+)
+async def test_a_bounce_or_an_automatic_reply_may_quote_a_placeholder(
+    field: bytes, sender: str
+) -> None:
     """Catalogue N4, N6."""
     mail = PLAIN + field + b"\r\n> *|UNSUBSCRIBE|*\r\n"
     async with relaying() as relay:
@@ -230,7 +315,12 @@ async def test_a_bounce_or_an_automatic_reply_may_quote_a_placeholder(field: byt
 
 
 def test_every_placeholder_stands_in_the_documentation() -> None:
-    page = (Path(__file__).parents[2] / "docs/placeholders.md").read_text().replace("\\|", "|").replace(" ", "")
+    page = (
+        (Path(__file__).parents[2] / "docs/placeholders.md")
+        .read_text()
+        .replace("\\|", "|")
+        .replace(" ", "")
+    )
     for spelling in SPELLINGS:
         assert spelling.written.replace(" ", "") in page, spelling.written
     assert set(Placeholder) == {spelling.placeholder for spelling in SPELLINGS}

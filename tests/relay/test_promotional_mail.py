@@ -16,16 +16,23 @@ from tests.support.dkim_keys import dns
 from tests.support.relay import ACME, PROMOTIONAL, relaying, url_of, without_trace
 from tests.support.sink import Drop, Say
 
-STAMP = re.compile(rb"List-Unsubscribe: <https://[^\s<>,;\"]+>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n")
+STAMP = re.compile(
+    rb"List-Unsubscribe: <https://[^\s<>,;\"]+>\r\nList-Unsubscribe-Post:"
+    rb" List-Unsubscribe=One-Click\r\n"
+)
 
 
 async def test_the_copy_is_the_mail_below_our_own_fields() -> None:
-    """Catalogue E12, H1, H2, H3, H9, H20, X9: only control fields go, only Received, signature and stamp come."""
+    """Catalogue E12, H1, H2, H3, H9, H20, X9: only control fields go, only Received, signature and
+    stamp come.
+    """
     async with relaying() as relay:
         reply = await relay.relayed(PROMOTIONAL)
 
     (received,) = relay.sink.received
-    signature, stamp, rest = re.split(rb"(List-Unsubscribe: .*\r\nList-Unsubscribe-Post: .*\r\n)", without_trace(received.content))
+    signature, stamp, rest = re.split(
+        rb"(List-Unsubscribe: .*\r\nList-Unsubscribe-Post: .*\r\n)", without_trace(received.content)
+    )
     assert reply.startswith("250 2.0.0 ")
     assert signature.startswith(b"DKIM-Signature: ")
     assert STAMP.fullmatch(stamp)
@@ -47,9 +54,13 @@ async def test_dkimpy_verifies_what_reached_the_downstream() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(NAMED))
-async def test_every_sample_verifies_at_the_downstream_or_is_refused_with_a_reason(name: str) -> None:
+async def test_every_sample_verifies_at_the_downstream_or_is_refused_with_a_reason(
+    name: str,
+) -> None:
     """Catalogue D5, D9, H9."""
-    mail = b"X-Signoff-Class: promotional\r\n" + re.sub(rb"(?im)^X-Signoff-[^\r]*(?:\r\n[ \t][^\r]*)*\r\n", b"", NAMED[name])
+    mail = b"X-Signoff-Class: promotional\r\n" + re.sub(
+        rb"(?im)^X-Signoff-[^\r]*(?:\r\n[ \t][^\r]*)*\r\n", b"", NAMED[name]
+    )
     async with relaying() as relay:
         async with asyncio.timeout(20):
             reply = await relay.relayed(mail)
@@ -79,11 +90,22 @@ async def test_each_recipient_has_a_copy_and_a_token_of_their_own() -> None:
 async def test_no_copy_tells_of_the_blind_recipients() -> None:
     """Catalogue H11: no Bcc field leaves."""
     async with relaying() as relay:
-        await relay.relayed(b"bCC: c@example.net,\r\n d@example.net\r\n" + PROMOTIONAL, "ann@example.net", "c@example.net")
+        await relay.relayed(
+            b"bCC: c@example.net,\r\n d@example.net\r\n" + PROMOTIONAL,
+            "ann@example.net",
+            "c@example.net",
+        )
 
-    heads = {copy.recipients: copy.content.partition(b"\tfor <")[2].partition(b">")[2].lower() for copy in relay.sink.received}
+    heads = {
+        copy.recipients: copy.content.partition(b"\tfor <")[2].partition(b">")[2].lower()
+        for copy in relay.sink.received
+    }
     assert len(heads) == 2
-    assert not any(word in head for head in heads.values() for word in (b"bcc:", b"c@example.net", b"d@example.net"))
+    assert not any(
+        word in head
+        for head in heads.values()
+        for word in (b"bcc:", b"c@example.net", b"d@example.net")
+    )
     assert all(dkim.verify(copy.content, dnsfunc=dns) for copy in relay.sink.received)
 
 
@@ -117,7 +139,9 @@ async def test_a_brand_can_ask_that_who_has_left_is_refused() -> None:
 
 async def test_leaving_one_group_leaves_the_other_alone() -> None:
     """Catalogue Q5."""
-    news = PROMOTIONAL.replace(b"X-Signoff-Campaign", b"X-Signoff-Groups: news\r\nX-Signoff-Campaign")
+    news = PROMOTIONAL.replace(
+        b"X-Signoff-Campaign", b"X-Signoff-Groups: news\r\nX-Signoff-Campaign"
+    )
     offers = news.replace(b"Groups: news", b"Groups: offers")
     async with relaying() as relay:
         await relay.leave("ann@example.net", group_key(GroupId("news")))
@@ -143,7 +167,9 @@ async def test_a_password_reset_passes_unchanged_also_to_who_has_left() -> None:
 async def test_a_test_send_carries_a_token_that_is_marked_so() -> None:
     """Catalogue H12."""
     async with relaying() as relay:
-        await relay.relayed(PROMOTIONAL.replace(b"X-Signoff-Campaign", b"X-Signoff-Test: yes\r\nX-Signoff-Campaign"))
+        await relay.relayed(
+            PROMOTIONAL.replace(b"X-Signoff-Campaign", b"X-Signoff-Test: yes\r\nX-Signoff-Campaign")
+        )
 
     assert relay.claims(relay.sink.received[0].content).test
 
@@ -159,7 +185,9 @@ async def test_without_a_key_nothing_promotional_leaves() -> None:
 
 async def test_without_a_key_the_bare_policy_stamps_no_one_click() -> None:
     """Catalogue H3."""
-    async with relaying(keys=(), policy=Policy(hostname="relay.example", pass_unsigned=True)) as relay:
+    async with relaying(
+        keys=(), policy=Policy(hostname="relay.example", pass_unsigned=True)
+    ) as relay:
         reply = await relay.relayed(PROMOTIONAL)
 
     copy = relay.sink.received[0].content
@@ -179,8 +207,13 @@ async def test_a_brand_that_manages_nothing_is_signed_and_not_stamped() -> None:
 
 
 async def test_a_brand_that_manages_nothing_keeps_the_links_that_came() -> None:
-    """Catalogue H3, H13: there is nothing of ours to replace them with, so they are signed as they are."""
-    theirs = b"List-Unsubscribe: <https://acme.example/u?id=1>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
+    """Catalogue H3, H13: there is nothing of ours to replace them with, so they are signed as they
+    are.
+    """
+    theirs = (
+        b"List-Unsubscribe: <https://acme.example/u?id=1>\r\nList-Unsubscribe-Post:"
+        b" List-Unsubscribe=One-Click\r\n"
+    )
     async with relaying(replace(ACME, management=Management.NONE)) as relay:
         await relay.relayed(theirs + PROMOTIONAL)
 
@@ -195,7 +228,9 @@ async def test_a_brand_that_manages_nothing_keeps_the_links_that_came() -> None:
 async def test_an_international_recipient_is_relayed_and_known() -> None:
     """Catalogue T9, C3."""
     async with relaying(offers=lambda: Offers(smtputf8=True)) as relay:
-        reply = await relay.relayed(PROMOTIONAL, "用户@例え.jp", parameters=" SMTPUTF8 BODY=8BITMIME")
+        reply = await relay.relayed(
+            PROMOTIONAL, "用户@例え.jp", parameters=" SMTPUTF8 BODY=8BITMIME"
+        )
 
     assert reply.startswith("250 ")
     assert relay.claims(relay.sink.received[0].content).address == "用户@例え.jp"

@@ -1,4 +1,6 @@
-"""An upstream that left after its last byte and comes again while its first try is under way, in this process or another one."""
+"""An upstream that left after its last byte and comes again while its first try is under way, in
+this process or another one.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -30,7 +32,9 @@ async def left(relay: Relay, *recipients: str) -> AsyncIterator[None]:
         await upstream.send(PROMOTIONAL + b".\r\n")
         await relay.sink.reached("DATA", len(recipients))
         upstream.drop()
-        assert await eventually(lambda: not any(one.envelope.listens() for one in relay.ledger.tries))
+        assert await eventually(
+            lambda: not any(one.envelope.listens() for one in relay.ledger.tries)
+        )
     yield
     relay.sink.may_read.set()
 

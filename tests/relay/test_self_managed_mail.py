@@ -1,4 +1,6 @@
-"""Mail of a brand that takes its one-click requests itself, through the whole relay (MoEngage's documents)."""
+"""Mail of a brand that takes its one-click requests itself, through the whole relay (MoEngage's
+documents).
+"""
 
 import base64
 import re
@@ -17,18 +19,27 @@ from tests.support.relay import ACME, PROMOTIONAL, relaying, url_of
 OWN = replace(
     ACME,
     management=Management.SELF_MANAGED,
-    one_click_url="https://www.acme.example/unsubscribe?emailAddress={{UserAttribute['Email (Standard)']|default('email')}}",
+    one_click_url=(
+        "https://www.acme.example/unsubscribe?emailAddress={{UserAttribute['Email"
+        " (Standard)']|default('email')}}"
+    ),
     one_click_email="unsubscribe@acme.example",
     user_identifier="{{UserAttribute['ID']|default('ID')}}",
 )
-ATTRIBUTES = b'X-Signoff-User-Attributes: {"ID": "c9af5dc5-add2-416d-8894-5cefdda2c460",\r\n "Plan": null}\r\n'
+ATTRIBUTES = (
+    b'X-Signoff-User-Attributes: {"ID": "c9af5dc5-add2-416d-8894-5cefdda2c460",\r\n "Plan":'
+    b" null}\r\n"
+)
 STAMP = re.compile(
-    rb"\nList-Unsubscribe: <(https://[^\s<>,;\"]+)>,\r\n <(mailto:[^\s<>,;\"]+)>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
+    rb"\nList-Unsubscribe: <(https://[^\s<>,;\"]+)>,\r\n"
+    rb" <(mailto:[^\s<>,;\"]+)>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
 )
 
 
 async def test_the_copy_carries_the_brands_links_for_this_recipient_under_our_signature() -> None:
-    """Catalogue H2, H3, H20, D1, M8, M9: as in the seed, to the identifier in Base64 before the first hyphen."""
+    """Catalogue H2, H3, H20, D1, M8, M9: as in the seed, to the identifier in Base64 before the
+    first hyphen.
+    """
     async with relaying(OWN, inbox_domain="in.example.com") as relay:
         reply = await relay.relayed(ATTRIBUTES + b"X-Signoff-Groups: news\r\n" + PROMOTIONAL)
 
@@ -42,10 +53,20 @@ async def test_the_copy_carries_the_brands_links_for_this_recipient_under_our_si
     assert reply.startswith("250 ")
     assert query.keys() == {"emailAddress", "qmoe"}
     assert query["emailAddress"] == ["ann@example.net"]
-    assert (claims.address, claims.campaign, claims.groups) == ("ann@example.net", "spring-24", (group_key(GroupId("news")),))
+    assert (claims.address, claims.campaign, claims.groups) == (
+        "ann@example.net",
+        "spring-24",
+        (group_key(GroupId("news")),),
+    )
     assert mailto.startswith("mailto:unsubscribe@acme.example?subject=Unsubscribe%20%7C%20cattr%3A")
-    assert base64.b64decode(text.partition("cattr:")[2].partition("-")[0]) == b"c9af5dc5-add2-416d-8894-5cefdda2c460"
-    assert relay.codec.open(subject.decode(text)[1], purpose=Purpose.MAILTO).address == "ann@example.net"
+    assert (
+        base64.b64decode(text.partition("cattr:")[2].partition("-")[0])
+        == b"c9af5dc5-add2-416d-8894-5cefdda2c460"
+    )
+    assert (
+        relay.codec.open(subject.decode(text)[1], purpose=Purpose.MAILTO).address
+        == "ann@example.net"
+    )
     assert b"attributes" not in copy.lower()
     assert dkim.verify(copy, dnsfunc=dns)
 
@@ -56,9 +77,9 @@ async def test_each_recipient_gets_a_url_of_their_own() -> None:
         await relay.relayed(PROMOTIONAL, "ann@example.net", "bob+x@example.net")
 
     found = {
-        urllib.parse.parse_qs(urllib.parse.urlsplit(url_of(copy.content)).query)["emailAddress"][0]: relay.claims(
-            copy.content, Purpose.CALLBACK
-        )
+        urllib.parse.parse_qs(urllib.parse.urlsplit(url_of(copy.content)).query)["emailAddress"][
+            0
+        ]: relay.claims(copy.content, Purpose.CALLBACK)
         for copy in relay.sink.received
     }
     assert {address: claims.address for address, claims in found.items()} == {
@@ -68,7 +89,9 @@ async def test_each_recipient_gets_a_url_of_their_own() -> None:
 
 
 async def test_who_has_left_gets_no_mail_of_a_self_managed_brand_either() -> None:
-    """Catalogue Q1; MoEngage's documents: users whose request the brand has returned are excluded."""
+    """Catalogue Q1; MoEngage's documents: users whose request the brand has returned are
+    excluded.
+    """
     async with relaying(OWN) as relay:
         await relay.leave("ann@example.net")
         await relay.relayed(PROMOTIONAL, "ann@example.net", "bob@example.net")
@@ -85,12 +108,18 @@ async def test_a_mail_sent_again_carries_the_same_links() -> None:
     assert len({STAMP.findall(copy.content)[0] for copy in relay.sink.received}) == 1
 
 
-@pytest.mark.parametrize("value", ["x\\r\\nBcc: e@e.example", "\\u0000", "a,b;<c>", "\\u2028", "{{7*7}}", "#?&qmoe=1"])
+@pytest.mark.parametrize(
+    "value", ["x\\r\\nBcc: e@e.example", "\\u0000", "a,b;<c>", "\\u2028", "{{7*7}}", "#?&qmoe=1"]
+)
 async def test_no_attribute_breaks_out_of_the_field(value: str) -> None:
     """Catalogue L2, L4, H7."""
-    brand = replace(OWN, one_click_url="https://www.acme.example/u?id={{UserAttribute['ID']|default('x')}}")
+    brand = replace(
+        OWN, one_click_url="https://www.acme.example/u?id={{UserAttribute['ID']|default('x')}}"
+    )
     async with relaying(brand) as relay:
-        reply = await relay.relayed(b'X-Signoff-User-Attributes: {"ID": "' + value.encode() + b'"}\r\n' + PROMOTIONAL)
+        reply = await relay.relayed(
+            b'X-Signoff-User-Attributes: {"ID": "' + value.encode() + b'"}\r\n' + PROMOTIONAL
+        )
 
     copy = relay.sink.received[0].content
     assert reply.startswith("250 ")

@@ -1,4 +1,6 @@
-"""The copies of one message: what one of them can do to the others, and what is said when all of them are cancelled."""
+"""The copies of one message: what one of them can do to the others, and what is said when all of
+them are cancelled.
+"""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -28,7 +30,14 @@ CLIENT = Client(address="127.0.0.1", helo="c", protocol="ESMTP", account=None)
 
 
 def envelope(*recipients: str) -> Envelope:
-    return Envelope(id="1", sender="b@acme.example", recipients=recipients, body_8bit=False, smtputf8=False, client=CLIENT)
+    return Envelope(
+        id="1",
+        sender="b@acme.example",
+        recipients=recipients,
+        body_8bit=False,
+        smtputf8=False,
+        client=CLIENT,
+    )
 
 
 def people(*addresses: str) -> list[Recipient]:
@@ -57,7 +66,9 @@ def sender_by(downstream: Downstream, times: CopyTimes) -> Sender:
         (ZeroDivisionError("secret detail"), Deferred, "451 4.3.0 "),
     ],
 )
-async def test_a_copy_that_cannot_be_made_is_an_outcome_and_ends_no_other(error: Exception, kind: type[Outcome], start: str) -> None:
+async def test_a_copy_that_cannot_be_made_is_an_outcome_and_ends_no_other(
+    error: Exception, kind: type[Outcome], start: str
+) -> None:
     """Catalogue X3, D9: the others are delivered, and the reply says so."""
 
     class Failing(OutgoingMessage):
@@ -69,18 +80,24 @@ async def test_a_copy_that_cannot_be_made_is_an_outcome_and_ends_no_other(error:
     with capture_logs() as lines:
         async with Sink() as sink, downstream_to(sink) as downstream:
             sender = sender_by(downstream, CopyTimes())
-            outcomes = await sender.send_all(outgoing(ANN, BOB, CID, kind=Failing), people(ANN, BOB, CID))
+            outcomes = await sender.send_all(
+                outgoing(ANN, BOB, CID, kind=Failing), people(ANN, BOB, CID)
+            )
 
     bob = outcomes.pop(BOB)
     assert isinstance(bob, kind)
     assert str(getattr(bob, "reply", "")).startswith(start)
     assert [Delivered, Delivered] == [type(outcome) for outcome in outcomes.values()]
     assert [ANN, CID] == sink.mailboxes
-    assert isinstance(error, ZeroDivisionError) == any(line["event"] == "unexpected_error" for line in lines)
+    assert isinstance(error, ZeroDivisionError) == any(
+        line["event"] == "unexpected_error" for line in lines
+    )
 
 
 async def test_who_is_cancelled_first_says_what_is_finished() -> None:
-    """Catalogue X3: at the end of a stop's grace the upstream hears nothing, and the next relay has to know."""
+    """Catalogue X3: at the end of a stop's grace the upstream hears nothing, and the next relay has
+    to know.
+    """
     finished: dict[str, Outcome] = {}
 
     async def hear(outcomes: Mapping[str, Outcome]) -> None:
@@ -90,9 +107,12 @@ async def test_who_is_cancelled_first_says_what_is_finished() -> None:
     async with Sink() as sink, downstream_to(sink) as downstream:
         sender = sender_by(downstream, CopyTimes())
         sink.on("DOT", Silence(), recipient=BOB)
-        sending = asyncio.create_task(sender.send_all(outgoing(ANN, BOB), people(ANN, BOB), note=hear))
+        sending = asyncio.create_task(
+            sender.send_all(outgoing(ANN, BOB), people(ANN, BOB), note=hear)
+        )
         await sink.reached("DOT", 2)
-        assert await eventually(lambda: len(downstream._idle) == 1)  # the session that carried the finished one
+        # the session that carried the finished one
+        assert await eventually(lambda: len(downstream._idle) == 1)
         sending.cancel()
         with pytest.raises(asyncio.CancelledError):
             await sending
@@ -102,18 +122,30 @@ async def test_who_is_cancelled_first_says_what_is_finished() -> None:
 
 
 async def test_those_who_are_asked_about_are_asked_about_together() -> None:
-    """Catalogue Q1: one question for many copies, and none about a copy that has just been asked about."""
+    """Catalogue Q1: one question for many copies, and none about a copy that has just been asked
+    about.
+    """
     asked: list[int] = []
 
     async def recheck(recipients: Sequence[Recipient]) -> Mapping[str, Outcome]:
         asked.append(len(recipients))
-        return {recipient.address: Suppressed(reason="unsubscribed") for recipient in recipients if recipient.address == BOB}
+        return {
+            recipient.address: Suppressed(reason="unsubscribed")
+            for recipient in recipients
+            if recipient.address == BOB
+        }
 
-    everybody = people(*(f"user{number:03}@a.example" for number in range(ASKED_TOGETHER + 50)), BOB)
+    everybody = people(
+        *(f"user{number:03}@a.example" for number in range(ASKED_TOGETHER + 50)), BOB
+    )
     async with Sink() as sink, downstream_to(sink) as downstream:
-        always = await sender_by(downstream, CopyTimes(fresh=0)).send_all(outgoing(), everybody, recheck=recheck)
+        always = await sender_by(downstream, CopyTimes(fresh=0)).send_all(
+            outgoing(), everybody, recheck=recheck
+        )
         questions, asked = asked, []
-        never = await sender_by(downstream, CopyTimes(fresh=3600)).send_all(outgoing(), everybody, recheck=recheck)
+        never = await sender_by(downstream, CopyTimes(fresh=3600)).send_all(
+            outgoing(), everybody, recheck=recheck
+        )
 
     assert Suppressed(reason="unsubscribed") == always[BOB]
     assert ASKED_TOGETHER == max(questions)

@@ -1,4 +1,6 @@
-"""A copy that is no longer wanted is counted and logged once, however often the relay asks about those next in line."""
+"""A copy that is no longer wanted is counted and logged once, however often the relay asks about
+those next in line.
+"""
 
 import asyncio
 
@@ -10,7 +12,10 @@ from tests.support.relay import PROMOTIONAL, relaying
 
 
 def suppressed() -> float:
-    return REGISTRY.get_sample_value("signoff_recipients_suppressed_total", {"reason": "unsubscribed"}) or 0.0
+    return (
+        REGISTRY.get_sample_value("signoff_recipients_suppressed_total", {"reason": "unsubscribed"})
+        or 0.0
+    )
 
 
 async def test_who_leaves_while_copies_wait_is_suppressed_once() -> None:

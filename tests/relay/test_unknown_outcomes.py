@@ -1,4 +1,6 @@
-"""Copies of which nobody knows whether the downstream took them, and a ledger that cannot be reached."""
+"""Copies of which nobody knows whether the downstream took them, and a ledger that cannot be
+reached.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Mapping
@@ -72,7 +74,9 @@ async def test_a_drop_before_the_last_byte_is_no_unknown_outcome() -> None:
 
 
 async def test_lmtp_says_each_recipients_own_reply_and_notifies_nobody() -> None:
-    """Catalogue X4, X1: three RCPT, two of them equal, are three replies and one copy for the two."""
+    """Catalogue X4, X1: three RCPT, two of them equal, are three replies and one copy for the
+    two.
+    """
     async with relaying(lmtp=True) as relay:
         relay.sink.on("RCPT", Say(b"550 5.1.1 no such user\r\n"), recipient=BOB)
         async with connected(relay.port, hello="LHLO c") as upstream:
@@ -116,7 +120,9 @@ class AwayLedger(MemoryLedger):
             return _away()
         return found
 
-    async def note(self, message: bytes, entries: Mapping[bytes, bytes], *, keep_seconds: int) -> None:
+    async def note(
+        self, message: bytes, entries: Mapping[bytes, bytes], *, keep_seconds: int
+    ) -> None:
         if "write" in self.ways:
             raise StoreUnavailable("away")
         await super().note(message, entries, keep_seconds=keep_seconds)
@@ -126,7 +132,9 @@ async def _away() -> Mapping[bytes, bytes]:
     raise StoreUnavailable("away")
 
 
-async def test_a_store_that_cannot_keep_what_is_finished_loses_nothing_and_the_same_relay_still_knows() -> None:
+async def test_a_store_that_cannot_keep_what_is_finished_loses_nothing_and_the_same_relay_still_knows() -> (
+    None
+):
     """Catalogue X3: 451 all the same, since 250 would lose the deferred one."""
     with capture_logs() as lines:
         async with relaying(copies=AwayLedger("write")) as relay:
@@ -181,8 +189,12 @@ async def test_an_entry_that_cannot_be_read_is_as_good_as_none() -> None:
 
 @pytest.mark.parametrize("lmtp", [False, True], ids=["smtp", "lmtp"])
 @pytest.mark.parametrize("reset", [True, False], ids=["reset", "fin"])
-async def test_an_upstream_that_left_before_the_answer_and_comes_again_causes_no_second_copy(lmtp: bool, reset: bool) -> None:
-    """Catalogue X14, RFC 1047: it has heard nothing, so it sends everything anew, perhaps by another relay; refused ones are told once."""
+async def test_an_upstream_that_left_before_the_answer_and_comes_again_causes_no_second_copy(
+    lmtp: bool, reset: bool
+) -> None:
+    """Catalogue X14, RFC 1047: it has heard nothing, so it sends everything anew, perhaps by
+    another relay; refused ones are told once.
+    """
     sink, copies, hello = Sink(), ledger(), "LHLO c" if lmtp else "EHLO c"
     sink.always("RCPT", Say(b"550 5.1.1 no such user\r\n"), recipient=BOB)
     async with relaying(sink=sink, copies=copies, lmtp=lmtp) as relay:
@@ -200,7 +212,10 @@ async def test_an_upstream_that_left_before_the_answer_and_comes_again_causes_no
             sink.may_read.set()
         assert await eventually(lambda: relay.server.connections == 0)
     first = list(sink.mailboxes)
-    async with relaying(sink=sink, copies=copies, lmtp=lmtp) as relay, connected(relay.port, hello=hello) as upstream:
+    async with (
+        relaying(sink=sink, copies=copies, lmtp=lmtp) as relay,
+        connected(relay.port, hello=hello) as upstream,
+    ):
         await upstream.begin(sender="bounce@acme.example", recipients=(ANN, BOB))
         await upstream.send(PROMOTIONAL + b".\r\n")
         heard = [await upstream.reply() for _ in range(2 if lmtp else 1)]

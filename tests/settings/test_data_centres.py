@@ -22,8 +22,8 @@ def empty_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def production(folder: Path, table: str) -> None:
     (folder / "signoff.toml").write_text(
-        f'public_url = "https://unsubscribe.example.com"\ndata_centre = 1\n[data_centres]\n{table}\n'
-        '[brands.shop]\nsender_domains = ["shop.example"]\n'
+        'public_url = "https://unsubscribe.example.com"\ndata_centre ='
+        f' 1\n[data_centres]\n{table}\n[brands.shop]\nsender_domains = ["shop.example"]\n'
     )
 
 
@@ -35,13 +35,15 @@ def problem() -> str:
 
 
 def test_every_data_centre_may_read_the_same_table_and_leaves_itself_out(tmp_path: Path) -> None:
-    production(tmp_path, '1 = "https://api-01.example.com"\n2 = "https://api-02.example.com/signoff/"')
+    production(
+        tmp_path, '1 = "https://api-01.example.com"\n2 = "https://api-02.example.com/signoff/"'
+    )
 
     routing = load().routing()
 
-    assert [(home_key(2), "https://api-02.example.com/signoff/v1/emailunsubscribe", Reach.PUBLIC)] == [
-        (home.key, home.url, home.reach) for home in routing
-    ]
+    assert [
+        (home_key(2), "https://api-02.example.com/signoff/v1/emailunsubscribe", Reach.PUBLIC)
+    ] == [(home.key, home.url, home.reach) for home in routing]
 
 
 def test_one_data_centre_may_stand_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +69,9 @@ def test_one_data_centre_may_stand_in_the_environment(monkeypatch: pytest.Monkey
         ('two = "https://api-02.example.com"', "valid integer"),
     ],
 )
-def test_an_address_that_cannot_be_a_data_centre_s_is_refused_before_the_start(tmp_path: Path, row: str, wrong: str) -> None:
+def test_an_address_that_cannot_be_a_data_centre_s_is_refused_before_the_start(
+    tmp_path: Path, row: str, wrong: str
+) -> None:
     """Catalogue L1."""
     production(tmp_path, row)
 

@@ -8,7 +8,10 @@ from app.core.errors import Misconfigured
 from app.core.keyring import KeyStatus, MasterKey
 from app.settings.keyring_file import dump, new_key, new_pepper, read, write_secret
 
-KEYS = (new_key(1, not_before_ms=1_700_000_000_000), MasterKey(id=2, secret=b"s" * 32, status=KeyStatus.REVOKED, not_before_ms=0))
+KEYS = (
+    new_key(1, not_before_ms=1_700_000_000_000),
+    MasterKey(id=2, secret=b"s" * 32, status=KeyStatus.REVOKED, not_before_ms=0),
+)
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
@@ -31,7 +34,9 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
         (lambda text: "]" + text, "keyring_file"),
     ],
 )
-def test_a_keyring_that_cannot_be_used_is_refused_without_showing_a_secret(harm: object, expected: str, tmp_path: Path) -> None:
+def test_a_keyring_that_cannot_be_used_is_refused_without_showing_a_secret(
+    harm: object, expected: str, tmp_path: Path
+) -> None:
     assert callable(harm)
     path = tmp_path / "keyring.toml"
     path.write_text(harm(dump(KEYS, b"p" * 32).decode()))

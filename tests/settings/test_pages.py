@@ -10,7 +10,10 @@ from app.settings.load import load
 from app.settings.logo import MAX_LOGO_BYTES, read_logo
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
-SVG = '<?xml version="1.0"?><!-- a mark --><svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9">{}</svg>'
+SVG = (
+    '<?xml version="1.0"?><!-- a mark --><svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9'
+    ' 9">{}</svg>'
+)
 
 
 @pytest.fixture(autouse=True)
@@ -30,13 +33,20 @@ def problems(monkeypatch: pytest.MonkeyPatch, **settings: str) -> str:
 def test_a_brand_has_our_page_unless_it_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     (acme,) = load().brand_records()
 
-    assert (PreferenceCentre.SYSTEM, "", "", None) == (acme.preference_centre, acme.custom_page_url, acme.colour, acme.logo)
+    assert (PreferenceCentre.SYSTEM, "", "", None) == (
+        acme.preference_centre,
+        acme.custom_page_url,
+        acme.colour,
+        acme.logo,
+    )
 
 
 def test_a_custom_page_is_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
     """CleverTap's documents: the page's URL without parameters."""
     monkeypatch.setenv("SIGNOFF_BRANDS__ACME__PREFERENCE_CENTRE", "custom")
-    monkeypatch.setenv("SIGNOFF_BRANDS__ACME__CUSTOM_PAGE_URL", "http://www.acme.example/unsubscribe.html")
+    monkeypatch.setenv(
+        "SIGNOFF_BRANDS__ACME__CUSTOM_PAGE_URL", "http://www.acme.example/unsubscribe.html"
+    )
 
     (acme,) = load().brand_records()
 
@@ -60,7 +70,9 @@ def test_a_custom_page_is_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
         "https://acme.example/é",
     ],
 )
-def test_a_custom_page_to_which_no_token_can_be_added_is_refused(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+def test_a_custom_page_to_which_no_token_can_be_added_is_refused(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
     assert "custom_page_url" in problems(monkeypatch, custom_page_url=url)
 
 
@@ -73,12 +85,16 @@ def test_outside_development_a_custom_page_is_https(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("SIGNOFF_PUBLIC_URL", "https://unsubscribe.example.com")
     monkeypatch.setenv("SIGNOFF_BRANDS__ACME__SENDER_DOMAINS", "acme.example")
 
-    said = problems(monkeypatch, preference_centre="custom", custom_page_url="http://www.acme.example/p")
+    said = problems(
+        monkeypatch, preference_centre="custom", custom_page_url="http://www.acme.example/p"
+    )
 
     assert "acme: custom_page_url must be https" in said
 
 
-@pytest.mark.parametrize("colour", ["red", "#fff", "#12345", "#gggggg", "#1234567", "#fff;}body{display:none"])
+@pytest.mark.parametrize(
+    "colour", ["red", "#fff", "#12345", "#gggggg", "#1234567", "#fff;}body{display:none"]
+)
 def test_a_colour_is_six_digits(monkeypatch: pytest.MonkeyPatch, colour: str) -> None:
     assert "write it as #rrggbb" in problems(monkeypatch, colour=colour)
 
@@ -88,11 +104,21 @@ def test_a_colour_is_six_digits(monkeypatch: pytest.MonkeyPatch, colour: str) ->
     [
         ("a.png", PNG, "image/png"),
         ("a.webp", b"RIFF\x10\0\0\0WEBPVP8 ", "image/webp"),
-        ("a.svg", SVG.format('<style>path{fill:red}</style><path d="M0 0h9v9z"/>').encode(), "image/svg+xml"),
-        ("b.svg", SVG.format('<g fill="url(#a)" style="fill:url(#a)"><use href="#b"/></g>').encode(), "image/svg+xml"),
+        (
+            "a.svg",
+            SVG.format('<style>path{fill:red}</style><path d="M0 0h9v9z"/>').encode(),
+            "image/svg+xml",
+        ),
+        (
+            "b.svg",
+            SVG.format('<g fill="url(#a)" style="fill:url(#a)"><use href="#b"/></g>').encode(),
+            "image/svg+xml",
+        ),
     ],
 )
-def test_a_logo_is_read_at_start(monkeypatch: pytest.MonkeyPatch, here: Path, name: str, content: bytes, media_type: str) -> None:
+def test_a_logo_is_read_at_start(
+    monkeypatch: pytest.MonkeyPatch, here: Path, name: str, content: bytes, media_type: str
+) -> None:
     (here / name).write_bytes(content)
     monkeypatch.setenv("SIGNOFF_BRANDS__ACME__LOGO_FILE", name)
 
@@ -121,7 +147,9 @@ def test_a_logo_is_read_at_start(monkeypatch: pytest.MonkeyPatch, here: Path, na
         "<![CDATA[x]]>",
     ],
 )
-def test_an_svg_that_can_do_more_than_be_seen_is_refused(monkeypatch: pytest.MonkeyPatch, here: Path, inside: str) -> None:
+def test_an_svg_that_can_do_more_than_be_seen_is_refused(
+    monkeypatch: pytest.MonkeyPatch, here: Path, inside: str
+) -> None:
     (here / "logo.svg").write_text(SVG.format(inside))
 
     assert "logo_file" in problems(monkeypatch, logo_file="logo.svg")

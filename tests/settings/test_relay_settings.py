@@ -13,12 +13,17 @@ def test_a_tls_port_needs_a_certificate() -> None:
 
 
 @pytest.mark.parametrize("key", ["proxy_networks", "xclient_networks"])
-def test_networks_of_load_balancers_and_proxies_are_checked_and_none_is_listed_by_default(key: str) -> None:
+def test_networks_of_load_balancers_and_proxies_are_checked_and_none_is_listed_by_default(
+    key: str,
+) -> None:
     """Catalogue S20, S21."""
     with pytest.raises(ValueError, match=key):
         RelaySettings.model_validate({key: "10.0.0.0/8, nowhere"})
     assert getattr(RelaySettings(), key) == ()
-    assert getattr(RelaySettings.model_validate({key: "10.1.2.3/8,::1"}), key) == ("10.0.0.0/8", "::1/128")
+    assert getattr(RelaySettings.model_validate({key: "10.1.2.3/8,::1"}), key) == (
+        "10.0.0.0/8",
+        "::1/128",
+    )
 
 
 def test_the_time_for_a_copy_stays_below_the_clients_ten_minutes() -> None:

@@ -52,7 +52,9 @@ headers = {{ Authorization = "Bearer {HIDDEN}", X-Api-Key = "{HIDDEN}" }}
 
 
 @pytest.mark.parametrize("as_json", [False, True])
-def test_the_configuration_is_shown_without_any_secret(as_json: bool, installation: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_configuration_is_shown_without_any_secret(
+    as_json: bool, installation: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Catalogue N19."""
     show_config(as_json=as_json)
 
@@ -69,7 +71,13 @@ def test_no_dump_and_no_traceback_of_the_settings_shows_a_secret(installation: P
     """Catalogue N19."""
     settings = load()
 
-    shown = (repr(settings), str(settings), settings.model_dump_json(), repr(settings.model_dump()), repr(settings.endpoints()))
+    shown = (
+        repr(settings),
+        str(settings),
+        settings.model_dump_json(),
+        repr(settings.model_dump()),
+        repr(settings.endpoints()),
+    )
 
     assert [HIDDEN in text for text in shown] == [False] * len(shown)
     assert settings.relay.downstream_password.reveal() == HIDDEN

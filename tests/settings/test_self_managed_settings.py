@@ -18,7 +18,9 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SIGNOFF_CONFIG", raising=False)
 
 
-def told(monkeypatch: pytest.MonkeyPatch, said: dict[str, str], *, public: bool = False) -> list[str]:
+def told(
+    monkeypatch: pytest.MonkeyPatch, said: dict[str, str], *, public: bool = False
+) -> list[str]:
     """Return what is wrong with a brand of these settings."""
     monkeypatch.setenv("SIGNOFF_BRANDS__SHOP", json.dumps(BASE | said))
     if public:
@@ -33,17 +35,28 @@ def told(monkeypatch: pytest.MonkeyPatch, said: dict[str, str], *, public: bool 
 
 def test_the_sample_of_the_seed_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     """As MoEngage's documents say."""
-    said = {"one_click_email": "unsubscribe@shop.example", "user_identifier": "{{UserAttribute['ID']|default('ID')}}"}
+    said = {
+        "one_click_email": "unsubscribe@shop.example",
+        "user_identifier": "{{UserAttribute['ID']|default('ID')}}",
+    }
 
     assert [] == told(monkeypatch, said)
     (brand,) = load().brand_records()
-    assert (brand.management, brand.one_click_url, brand.one_click_email) == ("self_managed", URL, "unsubscribe@shop.example")
+    assert (brand.management, brand.one_click_url, brand.one_click_email) == (
+        "self_managed",
+        URL,
+        "unsubscribe@shop.example",
+    )
 
 
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("one_click_url", "https://www.shop.example/u?e={{UserAttribute['Email (Standard)']}}", "no default"),
+        (
+            "one_click_url",
+            "https://www.shop.example/u?e={{UserAttribute['Email (Standard)']}}",
+            "no default",
+        ),
         ("one_click_url", "http://www.shop.example/u", "absolute https URL"),
         ("one_click_url", "https://www.shop.example/" + "u" * 120, "too long"),
         ("one_click_url", "https://www.shop.example/{{'x'*10**9}}", "an expression is other than"),
@@ -56,9 +69,15 @@ def test_the_sample_of_the_seed_is_taken(monkeypatch: pytest.MonkeyPatch) -> Non
         ("existing_signature", "burn", "'keep' or 'strip'"),
     ],
 )
-def test_a_setting_that_cannot_work_is_told_by_its_key(key: str, value: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_setting_that_cannot_work_is_told_by_its_key(
+    key: str, value: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Catalogue H6, H7, H8, H14, H17, L4."""
-    (problem,) = [problem for problem in told(monkeypatch, {key: value}) if problem.startswith(f"brands.shop.{key}: ")]
+    (problem,) = [
+        problem
+        for problem in told(monkeypatch, {key: value})
+        if problem.startswith(f"brands.shop.{key}: ")
+    ]
 
     assert words in problem
 
@@ -70,15 +89,20 @@ def test_a_self_managed_brand_needs_its_url(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize("host", ["localhost", "10.0.0.1", "intranet"])
-def test_a_one_click_url_that_mailbox_providers_cannot_reach_is_for_development_only(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_one_click_url_that_mailbox_providers_cannot_reach_is_for_development_only(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Catalogue H8."""
     url = f"https://{host}:8443/u"
 
     assert [] == told(monkeypatch, {"one_click_url": url})
     assert any(
-        "one_click_url: mailbox providers must reach it" in problem for problem in told(monkeypatch, {"one_click_url": url}, public=True)
+        "one_click_url: mailbox providers must reach it" in problem
+        for problem in told(monkeypatch, {"one_click_url": url}, public=True)
     )
 
 
 def test_links_of_its_own_do_a_managed_brand_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert [] == told(monkeypatch, {"one_click": "managed", "one_click_url": "https://localhost/u"}, public=True)
+    assert [] == told(
+        monkeypatch, {"one_click": "managed", "one_click_url": "https://localhost/u"}, public=True
+    )

@@ -1,4 +1,6 @@
-"""The settings of webhooks: what is refused before anything starts, and the endpoint that they become."""
+"""The settings of webhooks: what is refused before anything starts, and the endpoint that they
+become.
+"""
 
 import base64
 from pathlib import Path
@@ -13,7 +15,12 @@ from app.core.webhook import Reach, WebhookFormat
 from app.settings.load import load
 from app.settings.webhook import WebhookSettings
 
-BRAND = Brand(id=BrandId("acme"), number=BrandNumber(7), name="Acme", sender_domains=frozenset({"acme.example"}))
+BRAND = Brand(
+    id=BrandId("acme"),
+    number=BrandNumber(7),
+    name="Acme",
+    sender_domains=frozenset({"acme.example"}),
+)
 URL = "https://hooks.acme.example/unsub"
 
 
@@ -30,7 +37,9 @@ def refused(**keys: object) -> str:
     return str(raised.value)
 
 
-def test_a_webhook_becomes_an_endpoint_with_its_secrets_and_headers_read(tmp_path: Path, secret: Path) -> None:
+def test_a_webhook_becomes_an_endpoint_with_its_secrets_and_headers_read(
+    tmp_path: Path, secret: Path
+) -> None:
     old, key, password = tmp_path / "old", tmp_path / "key", tmp_path / "password"
     old.write_text(base64.b64encode(b"o" * 24).decode())
     key.write_text("k-123\n")
@@ -50,7 +59,9 @@ def test_a_webhook_becomes_an_endpoint_with_its_secrets_and_headers_read(tmp_pat
     endpoint = webhook.endpoint(BRAND, development=False)
 
     assert (b"s" * 32, b"o" * 24) == endpoint.secrets
-    assert {"X-Api-Key": "k-123", "X-Plain": "1", "Authorization": "Basic dTpwYXNz"} == dict(endpoint.headers)
+    assert {"X-Api-Key": "k-123", "X-Plain": "1", "Authorization": "Basic dTpwYXNz"} == dict(
+        endpoint.headers
+    )
     assert (frozenset({EventName.EMAIL_UNSUBSCRIBED}), WebhookFormat.STANDARD, Reach.PUBLIC) == (
         endpoint.events,
         endpoint.format,
@@ -119,9 +130,13 @@ def test_outside_development_a_webhook_is_public_and_https(url: str, problem: st
 
 def test_in_development_an_endpoint_may_be_on_this_machine_and_only_there(tmp_path: Path) -> None:
     plain = WebhookSettings.model_validate({"url": "http://127.0.0.1:9000/", "format": "clevertap"})
-    private = WebhookSettings.model_validate({"url": "http://10.0.0.1/", "format": "clevertap", "allow_private": True})
+    private = WebhookSettings.model_validate(
+        {"url": "http://10.0.0.1/", "format": "clevertap", "allow_private": True}
+    )
 
-    assert (Reach.LOOPBACK, Reach.PRIVATE) == tuple(one.endpoint(BRAND, development=True).reach for one in (plain, private))
+    assert (Reach.LOOPBACK, Reach.PRIVATE) == tuple(
+        one.endpoint(BRAND, development=True).reach for one in (plain, private)
+    )
     assert "development only" in private.problem(development=False)
 
 
@@ -129,23 +144,38 @@ def test_all_webhooks_of_an_installation_are_read_and_their_problems_reported_by
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SIGNOFF_STATE_DIR", str(tmp_path))
-    hooks = '[{"url": "http://127.0.0.1:9000/", "format": "streams"}, {"url": "http://127.0.0.1:9001/", "format": "clevertap"}]'
+    hooks = (
+        '[{"url": "http://127.0.0.1:9000/", "format": "streams"}, {"url": "http://127.0.0.1:9001/",'
+        ' "format": "clevertap"}]'
+    )
     monkeypatch.setenv("SIGNOFF_BRANDS__ACME__WEBHOOKS", hooks)
 
     endpoints = load().endpoints()
 
-    assert ["http://127.0.0.1:9000/", "http://127.0.0.1:9001/"] == [endpoint.url for endpoint in endpoints]
-    monkeypatch.setenv("SIGNOFF_BRANDS__ACME__WEBHOOKS", '[{"url": "http://a.example/", "format": "streams", "secret_file": "/none"}]')
+    assert ["http://127.0.0.1:9000/", "http://127.0.0.1:9001/"] == [
+        endpoint.url for endpoint in endpoints
+    ]
+    monkeypatch.setenv(
+        "SIGNOFF_BRANDS__ACME__WEBHOOKS",
+        '[{"url": "http://a.example/", "format": "streams", "secret_file": "/none"}]',
+    )
     with pytest.raises(Misconfigured) as raised:
         load()
-    assert any(problem.startswith("brands.acme.webhooks.0.secret_file: no such file") for problem in raised.value.problems)
+    assert any(
+        problem.startswith("brands.acme.webhooks.0.secret_file: no such file")
+        for problem in raised.value.problems
+    )
 
 
 @pytest.mark.parametrize("form", list(WebhookFormat))
-def test_scopes_are_those_of_the_format_unless_they_are_given(form: WebhookFormat, secret: Path) -> None:
+def test_scopes_are_those_of_the_format_unless_they_are_given(
+    form: WebhookFormat, secret: Path
+) -> None:
     """Catalogue N12."""
     plain, chosen = (
-        WebhookSettings.model_validate({"url": URL, "format": form, "secret_file": secret, **more}).endpoint(BRAND, development=False)
+        WebhookSettings.model_validate(
+            {"url": URL, "format": form, "secret_file": secret, **more}
+        ).endpoint(BRAND, development=False)
         for more in ({}, {"scopes": ["all"]})
     )
 
@@ -155,6 +185,10 @@ def test_scopes_are_those_of_the_format_unless_they_are_given(form: WebhookForma
 
 
 def test_the_key_of_a_mailgun_signature_is_the_text_of_the_file(secret: Path) -> None:
-    webhook = WebhookSettings.model_validate({"url": URL, "format": "mailgun", "secret_file": secret})
+    webhook = WebhookSettings.model_validate(
+        {"url": URL, "format": "mailgun", "secret_file": secret}
+    )
 
-    assert (secret.read_text().strip().encode(),) == webhook.endpoint(BRAND, development=False).secrets
+    assert (secret.read_text().strip().encode(),) == webhook.endpoint(
+        BRAND, development=False
+    ).secrets

@@ -22,7 +22,15 @@ def test_a_hash_fits_its_password_only_and_is_never_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    "damaged", ["", "plain", "scrypt$1$2$3", "scrypt$16384$8$1$!!$!!", "scrypt$3$8$1$AAAA$AAAA", "bcrypt$16384$8$1$AAAA$AAAA"]
+    "damaged",
+    [
+        "",
+        "plain",
+        "scrypt$1$2$3",
+        "scrypt$16384$8$1$!!$!!",
+        "scrypt$3$8$1$AAAA$AAAA",
+        "bcrypt$16384$8$1$AAAA$AAAA",
+    ],
 )
 def test_a_damaged_hash_fits_no_password(damaged: str) -> None:
     assert not verify("x", damaged)
@@ -33,13 +41,20 @@ async def test_a_login_is_of_its_brand_and_nobody_else_gets_in() -> None:
 
     found = [
         await check(user, password)
-        for user, password in [("news", b"correct horse"), ("news", b"x"), ("other", b"correct horse"), ("", b"")]
+        for user, password in [
+            ("news", b"correct horse"),
+            ("news", b"x"),
+            ("other", b"correct horse"),
+            ("", b""),
+        ]
     ]
 
     assert [ACME, None, None, None] == found
 
 
-async def test_a_thousand_logins_of_one_sender_pay_for_one_check(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_thousand_logins_of_one_sender_pay_for_one_check(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     paid: list[str] = []
 
     def counted(password: str | bytes, password_hash: str) -> bool:

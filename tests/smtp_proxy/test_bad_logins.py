@@ -36,9 +36,12 @@ def plain(password: bytes) -> str:
 
 
 @pytest.mark.parametrize(
-    ("peer", "same", "other"), [("192.0.2.1", "192.0.2.1", "192.0.2.2"), ("2001:db8::1", "2001:db8::2", "2001:db8:1::1")]
+    ("peer", "same", "other"),
+    [("192.0.2.1", "192.0.2.1", "192.0.2.2"), ("2001:db8::1", "2001:db8::2", "2001:db8:1::1")],
 )
-def test_a_network_is_put_off_for_a_while_after_too_many_failures(peer: str, same: str, other: str) -> None:
+def test_a_network_is_put_off_for_a_while_after_too_many_failures(
+    peer: str, same: str, other: str
+) -> None:
     """Catalogue C8."""
     failed = BadLogins()
 
@@ -70,7 +73,10 @@ def test_the_memory_of_failures_is_bounded() -> None:
         for _ in range(2):
             failed.count(str(ipaddress.IPv4Address(number)), LIMITS, now=1)
 
-    remembered = sum(failed.are_too_many(str(ipaddress.IPv4Address(number)), LIMITS, now=2) for number in range(12_000))
+    remembered = sum(
+        failed.are_too_many(str(ipaddress.IPv4Address(number)), LIMITS, now=2)
+        for number in range(12_000)
+    )
     assert remembered == 10_000
 
 
@@ -88,7 +94,12 @@ async def test_guessing_from_many_connections_is_put_off_and_a_right_password_wi
         checked.append(password)
         return BrandId("acme") if password == b"right" else None
 
-    terms = {"tls": context(ssl.Purpose.CLIENT_AUTH), "trusted_networks": (), "authenticator": accounts, "limits": LIMITS}
+    terms = {
+        "tls": context(ssl.Purpose.CLIENT_AUTH),
+        "trusted_networks": (),
+        "authenticator": accounts,
+        "limits": LIMITS,
+    }
     answers = []
     async with listening(Recorder(), **terms) as (_, port):
         for password in (b"one", b"two", b"right"):
@@ -101,7 +112,9 @@ async def test_guessing_from_many_connections_is_put_off_and_a_right_password_wi
 
 
 async def test_logins_at_once_are_no_more_guesses_than_one_after_another() -> None:
-    """Catalogue N18: thirty connections guess together while the checks hang; two are checked, the others are put off at once."""
+    """Catalogue N18: thirty connections guess together while the checks hang; two are checked, the
+    others are put off at once.
+    """
     checked: list[bytes] = []
     go_on = asyncio.Event()
 
@@ -110,12 +123,20 @@ async def test_logins_at_once_are_no_more_guesses_than_one_after_another() -> No
         await go_on.wait()
         return BrandId("acme") if password == b"right" else None
 
-    terms = {"tls": context(ssl.Purpose.CLIENT_AUTH), "trusted_networks": (), "authenticator": accounts, "limits": LIMITS}
+    terms = {
+        "tls": context(ssl.Purpose.CLIENT_AUTH),
+        "trusted_networks": (),
+        "authenticator": accounts,
+        "limits": LIMITS,
+    }
     async with listening(Recorder(), **terms) as (_, port), contextlib.AsyncExitStack() as stack:
         upstreams = [await stack.enter_async_context(connected(port)) for _ in range(30)]
         for upstream in upstreams:
             await secured(upstream)
-        asked = [asyncio.create_task(upstream.say(plain(b"guess %d" % number))) for number, upstream in enumerate(upstreams)]
+        asked = [
+            asyncio.create_task(upstream.say(plain(b"guess %d" % number)))
+            for number, upstream in enumerate(upstreams)
+        ]
         while sum(task.done() for task in asked) < 28:
             await asyncio.sleep(0.01)
         go_on.set()
@@ -151,10 +172,14 @@ def test_what_was_admitted_and_failed_counts_with_what_waits() -> None:
     assert [False, True] == [second, third]
 
 
-async def test_no_password_and_no_user_name_is_ever_logged(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_no_password_and_no_user_name_is_ever_logged(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """Catalogue C8."""
     logs.configure(level="debug")
-    check = Accounts({"news": Account(brand=BrandId("acme"), password_hash=hash_password("correct horse"))})
+    check = Accounts(
+        {"news": Account(brand=BrandId("acme"), password_hash=hash_password("correct horse"))}
+    )
     login = LoginAttempt(user="news", password=b"correct horse")
 
     async def broken(user: str, password: bytes) -> BrandId | None:
@@ -162,9 +187,16 @@ async def test_no_password_and_no_user_name_is_ever_logged(capsys: pytest.Captur
         raise RuntimeError(f"what a library may say, {login}")
 
     try:
-        terms = {"tls": context(ssl.Purpose.CLIENT_AUTH), "trusted_networks": (), "log": logs.logger("relay")}
+        terms = {
+            "tls": context(ssl.Purpose.CLIENT_AUTH),
+            "trusted_networks": (),
+            "log": logs.logger("relay"),
+        }
         for authenticator in (check, broken):
-            async with listening(Recorder(), authenticator=authenticator, **terms) as (_, port), connected(port) as upstream:
+            async with (
+                listening(Recorder(), authenticator=authenticator, **terms) as (_, port),
+                connected(port) as upstream,
+            ):
                 await secured(upstream)
                 for password in (b"battery staple", b"correct horse"):
                     await upstream.say(plain(password))

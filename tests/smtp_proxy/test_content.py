@@ -11,7 +11,12 @@ from smtp_proxy.replies import Reply
 from smtp_proxy.session.content import Content, ContentRules, LineEndings, LongLines
 from smtp_proxy.session.memory import MemoryBudget
 
-PIECES = st.lists(st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b".", b"a", b"\0", b"\r\n.\r\n"]), max_size=6).map(b"".join), max_size=8)
+PIECES = st.lists(
+    st.lists(
+        st.sampled_from([b"\r", b"\n", b"\r\n", b".", b"a", b"\0", b"\r\n.\r\n"]), max_size=6
+    ).map(b"".join),
+    max_size=8,
+)
 
 
 def received(
@@ -22,10 +27,16 @@ def received(
     max_bytes: int = 10**6,
     budget: MemoryBudget | None = None,
 ) -> tuple[bytes, bytes, Reply | None] | None:
-    """Feed the pieces one after the other; return content, rest and refusal, or None when the end mark did not come."""
+    """Feed the pieces one after the other; return content, rest and refusal, or None when the end
+    mark did not come.
+    """
     memory = (budget or MemoryBudget(10**7)).reservation()
     buffer = bytearray()
-    content = Content(buffer, ContentRules(max_bytes=max_bytes, line_endings=line_endings, long_lines=long_lines), memory)
+    content = Content(
+        buffer,
+        ContentRules(max_bytes=max_bytes, line_endings=line_endings, long_lines=long_lines),
+        memory,
+    )
     for number, piece in enumerate(pieces):
         buffer += piece
         if content.advance():
@@ -65,15 +76,23 @@ def test_pieces_make_no_difference_to_content_and_end(pieces: list[bytes]) -> No
 
 
 @given(PIECES)
-def test_normalised_content_has_only_lawful_line_ends_and_ends_at_the_same_place(pieces: list[bytes]) -> None:
-    """Catalogue S1: but for CR CR LF . CR LF, whose end is in doubt and which no setting lets pass."""
+def test_normalised_content_has_only_lawful_line_ends_and_ends_at_the_same_place(
+    pieces: list[bytes],
+) -> None:
+    """Catalogue S1: but for CR CR LF . CR LF, whose end is in doubt and which no setting lets
+    pass.
+    """
     octets = b"".join(pieces)
 
     found = received(pieces, line_endings="normalise")
 
     whole = expected(octets)
     assert (whole is None) == (found is None)
-    if whole is not None and found is not None and (b"\r\n" + octets)[: -len(b"\r\n.\r\n" + whole[1])].endswith(b"\r"):
+    if (
+        whole is not None
+        and found is not None
+        and (b"\r\n" + octets)[: -len(b"\r\n.\r\n" + whole[1])].endswith(b"\r")
+    ):
         assert (whole[1], replies.CONTENT_MALFORMED) == found[1:]
     elif whole is not None and found is not None:
         assert is_lawful(found[0])
@@ -81,7 +100,11 @@ def test_normalised_content_has_only_lawful_line_ends_and_ends_at_the_same_place
         assert re.sub(rb"[\r\n\0]", b"", whole[0]) == re.sub(rb"[\r\n]", b"", found[0])
 
 
-@given(st.lists(st.binary(max_size=40).filter(lambda line: not re.search(rb"[\r\n\0]", line)), max_size=10))
+@given(
+    st.lists(
+        st.binary(max_size=40).filter(lambda line: not re.search(rb"[\r\n\0]", line)), max_size=10
+    )
+)
 def test_a_stuffed_message_comes_out_as_it_went_in(lines: list[bytes]) -> None:
     message = b"".join(line + b"\r\n" for line in lines)
     wire = b"".join((b"." if line.startswith(b".") else b"") + line + b"\r\n" for line in lines)
@@ -89,13 +112,20 @@ def test_a_stuffed_message_comes_out_as_it_went_in(lines: list[bytes]) -> None:
     assert (message, b"", None) == received([wire + b".\r\n"])
 
 
-@pytest.mark.parametrize(("length", "refusal"), [(998, None), (999, replies.LINE_TOO_LONG), (5000, replies.LINE_TOO_LONG)])
+@pytest.mark.parametrize(
+    ("length", "refusal"),
+    [(998, None), (999, replies.LINE_TOO_LONG), (5000, replies.LINE_TOO_LONG)],
+)
 @pytest.mark.parametrize("piece", [7, 1000, 10**6])
-def test_long_lines_are_refused_when_that_is_the_policy(length: int, refusal: Reply | None, piece: int) -> None:
+def test_long_lines_are_refused_when_that_is_the_policy(
+    length: int, refusal: Reply | None, piece: int
+) -> None:
     """Catalogue S8."""
     wire = b"Subject: x\r\n\r\n" + b"short\r\n" * 300 + b"y" * length + b"\r\nshort\r\n.\r\n"
 
-    found = received([wire[start : start + piece] for start in range(0, len(wire), piece)], long_lines="reject")
+    found = received(
+        [wire[start : start + piece] for start in range(0, len(wire), piece)], long_lines="reject"
+    )
 
     assert found is not None
     assert refusal == found[2]
@@ -134,7 +164,9 @@ def test_content_that_is_refused_gives_its_memory_back_while_the_rest_is_read() 
 
 @pytest.mark.parametrize("line_endings", ["reject", "normalise"])
 @pytest.mark.parametrize("cut", range(1, 6))
-def test_a_doubtful_end_is_refused_wherever_the_octets_were_cut(line_endings: LineEndings, cut: int) -> None:
+def test_a_doubtful_end_is_refused_wherever_the_octets_were_cut(
+    line_endings: LineEndings, cut: int
+) -> None:
     """Catalogue S1: CR CR LF . CR LF."""
     octets = b"\r\r\n.\r\n"
 

@@ -1,4 +1,6 @@
-"""RET, ENVID, NOTIFY and ORCPT: what is understood, what is malformed, and that values are kept as they were written (RFC 3461 4)."""
+"""RET, ENVID, NOTIFY and ORCPT: what is understood, what is malformed, and that values are kept as
+they were written (RFC 3461 4).
+"""
 
 import pytest
 from hypothesis import given
@@ -11,7 +13,9 @@ from smtp_proxy.session.submission import Offers, Submission, read_mail, read_rc
 
 
 def mail(parameters: str, *, dsn: bool = True) -> Submission | Reply:
-    return read_mail(f"FROM:<a@b> {parameters}".encode(), extended=True, offers=Offers(smtputf8=True, dsn=dsn))
+    return read_mail(
+        f"FROM:<a@b> {parameters}".encode(), extended=True, offers=Offers(smtputf8=True, dsn=dsn)
+    )
 
 
 def rcpt(parameters: str, *, smtputf8: bool = False, dsn: bool = True) -> RecipientOptions | Reply:
@@ -43,7 +47,10 @@ def test_what_mail_asks_is_kept_with_its_case(given_: str, kept: str) -> None:
     [
         ("NOTIFY=NEVER", " NOTIFY=NEVER"),
         ("notify=Failure,SUCCESS,delay", " NOTIFY=Failure,SUCCESS,delay"),
-        ("ORCPT=rfc822;Bob+2Bx@Example.COM NOTIFY=DELAY", " NOTIFY=DELAY ORCPT=rfc822;Bob+2Bx@Example.COM"),
+        (
+            "ORCPT=rfc822;Bob+2Bx@Example.COM NOTIFY=DELAY",
+            " NOTIFY=DELAY ORCPT=rfc822;Bob+2Bx@Example.COM",
+        ),
         ("", ""),
     ],
 )
@@ -63,8 +70,8 @@ def test_an_original_recipient_outside_ascii_needs_smtputf8() -> None:
 @pytest.mark.parametrize(
     "parameters",
     [
-        "RET", "RET=", "RET=BODY", "RET=FULL,HDRS", "ENVID", "ENVID=", "ENVID=a+b", "ENVID=a+2", "ENVID=a+2b", "ENVID=a=b",
-        "ENVID=a+0D+0AX", "ENVID=+80", "ENVID=ö", f"ENVID={'x' * 101}",
+        "RET", "RET=", "RET=BODY", "RET=FULL,HDRS", "ENVID", "ENVID=", "ENVID=a+b", "ENVID=a+2",
+        "ENVID=a+2b", "ENVID=a=b", "ENVID=a+0D+0AX", "ENVID=+80", "ENVID=ö", f"ENVID={'x' * 101}",
     ],
 )  # fmt: skip
 def test_what_mail_asks_malformed_is_refused(parameters: str) -> None:
@@ -75,7 +82,8 @@ def test_what_mail_asks_malformed_is_refused(parameters: str) -> None:
 @pytest.mark.parametrize(
     "parameters",
     [
-        "NOTIFY", "NOTIFY=", "NOTIFY=ALWAYS", "NOTIFY=NEVER,FAILURE", "NOTIFY=FAILURE,", "ORCPT=rf c822;a@b",
+        "NOTIFY", "NOTIFY=", "NOTIFY=ALWAYS", "NOTIFY=NEVER,FAILURE", "NOTIFY=FAILURE,",
+        "ORCPT=rf c822;a@b",
     ],
 )  # fmt: skip
 def test_what_a_recipient_asks_malformed_is_refused(parameters: str) -> None:
@@ -86,9 +94,9 @@ def test_what_a_recipient_asks_malformed_is_refused(parameters: str) -> None:
     ("parameters", "kept"),
     [
         ("ORCPT=rfc822;+E7+94+A8+E6+88+B7@x.example", " ORCPT=rfc822;+E7+94+A8+E6+88+B7@x.example"),
-        ("ORCPT=rfc822;a+0Ab@c", " ORCPT=rfc822;a+0Ab@c"),
-        ("ORCPT", ""), ("ORCPT=", ""), ("ORCPT=a@b", ""), ("ORCPT=rfc822;", ""), ("ORCPT=rfc822;a+b@c", ""), ("ORCPT=rfc_822;a@b", ""),
-        (f"ORCPT=rfc822;{'x' * 501}", ""),
+        ("ORCPT=rfc822;a+0Ab@c", " ORCPT=rfc822;a+0Ab@c"), ("ORCPT", ""), ("ORCPT=", ""),
+        ("ORCPT=a@b", ""), ("ORCPT=rfc822;", ""), ("ORCPT=rfc822;a+b@c", ""),
+        ("ORCPT=rfc_822;a@b", ""), (f"ORCPT=rfc822;{'x' * 501}", ""),
     ],
 )  # fmt: skip
 def test_no_recipient_is_lost_for_an_original_address(parameters: str, kept: str) -> None:
@@ -116,7 +124,14 @@ def test_another_parameter_or_one_given_twice_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("notify", "wants"),
-    [("", True), ("FAILURE", True), ("success,failure", True), ("NEVER", False), ("never", False), ("SUCCESS,DELAY", False)],
+    [
+        ("", True),
+        ("FAILURE", True),
+        ("success,failure", True),
+        ("NEVER", False),
+        ("never", False),
+        ("SUCCESS,DELAY", False),
+    ],
 )
 def test_a_refusal_is_reported_unless_something_else_was_asked(notify: str, wants: bool) -> None:
     """Catalogue X15."""

@@ -1,4 +1,6 @@
-"""A client that goes away at any octet of its dialogue, in any way: nothing lost, nothing twice, nothing left behind."""
+"""A client that goes away at any octet of its dialogue, in any way: nothing lost, nothing twice,
+nothing left behind.
+"""
 
 import asyncio
 import itertools
@@ -15,11 +17,17 @@ from tests.support.upstream import PATIENCE, eventually
 AT_ONCE = 16
 FILLER = b"Tulips, daffodils and hyacinths, all of them at half their price until Sunday.\r\n" * 2
 MAIL = (
-    b"From: Acme <news@acme.example>\r\nTo: ann@example.net\r\nSubject: Spring\r\nX-Signoff-Class: transactional\r\n"
-    b"Message-ID: <%d@acme.example>\r\nDate: Tue, 03 Mar 2026 09:00:00 +0000\r\n\r\n" + FILLER + b"..a line with a dot\r\n" + FILLER
+    b"From: Acme <news@acme.example>\r\nTo: ann@example.net\r\nSubject: Spring\r\nX-Signoff-Class:"
+    b" transactional\r\nMessage-ID: <%d@acme.example>\r\nDate: Tue, 03 Mar 2026 09:00:00"
+    b" +0000\r\n\r\n" + FILLER + b"..a line with a dot\r\n" + FILLER
 )
 END = b".\r\n"
-COMMANDS = (b"EHLO client.example\r\n", b"MAIL FROM:<bounce@acme.example> BODY=8BITMIME\r\n", b"RCPT TO:<ann@example.net>\r\n", b"DATA\r\n")
+COMMANDS = (
+    b"EHLO client.example\r\n",
+    b"MAIL FROM:<bounce@acme.example> BODY=8BITMIME\r\n",
+    b"RCPT TO:<ann@example.net>\r\n",
+    b"DATA\r\n",
+)
 
 
 def steps(number: int) -> tuple[bytes, ...]:
@@ -47,7 +55,9 @@ async def say_and_go(port: int, number: int, octets: int, *, pipelined: bool, re
     try:
         await _say(reader, writer, steps(number), octets, pipelined=pipelined, heard=heard)
         if reset:
-            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            writer.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )
             writer.transport.abort()
         else:
             writer.write_eof()
@@ -103,18 +113,31 @@ async def test_a_client_may_go_at_every_octet_of_the_dialogue(pipelined: bool, r
             for octets in positions:
                 number = 1000 + next(numbers)  # as long as every other
                 cut[number] = octets
-                heard[number] = await say_and_go(relay.port, number, octets, pipelined=pipelined, reset=reset)
+                heard[number] = await say_and_go(
+                    relay.port, number, octets, pipelined=pipelined, reset=reset
+                )
 
         await asyncio.gather(*(go() for _ in range(AT_ONCE)))
         assert await eventually(lambda: relay.server.connections == 0)
         assert relay.server.memory.used == 0
-        assert await eventually(lambda: len(asyncio.all_tasks()) <= tasks_before + len(sink.clients))
-        arrived = [received.content.partition(b"Message-ID: <")[2].partition(b"@")[0] for received in sink.received]
+        assert await eventually(
+            lambda: len(asyncio.all_tasks()) <= tasks_before + len(sink.clients)
+        )
+        arrived = [
+            received.content.partition(b"Message-ID: <")[2].partition(b"@")[0]
+            for received in sink.received
+        ]
 
     ids = [int(number) for number in arrived]
     assert len(cut) == total + 1
     assert len(ids) == len(set(ids)), "a mail came twice"
-    assert {number for number in heard if heard[number]} <= set(ids), "a mail that was answered 250 is lost"
-    assert set(ids) <= {number for number, octets in cut.items() if octets >= complete_at(number)}, "half a mail was handed on"
+    assert {number for number in heard if heard[number]} <= set(ids), (
+        "a mail that was answered 250 is lost"
+    )
+    assert set(ids) <= {
+        number for number, octets in cut.items() if octets >= complete_at(number)
+    }, "half a mail was handed on"
     if not reset:  # a reset may overtake what was sent before it
-        assert set(ids) == {number for number, octets in cut.items() if octets >= complete_at(number)}
+        assert set(ids) == {
+            number for number, octets in cut.items() if octets >= complete_at(number)
+        }

@@ -23,12 +23,16 @@ def _greet_and_answer(listening: socket.socket) -> None:
 
 async def _probe(port: int) -> None:
     for _ in range(ROUNDS):
-        async with Downstream(Target.parse(f"smtp://127.0.0.1:{port}"), hostname="relay.example") as downstream:
+        async with Downstream(
+            Target.parse(f"smtp://127.0.0.1:{port}"), hostname="relay.example"
+        ) as downstream:
             await downstream.probe()
 
 
 def test_a_greeting_that_comes_with_the_connection_is_heard() -> None:
-    """Catalogue C7: uvloop may deliver it before the task that connected runs again; it is not a reply that nobody asked for."""
+    """Catalogue C7: uvloop may deliver it before the task that connected runs again; it is not a
+    reply that nobody asked for.
+    """
     with socket.create_server(("127.0.0.1", 0)) as listening:
         peer = threading.Thread(target=_greet_and_answer, args=(listening,), daemon=True)
         peer.start()

@@ -1,4 +1,6 @@
-"""How often a login is tried at a downstream that refuses it: at the rate of the mail it would lock the account."""
+"""How often a login is tried at a downstream that refuses it: at the rate of the mail it would lock
+the account.
+"""
 
 import asyncio
 import ssl
@@ -38,7 +40,9 @@ async def is_put_off(logins: Logins) -> bool:
 
 
 async def test_forty_mails_against_refused_credentials_are_a_handful_of_logins() -> None:
-    """Catalogue N35: whether they come at once or one after another; each is deferred, and none is lost."""
+    """Catalogue N35: whether they come at once or one after another; each is deferred, and none is
+    lost.
+    """
     authority = trustme.CA()
     serving, verifying = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
     authority.issue_cert("127.0.0.1").configure_cert(serving)
@@ -54,7 +58,9 @@ async def test_forty_mails_against_refused_credentials_are_a_handful_of_logins()
 
         tried = [line for line in sink.commands if line.startswith(b"AUTH")]
         assert 1 <= len(tried) <= AT_ONCE
-        assert all(isinstance(outcome, Deferred) and outcome.reply.code == 451 for outcome in together)
+        assert all(
+            isinstance(outcome, Deferred) and outcome.reply.code == 451 for outcome in together
+        )
         assert [Deferred(reply=Reply(451, "4.7.0", PUT_OFF))] * 20 == following
 
 

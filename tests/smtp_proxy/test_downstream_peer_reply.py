@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtp_proxy.downstream.peer_reply import PeerReply, ProtocolViolation, ReplyReader, as_reply, declined
+from smtp_proxy.downstream.peer_reply import (
+    PeerReply,
+    ProtocolViolation,
+    ReplyReader,
+    as_reply,
+    declined,
+)
 from smtp_proxy.replies import Deferred, RefusedCopy, Reply
 
 THREE = b"250-2.1.0 one\r\n250 2.1.0 two\r\n354 go\r\n550\r\n"
@@ -18,9 +24,15 @@ def test_replies_do_not_depend_on_how_they_are_cut(cuts: list[int]) -> None:
     reader = ReplyReader()
     edges = [0, *sorted(cuts), len(THREE)]
 
-    replies = [reply for start, end in itertools.pairwise(edges) for reply in reader.feed(THREE[start:end])]
+    replies = [
+        reply for start, end in itertools.pairwise(edges) for reply in reader.feed(THREE[start:end])
+    ]
 
-    assert [PeerReply(250, (b"2.1.0 one", b"2.1.0 two")), PeerReply(354, (b"go",)), PeerReply(550, (b"",))] == replies
+    assert [
+        PeerReply(250, (b"2.1.0 one", b"2.1.0 two")),
+        PeerReply(354, (b"go",)),
+        PeerReply(550, (b"",)),
+    ] == replies
     assert not reader.pending
 
 
@@ -36,7 +48,11 @@ def test_any_bytes_are_replies_or_a_violation(data: list[bytes]) -> None:
     assert all(200 <= reply.code <= 599 for reply in replies)
 
 
-@given(text=st.lists(st.binary(max_size=700).filter(lambda text: b"\n" not in text), min_size=1, max_size=4))
+@given(
+    text=st.lists(
+        st.binary(max_size=700).filter(lambda text: b"\n" not in text), min_size=1, max_size=4
+    )
+)
 def test_a_passed_on_text_is_one_printable_ascii_line(text: list[bytes]) -> None:
     """Catalogue X6, L9."""
     reply = as_reply(PeerReply(550, tuple(text)))
@@ -55,8 +71,14 @@ def test_a_passed_on_text_is_one_printable_ascii_line(text: list[bytes]) -> None
         (PeerReply(452, (b"full",)), Reply(452, "4.0.0", "full")),
         (PeerReply(550, (b"5.7.1",)), Reply(550, "5.7.1", "No text was given")),
         (PeerReply(550, (b"",)), Reply(550, "5.0.0", "No text was given")),
-        (PeerReply(550, (b"5.7.26 first", b"5.7.26   second", b"third\t.")), Reply(550, "5.7.26", "first second third .")),
-        (PeerReply(550, (b"4.7.1 class of the text differs",)), Reply(550, "5.7.1", "class of the text differs")),
+        (
+            PeerReply(550, (b"5.7.26 first", b"5.7.26   second", b"third\t.")),
+            Reply(550, "5.7.26", "first second third ."),
+        ),
+        (
+            PeerReply(550, (b"4.7.1 class of the text differs",)),
+            Reply(550, "5.7.1", "class of the text differs"),
+        ),
         (PeerReply(550, (b"5.1.1.1 no code",)), Reply(550, "5.0.0", "5.1.1.1 no code")),
         (PeerReply(554, ("n\xf6 \x1b[31m".encode("latin-1"),)), Reply(554, "5.0.0", "n? ?[31m")),
     ],

@@ -44,7 +44,9 @@ async def test_a_session_is_left_after_its_number_of_mails() -> None:
 
 
 async def test_a_refused_copy_leaves_the_session_good() -> None:
-    """Catalogue C5: RSET goes before the next one, so that no transaction is nested in what the refusal left open."""
+    """Catalogue C5: RSET goes before the next one, so that no transaction is nested in what the
+    refusal left open.
+    """
     async with Sink() as sink, downstream_to(sink) as downstream:
         sink.on("RCPT", Say(b"550 5.1.1 no\r\n"))
 
@@ -53,7 +55,9 @@ async def test_a_refused_copy_leaves_the_session_good() -> None:
 
         assert isinstance(refused, RefusedCopy)
         assert isinstance(delivered, Delivered)
-        assert [b"EHLO", b"MAIL", b"RCPT", b"DATA", b"RSET", b"MAIL", b"RCPT", b"DATA"] == [line[:4] for line in sink.commands]
+        assert [b"EHLO", b"MAIL", b"RCPT", b"DATA", b"RSET", b"MAIL", b"RCPT", b"DATA"] == [
+            line[:4] for line in sink.commands
+        ]
 
 
 async def test_a_session_that_refuses_to_reset_is_replaced() -> None:
@@ -83,7 +87,9 @@ async def test_a_peer_that_closes_after_three_mails_gets_the_fourth_on_a_new_ses
 
 @pytest.mark.parametrize("stage", ["MAIL", "RCPT", "DATA"])
 @pytest.mark.parametrize("action", [Drop(), Reset(), Silence()], ids=["drop", "reset", "silence"])
-async def test_an_idle_session_that_turns_out_dead_is_replaced_once(stage: str, action: Drop | Reset | Silence) -> None:
+async def test_an_idle_session_that_turns_out_dead_is_replaced_once(
+    stage: str, action: Drop | Reset | Silence
+) -> None:
     """Catalogue C5: no octet of content was written, so nobody can have the copy."""
     async with Sink() as sink, downstream_to(sink, timeouts=IMPATIENT) as downstream:
         await downstream.send(A_COPY)
@@ -115,7 +121,10 @@ async def test_nothing_is_sent_again_after_the_final_dot() -> None:
 
         outcome = await downstream.send(A_COPY)
 
-        assert Deferred(reply=Reply(451, "4.4.2", "Connection to downstream was lost"), unknown=True) == outcome
+        assert (
+            Deferred(reply=Reply(451, "4.4.2", "Connection to downstream was lost"), unknown=True)
+            == outcome
+        )
         assert 2 == len(sink.received)
         assert 1 == len(sink.clients)
 
@@ -133,7 +142,9 @@ async def test_a_session_that_the_peer_closed_is_never_picked() -> None:
 
 
 async def test_a_word_said_to_an_idle_session_ends_it() -> None:
-    """Catalogue C5: such as the 421 before an idle session is closed; it must not answer the next MAIL."""
+    """Catalogue C5: such as the 421 before an idle session is closed; it must not answer the next
+    MAIL.
+    """
     async with Sink() as sink, downstream_to(sink) as downstream:
         sink.on("DOT", Say(b"250 2.0.0 ok\r\n421 4.4.2 idle\r\n"))
 
@@ -195,7 +206,10 @@ async def test_a_full_queue_defers_at_once() -> None:
 
 
 async def test_waiting_for_a_session_has_an_end() -> None:
-    async with Sink() as sink, downstream_to(sink, size=1, timeouts=Timeouts(queue=0.05)) as downstream:
+    async with (
+        Sink() as sink,
+        downstream_to(sink, size=1, timeouts=Timeouts(queue=0.05)) as downstream,
+    ):
         sink.on("DOT", Silence())
         first = asyncio.create_task(downstream.send(A_COPY))
         await sink.reached("DOT")
@@ -219,15 +233,29 @@ async def test_an_idle_session_says_goodbye() -> None:
 
 async def test_a_probe_learns_what_is_offered_and_its_session_is_used() -> None:
     """Catalogue C3."""
-    async with Sink(extensions=("PIPELINING", "SIZE 5000000", "smtputf8")) as sink, downstream_to(sink) as downstream:
+    async with (
+        Sink(extensions=("PIPELINING", "SIZE 5000000", "smtputf8")) as sink,
+        downstream_to(sink) as downstream,
+    ):
         before = downstream.capabilities
 
         await downstream.probe()
         await downstream.send(A_COPY)
 
         after = downstream.capabilities
-        assert (None, False, True, True, True) == (before.size, before.pipelining, before.eightbit, before.smtputf8, before.dsn)
-        assert (5_000_000, True, False, True) == (after.size, after.pipelining, after.eightbit, after.smtputf8)
+        assert (None, False, True, True, True) == (
+            before.size,
+            before.pipelining,
+            before.eightbit,
+            before.smtputf8,
+            before.dsn,
+        )
+        assert (5_000_000, True, False, True) == (
+            after.size,
+            after.pipelining,
+            after.eightbit,
+            after.smtputf8,
+        )
         assert 1 == len(sink.clients)
 
 
@@ -256,10 +284,18 @@ async def test_closing_ends_what_still_runs_as_deferred() -> None:
 
 async def test_many_large_and_small_copies_keep_their_bytes_apart() -> None:
     """Catalogue C1, C5."""
-    bodies = [b"%d\r\n.%d\r\n" % (number, number) * (20_000 if number % 5 == 0 else 1) for number in range(40)]
+    bodies = [
+        b"%d\r\n.%d\r\n" % (number, number) * (20_000 if number % 5 == 0 else 1)
+        for number in range(40)
+    ]
     async with Sink() as sink, downstream_to(sink, size=4) as downstream:
-        copies = [copy_of(body, recipient=f"r{number}@example.net") for number, body in enumerate(bodies)]
+        copies = [
+            copy_of(body, recipient=f"r{number}@example.net") for number, body in enumerate(bodies)
+        ]
         await asyncio.gather(*(downstream.send(copy) for copy in copies))
 
-        expected = {b"RCPT TO:<%s>" % copy.recipient.encode(): copy.head + bytes(copy.body.view) for copy in copies}
+        expected = {
+            b"RCPT TO:<%s>" % copy.recipient.encode(): copy.head + bytes(copy.body.view)
+            for copy in copies
+        }
         assert expected == {received.recipients[0]: received.content for received in sink.received}

@@ -9,7 +9,9 @@ from tests.support.sink import Action, Drop, Reset, Say, Silence, Sink
 
 PLAIN = ("SIZE 30000000", "8BITMIME", "SMTPUTF8")
 PIPELINED = (*PLAIN, "PIPELINING")
-BOTH_WAYS = pytest.mark.parametrize("extensions", [PLAIN, PIPELINED], ids=["step by step", "pipelined"])
+BOTH_WAYS = pytest.mark.parametrize(
+    "extensions", [PLAIN, PIPELINED], ids=["step by step", "pipelined"]
+)
 
 ENVELOPE = ("MAIL", "RCPT", "DATA")
 GARBAGE = {
@@ -26,7 +28,9 @@ GARBAGE = {
 }
 
 
-async def _outcome(extensions: tuple[str, ...], stage: str, action: Action, timeouts: Timeouts = IMPATIENT) -> Outcome:
+async def _outcome(
+    extensions: tuple[str, ...], stage: str, action: Action, timeouts: Timeouts = IMPATIENT
+) -> Outcome:
     async with Sink(extensions=extensions) as sink:
         sink.always(stage, action)
         async with downstream_to(sink, timeouts=timeouts) as downstream:
@@ -35,7 +39,9 @@ async def _outcome(extensions: tuple[str, ...], stage: str, action: Action, time
 
 @BOTH_WAYS
 @pytest.mark.parametrize("stage", [*ENVELOPE, "DOT"])
-async def test_a_refusal_passes_with_its_code_and_text(stage: str, extensions: tuple[str, ...]) -> None:
+async def test_a_refusal_passes_with_its_code_and_text(
+    stage: str, extensions: tuple[str, ...]
+) -> None:
     """Catalogue X6, X2."""
     outcome = await _outcome(extensions, stage, Say(b"554 5.7.1 we do not like x\r\n"))
 
@@ -44,7 +50,9 @@ async def test_a_refusal_passes_with_its_code_and_text(stage: str, extensions: t
 
 @BOTH_WAYS
 @pytest.mark.parametrize("stage", [*ENVELOPE, "DOT"])
-async def test_a_temporary_refusal_passes_with_its_code_and_text(stage: str, extensions: tuple[str, ...]) -> None:
+async def test_a_temporary_refusal_passes_with_its_code_and_text(
+    stage: str, extensions: tuple[str, ...]
+) -> None:
     """Catalogue X6."""
     outcome = await _outcome(extensions, stage, Say(b"452 4.2.2 mailbox full\r\n"))
 
@@ -53,7 +61,9 @@ async def test_a_temporary_refusal_passes_with_its_code_and_text(stage: str, ext
 
 @BOTH_WAYS
 @pytest.mark.parametrize("stage", [*ENVELOPE, "DOT"])
-async def test_421_becomes_451_and_ends_only_the_downstream_session(stage: str, extensions: tuple[str, ...]) -> None:
+async def test_421_becomes_451_and_ends_only_the_downstream_session(
+    stage: str, extensions: tuple[str, ...]
+) -> None:
     """Catalogue X6, C5."""
     outcome = await _outcome(extensions, stage, Say(b"421 4.3.2 shutting down\r\n"))
 
@@ -63,7 +73,9 @@ async def test_421_becomes_451_and_ends_only_the_downstream_session(stage: str, 
 @BOTH_WAYS
 @pytest.mark.parametrize("action", [Drop(), Reset(), Silence()], ids=["drop", "reset", "silence"])
 @pytest.mark.parametrize("stage", ENVELOPE)
-async def test_a_peer_lost_before_the_content_is_no_answer(stage: str, action: Action, extensions: tuple[str, ...]) -> None:
+async def test_a_peer_lost_before_the_content_is_no_answer(
+    stage: str, action: Action, extensions: tuple[str, ...]
+) -> None:
     """Catalogue X5, X6."""
     outcome = await _outcome(extensions, stage, action)
 
@@ -73,7 +85,9 @@ async def test_a_peer_lost_before_the_content_is_no_answer(stage: str, action: A
 
 @BOTH_WAYS
 @pytest.mark.parametrize("action", [Drop(), Reset(), Silence()], ids=["drop", "reset", "silence"])
-async def test_a_peer_lost_after_the_final_dot_leaves_the_outcome_unknown(action: Action, extensions: tuple[str, ...]) -> None:
+async def test_a_peer_lost_after_the_final_dot_leaves_the_outcome_unknown(
+    action: Action, extensions: tuple[str, ...]
+) -> None:
     """Catalogue X6, C5."""
     outcome = await _outcome(extensions, "DOT", action)
 
@@ -84,20 +98,34 @@ async def test_a_peer_lost_after_the_final_dot_leaves_the_outcome_unknown(action
 @BOTH_WAYS
 @pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE.keys())
 @pytest.mark.parametrize("stage", [*ENVELOPE, "DOT"])
-async def test_garbage_is_a_protocol_error(stage: str, garbage: bytes, extensions: tuple[str, ...]) -> None:
+async def test_garbage_is_a_protocol_error(
+    stage: str, garbage: bytes, extensions: tuple[str, ...]
+) -> None:
     """Catalogue C7, X6."""
     outcome = await _outcome(extensions, stage, Say(garbage), Timeouts())
 
     assert isinstance(outcome, Deferred)
-    assert (451, "4.5.0", stage == "DOT") == (outcome.reply.code, outcome.reply.enhanced, outcome.unknown)
+    assert (451, "4.5.0", stage == "DOT") == (
+        outcome.reply.code,
+        outcome.reply.enhanced,
+        outcome.unknown,
+    )
 
 
 @BOTH_WAYS
 @pytest.mark.parametrize(
     ("stage", "reply"),
-    [("MAIL", b"354 go on\r\n"), ("RCPT", b"334 what\r\n"), ("DATA", b"250 ok\r\n"), ("DATA", b"355 nearly\r\n"), ("DOT", b"354 more\r\n")],
+    [
+        ("MAIL", b"354 go on\r\n"),
+        ("RCPT", b"334 what\r\n"),
+        ("DATA", b"250 ok\r\n"),
+        ("DATA", b"355 nearly\r\n"),
+        ("DOT", b"354 more\r\n"),
+    ],
 )
-async def test_a_reply_that_cannot_stand_there_is_a_protocol_error(stage: str, reply: bytes, extensions: tuple[str, ...]) -> None:
+async def test_a_reply_that_cannot_stand_there_is_a_protocol_error(
+    stage: str, reply: bytes, extensions: tuple[str, ...]
+) -> None:
     """Catalogue C7."""
     outcome = await _outcome(extensions, stage, Say(reply), Timeouts())
 
@@ -119,7 +147,18 @@ async def test_a_reply_that_cannot_stand_there_is_a_protocol_error(stage: str, r
         Reset(),
         Silence(),
     ],
-    ids=["554", "554 of two lines", "421", "450", "garbage", "endless", "334", "drop", "reset", "silence"],
+    ids=[
+        "554",
+        "554 of two lines",
+        "421",
+        "450",
+        "garbage",
+        "endless",
+        "334",
+        "drop",
+        "reset",
+        "silence",
+    ],
 )
 @pytest.mark.parametrize("stage", ["CONNECT", "EHLO"])
 async def test_a_session_that_does_not_begin_is_451(stage: str, action: Action) -> None:
@@ -138,7 +177,10 @@ async def test_an_unreachable_peer_is_451_and_the_next_mail_goes_when_it_is_back
     async with downstream_to(sink) as downstream:
         outcome = await downstream.send(A_COPY)
 
-    assert Deferred(reply=Reply(451, "4.4.1", "Downstream cannot be reached or does not answer")) == outcome
+    assert (
+        Deferred(reply=Reply(451, "4.4.1", "Downstream cannot be reached or does not answer"))
+        == outcome
+    )
 
 
 async def test_success_carries_the_queue_id() -> None:
@@ -149,7 +191,9 @@ async def test_success_carries_the_queue_id() -> None:
 
 
 @BOTH_WAYS
-async def test_the_refusal_of_the_only_recipient_is_the_outcome(extensions: tuple[str, ...]) -> None:
+async def test_the_refusal_of_the_only_recipient_is_the_outcome(
+    extensions: tuple[str, ...],
+) -> None:
     """Catalogue X7."""
     async with Sink(extensions=extensions) as sink, downstream_to(sink) as downstream:
         sink.on("RCPT", Say(b"550 5.1.1 no such person\r\n"))
@@ -161,7 +205,9 @@ async def test_the_refusal_of_the_only_recipient_is_the_outcome(extensions: tupl
 
 
 async def test_354_without_a_recipient_is_answered_by_a_lone_dot() -> None:
-    """Catalogue X7: RFC 2920 3.1; no content reaches a peer that refused its recipient, and the session goes on."""
+    """Catalogue X7: RFC 2920 3.1; no content reaches a peer that refused its recipient, and the
+    session goes on.
+    """
     async with Sink() as sink, downstream_to(sink) as downstream:
         sink.on("RCPT", Say(b"550 5.1.1 no such person\r\n"))
         sink.on("DATA", Say(b"354 go on all the same\r\n"))
@@ -171,7 +217,9 @@ async def test_354_without_a_recipient_is_answered_by_a_lone_dot() -> None:
 
         assert isinstance(refused, RefusedCopy)
         assert isinstance(delivered, Delivered)
-        assert [b"", A_COPY.head + bytes(A_COPY.body.view)] == [received.content for received in sink.received]
+        assert [b"", A_COPY.head + bytes(A_COPY.body.view)] == [
+            received.content for received in sink.received
+        ]
         assert 1 == len(sink.clients)
 
 
@@ -190,8 +238,14 @@ async def test_no_lone_dot_goes_to_a_recipient_taken_without_its_sender() -> Non
 @pytest.mark.parametrize("stage", ["CONNECT", "EHLO", "MAIL", "RCPT", "DATA", "DOT"])
 async def test_a_reply_may_come_octet_by_octet(stage: str) -> None:
     """Catalogue C7."""
-    replies = {"CONNECT": b"220-a\r\n220 b\r\n", "EHLO": b"250-a\r\n250 PIPELINING\r\n", "DATA": b"354 go\r\n"}
-    outcome = await _outcome(PIPELINED, stage, Say(replies.get(stage, b"250-2.0.0 o\r\n250 2.0.0 k\r\n"), split=True))
+    replies = {
+        "CONNECT": b"220-a\r\n220 b\r\n",
+        "EHLO": b"250-a\r\n250 PIPELINING\r\n",
+        "DATA": b"354 go\r\n",
+    }
+    outcome = await _outcome(
+        PIPELINED, stage, Say(replies.get(stage, b"250-2.0.0 o\r\n250 2.0.0 k\r\n"), split=True)
+    )
 
     assert isinstance(outcome, Delivered)
 
@@ -216,7 +270,14 @@ async def test_a_demand_for_authentication_is_our_affair(code: bytes) -> None:
     """Catalogue X6: the upstream must not bounce mail because our own credentials are wrong."""
     outcome = await _outcome(PIPELINED, "MAIL", Say(code + b" 5.7.0 authenticate first\r\n"))
 
-    assert Deferred(reply=Reply(451, "4.7.0", f"Downstream declined: {code.decode()} 5.7.0 authenticate first")) == outcome
+    assert (
+        Deferred(
+            reply=Reply(
+                451, "4.7.0", f"Downstream declined: {code.decode()} 5.7.0 authenticate first"
+            )
+        )
+        == outcome
+    )
 
 
 @pytest.mark.parametrize(
@@ -224,10 +285,15 @@ async def test_a_demand_for_authentication_is_our_affair(code: bytes) -> None:
     [
         (b"554 5.6.0 bad words\r\n", RefusedCopy(reply=Reply(554, "5.6.0", "bad words"))),
         (b"421 4.3.0 disk full\r\n", Deferred(reply=Reply(451, "4.3.0", "disk full"))),
-        (b"250 2.0.0 thanks\r\n", Deferred(reply=Reply(451, "4.5.0", "Downstream broke the protocol"))),
+        (
+            b"250 2.0.0 thanks\r\n",
+            Deferred(reply=Reply(451, "4.5.0", "Downstream broke the protocol")),
+        ),
     ],
 )
-async def test_an_answer_in_the_middle_of_the_content_ends_the_copy(reply: bytes, expected: Outcome) -> None:
+async def test_an_answer_in_the_middle_of_the_content_ends_the_copy(
+    reply: bytes, expected: Outcome
+) -> None:
     """Catalogue C7, X6: the session is not used again, because the copy is half written."""
     async with Sink() as sink, downstream_to(sink) as downstream:
         sink.may_read.clear()

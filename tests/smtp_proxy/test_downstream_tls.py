@@ -45,19 +45,29 @@ def _plain(user: str, password: str) -> bytes:
     return b"AUTH PLAIN " + base64.b64encode(f"\0{user}\0{password}".encode())
 
 
-async def test_required_tls_is_verified_and_used(serving: ssl.SSLContext, verifying: ssl.SSLContext) -> None:
+async def test_required_tls_is_verified_and_used(
+    serving: ssl.SSLContext, verifying: ssl.SSLContext
+) -> None:
     """Catalogue C4."""
-    async with Sink(starttls=serving) as sink, downstream_to(sink, query="?tls=require", verifying=verifying) as downstream:
+    async with (
+        Sink(starttls=serving) as sink,
+        downstream_to(sink, query="?tls=require", verifying=verifying) as downstream,
+    ):
         outcome = await downstream.send(A_COPY)
 
         assert isinstance(outcome, Delivered)
         assert [b"EHLO relay.example", b"STARTTLS", b"EHLO relay.example"] == sink.commands[:3]
 
 
-async def test_several_large_copies_cross_tls_unchanged(serving: ssl.SSLContext, verifying: ssl.SSLContext) -> None:
+async def test_several_large_copies_cross_tls_unchanged(
+    serving: ssl.SSLContext, verifying: ssl.SSLContext
+) -> None:
     """Catalogue C1, C4."""
     body = b".line\r\n" * 300_000
-    async with Sink(starttls=serving) as sink, downstream_to(sink, query="?tls=require", verifying=verifying) as downstream:
+    async with (
+        Sink(starttls=serving) as sink,
+        downstream_to(sink, query="?tls=require", verifying=verifying) as downstream,
+    ):
         outcomes = [await downstream.send(copy_of(body)) for _ in range(2)]
 
         assert all(isinstance(outcome, Delivered) for outcome in outcomes)
@@ -73,9 +83,14 @@ async def test_required_tls_that_is_not_offered_defers() -> None:
         assert [b"EHLO relay.example"] == sink.commands
 
 
-async def test_an_unknown_certificate_defers_when_tls_is_required(stranger: ssl.SSLContext, verifying: ssl.SSLContext) -> None:
+async def test_an_unknown_certificate_defers_when_tls_is_required(
+    stranger: ssl.SSLContext, verifying: ssl.SSLContext
+) -> None:
     """Catalogue C4."""
-    async with Sink(starttls=stranger) as sink, downstream_to(sink, query="?tls=require", verifying=verifying) as downstream:
+    async with (
+        Sink(starttls=stranger) as sink,
+        downstream_to(sink, query="?tls=require", verifying=verifying) as downstream,
+    ):
         outcome = await downstream.send(A_COPY)
 
         assert NO_TLS == outcome
@@ -86,16 +101,26 @@ async def test_the_host_name_is_verified(authority: trustme.CA, verifying: ssl.S
     """Catalogue C4."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("other.example").configure_cert(context)
-    async with Sink(starttls=context) as sink, downstream_to(sink, query="?tls=require", verifying=verifying) as downstream:
+    async with (
+        Sink(starttls=context) as sink,
+        downstream_to(sink, query="?tls=require", verifying=verifying) as downstream,
+    ):
         outcome = await downstream.send(A_COPY)
 
         assert NO_TLS == outcome
 
 
-@pytest.mark.parametrize("action", [Say(b"454 4.7.0 not now\r\n"), Say(b"554 no\r\n"), Say(b"hm\r\n"), Drop(), Silence()])
-async def test_a_starttls_that_does_not_come_about_defers(action: Say | Drop | Silence, serving: ssl.SSLContext) -> None:
+@pytest.mark.parametrize(
+    "action", [Say(b"454 4.7.0 not now\r\n"), Say(b"554 no\r\n"), Say(b"hm\r\n"), Drop(), Silence()]
+)
+async def test_a_starttls_that_does_not_come_about_defers(
+    action: Say | Drop | Silence, serving: ssl.SSLContext
+) -> None:
     """Catalogue C4, X6."""
-    async with Sink(starttls=serving) as sink, downstream_to(sink, query="?tls=require", timeouts=IMPATIENT) as downstream:
+    async with (
+        Sink(starttls=serving) as sink,
+        downstream_to(sink, query="?tls=require", timeouts=IMPATIENT) as downstream,
+    ):
         sink.on("STARTTLS", action)
 
         outcome = await downstream.send(A_COPY)
@@ -104,9 +129,14 @@ async def test_a_starttls_that_does_not_come_about_defers(action: Say | Drop | S
 
 
 @pytest.mark.parametrize("slipped", [b"250 2.0.0 injected\r\n", b"250", b"\x16"])
-async def test_bytes_behind_the_starttls_reply_end_the_session(slipped: bytes, serving: ssl.SSLContext, verifying: ssl.SSLContext) -> None:
+async def test_bytes_behind_the_starttls_reply_end_the_session(
+    slipped: bytes, serving: ssl.SSLContext, verifying: ssl.SSLContext
+) -> None:
     """Catalogue C4, S3: clear text must not be read as if it came over TLS."""
-    async with Sink(starttls=serving) as sink, downstream_to(sink, query="?tls=require", verifying=verifying) as downstream:
+    async with (
+        Sink(starttls=serving) as sink,
+        downstream_to(sink, query="?tls=require", verifying=verifying) as downstream,
+    ):
         sink.on("STARTTLS", Say(b"220 2.0.0 go\r\n" + slipped))
 
         outcome = await downstream.send(A_COPY)
@@ -115,16 +145,27 @@ async def test_bytes_behind_the_starttls_reply_end_the_session(slipped: bytes, s
         assert [b"EHLO relay.example", b"STARTTLS"] == sink.commands
 
 
-async def test_what_was_offered_in_clear_is_forgotten(serving: ssl.SSLContext, verifying: ssl.SSLContext) -> None:
+async def test_what_was_offered_in_clear_is_forgotten(
+    serving: ssl.SSLContext, verifying: ssl.SSLContext
+) -> None:
     """Catalogue C3, C4: RFC 3207 4.2."""
     async with (
-        Sink(starttls=serving, extensions=("PIPELINING", "SMTPUTF8", "SIZE 20"), tls_extensions=("8BITMIME",)) as sink,
+        Sink(
+            starttls=serving,
+            extensions=("PIPELINING", "SMTPUTF8", "SIZE 20"),
+            tls_extensions=("8BITMIME",),
+        ) as sink,
         downstream_to(sink, query="?tls=require", verifying=verifying) as downstream,
     ):
         await downstream.probe()
 
         offered = downstream.capabilities
-        assert (None, False, True, False) == (offered.size, offered.pipelining, offered.eightbit, offered.smtputf8)
+        assert (None, False, True, False) == (
+            offered.size,
+            offered.pipelining,
+            offered.eightbit,
+            offered.smtputf8,
+        )
 
 
 async def test_opportunistic_tls_takes_any_certificate(stranger: ssl.SSLContext) -> None:
@@ -156,17 +197,27 @@ async def test_no_tls_means_none(serving: ssl.SSLContext) -> None:
         assert b"STARTTLS" not in sink.commands
 
 
-async def test_implicit_tls_is_verified_and_used(serving: ssl.SSLContext, verifying: ssl.SSLContext) -> None:
+async def test_implicit_tls_is_verified_and_used(
+    serving: ssl.SSLContext, verifying: ssl.SSLContext
+) -> None:
     """Catalogue C4."""
-    async with Sink(implicit_tls=serving) as sink, downstream_to(sink, scheme="smtps", verifying=verifying) as downstream:
+    async with (
+        Sink(implicit_tls=serving) as sink,
+        downstream_to(sink, scheme="smtps", verifying=verifying) as downstream,
+    ):
         outcome = await downstream.send(A_COPY)
 
         assert isinstance(outcome, Delivered)
 
 
-async def test_implicit_tls_with_an_unknown_certificate_defers(stranger: ssl.SSLContext, verifying: ssl.SSLContext) -> None:
+async def test_implicit_tls_with_an_unknown_certificate_defers(
+    stranger: ssl.SSLContext, verifying: ssl.SSLContext
+) -> None:
     """Catalogue C4."""
-    async with Sink(implicit_tls=stranger) as sink, downstream_to(sink, scheme="smtps", verifying=verifying) as downstream:
+    async with (
+        Sink(implicit_tls=stranger) as sink,
+        downstream_to(sink, scheme="smtps", verifying=verifying) as downstream,
+    ):
         outcome = await downstream.send(A_COPY)
 
         assert NO_TLS == outcome
@@ -185,11 +236,15 @@ async def test_credentials_never_leave_in_clear_text(query: str) -> None:
         assert [b"EHLO relay.example"] == sink.commands
 
 
-async def test_credentials_never_go_to_a_stranger(stranger: ssl.SSLContext, verifying: ssl.SSLContext) -> None:
+async def test_credentials_never_go_to_a_stranger(
+    stranger: ssl.SSLContext, verifying: ssl.SSLContext
+) -> None:
     """Catalogue C4: tls=may would take any certificate, but not for a password."""
     async with (
         Sink(starttls=stranger, extensions=("AUTH PLAIN",)) as sink,
-        downstream_to(sink, query="?tls=may", user="acme", password="secret", verifying=verifying) as downstream,
+        downstream_to(
+            sink, query="?tls=may", user="acme", password="secret", verifying=verifying
+        ) as downstream,
     ):
         outcome = await downstream.send(A_COPY)
 
@@ -201,7 +256,10 @@ async def test_credentials_never_go_to_a_stranger(stranger: ssl.SSLContext, veri
     ("offered", "said"),
     [
         ("AUTH LOGIN PLAIN", [_plain("acme", "sécret")]),
-        ("auth login", [b"AUTH LOGIN", base64.b64encode(b"acme"), base64.b64encode("sécret".encode())]),
+        (
+            "auth login",
+            [b"AUTH LOGIN", base64.b64encode(b"acme"), base64.b64encode("sécret".encode())],
+        ),
     ],
 )
 async def test_authentication_by_what_is_offered(
@@ -235,7 +293,9 @@ async def test_refused_credentials_defer(
     """Catalogue X6: never 535 to the upstream, but as text."""
     async with (
         Sink(starttls=serving, extensions=("AUTH PLAIN",)) as sink,
-        downstream_to(sink, user="acme", password="secret", verifying=verifying, timeouts=IMPATIENT) as downstream,
+        downstream_to(
+            sink, user="acme", password="secret", verifying=verifying, timeouts=IMPATIENT
+        ) as downstream,
     ):
         sink.on("AUTH", action)
 
@@ -245,7 +305,9 @@ async def test_refused_credentials_defer(
         assert [] == sink.received
 
 
-async def test_a_peer_without_authentication_defers(serving: ssl.SSLContext, verifying: ssl.SSLContext) -> None:
+async def test_a_peer_without_authentication_defers(
+    serving: ssl.SSLContext, verifying: ssl.SSLContext
+) -> None:
     """Catalogue X6, C4."""
     async with (
         Sink(starttls=serving, extensions=("AUTH CRAM-MD5",)) as sink,

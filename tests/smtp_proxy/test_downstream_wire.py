@@ -1,4 +1,6 @@
-"""What the peer's socket sees: the signed bytes, the right parameters, and nothing from an address that could break its line."""
+"""What the peer's socket sees: the signed bytes, the right parameters, and nothing from an address
+that could break its line.
+"""
 
 import asyncio
 import tracemalloc
@@ -13,7 +15,11 @@ from smtp_proxy.replies import Deferred, Delivered, RefusedCopy, Reply
 from tests.support.outgoing import A_COPY, BODY, HEAD, copy_of, downstream_to
 from tests.support.sink import Received, Sink
 
-LINES = st.lists(st.sampled_from([b"", b".", b"..", b".x", b"x.", b"x", b"\x80\xff", b"- "]) | st.binary(max_size=40), max_size=12).map(
+LINES = st.lists(
+    st.sampled_from([b"", b".", b"..", b".x", b"x.", b"x", b"\x80\xff", b"- "])
+    | st.binary(max_size=40),
+    max_size=12,
+).map(
     lambda lines: b"".join(line.replace(b"\r", b"").replace(b"\n", b"") + b"\r\n" for line in lines)
 )
 
@@ -32,7 +38,9 @@ def _unstuffed(wire: bytes) -> bytes:
 @example(body=b".\r\n")
 @example(body=b".\r\n.\r\n")
 def test_unstuffed_wire_bytes_are_the_signed_bytes(body: bytes) -> None:
-    """Catalogue C1: whatever the lines are, un-stuffing gives back head and body, and no line but the last is a lone dot."""
+    """Catalogue C1: whatever the lines are, un-stuffing gives back head and body, and no line but
+    the last is a lone dot.
+    """
     wire = _wire(copy_of(body))
 
     assert HEAD + body == _unstuffed(wire)
@@ -41,9 +49,16 @@ def test_unstuffed_wire_bytes_are_the_signed_bytes(body: bytes) -> None:
 
 @settings(max_examples=40)
 @given(padding=st.integers(-5, 5), lines=LINES, rounds=st.integers(1, 3))
-def test_dots_at_the_edge_of_a_slice_are_stuffed_once(padding: int, lines: bytes, rounds: int) -> None:
+def test_dots_at_the_edge_of_a_slice_are_stuffed_once(
+    padding: int, lines: bytes, rounds: int
+) -> None:
     """Catalogue C1: bodies of several slices, with lines that start and end around each edge."""
-    body = b"".join(b"x" * (SLICE - len(lines) // 2 + padding) + b"\r\n" + lines for _ in range(rounds)) + b"\r\n"
+    body = (
+        b"".join(
+            b"x" * (SLICE - len(lines) // 2 + padding) + b"\r\n" + lines for _ in range(rounds)
+        )
+        + b"\r\n"
+    )
     transaction = copy_of(body)
 
     wire = _wire(transaction)
@@ -83,8 +98,14 @@ async def _receive(sink: Sink, transaction: Transaction) -> Received:
     return sink.received[-1]
 
 
-@pytest.mark.parametrize("extensions", [("PIPELINING",), ("8BITMIME",)], ids=["pipelined", "step by step"])
-@pytest.mark.parametrize("body", [BODY, b"", b".\r\n", b"x" * 3_000_000 + b"\r\n.\r\n..\r\n"], ids=["small", "empty", "dot", "large"])
+@pytest.mark.parametrize(
+    "extensions", [("PIPELINING",), ("8BITMIME",)], ids=["pipelined", "step by step"]
+)
+@pytest.mark.parametrize(
+    "body",
+    [BODY, b"", b".\r\n", b"x" * 3_000_000 + b"\r\n.\r\n..\r\n"],
+    ids=["small", "empty", "dot", "large"],
+)
 async def test_the_peer_gets_the_signed_bytes(body: bytes, extensions: tuple[str, ...]) -> None:
     """Catalogue C1."""
     async with Sink(extensions=extensions) as sink:
@@ -100,13 +121,24 @@ async def test_the_peer_gets_the_signed_bytes(body: bytes, extensions: tuple[str
         ({}, ("SIZE 1000000",), b"MAIL FROM:<bounce@acme.example> SIZE=%d" % A_COPY.size),
         ({"sender": ""}, ("SIZE",), b"MAIL FROM:<> SIZE=%d" % A_COPY.size),
         ({"body_8bit": True}, ("8bitmime",), b"MAIL FROM:<bounce@acme.example> BODY=8BITMIME"),
-        ({"body_8bit": True}, ("SIZE",), b"MAIL FROM:<bounce@acme.example> SIZE=%d" % A_COPY.size),  # ASCII, whatever was declared
+        # ASCII, whatever was declared
+        ({"body_8bit": True}, ("SIZE",), b"MAIL FROM:<bounce@acme.example> SIZE=%d" % A_COPY.size),
         ({"smtputf8": True}, ("SMTPUTF8",), b"MAIL FROM:<bounce@acme.example> SMTPUTF8"),
-        ({"sender": "jörg@acme.example"}, ("SMTPUTF8",), "MAIL FROM:<jörg@acme.example> SMTPUTF8".encode()),
-        ({"recipient": "ann@bücher.example"}, ("SMTPUTF8",), b"MAIL FROM:<bounce@acme.example> SMTPUTF8"),
+        (
+            {"sender": "jörg@acme.example"},
+            ("SMTPUTF8",),
+            "MAIL FROM:<jörg@acme.example> SMTPUTF8".encode(),
+        ),
+        (
+            {"recipient": "ann@bücher.example"},
+            ("SMTPUTF8",),
+            b"MAIL FROM:<bounce@acme.example> SMTPUTF8",
+        ),
     ],
 )
-async def test_parameters_are_sent_when_needed_and_offered(changes: dict[str, object], extensions: tuple[str, ...], command: bytes) -> None:
+async def test_parameters_are_sent_when_needed_and_offered(
+    changes: dict[str, object], extensions: tuple[str, ...], command: bytes
+) -> None:
     """Catalogue C3, S6."""
     async with Sink(extensions=extensions) as sink:
         received = await _receive(sink, replace(A_COPY, **changes))  # type: ignore[arg-type] # one dict for fields of several types
@@ -129,7 +161,9 @@ async def test_parameters_are_sent_when_needed_and_offered(changes: dict[str, ob
 async def test_what_the_peer_cannot_take_is_refused_and_not_converted(
     changes: dict[str, object], extensions: tuple[str, ...], reply: str
 ) -> None:
-    """Catalogue C3: for now what was declared, for the extension was offered then and is not next time; for good what was not."""
+    """Catalogue C3: for now what was declared, for the extension was offered then and is not next
+    time; for good what was not.
+    """
     async with Sink(extensions=extensions) as sink, downstream_to(sink) as downstream:
         outcome = await downstream.send(replace(A_COPY, **changes))  # type: ignore[arg-type] # one dict for fields of several types
 
@@ -140,10 +174,16 @@ async def test_what_the_peer_cannot_take_is_refused_and_not_converted(
 
 @pytest.mark.parametrize("declared", [True, False])
 @pytest.mark.parametrize(
-    "content", [{"body": wire_body(b"caf\xc3\xa9\r\n")}, {"head": HEAD.replace(b"Spring", b"\xe9")}], ids=["body", "head"]
+    "content",
+    [{"body": wire_body(b"caf\xc3\xa9\r\n")}, {"head": HEAD.replace(b"Spring", b"\xe9")}],
+    ids=["body", "head"],
 )
-async def test_octets_above_127_are_declared_whoever_did_not(declared: bool, content: dict[str, object]) -> None:
-    """RFC 6152 3: the next server must know that it may not pass them to one without the extension."""
+async def test_octets_above_127_are_declared_whoever_did_not(
+    declared: bool, content: dict[str, object]
+) -> None:
+    """RFC 6152 3: the next server must know that it may not pass them to one without the
+    extension.
+    """
     async with Sink() as sink, downstream_to(sink) as downstream:
         outcome = await downstream.send(replace(A_COPY, body_8bit=declared, **content))  # type: ignore[arg-type] # as above
 
@@ -182,7 +222,10 @@ async def test_a_hostile_recipient_is_refused_before_a_byte_is_written(address: 
     async with Sink() as sink, downstream_to(sink) as downstream:
         outcome = await downstream.send(replace(A_COPY, recipient=address))
 
-        assert RefusedCopy(reply=Reply(553, "5.1.3", "Bad destination mailbox address syntax")) == outcome
+        assert (
+            RefusedCopy(reply=Reply(553, "5.1.3", "Bad destination mailbox address syntax"))
+            == outcome
+        )
         assert [] == sink.clients
 
 
@@ -207,11 +250,16 @@ async def test_an_address_of_254_octets_passes() -> None:
 
 
 async def test_a_pipelined_copy_is_two_writes_long() -> None:
-    """The commands arrive before any is answered, and the content in one piece with its dot (RFC 2920)."""
+    """The commands arrive before any is answered, and the content in one piece with its dot (RFC
+    2920).
+    """
     async with Sink() as sink, downstream_to(sink) as downstream:
         await downstream.send(A_COPY)
 
-        assert [b"EHLO relay.example", b"MAIL", b"RCPT", b"DATA"] == [sink.commands[0], *(line[:4] for line in sink.commands[1:])]
+        assert [b"EHLO relay.example", b"MAIL", b"RCPT", b"DATA"] == [
+            sink.commands[0],
+            *(line[:4] for line in sink.commands[1:]),
+        ]
 
 
 async def test_lmtp_begins_with_lhlo() -> None:
@@ -224,7 +272,9 @@ async def test_lmtp_begins_with_lhlo() -> None:
 
 
 async def test_a_peer_that_stops_reading_holds_back_a_large_body() -> None:
-    """Back-pressure: while the peer does not read, and afterwards, memory stays far below the 20 MB that go out."""
+    """Back-pressure: while the peer does not read, and afterwards, memory stays far below the 20 MB
+    that go out.
+    """
     transaction = copy_of((b"x" * 996 + b"\r\n.\r\n") * 20_000)
     wire_octets = len(_wire(transaction))
     async with Sink(keep=False) as sink, downstream_to(sink) as downstream:

@@ -25,13 +25,22 @@ def test_a_reply_has_an_enhanced_code_of_its_own_class(name: str) -> None:
 
 
 def test_nothing_else_is_said_without_an_enhanced_code_but_what_rfc_2034_exempts() -> None:
-    """Catalogue S13: each `say_raw` is a greeting, the answer to a hello, or an intermediate 3yz."""
+    """Catalogue S13: each `say_raw` is a greeting, the answer to a hello, or an intermediate
+    3yz.
+    """
     said: list[str] = []
     for path in sorted((ROOT / "smtp_proxy/session").glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "say_raw":
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr == "say_raw"
+            ):
                 said.append(ast.unparse(node.args[0]))
 
     assert len(said) == 4
     for start in ("f'220 ", "b'334 '", "b'354 ", "'250-"):
-        assert any(start in text.replace('f"', "f'").replace('"', "'") for text in said), (start, said)
+        assert any(start in text.replace('f"', "f'").replace('"', "'") for text in said), (
+            start,
+            said,
+        )

@@ -18,7 +18,9 @@ CONTENT = b"Subject: x\r\n\r\n.dot\r\n\xff 8-bit\r\n"
 WIRE = b"Subject: x\r\n\r\n..dot\r\n\xff 8-bit\r\n.\r\n"
 
 
-async def deliver(folder: Path, *, sender: str, recipients: tuple[str, ...], parameters: str = "") -> str:
+async def deliver(
+    folder: Path, *, sender: str, recipients: tuple[str, ...], parameters: str = ""
+) -> str:
     server = MailboxServer(folder, log=logger("test"))
     _, port = await server.start("127.0.0.1", 0)
     try:
@@ -31,21 +33,33 @@ async def deliver(folder: Path, *, sender: str, recipients: tuple[str, ...], par
 
 
 async def test_a_mail_is_filed_octet_for_octet_below_its_trace_fields(tmp_path: Path) -> None:
-    answer = await deliver(tmp_path / "box", sender="a@acme.example", recipients=("b@x.example",), parameters=" BODY=8BITMIME")
+    answer = await deliver(
+        tmp_path / "box",
+        sender="a@acme.example",
+        recipients=("b@x.example",),
+        parameters=" BODY=8BITMIME",
+    )
 
     (file,) = (tmp_path / "box/new").iterdir()
     assert answer.startswith("250 2.0.0 Filed as ")
-    assert b"Return-Path: <a@acme.example>\r\nDelivered-To: b@x.example\r\n" + CONTENT == file.read_bytes()
+    assert (
+        b"Return-Path: <a@acme.example>\r\nDelivered-To: b@x.example\r\n" + CONTENT
+        == file.read_bytes()
+    )
     assert [] == list((tmp_path / "box/tmp").iterdir())
 
 
-async def test_it_takes_what_the_relay_takes_by_default_and_the_fields_that_the_relay_adds(tmp_path: Path) -> None:
+async def test_it_takes_what_the_relay_takes_by_default_and_the_fields_that_the_relay_adds(
+    tmp_path: Path,
+) -> None:
     """Catalogue S7: a mail of just the limit does not fail at the hop behind it."""
     server = MailboxServer(tmp_path, log=logger("test"))
     _, port = await server.start("127.0.0.1", 0)
     try:
         async with connected(port) as upstream:
-            answer = await upstream.say(f"MAIL FROM:<a@acme.example> SIZE={Limits().max_message_bytes + 2000}")
+            answer = await upstream.say(
+                f"MAIL FROM:<a@acme.example> SIZE={Limits().max_message_bytes + 2000}"
+            )
     finally:
         await server.stop(1)
 
@@ -54,7 +68,9 @@ async def test_it_takes_what_the_relay_takes_by_default_and_the_fields_that_the_
 
 async def test_each_recipient_has_a_file_and_a_bounce_has_no_return_path(tmp_path: Path) -> None:
     """Catalogue S6."""
-    await deliver(tmp_path, sender="", recipients=("b@x.example", "用户@例え.jp"), parameters=" SMTPUTF8")
+    await deliver(
+        tmp_path, sender="", recipients=("b@x.example", "用户@例え.jp"), parameters=" SMTPUTF8"
+    )
 
     found = sorted(file.read_bytes().split(b"\r\n")[:2] for file in (tmp_path / "new").iterdir())
     assert [
@@ -88,7 +104,9 @@ async def test_a_line_of_any_length_and_a_pipelined_group_are_taken(tmp_path: Pa
     try:
         async with connected(port, hello="") as upstream:
             assert "PIPELINING" in await upstream.say("EHLO client.example")
-            await upstream.send(b"MAIL FROM:<>\r\nRCPT TO:<b@x.example>\r\nRCPT TO:<b@x.example>\r\nDATA\r\n")
+            await upstream.send(
+                b"MAIL FROM:<>\r\nRCPT TO:<b@x.example>\r\nRCPT TO:<b@x.example>\r\nDATA\r\n"
+            )
             assert ["250", "250", "250", "354"] == [(await upstream.reply())[:3] for _ in range(4)]
             await upstream.send(content + b".\r\n")
             assert (await upstream.reply()).startswith("250 2.0.0 Filed as ")

@@ -1,4 +1,6 @@
-"""The memory of the process for mail: what sessions are refused, and how copies wait for it. Catalogue S7, X13."""
+"""The memory of the process for mail: what sessions are refused, and how copies wait for it.
+Catalogue S7, X13.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -88,7 +90,9 @@ async def test_a_copy_larger_than_all_memory_goes_alone() -> None:
         assert ["next"] == copies.inside
 
 
-async def test_one_copy_goes_even_when_sessions_hold_everything_and_the_next_as_they_let_go() -> None:
+async def test_one_copy_goes_even_when_sessions_hold_everything_and_the_next_as_they_let_go() -> (
+    None
+):
     async with copies_in(100) as copies:
         session = copies.memory.reservation()
         assert session.cover(100)
@@ -147,13 +151,22 @@ async def test_whose_turn_does_not_come_in_time_is_told_that_there_is_no_memory(
         assert ["b"] == copies.inside
 
 
-STEPS = st.lists(st.tuples(st.sampled_from(["come", "come", "go", "cancel", "cover", "release"]), st.integers(1, 150)), max_size=40)
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["come", "come", "go", "cancel", "cover", "release"]), st.integers(1, 150)
+    ),
+    max_size=40,
+)
 
 
 @settings(max_examples=150, deadline=None)
 @given(STEPS)
-def test_whatever_comes_and_goes_the_bound_holds_and_nobody_waits_for_nothing(steps: list[tuple[str, int]]) -> None:
-    """Held is at most the capacity and one body; and while anybody waits, some copy is under way."""
+def test_whatever_comes_and_goes_the_bound_holds_and_nobody_waits_for_nothing(
+    steps: list[tuple[str, int]],
+) -> None:
+    """Held is at most the capacity and one body; and while anybody waits, some copy is under
+    way.
+    """
 
     async def play() -> None:
         async with copies_in(100) as copies, AsyncExitStack() as stack:
@@ -174,9 +187,15 @@ def test_whatever_comes_and_goes_the_bound_holds_and_nobody_waits_for_nothing(st
                     await (copies.go if verb == "go" else copies.cancel)(name)
                 await settled()
                 inside = sum(octets_of[name] for name in copies.inside)
-                waiting = [name for name, task in copies.tasks.items() if not task.done() and name not in copies.inside]
+                waiting = [
+                    name
+                    for name, task in copies.tasks.items()
+                    if not task.done() and name not in copies.inside
+                ]
                 assert memory.used == inside + sum(reservation.held for reservation in held)
-                assert memory.used <= 100 + max([octets_of[name] for name in copies.inside], default=0)
+                assert memory.used <= 100 + max(
+                    [octets_of[name] for name in copies.inside], default=0
+                )
                 assert inside <= 50 or len(copies.inside) == 1
                 assert copies.inside or not waiting
 

@@ -1,4 +1,6 @@
-"""The client leg against a mail server of another author (aiosmtpd): what we say is understood as we mean it."""
+"""The client leg against a mail server of another author (aiosmtpd): what we say is understood as
+we mean it.
+"""
 
 import ssl
 
@@ -28,13 +30,22 @@ async def test_copies_on_one_session_arrive_byte_for_byte() -> None:
     async with MailServer() as server, downstream_to(server, size=1) as downstream:
         outcomes = [await downstream.send(copy_of(body)) for body in bodies]
 
-    assert [HEAD + body for body in bodies] == [envelope.original_content for envelope in server.received]
-    assert [Delivered(reply=Reply(250, "2.0.0", f"Kept as {number}")) for number in range(1, 7)] == outcomes
-    assert {("bounce@acme.example", ("ann@example.net",))} == {(one.mail_from, tuple(one.rcpt_tos)) for one in server.received}
+    assert [HEAD + body for body in bodies] == [
+        envelope.original_content for envelope in server.received
+    ]
+    assert [
+        Delivered(reply=Reply(250, "2.0.0", f"Kept as {number}")) for number in range(1, 7)
+    ] == outcomes
+    assert {("bounce@acme.example", ("ann@example.net",))} == {
+        (one.mail_from, tuple(one.rcpt_tos)) for one in server.received
+    }
 
 
 async def test_a_mailbox_that_it_does_not_have_is_refused_and_the_session_goes_on() -> None:
-    async with MailServer(unknown={"gone@example.net"}) as server, downstream_to(server, size=1) as downstream:
+    async with (
+        MailServer(unknown={"gone@example.net"}) as server,
+        downstream_to(server, size=1) as downstream,
+    ):
         refused = await downstream.send(copy_of(BODY, recipient="gone@example.net"))
         delivered = await downstream.send(A_COPY)
 
@@ -67,11 +78,21 @@ async def test_a_wrong_login_defers(serving: tuple[ssl.SSLContext, ssl.SSLContex
 
 async def test_a_promotional_mail_passes_through_the_relay() -> None:
     recipients = ("ann@example.net", "bob@example.net", "gone@example.net")
-    async with MailServer(unknown={"gone@example.net"}) as server, relaying(downstream_port=server.port) as relay:
+    async with (
+        MailServer(unknown={"gone@example.net"}) as server,
+        relaying(downstream_port=server.port) as relay,
+    ):
         answer = await relay.relayed(PROMOTIONAL, *recipients)
 
     assert answer.startswith("250 ")
     assert {"ann@example.net", "bob@example.net"} <= {*server.mailboxes}
-    copies = [one.original_content or b"" for one in server.received if one.rcpt_tos[0] != "bounce@acme.example"]
-    assert all(b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" in without_trace(copy) for copy in copies)
+    copies = [
+        one.original_content or b""
+        for one in server.received
+        if one.rcpt_tos[0] != "bounce@acme.example"
+    ]
+    assert all(
+        b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" in without_trace(copy)
+        for copy in copies
+    )
     assert len({*copies}) == 2

@@ -1,4 +1,6 @@
-"""A downstream that is the relay itself is refused before anything starts, under whatever name it is written."""
+"""A downstream that is the relay itself is refused before anything starts, under whatever name it
+is written.
+"""
 
 import socket
 
@@ -14,7 +16,9 @@ def relay(downstream: str, **settings: object) -> RelaySettings:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0", "[::ffff:127.0.0.1]"])
-@pytest.mark.parametrize(("key", "port"), [("listen", 2525), ("tls_listen", 4650), ("lmtp_listen", 2424)])
+@pytest.mark.parametrize(
+    ("key", "port"), [("listen", 2525), ("tls_listen", 4650), ("lmtp_listen", 2424)]
+)
 def test_every_listener_of_the_relay_is_known_by_every_name(key: str, port: int, host: str) -> None:
     """Catalogue C6, X8."""
     settings = relay(f"smtp://{host}:{port}").model_copy(update={key: f"127.0.0.1:{port}"})
@@ -23,8 +27,13 @@ def test_every_listener_of_the_relay_is_known_by_every_name(key: str, port: int,
         refuse_own_address(settings)
 
 
-@pytest.mark.parametrize(("listen", "host"), [("0.0.0.0:2525", "127.0.0.7"), ("0.0.0.0:2525", "localhost"), ("[::]:2525", "[::1]")])
-def test_a_listener_on_all_addresses_is_reached_under_each_of_this_machine(listen: str, host: str) -> None:
+@pytest.mark.parametrize(
+    ("listen", "host"),
+    [("0.0.0.0:2525", "127.0.0.7"), ("0.0.0.0:2525", "localhost"), ("[::]:2525", "[::1]")],
+)
+def test_a_listener_on_all_addresses_is_reached_under_each_of_this_machine(
+    listen: str, host: str
+) -> None:
     """Catalogue C6."""
     with pytest.raises(Misconfigured, match="is the relay itself"):
         refuse_own_address(relay(f"smtp://{host}:2525", listen=listen))
@@ -32,7 +41,9 @@ def test_a_listener_on_all_addresses_is_reached_under_each_of_this_machine(liste
 
 def test_the_machines_own_address_is_found_without_being_listed() -> None:
     """Catalogue C6: an address that no setting names, as long as the machine has one."""
-    own = {str(found[4][0]) for found in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)} | {"127.0.0.9"}
+    own = {
+        str(found[4][0]) for found in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)
+    } | {"127.0.0.9"}
 
     for address in own:
         with pytest.raises(Misconfigured, match="is the relay itself"):

@@ -1,4 +1,6 @@
-"""Behind a load balancer: the PROXY header before plain SMTP and before TLS, over real connections."""
+"""Behind a load balancer: the PROXY header before plain SMTP and before TLS, over real
+connections.
+"""
 
 import asyncio
 import ipaddress
@@ -49,7 +51,11 @@ async def balanced(port: int, header: bytes) -> AsyncIterator[Upstream]:
 
 @pytest.mark.parametrize(
     ("header", "address"),
-    [(V1, "203.0.113.9"), (v2(0x21, 0x11, TCP4), "203.0.113.9"), (v2(0x21, 0x21, TCP6), "2001:db8::9")],
+    [
+        (V1, "203.0.113.9"),
+        (v2(0x21, 0x11, TCP4), "203.0.113.9"),
+        (v2(0x21, 0x21, TCP6), "2001:db8::9"),
+    ],
 )
 async def test_the_client_is_who_the_load_balancer_names(header: bytes, address: str) -> None:
     """Catalogue S21."""
@@ -57,7 +63,8 @@ async def test_the_client_is_who_the_load_balancer_names(header: bytes, address:
 
     async with (
         listening(handler, trusted_networks=TRUSTED, **BALANCERS) as (_, port),
-        balanced(port, header + b"EHLO client.example\r\n") as upstream,  # the client is pipelined behind the header
+        # the client is pipelined behind the header
+        balanced(port, header + b"EHLO client.example\r\n") as upstream,
     ):
         said = [await upstream.reply(), await upstream.reply(), await upstream.mail(MAIL)]
 
@@ -86,13 +93,20 @@ async def test_the_rights_are_those_of_the_client_and_never_those_of_the_load_ba
                 await upstream.say("EHLO client.example")
                 answers.append((await upstream.say("MAIL FROM:<a@acme.example>"))[:9])
 
-    assert answers == ["530 5.7.0", "530 5.7.0", "530 5.7.0", "250 2.1.0"]  # the last speaks for itself
+    # the last speaks for itself
+    assert answers == ["530 5.7.0", "530 5.7.0", "530 5.7.0", "250 2.1.0"]
 
 
-@pytest.mark.parametrize("octets", [b"EHLO client.example\r\n", V1[:-2] + b"\n" + b"x" * 100, v2(0x21, 0x11, TCP4[:5]), V1[:20]])
+@pytest.mark.parametrize(
+    "octets",
+    [b"EHLO client.example\r\n", V1[:-2] + b"\n" + b"x" * 100, v2(0x21, 0x11, TCP4[:5]), V1[:20]],
+)
 async def test_a_load_balancer_that_sends_no_correct_header_is_closed(octets: bytes) -> None:
     """Catalogue S21."""
-    async with listening(Recorder(), limits=Limits(header_seconds=0.3), **BALANCERS) as (server, port), balanced(port, octets) as upstream:
+    async with (
+        listening(Recorder(), limits=Limits(header_seconds=0.3), **BALANCERS) as (server, port),
+        balanced(port, octets) as upstream,
+    ):
         assert await upstream.rest() == b""
         assert server.connections == 0
 
@@ -145,10 +159,14 @@ async def test_those_who_hold_their_header_back_are_bounded_too() -> None:
 
 
 async def tls_mail(port: int, header: bytes) -> str:
-    """Send a mail over TLS from the first octet; the handshake begins right behind the header, without a pause."""
+    """Send a mail over TLS from the first octet; the handshake begins right behind the header,
+    without a pause.
+    """
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(header)
-    await asyncio.wait_for(writer.start_tls(client_context(), server_hostname="localhost"), PATIENCE)
+    await asyncio.wait_for(
+        writer.start_tls(client_context(), server_hostname="localhost"), PATIENCE
+    )
     upstream = Upstream(reader, writer)
     await upstream.reply()
     offer = await upstream.say("EHLO client.example")
@@ -159,7 +177,9 @@ async def tls_mail(port: int, header: bytes) -> str:
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-@pytest.mark.parametrize(("header", "terms", "address"), [(b"", {}, "127.0.0.1"), (V1, BALANCERS, "203.0.113.9")])
+@pytest.mark.parametrize(
+    ("header", "terms", "address"), [(b"", {}, "127.0.0.1"), (V1, BALANCERS, "203.0.113.9")]
+)
 def test_tls_from_the_first_octet_with_and_without_a_load_balancer(
     loop: str, header: bytes, terms: dict[str, object], address: str
 ) -> None:
@@ -168,18 +188,25 @@ def test_tls_from_the_first_octet_with_and_without_a_load_balancer(
     networks = (*TRUSTED, ipaddress.ip_network("127.0.0.0/8"))
 
     async def send() -> str:
-        async with listening(handler, implicit_tls=True, tls=server_context(), trusted_networks=networks, **terms) as (_, port):
+        async with listening(
+            handler, implicit_tls=True, tls=server_context(), trusted_networks=networks, **terms
+        ) as (_, port):
             return await tls_mail(port, header)
 
     answer = uvloop.run(send()) if loop == "uvloop" else asyncio.run(send())
 
     assert answer.startswith("250 2.0.0")
-    assert (handler.envelopes[0].client.address, handler.envelopes[0].client.protocol) == (address, "ESMTPS")
+    assert (handler.envelopes[0].client.address, handler.envelopes[0].client.protocol) == (
+        address,
+        "ESMTPS",
+    )
 
 
 @pytest.mark.parametrize("terms", [{}, BALANCERS], ids=["direct", "behind a load balancer"])
 async def test_a_short_reply_leaves_at_once(terms: dict[str, object]) -> None:
-    """Catalogue S14: with Nagle's algorithm each turn of a dialogue would wait 40 ms for the client's delayed acknowledgement."""
+    """Catalogue S14: with Nagle's algorithm each turn of a dialogue would wait 40 ms for the
+    client's delayed acknowledgement.
+    """
     async with listening(Recorder(), **terms) as (server, port), balanced(port, V1) as upstream:
         await upstream.reply()
         (session,) = server._state.sessions
@@ -192,7 +219,10 @@ async def test_who_speaks_no_tls_on_a_tls_port_is_dropped_and_leaves_room() -> N
     """Catalogue S16."""
     limits = Limits(max_connections=1)
 
-    async with listening(Recorder(), implicit_tls=True, tls=server_context(), limits=limits) as (server, port):
+    async with listening(Recorder(), implicit_tls=True, tls=server_context(), limits=limits) as (
+        server,
+        port,
+    ):
         async with balanced(port, b"EHLO client.example\r\n") as upstream:
             await upstream.rest()
         assert await eventually(lambda: server.connections == 0)
@@ -202,7 +232,9 @@ async def test_who_speaks_no_tls_on_a_tls_port_is_dropped_and_leaves_room() -> N
 
 
 async def test_a_new_certificate_serves_new_connections() -> None:
-    """Catalogue D19: what is read again on SIGHUP holds for whoever comes next, also on a TLS port."""
+    """Catalogue D19: what is read again on SIGHUP holds for whoever comes next, also on a TLS
+    port.
+    """
     other = trustme.CA()
     renewed = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     other.issue_cert("localhost").configure_cert(renewed)

@@ -1,4 +1,6 @@
-"""One relay process as the operator sees it: how it stops, how it reads its configuration again, and that it answers in time."""
+"""One relay process as the operator sees it: how it stops, how it reads its configuration again,
+and that it answers in time.
+"""
 
 import asyncio
 import signal
@@ -30,10 +32,16 @@ async def greeting(port: int) -> str:
 
 
 async def test_a_stop_finishes_what_is_in_flight_and_takes_nothing_new(tmp_path: Path) -> None:
-    """Catalogue X18, X13, E19: one mail under way in DATA, one waiting for the downstream, one client idle, one client new."""
+    """Catalogue X18, X13, E19: one mail under way in DATA, one waiting for the downstream, one
+    client idle, one client new.
+    """
     async with Sink() as sink, relay_process(tmp_path, sink) as relay:
         port = await relay.port()
-        async with connected(port) as handed_on, connected(port) as sending, connected(port) as idle:
+        async with (
+            connected(port) as handed_on,
+            connected(port) as sending,
+            connected(port) as idle,
+        ):
             sink.may_read.clear()
             await handed_on.begin(sender="bounce@acme.example")
             await handed_on.send(PROMOTIONAL + END)
@@ -71,7 +79,9 @@ async def test_a_stop_has_an_end_though_the_downstream_never_answers(tmp_path: P
     assert code == 0
 
 
-async def test_a_downstream_that_sleeps_is_answered_for_before_the_client_gives_up(tmp_path: Path) -> None:
+async def test_a_downstream_that_sleeps_is_answered_for_before_the_client_gives_up(
+    tmp_path: Path,
+) -> None:
     """Catalogue X12."""
     async with Sink() as sink, relay_process(tmp_path, sink, RELAY__DOWNSTREAM_SECONDS=1) as relay:
         sink.on("DOT", Silence())
@@ -85,14 +95,21 @@ async def test_a_downstream_that_sleeps_is_answered_for_before_the_client_gives_
 def settings_with(folder: Path, *selectors: str) -> None:
     """Write a configuration whose brand signs with these selectors' keys."""
     keys = "".join(
-        f'[[brands.acme.dkim]]\ndomain = "acme.example"\nselector = "{selector}"\nkey_file = "{folder}/{selector}.pem"\n'
+        f'[[brands.acme.dkim]]\ndomain = "acme.example"\nselector = "{selector}"\nkey_file ='
+        f' "{folder}/{selector}.pem"\n'
         for selector in selectors
     )
-    (folder / "signoff.toml").write_text(f'[brands.acme]\nsender_domains = ["acme.example"]\n{keys}')
+    (folder / "signoff.toml").write_text(
+        f'[brands.acme]\nsender_domains = ["acme.example"]\n{keys}'
+    )
 
 
 def selectors_of(copy: bytes) -> list[str]:
-    return [tag.decode() for line in copy.split(b"DKIM-Signature:")[1:] for tag in [line.partition(b" s=")[2].partition(b";")[0]]]
+    return [
+        tag.decode()
+        for line in copy.split(b"DKIM-Signature:")[1:]
+        for tag in [line.partition(b" s=")[2].partition(b";")[0]]
+    ]
 
 
 def verifies(copy: bytes, keys: dict[str, SigningKey]) -> bool:
@@ -103,7 +120,9 @@ def verifies(copy: bytes, keys: dict[str, SigningKey]) -> bool:
     return result
 
 
-async def test_a_new_selector_signs_without_a_restart_and_the_old_one_still_verifies(tmp_path: Path) -> None:
+async def test_a_new_selector_signs_without_a_restart_and_the_old_one_still_verifies(
+    tmp_path: Path,
+) -> None:
     """Catalogue D19."""
     keys = {}
     for selector in ("old", "new"):
@@ -122,11 +141,14 @@ async def test_a_new_selector_signs_without_a_restart_and_the_old_one_still_veri
             await lasting.mail(PROMOTIONAL + END, sender="bounce@acme.example")
 
         copies = [received.content for received in sink.received]
-    assert [selectors_of(copy) for copy in copies] == [["old"], ["new"], ["old"]]  # a session keeps what it began with
+    # a session keeps what it began with
+    assert [selectors_of(copy) for copy in copies] == [["old"], ["new"], ["old"]]
     assert all(verifies(copy, keys) for copy in copies)
 
 
-async def test_a_configuration_that_cannot_be_used_changes_nothing_and_is_told_whole(tmp_path: Path) -> None:
+async def test_a_configuration_that_cannot_be_used_changes_nothing_and_is_told_whole(
+    tmp_path: Path,
+) -> None:
     """Catalogue D19."""
     (tmp_path / "s1.pem").write_bytes(new_dkim_key())
     settings_with(tmp_path, "s1")
@@ -150,8 +172,13 @@ async def test_a_configuration_that_cannot_be_used_changes_nothing_and_is_told_w
         await relay.told("configuration_reloaded")
         capped = await recipients(port)
 
-    assert [problem.partition(":")[0] for problem in problems(syntax)] == ["relay.max_recipients", "relay.no_such_key"]
-    assert [problem.partition(":")[0] for problem in problems(key)] == ["brands.acme.dkim.0.key_file"]
+    assert [problem.partition(":")[0] for problem in problems(syntax)] == [
+        "relay.max_recipients",
+        "relay.no_such_key",
+    ]
+    assert [problem.partition(":")[0] for problem in problems(key)] == [
+        "brands.acme.dkim.0.key_file"
+    ]
     assert answer.startswith("250 2.0.0")
     assert capped == ["250", "250", "452"]
     assert [record["problem"] for record in relay.logged("configuration_warning")][-1:] == [
@@ -173,17 +200,26 @@ async def recipients(port: int) -> list[str]:
 
 async def offered(port: int) -> set[str]:
     async with connected(port, hello="") as upstream:
-        return {line[4:].partition(" ")[0].strip() for line in (await upstream.say("EHLO client.example")).splitlines()}
+        return {
+            line[4:].partition(" ")[0].strip()
+            for line in (await upstream.say("EHLO client.example")).splitlines()
+        }
 
 
-async def test_a_downstream_that_was_not_seen_yet_costs_no_mail_that_needs_its_extensions(tmp_path: Path) -> None:
-    """RFC 6531, RFC 6152, RFC 3461: what is not known is offered, and the mail waits at its sender's."""
+async def test_a_downstream_that_was_not_seen_yet_costs_no_mail_that_needs_its_extensions(
+    tmp_path: Path,
+) -> None:
+    """RFC 6531, RFC 6152, RFC 3461: what is not known is offered, and the mail waits at its
+    sender's.
+    """
     async with Sink() as sink, relay_process(tmp_path, sink) as relay:
         sink.always("CONNECT", Say(b"421 4.3.2 not yet, sorry\r\n", close=True))
         port = await relay.port()
         before = await offered(port)
         async with connected(port) as upstream:
-            sender = await upstream.say("MAIL FROM:<bounce@acme.example> BODY=8BITMIME SMTPUTF8 RET=HDRS")
+            sender = await upstream.say(
+                "MAIL FROM:<bounce@acme.example> BODY=8BITMIME SMTPUTF8 RET=HDRS"
+            )
             recipient = await upstream.say("RCPT TO:<jörg@example.net> NOTIFY=NEVER")
             await upstream.say("DATA")
             await upstream.send(PROMOTIONAL + END)

@@ -1,4 +1,6 @@
-"""What a relay that ends, in order or not, leaves to the next one: the ledger in the real store, and nothing half done."""
+"""What a relay that ends, in order or not, leaves to the next one: the ledger in the real store,
+and nothing half done.
+"""
 
 import signal
 from pathlib import Path
@@ -22,8 +24,12 @@ async def relayed(port: int, *recipients: str) -> str:
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
-async def test_the_next_process_sends_only_what_is_missing(end: signal.Signals, tmp_path: Path) -> None:
-    """Catalogue X3: the upstream's retry meets another process, which finds the ledger in the embedded store."""
+async def test_the_next_process_sends_only_what_is_missing(
+    end: signal.Signals, tmp_path: Path
+) -> None:
+    """Catalogue X3: the upstream's retry meets another process, which finds the ledger in the
+    embedded store.
+    """
     replies = []
     async with Sink() as sink:
         sink.on("RCPT", Say(b"450 4.2.1 busy\r\n"), recipient=BOB)
@@ -41,10 +47,15 @@ async def test_the_next_process_sends_only_what_is_missing(end: signal.Signals, 
 async def test_a_relay_that_is_killed_before_it_answered_leaves_at_most_the_known_second_copy(
     stage: str, copies: int, tmp_path: Path
 ) -> None:
-    """Catalogue X2, X14: only where the downstream has taken the last byte may the retry make a second copy (RFC 1047)."""
+    """Catalogue X2, X14: only where the downstream has taken the last byte may the retry make a
+    second copy (RFC 1047).
+    """
     async with Sink() as sink:
         sink.on(stage, Silence())
-        async with relay_process(tmp_path, sink) as relay, connected(await relay.port()) as upstream:
+        async with (
+            relay_process(tmp_path, sink) as relay,
+            connected(await relay.port()) as upstream,
+        ):
             await upstream.begin(sender=SENDER, recipients=(ANN,))
             await upstream.send(PROMOTIONAL + b".\r\n")
             await sink.reached(stage)
@@ -59,12 +70,17 @@ async def test_a_relay_that_is_killed_before_it_answered_leaves_at_most_the_know
     assert [ANN] * copies == sink.mailboxes
 
 
-async def test_the_relay_listens_for_lmtp_and_offers_dsn_when_its_downstream_does(tmp_path: Path) -> None:
+async def test_the_relay_listens_for_lmtp_and_offers_dsn_when_its_downstream_does(
+    tmp_path: Path,
+) -> None:
     """Catalogue X4, S12, S17."""
     async with Sink(extensions=(*PLAIN_EXTENSIONS, "DSN")) as sink:
         sink.on("RCPT", Say(b"550 5.1.1 no such user\r\n"), recipient=BOB)
         relaying = relay_process(tmp_path, sink, RELAY__RECIPIENTS="one")
-        async with relaying as relay, connected(await relay.port("lmtp_listen"), hello="") as upstream:
+        async with (
+            relaying as relay,
+            connected(await relay.port("lmtp_listen"), hello="") as upstream,
+        ):
             offers = await upstream.say("LHLO client.example")
             await upstream.say(f"MAIL FROM:<{SENDER}> ENVID=aBc RET=HDRS")
             for recipient in (ANN, BOB, ANN):
@@ -82,7 +98,12 @@ async def test_the_relay_listens_for_lmtp_and_offers_dsn_when_its_downstream_doe
 
 async def test_an_lmtp_downstream_takes_what_an_smtp_upstream_sends(tmp_path: Path) -> None:
     """Catalogue X6: `relay.downstream = "lmtp://…"`."""
-    async with Sink() as sink, relay_process(tmp_path, sink, RELAY__DOWNSTREAM=f"lmtp://127.0.0.1:{sink.port}?tls=none") as relay:
+    async with (
+        Sink() as sink,
+        relay_process(
+            tmp_path, sink, RELAY__DOWNSTREAM=f"lmtp://127.0.0.1:{sink.port}?tls=none"
+        ) as relay,
+    ):
         reply = await relayed(await relay.port(), ANN, BOB)
 
     assert reply.startswith("250 ")

@@ -1,4 +1,6 @@
-"""Several workers on one port: one relay to the outside, in what it takes, counts, survives, and ends."""
+"""Several workers on one port: one relay to the outside, in what it takes, counts, survives, and
+ends.
+"""
 
 import asyncio
 import os
@@ -20,7 +22,9 @@ from tests.support.sink import Sink
 from tests.support.upstream import connected
 
 MAILS = 40  # on a connection each: that one of two workers gets none has a chance of 2 in 2 ** 40
-SUM = re.compile(r'^signoff_messages_total\{class="promotional",outcome="delivered"\} ([0-9.]+)$', re.M)
+SUM = re.compile(
+    r'^signoff_messages_total\{class="promotional",outcome="delivered"\} ([0-9.]+)$', re.M
+)
 
 
 async def delivered(relay: RelayProcess) -> float:
@@ -32,11 +36,18 @@ async def delivered(relay: RelayProcess) -> float:
 
 
 def children(relay: RelayProcess) -> set[int]:
-    return {int(pid) for pid in Path(f"/proc/{relay.process.pid}/task/{relay.process.pid}/children").read_text().split()}
+    return {
+        int(pid)
+        for pid in (
+            Path(f"/proc/{relay.process.pid}/task/{relay.process.pid}/children").read_text().split()
+        )
+    }
 
 
 async def test_two_workers_are_one_relay_whose_sums_outlive_a_worker(tmp_path: Path) -> None:
-    """Catalogue X13, E19: mails are counted once whoever took them; a killed worker is replaced, and what it counted stays."""
+    """Catalogue X13, E19: mails are counted once whoever took them; a killed worker is replaced,
+    and what it counted stays.
+    """
     async with Sink() as sink, relay_process(tmp_path, sink, RELAY__WORKERS=2) as relay:
         await relay.told("process_started", 3)  # each worker, and then the supervisor
         port = await relay.port()
@@ -116,7 +127,12 @@ async def test_workers_end_when_their_supervisor_is_killed(tmp_path: Path) -> No
 
 
 async def test_a_port_that_is_taken_is_one_clear_problem_also_among_workers(tmp_path: Path) -> None:
-    async with Sink() as sink, relay_process(tmp_path, sink, RELAY__WORKERS=2, RELAY__LISTEN=f"127.0.0.1:{sink.port}") as relay:
+    async with (
+        Sink() as sink,
+        relay_process(
+            tmp_path, sink, RELAY__WORKERS=2, RELAY__LISTEN=f"127.0.0.1:{sink.port}"
+        ) as relay,
+    ):
         code = await relay.ended()
 
     assert code == 2
@@ -125,17 +141,32 @@ async def test_a_port_that_is_taken_is_one_clear_problem_also_among_workers(tmp_
 
 def settings(**relay: object) -> Settings:
     brands = {"acme": {"sender_domains": ["acme.example"]}}
-    return Settings.model_validate({"public_url": "https://unsubscribe.example.com", "brands": brands, "relay": relay})
+    return Settings.model_validate(
+        {"public_url": "https://unsubscribe.example.com", "brands": brands, "relay": relay}
+    )
 
 
 def test_the_bounds_of_the_relay_are_divided_among_its_workers() -> None:
     """Catalogue X13, S7."""
-    config = WorkerConfig(listen="127.0.0.1:1", tls_listen=None, lmtp_listen="127.0.0.1:2", health_listen="unix:/x")
-    whole = settings(workers=4, max_in_flight_bytes=2**30, max_connections=1000, max_connections_per_address=2, downstream_connections=50)
+    config = WorkerConfig(
+        listen="127.0.0.1:1", tls_listen=None, lmtp_listen="127.0.0.1:2", health_listen="unix:/x"
+    )
+    whole = settings(
+        workers=4,
+        max_in_flight_bytes=2**30,
+        max_connections=1000,
+        max_connections_per_address=2,
+        downstream_connections=50,
+    )
 
     share = config.share(whole).relay
 
-    assert (share.max_in_flight_bytes, share.max_connections, share.max_connections_per_address, share.downstream_connections) == (
+    assert (
+        share.max_in_flight_bytes,
+        share.max_connections,
+        share.max_connections_per_address,
+        share.downstream_connections,
+    ) == (
         2**28, 250, 1, 12,
     )  # fmt: skip
     assert (share.listen, share.health_listen) == ("127.0.0.1:1", "unix:/x")
@@ -151,7 +182,9 @@ def test_the_bounds_of_the_relay_are_divided_among_its_workers() -> None:
         {"workers": 65},
     ],
 )
-def test_bounds_that_leave_a_worker_nothing_are_a_wrong_configuration(bounds: dict[str, int]) -> None:
+def test_bounds_that_leave_a_worker_nothing_are_a_wrong_configuration(
+    bounds: dict[str, int],
+) -> None:
     """Catalogue X13."""
     with pytest.raises(ValueError, match="worker"):
         RelaySettings(**bounds)  # type: ignore[arg-type] # the tests name fields of the settings

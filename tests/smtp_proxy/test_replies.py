@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 
 from app.core import errors
 from smtp_proxy import replies
-from smtp_proxy.replies import Deferred, Delivered, Outcome, RefusedCopy, Reply, Suppressed, combine, for_error, wire
+from smtp_proxy.replies import (
+    Deferred,
+    Delivered,
+    Outcome,
+    RefusedCopy,
+    Reply,
+    Suppressed,
+    combine,
+    for_error,
+    wire,
+)
 
 QUEUED = Reply(250, "2.0.0", "Ok: queued as 4F2")
 BUSY = Reply(452, "4.2.2", "Mailbox full")
@@ -31,11 +41,17 @@ OUTCOMES = st.lists(
     min_size=1,
     max_size=6,
 )
-EVERY_ERROR = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.SignoffError)]
+EVERY_ERROR = [
+    kind
+    for _, kind in inspect.getmembers(errors, inspect.isclass)
+    if issubclass(kind, errors.SignoffError)
+]
 
 
 @given(OUTCOMES)
-def test_any_deferred_asks_for_all_again_all_refused_is_final_and_anything_else_is_accepted(outcomes: list[Outcome]) -> None:
+def test_any_deferred_asks_for_all_again_all_refused_is_final_and_anything_else_is_accepted(
+    outcomes: list[Outcome],
+) -> None:
     """Catalogue X2, X3, X7."""
     reply = combine(outcomes)
 
@@ -72,15 +88,21 @@ def test_the_reply_about_one_copy_is_the_downstreams_own(outcome: Outcome, reply
     assert reply == combine([outcome])
 
 
-def test_a_refusal_among_deliveries_is_never_told_by_a_reply_that_makes_the_upstream_send_again() -> None:
+def test_a_refusal_among_deliveries_is_never_told_by_a_reply_that_makes_the_upstream_send_again() -> (
+    None
+):
     """Catalogue X3."""
     assert replies.ACCEPTED == combine([Delivered(reply=QUEUED), RefusedCopy(reply=GONE)])
     assert replies.ACCEPTED == combine([Suppressed(reason="all"), RefusedCopy(reply=GONE)])
 
 
 def test_deferred_copies_say_why_only_when_they_agree() -> None:
-    assert Reply(451, "4.2.2", "Mailbox full") == combine([Delivered(reply=QUEUED), Deferred(reply=BUSY)])
-    assert replies.PARTLY_DEFERRED == combine([Deferred(reply=BUSY), Deferred(reply=replies.LOCAL_ERROR)])
+    assert Reply(451, "4.2.2", "Mailbox full") == combine(
+        [Delivered(reply=QUEUED), Deferred(reply=BUSY)]
+    )
+    assert replies.PARTLY_DEFERRED == combine(
+        [Deferred(reply=BUSY), Deferred(reply=replies.LOCAL_ERROR)]
+    )
 
 
 def test_a_reply_needs_an_outcome() -> None:
@@ -89,7 +111,9 @@ def test_a_reply_needs_an_outcome() -> None:
 
 
 @pytest.mark.parametrize("kind", EVERY_ERROR)
-def test_every_error_has_a_reply_that_is_as_temporary_as_the_error(kind: type[errors.SignoffError]) -> None:
+def test_every_error_has_a_reply_that_is_as_temporary_as_the_error(
+    kind: type[errors.SignoffError],
+) -> None:
     """Catalogue X6."""
     error = kind(["key: wrong"]) if kind is errors.Misconfigured else kind("secret detail")
 
@@ -97,7 +121,8 @@ def test_every_error_has_a_reply_that_is_as_temporary_as_the_error(kind: type[er
 
     assert kind in replies.SMTP_REPLY
     assert kind.told is ("secret" in str(reply))
-    if kind not in {errors.SignoffError, errors.Misconfigured}:  # the root and a wrong configuration: ours to mend, so worth another try
+    # the root and a wrong configuration: ours to mend, so worth another try
+    if kind not in {errors.SignoffError, errors.Misconfigured}:
         assert (4 if kind.temporary else 5) == reply.code // 100
 
 

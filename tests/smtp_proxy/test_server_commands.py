@@ -23,12 +23,21 @@ async def test_a_mail_arrives_as_it_was_sent() -> None:
     content = b"Subject: gr\xc3\xbc\xdfe\r\n\r\n\xff\xfe 8-bit\r\n"
 
     async with listening(handler, new_id=lambda: "4f2") as (_, port), connected(port) as upstream:
-        await upstream.begin(sender="", recipients=("Bob@X.example",), parameters=" BODY=8BITMIME SIZE=40")
+        await upstream.begin(
+            sender="", recipients=("Bob@X.example",), parameters=" BODY=8BITMIME SIZE=40"
+        )
         await upstream.send(content + END)
         answer = await upstream.reply()
 
     client = Client(address="127.0.0.1", helo="client.example", protocol="ESMTP", account=None)
-    envelope = Envelope(id="4f2", sender="", recipients=("Bob@X.example",), body_8bit=True, smtputf8=False, client=client)
+    envelope = Envelope(
+        id="4f2",
+        sender="",
+        recipients=("Bob@X.example",),
+        body_8bit=True,
+        smtputf8=False,
+        client=client,
+    )
     assert "250 2.0.0 Message accepted" == answer
     assert [envelope] == handler.envelopes
     assert [content] == handler.contents
@@ -36,7 +45,10 @@ async def test_a_mail_arrives_as_it_was_sent() -> None:
 
 async def test_what_is_offered_is_what_is_done() -> None:
     """Catalogue S7, S9, S13, S14, S15, S18."""
-    async with listening(Recorder(), offers=lambda: Offers(smtputf8=True)) as (_, port), connected(port, hello="") as upstream:
+    async with (
+        listening(Recorder(), offers=lambda: Offers(smtputf8=True)) as (_, port),
+        connected(port, hello="") as upstream,
+    ):
         answer = await upstream.say("EHLO client.example")
 
     assert answer.splitlines() == [
@@ -207,7 +219,14 @@ async def test_what_is_sent_ahead_while_a_mail_is_handed_on_waits_its_turn() -> 
     assert {"250"} == set(codes[4:])
 
 
-@pytest.mark.parametrize("command", [b"MAIL FROM:<a@b>\nRCPT TO:<c@d>\r\n", b"MAIL FROM:<a@b>\n", b"MAIL FROM:<a@b>\rRCPT TO:<c@d>\r\n"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        b"MAIL FROM:<a@b>\nRCPT TO:<c@d>\r\n",
+        b"MAIL FROM:<a@b>\n",
+        b"MAIL FROM:<a@b>\rRCPT TO:<c@d>\r\n",
+    ],
+)
 async def test_a_command_without_crlf_is_refused_and_has_no_effect(command: bytes) -> None:
     """Catalogue S2."""
     async with listening(Recorder()) as (_, port), connected(port) as upstream:
@@ -253,7 +272,9 @@ async def test_recipients_beyond_the_cap_are_put_off() -> None:
 
     async with listening(handler) as (_, port), connected(port) as upstream:
         await upstream.say("MAIL FROM:<a@b>")
-        await upstream.send(b"".join(b"RCPT TO:<r%d@x.example>\r\n" % number for number in range(1001)))
+        await upstream.send(
+            b"".join(b"RCPT TO:<r%d@x.example>\r\n" % number for number in range(1001))
+        )
         codes = [(await upstream.reply())[:9] for _ in range(1001)]
         again = await upstream.say("RCPT TO:<r0@X.example>")
         await upstream.say("DATA")
@@ -304,7 +325,9 @@ async def test_the_same_recipient_twice_is_one() -> None:
         (errors.MailLoop("a secret"), "554 5.4.6"),
     ],
 )
-async def test_an_error_is_answered_without_its_text_and_the_connection_goes_on(error: Exception, start: str) -> None:
+async def test_an_error_is_answered_without_its_text_and_the_connection_goes_on(
+    error: Exception, start: str
+) -> None:
     """Catalogue D9."""
 
     async def fail(_: Envelope) -> Reply:
@@ -321,7 +344,10 @@ async def test_an_error_is_answered_without_its_text_and_the_connection_goes_on(
 
 async def test_a_multi_line_text_from_the_handler_stays_one_line() -> None:
     """Catalogue S13, X6."""
-    async with listening(Recorder(Reply(550, "5.7.1", "a\r\n250 b ü"))) as (_, port), connected(port) as upstream:
+    async with (
+        listening(Recorder(Reply(550, "5.7.1", "a\r\n250 b ü"))) as (_, port),
+        connected(port) as upstream,
+    ):
         answer = await upstream.mail(BODY + END)
 
     assert "550 5.7.1 a??250 b ?" == answer
@@ -344,7 +370,10 @@ async def test_smtplib_sends_a_mail() -> None:
 async def test_an_address_outside_ascii_travels_with_smtputf8() -> None:
     handler = Recorder()
 
-    async with listening(handler, offers=lambda: Offers(smtputf8=True)) as (_, port), connected(port) as upstream:
+    async with (
+        listening(handler, offers=lambda: Offers(smtputf8=True)) as (_, port),
+        connected(port) as upstream,
+    ):
         await upstream.begin(recipients=("用户@例え.jp",), parameters=" SMTPUTF8")
         await upstream.send(BODY + END)
         await upstream.reply()
@@ -358,7 +387,10 @@ async def test_a_thousand_mails_may_use_one_connection() -> None:
     handler = Recorder()
     mail = b"MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n" + BODY + END
 
-    async with listening(handler, limits=Limits(max_commands=5000)) as (server, port), connected(port) as upstream:
+    async with (
+        listening(handler, limits=Limits(max_commands=5000)) as (server, port),
+        connected(port) as upstream,
+    ):
         for _ in range(1000):
             await upstream.send(mail)
             codes = [(await upstream.reply())[:3] for _ in range(4)]

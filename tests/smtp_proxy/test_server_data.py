@@ -1,4 +1,6 @@
-"""What ends a message, what is in it, how large it may be, and what happens when the client goes."""
+"""What ends a message, what is in it, how large it may be, and what happens when the client
+goes.
+"""
 
 import asyncio
 import os
@@ -35,7 +37,9 @@ NOT_AN_END = [
 
 
 @pytest.mark.parametrize("vector", NOT_AN_END)
-async def test_nothing_but_crlf_dot_crlf_ends_a_message_and_what_looks_like_it_is_refused(vector: bytes) -> None:
+async def test_nothing_but_crlf_dot_crlf_ends_a_message_and_what_looks_like_it_is_refused(
+    vector: bytes,
+) -> None:
     """Catalogue S1."""
     handler = Recorder()
 
@@ -53,7 +57,9 @@ async def test_nothing_but_crlf_dot_crlf_ends_a_message_and_what_looks_like_it_i
 
 @pytest.mark.parametrize("policy", ["reject", "normalise"])
 async def test_a_bare_cr_before_the_true_end_lets_nothing_behind_it_through(policy: str) -> None:
-    """Catalogue S1: `\\r\\r\\n.\\r\\n` does end the data, and a peer that read it otherwise must not smuggle a mail by it."""
+    """Catalogue S1: `\\r\\r\\n.\\r\\n` does end the data, and a peer that read it otherwise must
+    not smuggle a mail by it.
+    """
     handler = Recorder()
 
     async with listening(handler, line_endings=policy) as (_, port), connected(port) as upstream:
@@ -71,7 +77,10 @@ async def test_a_normalised_message_is_still_one_message(vector: bytes) -> None:
     """Catalogue S1."""
     handler = Recorder()
 
-    async with listening(handler, line_endings="normalise") as (_, port), connected(port) as upstream:
+    async with (
+        listening(handler, line_endings="normalise") as (_, port),
+        connected(port) as upstream,
+    ):
         answer = await upstream.mail(b"Subject: x\r\n\r\nbody" + vector + SMUGGLED + END)
         after = await upstream.say("NOOP")
 
@@ -83,7 +92,13 @@ async def test_a_normalised_message_is_still_one_message(vector: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent", "content"), [(b"", b""), (b"..\r\n..x\r\n", b".\r\n.x\r\n"), (b"\r\n", b"\r\n"), (b"no end\r\n", b"no end\r\n")]
+    ("sent", "content"),
+    [
+        (b"", b""),
+        (b"..\r\n..x\r\n", b".\r\n.x\r\n"),
+        (b"\r\n", b"\r\n"),
+        (b"no end\r\n", b"no end\r\n"),
+    ],
 )
 async def test_dots_are_unstuffed_and_an_empty_message_is_one(sent: bytes, content: bytes) -> None:
     handler = Recorder()
@@ -109,7 +124,9 @@ async def test_the_end_mark_may_come_one_octet_at_a_time() -> None:
     assert [b"a\r\n.b\r\n"] == handler.contents
 
 
-@pytest.mark.parametrize(("policy", "start", "arrived"), [("accept", "250 2.0.0", 1), ("reject", "550 5.6.0", 0)])
+@pytest.mark.parametrize(
+    ("policy", "start", "arrived"), [("accept", "250 2.0.0", 1), ("reject", "550 5.6.0", 0)]
+)
 async def test_long_lines_follow_the_policy(policy: str, start: str, arrived: int) -> None:
     """Catalogue S8."""
     handler = Recorder()
@@ -158,7 +175,11 @@ async def test_mail_beyond_the_memory_is_put_off_while_other_mail_is_in_flight()
     handler = Recorder(slow)
     large = b"x" * 89_998 + b"\r\n"
 
-    async with listening(handler, limits=LIMITS) as (server, port), connected(port) as first, connected(port) as second:
+    async with (
+        listening(handler, limits=LIMITS) as (server, port),
+        connected(port) as first,
+        connected(port) as second,
+    ):
         await first.begin()
         await first.send(large + END)
         assert await eventually(lambda: bool(handler.envelopes))
@@ -209,7 +230,9 @@ async def test_many_large_messages_at_once_stay_within_the_memory() -> None:
 
     async with listening(Recorder(hold), limits=limits) as (server, port):
         sizes = ["", f" SIZE={len(content)}"] * 50
-        answers = await asyncio.wait_for(asyncio.gather(*(send(port, parameters=size) for size in sizes)), PATIENCE)
+        answers = await asyncio.wait_for(
+            asyncio.gather(*(send(port, parameters=size) for size in sizes)), PATIENCE
+        )
 
         assert {"250 2.0.0", "452 4.3.1"} == {answer[:9] for answer in answers}
         assert limits.max_in_flight_bytes >= server.memory.peak
@@ -232,7 +255,9 @@ async def test_the_process_grows_by_the_memory_for_mail_and_little_more() -> Non
             client.setblocking(False)
             await loop.sock_connect(client, ("127.0.0.1", port))
             # Sent from the one object, so that the test itself holds nothing for each client.
-            await loop.sock_sendall(client, b"HELO x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n")
+            await loop.sock_sendall(
+                client, b"HELO x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n"
+            )
             await loop.sock_sendall(client, content)
             await loop.sock_sendall(client, b"QUIT\r\n")
             said = b""
@@ -260,9 +285,19 @@ async def test_the_process_grows_by_the_memory_for_mail_and_little_more() -> Non
     assert 2 * limits.max_in_flight_bytes > peak - before  # without a bound it would be 200 MB
 
 
-@pytest.mark.parametrize("part", [b"", b"Subject: x\r\n\r\nhalf a mes", b"Subject: x\r\n\r\nwhole but for the mark\r\n", b"x\r\n.\r"])
+@pytest.mark.parametrize(
+    "part",
+    [
+        b"",
+        b"Subject: x\r\n\r\nhalf a mes",
+        b"Subject: x\r\n\r\nwhole but for the mark\r\n",
+        b"x\r\n.\r",
+    ],
+)
 @pytest.mark.parametrize("way", ["reset", "eof"])
-async def test_a_client_that_goes_before_the_end_mark_has_sent_nothing(part: bytes, way: str) -> None:
+async def test_a_client_that_goes_before_the_end_mark_has_sent_nothing(
+    part: bytes, way: str
+) -> None:
     """Catalogue X18."""
     handler = Recorder()
 

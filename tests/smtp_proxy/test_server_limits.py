@@ -25,9 +25,14 @@ async def greeting(port: int) -> bytes:
 
 @pytest.mark.parametrize(
     ("limits", "start"),
-    [(Limits(max_connections=2), b"421 4.3.2"), (Limits(max_connections=9, max_connections_per_address=2), b"421 4.7.0")],
+    [
+        (Limits(max_connections=2), b"421 4.3.2"),
+        (Limits(max_connections=9, max_connections_per_address=2), b"421 4.7.0"),
+    ],
 )
-async def test_connections_beyond_the_bound_are_sent_away_and_room_comes_back(limits: Limits, start: bytes) -> None:
+async def test_connections_beyond_the_bound_are_sent_away_and_room_comes_back(
+    limits: Limits, start: bytes
+) -> None:
     """Catalogue S16, X13."""
     async with listening(Recorder(), limits=limits) as (server, port):
         async with connected(port), connected(port) as second:
@@ -42,8 +47,12 @@ async def test_connections_beyond_the_bound_are_sent_away_and_room_comes_back(li
 
 async def test_a_crowd_is_capped() -> None:
     """Catalogue X13."""
-    async with listening(Recorder(), limits=Limits(max_connections=50, max_connections_per_address=50)) as (server, port):
-        streams = await asyncio.gather(*(asyncio.open_connection("127.0.0.1", port) for _ in range(200)))
+    async with listening(
+        Recorder(), limits=Limits(max_connections=50, max_connections_per_address=50)
+    ) as (server, port):
+        streams = await asyncio.gather(
+            *(asyncio.open_connection("127.0.0.1", port) for _ in range(200))
+        )
         lines = await asyncio.gather(*(reader.readline() for reader, _ in streams))
         for _, writer in streams:
             writer.close()
@@ -55,7 +64,10 @@ async def test_a_crowd_is_capped() -> None:
 
 async def test_an_idle_client_is_told_and_closed() -> None:
     """Catalogue S16."""
-    async with listening(Recorder(), limits=Limits(idle_seconds=0.5)) as (server, port), connected(port) as upstream:
+    async with (
+        listening(Recorder(), limits=Limits(idle_seconds=0.5)) as (server, port),
+        connected(port) as upstream,
+    ):
         rest = await upstream.rest()
         upstream.writer.close()
 
@@ -75,7 +87,10 @@ async def trickle(write: "asyncio.StreamWriter", octets: bytes) -> None:
 
 async def test_a_command_that_trickles_in_does_not_keep_the_connection() -> None:
     """Catalogue S16."""
-    async with listening(Recorder(), limits=Limits(idle_seconds=0.5)) as (_, port), connected(port) as upstream:
+    async with (
+        listening(Recorder(), limits=Limits(idle_seconds=0.5)) as (_, port),
+        connected(port) as upstream,
+    ):
         sending = asyncio.create_task(trickle(upstream.writer, b"NOOP " + b"x" * 2000))
         rest = await upstream.rest()
         sending.cancel()
@@ -87,7 +102,10 @@ async def test_content_that_trickles_in_does_not_keep_the_connection_and_its_mem
     """Catalogue S16, S7."""
     handler = Recorder()
 
-    async with listening(handler, limits=Limits(data_seconds=0.5)) as (server, port), connected(port) as upstream:
+    async with (
+        listening(handler, limits=Limits(data_seconds=0.5)) as (server, port),
+        connected(port) as upstream,
+    ):
         await upstream.begin(parameters=" SIZE=5000")
         sending = asyncio.create_task(trickle(upstream.writer, b"x" * 2000 + b"\r\n" + END))
         rest = await upstream.rest()
@@ -99,7 +117,9 @@ async def test_content_that_trickles_in_does_not_keep_the_connection_and_its_mem
 
 
 async def test_content_that_keeps_the_minimum_pace_has_an_end_all_the_same() -> None:
-    """Catalogue S16: a block in time again and again would hold the memory of a large message for weeks."""
+    """Catalogue S16: a block in time again and again would hold the memory of a large message for
+    weeks.
+    """
     limits = Limits(data_seconds=60, session_seconds=0.5)
 
     async with listening(Recorder(), limits=limits) as (server, port), connected(port) as upstream:
@@ -114,7 +134,10 @@ async def test_content_that_keeps_the_minimum_pace_has_an_end_all_the_same() -> 
 
 async def test_a_session_has_an_end_however_busy_it_is() -> None:
     """Catalogue S16."""
-    async with listening(Recorder(), limits=Limits(session_seconds=0.3)) as (_, port), connected(port) as upstream:
+    async with (
+        listening(Recorder(), limits=Limits(session_seconds=0.3)) as (_, port),
+        connected(port) as upstream,
+    ):
         first = await upstream.mail(b"x\r\n" + END)
         sending = asyncio.create_task(trickle(upstream.writer, b"NOOP\r\n" * 1000))
         rest = await upstream.rest()
@@ -137,7 +160,10 @@ async def test_a_handler_that_hangs_is_answered_for_before_the_client_gives_up()
 
     handler = Recorder(stuck)
 
-    async with listening(handler, limits=Limits(answer_seconds=0.3)) as (server, port), connected(port) as upstream:
+    async with (
+        listening(handler, limits=Limits(answer_seconds=0.3)) as (server, port),
+        connected(port) as upstream,
+    ):
         answer = await upstream.mail(b"x\r\n" + END)
         after = await upstream.say("NOOP")
 
@@ -148,7 +174,9 @@ async def test_a_handler_that_hangs_is_answered_for_before_the_client_gives_up()
 
 
 async def test_five_hundred_idle_connections_are_cheap() -> None:
-    """Catalogue X13, S16: what one costs in this process, its task, buffers and transport all together."""
+    """Catalogue X13, S16: what one costs in this process, its task, buffers and transport all
+    together.
+    """
     loop = asyncio.get_running_loop()
     clients = [socket.socket() for _ in range(500)]
 
@@ -175,7 +203,9 @@ async def test_five_hundred_idle_connections_are_cheap() -> None:
 
 
 async def test_a_slow_command_takes_nothing_from_the_time_of_the_content() -> None:
-    """Catalogue S16: after the 354 the client has `data_seconds`, however long it thought before DATA."""
+    """Catalogue S16: after the 354 the client has `data_seconds`, however long it thought before
+    DATA.
+    """
     handler = Recorder()
     limits = Limits(idle_seconds=1.0, data_seconds=30)
 
@@ -196,7 +226,10 @@ async def test_a_client_is_not_idle_while_its_mail_is_handed_on() -> None:
         await asyncio.sleep(0.3)
         return replies.ACCEPTED
 
-    async with listening(Recorder(slow), limits=Limits(idle_seconds=0.1, data_seconds=0.1)) as (_, port), connected(port) as upstream:
+    async with (
+        listening(Recorder(slow), limits=Limits(idle_seconds=0.1, data_seconds=0.1)) as (_, port),
+        connected(port) as upstream,
+    ):
         answer = await upstream.mail(b"x\r\n" + END)
 
     assert answer.startswith("250 2.0.0")
@@ -204,7 +237,10 @@ async def test_a_client_is_not_idle_while_its_mail_is_handed_on() -> None:
 
 async def test_bad_commands_end_the_connection() -> None:
     """Catalogue S16."""
-    async with listening(Recorder(), limits=Limits(max_bad_commands=3)) as (_, port), connected(port) as upstream:
+    async with (
+        listening(Recorder(), limits=Limits(max_bad_commands=3)) as (_, port),
+        connected(port) as upstream,
+    ):
         await upstream.send(b"GET / HTTP/1.1\r\n" * 50)
         rest = await upstream.rest()
 
@@ -222,16 +258,26 @@ async def test_many_bad_recipients_do_not_end_the_connection() -> None:
 
 async def test_commands_are_counted() -> None:
     """Catalogue S16."""
-    async with listening(Recorder(), limits=Limits(max_commands=5)) as (_, port), connected(port) as upstream:
+    async with (
+        listening(Recorder(), limits=Limits(max_commands=5)) as (_, port),
+        connected(port) as upstream,
+    ):
         await upstream.send(b"NOOP\r\n" * 9)
         rest = await upstream.rest()
 
-    assert [b"250"] * 4 + [b"421"] == [line[:3] for line in rest.splitlines()]  # the hello was the first of five
+    # the hello was the first of five
+    assert [b"250"] * 4 + [b"421"] == [line[:3] for line in rest.splitlines()]
 
 
 async def test_a_client_that_never_reads_is_dropped() -> None:
     """Catalogue S16, X13."""
-    async with listening(Recorder(), limits=Limits(idle_seconds=0.3, max_commands=10**9)) as (server, port), connected(port) as upstream:
+    async with (
+        listening(Recorder(), limits=Limits(idle_seconds=0.3, max_commands=10**9)) as (
+            server,
+            port,
+        ),
+        connected(port) as upstream,
+    ):
         upstream.writer.transport.pause_reading()  # type: ignore[attr-defined] # a stream's transport can
         flood = asyncio.create_task(trickle_lines(upstream.writer))
 

@@ -15,9 +15,14 @@ FULL = Reply(452, "4.2.2", "Mailbox full")
 
 
 async def replies_of(
-    upstream: Upstream, *recipients: str, content: bytes = b"Subject: x\r\n\r\nHello\r\n.\r\n", most: int = 9
+    upstream: Upstream,
+    *recipients: str,
+    content: bytes = b"Subject: x\r\n\r\nHello\r\n.\r\n",
+    most: int = 9,
 ) -> list[str]:
-    """Send a message, and return all replies to its content: those before the answer to a NOOP behind it."""
+    """Send a message, and return all replies to its content: those before the answer to a NOOP
+    behind it.
+    """
     await upstream.begin(recipients=recipients)
     await upstream.send(b"Subject: x\r\n\r\nHello\r\n.\r\nNOOP\r\n")
     heard: list[str] = []
@@ -36,7 +41,9 @@ async def test_it_begins_with_lhlo_and_nothing_else(verb: str) -> None:
 
     assert refused.startswith("500 5.5.1 ")
     assert too_early.startswith("503 ")
-    assert {"PIPELINING", "ENHANCEDSTATUSCODES", "8BITMIME"} <= {line[4:] for line in greeted.split("\n")}
+    assert {"PIPELINING", "ENHANCEDSTATUSCODES", "8BITMIME"} <= {
+        line[4:] for line in greeted.split("\n")
+    }
 
 
 async def test_an_smtp_listener_does_not_know_lhlo() -> None:
@@ -53,18 +60,27 @@ async def test_the_greeting_names_the_protocol() -> None:
     assert b"220 relay.example LMTP\r\n" == greeting
 
 
-async def test_three_recipients_of_whom_two_are_equal_get_three_replies_and_make_one_copy_each() -> None:
+async def test_three_recipients_of_whom_two_are_equal_get_three_replies_and_make_one_copy_each() -> (
+    None
+):
     """Catalogue X4, S11: in order, duplicates included."""
 
     async def answer(envelope: Envelope) -> Answer:
-        return tuple({"b@x.example": OK, "c@x.example": GONE}[recipient] for recipient in envelope.recipients)
+        return tuple(
+            {"b@x.example": OK, "c@x.example": GONE}[recipient] for recipient in envelope.recipients
+        )
 
     handler = Recorder(answer)
-    async with listening(handler, lmtp=True) as (_, port), connected(port, hello="LHLO c") as upstream:
+    async with (
+        listening(handler, lmtp=True) as (_, port),
+        connected(port, hello="LHLO c") as upstream,
+    ):
         heard = await replies_of(upstream, "b@x.example", "c@x.example", "b@X.example")
 
     assert [str(OK), str(GONE), str(OK)] == heard
-    assert [("b@x.example", "c@x.example")] == [envelope.recipients for envelope in handler.envelopes]
+    assert [("b@x.example", "c@x.example")] == [
+        envelope.recipients for envelope in handler.envelopes
+    ]
     assert [True] == [envelope.each for envelope in handler.envelopes]
     assert ["LMTP"] == [envelope.client.protocol for envelope in handler.envelopes]
 
@@ -75,10 +91,16 @@ async def test_what_holds_for_the_whole_message_is_told_of_each_recipient() -> N
     async def fail(_: Envelope) -> Reply:
         raise MessageTooLarge("one octet too many")
 
-    async with listening(Recorder(fail), lmtp=True) as (_, port), connected(port, hello="LHLO c") as upstream:
+    async with (
+        listening(Recorder(fail), lmtp=True) as (_, port),
+        connected(port, hello="LHLO c") as upstream,
+    ):
         too_large = await replies_of(upstream, "b@x.example", "c@x.example")
 
-    async with listening(Recorder(FULL), lmtp=True) as (_, port), connected(port, hello="LHLO c") as upstream:
+    async with (
+        listening(Recorder(FULL), lmtp=True) as (_, port),
+        connected(port, hello="LHLO c") as upstream,
+    ):
         full = await replies_of(upstream, "b@x.example", "c@x.example", "d@x.example")
 
     assert ["552 5.3.4 Message is larger than the limit: one octet too many"] * 2 == too_large
@@ -87,7 +109,10 @@ async def test_what_holds_for_the_whole_message_is_told_of_each_recipient() -> N
 
 async def test_refused_recipients_have_no_reply_to_the_content() -> None:
     """RFC 2033 4.2: one for each RCPT that was accepted."""
-    async with listening(Recorder(OK), lmtp=True) as (_, port), connected(port, hello="LHLO c") as upstream:
+    async with (
+        listening(Recorder(OK), lmtp=True) as (_, port),
+        connected(port, hello="LHLO c") as upstream,
+    ):
         await upstream.say("MAIL FROM:<a@acme.example>")
         refused = await upstream.say("RCPT TO:<nobody>")
         await upstream.say("RCPT TO:<b@x.example>")
@@ -101,7 +126,10 @@ async def test_refused_recipients_have_no_reply_to_the_content() -> None:
 
 async def test_data_without_a_recipient_is_503() -> None:
     """RFC 2033 4.2."""
-    async with listening(Recorder(), lmtp=True) as (_, port), connected(port, hello="LHLO c") as upstream:
+    async with (
+        listening(Recorder(), lmtp=True) as (_, port),
+        connected(port, hello="LHLO c") as upstream,
+    ):
         await upstream.say("MAIL FROM:<a@acme.example>")
         await upstream.say("RCPT TO:<nobody>")
 
@@ -111,7 +139,10 @@ async def test_data_without_a_recipient_is_503() -> None:
 async def test_content_whose_end_is_in_doubt_is_refused_for_each_and_ends_the_session() -> None:
     """Catalogue S1, X4."""
     handler = Recorder()
-    async with listening(handler, lmtp=True) as (_, port), connected(port, hello="LHLO c") as upstream:
+    async with (
+        listening(handler, lmtp=True) as (_, port),
+        connected(port, hello="LHLO c") as upstream,
+    ):
         await upstream.begin(recipients=("b@x.example", "c@x.example"))
         await upstream.send(b"Hello\n.\nMAIL FROM:<e@x.example>\r\n.\r\n")
         heard = (await upstream.rest()).split(b"\r\n")

@@ -56,12 +56,18 @@ async def test_a_stranger_may_not_send(command: str) -> None:
     assert answer.startswith("530 5.7.0")
 
 
-@pytest.mark.parametrize(("network", "start"), [("127.0.0.0/8", "250"), ("127.0.0.2/32", "530"), ("::1/128", "530"), ("::/0", "530")])
+@pytest.mark.parametrize(
+    ("network", "start"),
+    [("127.0.0.0/8", "250"), ("127.0.0.2/32", "530"), ("::1/128", "530"), ("::/0", "530")],
+)
 async def test_trust_is_a_matter_of_the_network(network: str, start: str) -> None:
     """Catalogue S4."""
     networks = (ipaddress.ip_network(network),)
 
-    async with listening(Recorder(), trusted_networks=networks) as (_, port), connected(port) as upstream:
+    async with (
+        listening(Recorder(), trusted_networks=networks) as (_, port),
+        connected(port) as upstream,
+    ):
         answer = await upstream.say("MAIL FROM:<a@b>")
 
     assert answer.startswith(start)
@@ -70,7 +76,10 @@ async def test_trust_is_a_matter_of_the_network(network: str, start: str) -> Non
 @pytest.mark.parametrize("command", [f"AUTH PLAIN {RIGHT}", "AUTH LOGIN", "AUTH", "AUTH CRAM-MD5"])
 async def test_credentials_are_not_heard_in_clear(command: str) -> None:
     """Catalogue S5."""
-    async with listening(Recorder(), tls=server_context(), **PUBLIC) as (_, port), connected(port, hello="") as upstream:
+    async with (
+        listening(Recorder(), tls=server_context(), **PUBLIC) as (_, port),
+        connected(port, hello="") as upstream,
+    ):
         offer = await upstream.say("EHLO client.example")
         answer = await upstream.say(command)
         after = await upstream.say("MAIL FROM:<a@b>")
@@ -83,8 +92,13 @@ async def test_credentials_are_not_heard_in_clear(command: str) -> None:
 
 async def test_what_was_said_in_clear_after_starttls_is_never_obeyed() -> None:
     """Catalogue S3."""
-    async with listening(Recorder(), tls=server_context()) as (_, port), connected(port) as upstream:
-        await upstream.send(b"STARTTLS\r\nEHLO evil.example\r\nMAIL FROM:<evil@b>\r\nRCPT TO:<c@d>\r\n")
+    async with (
+        listening(Recorder(), tls=server_context()) as (_, port),
+        connected(port) as upstream,
+    ):
+        await upstream.send(
+            b"STARTTLS\r\nEHLO evil.example\r\nMAIL FROM:<evil@b>\r\nRCPT TO:<c@d>\r\n"
+        )
         ready = await upstream.reply()
         await upstream.secure(client_context())
         before_hello = await upstream.say("MAIL FROM:<a@b>")
@@ -99,18 +113,27 @@ async def test_what_was_said_in_clear_after_starttls_is_never_obeyed() -> None:
 
 async def test_starttls_forgets_hello_and_transaction_and_works_once() -> None:
     """Catalogue S3."""
-    async with listening(Recorder(), tls=server_context()) as (_, port), connected(port) as upstream:
+    async with (
+        listening(Recorder(), tls=server_context()) as (_, port),
+        connected(port) as upstream,
+    ):
         await upstream.say("MAIL FROM:<a@b>")
         await upstream.say("STARTTLS")
         await upstream.secure(client_context())
-        answers = [(await upstream.say(line))[:9] for line in ("RCPT TO:<c@d>", "MAIL FROM:<a@b>", "EHLO x", "RCPT TO:<c@d>", "STARTTLS")]
+        answers = [
+            (await upstream.say(line))[:9]
+            for line in ("RCPT TO:<c@d>", "MAIL FROM:<a@b>", "EHLO x", "RCPT TO:<c@d>", "STARTTLS")
+        ]
 
     assert ["503 5.5.1", "503 5.5.1", "250-relay", "503 5.5.1", "503 5.5.1"] == answers
 
 
 async def test_a_client_that_speaks_no_tls_after_starttls_is_dropped() -> None:
     """Catalogue S3."""
-    async with listening(Recorder(), tls=server_context()) as (server, port), connected(port) as upstream:
+    async with (
+        listening(Recorder(), tls=server_context()) as (server, port),
+        connected(port) as upstream,
+    ):
         await upstream.say("STARTTLS")
         await upstream.send(b"EHLO x\r\nMAIL FROM:<a@b>\r\n")
         rest = await upstream.rest()
@@ -125,15 +148,25 @@ async def test_a_client_that_speaks_no_tls_after_starttls_is_dropped() -> None:
         [f"AUTH PLAIN {RIGHT}"],
         ["AUTH PLAIN", RIGHT],
         ["auth plain " + base64.b64encode(b"news@acme\0news@acme\0correct horse").decode()],
-        ["AUTH LOGIN", base64.b64encode(b"news@acme").decode(), base64.b64encode(b"correct horse").decode()],
-        ["AUTH LOGIN " + base64.b64encode(b"news@acme").decode(), base64.b64encode(b"correct horse").decode()],
+        [
+            "AUTH LOGIN",
+            base64.b64encode(b"news@acme").decode(),
+            base64.b64encode(b"correct horse").decode(),
+        ],
+        [
+            "AUTH LOGIN " + base64.b64encode(b"news@acme").decode(),
+            base64.b64encode(b"correct horse").decode(),
+        ],
     ],
 )
 async def test_an_account_may_send_after_it_has_logged_in(lines: list[str]) -> None:
     """Catalogue S4, S5, S12."""
     handler = Recorder()
 
-    async with listening(handler, tls=server_context(), **PUBLIC) as (_, port), connected(port) as upstream:
+    async with (
+        listening(handler, tls=server_context(), **PUBLIC) as (_, port),
+        connected(port) as upstream,
+    ):
         await secured(upstream)
         *challenges, last = [await upstream.say(line) for line in lines]
         again = await upstream.say(f"AUTH PLAIN {RIGHT}")
@@ -142,14 +175,20 @@ async def test_an_account_may_send_after_it_has_logged_in(lines: list[str]) -> N
     assert all(challenge.startswith("334 ") for challenge in challenges)
     assert last.startswith("235 2.7.0")
     assert again.startswith("503 5.5.1")
-    assert (ACME, "ESMTPSA") == (handler.envelopes[0].client.account, handler.envelopes[0].client.protocol)
+    assert (ACME, "ESMTPSA") == (
+        handler.envelopes[0].client.account,
+        handler.envelopes[0].client.protocol,
+    )
 
 
 @pytest.mark.parametrize(
     ("lines", "start"),
     [
         ([f"AUTH PLAIN {WRONG}"], "535 5.7.8"),
-        (["AUTH PLAIN " + base64.b64encode(b"other\0news@acme\0correct horse").decode()], "535 5.7.8"),
+        (
+            ["AUTH PLAIN " + base64.b64encode(b"other\0news@acme\0correct horse").decode()],
+            "535 5.7.8",
+        ),
         (["AUTH PLAIN " + base64.b64encode(b"\0\xff\0x").decode()], "535 5.7.8"),
         (["AUTH PLAIN ="], "501 5.5.2"),
         (["AUTH PLAIN !!"], "501 5.5.2"),
@@ -163,7 +202,10 @@ async def test_an_account_may_send_after_it_has_logged_in(lines: list[str]) -> N
 )
 async def test_a_bad_login_gives_no_right(lines: list[str], start: str) -> None:
     """Catalogue S4, S5."""
-    async with listening(Recorder(), tls=server_context(), **PUBLIC) as (_, port), connected(port) as upstream:
+    async with (
+        listening(Recorder(), tls=server_context(), **PUBLIC) as (_, port),
+        connected(port) as upstream,
+    ):
         await secured(upstream)
         *_, answer = [await upstream.say(line) for line in lines]
         after = await upstream.say("MAIL FROM:<a@b>")
@@ -175,11 +217,18 @@ async def test_a_bad_login_gives_no_right(lines: list[str], start: str) -> None:
 async def test_guessing_ends_the_connection() -> None:
     """Catalogue S16."""
     async with (
-        listening(Recorder(), tls=server_context(), limits=Limits(max_bad_logins=2), **PUBLIC) as (_, port),
+        listening(Recorder(), tls=server_context(), limits=Limits(max_bad_logins=2), **PUBLIC) as (
+            _,
+            port,
+        ),
         connected(port) as upstream,
     ):
         await secured(upstream)
-        answers = [await upstream.say(f"AUTH PLAIN {WRONG}"), await upstream.say(f"AUTH PLAIN {WRONG}"), await upstream.reply()]
+        answers = [
+            await upstream.say(f"AUTH PLAIN {WRONG}"),
+            await upstream.say(f"AUTH PLAIN {WRONG}"),
+            await upstream.reply(),
+        ]
         rest = await upstream.rest()
 
     assert ["535 5.7.8", "535 5.7.8", "421 4.7.0"] == [answer[:9] for answer in answers]
@@ -191,7 +240,10 @@ async def test_a_login_that_cannot_be_checked_is_put_off() -> None:
         raise StoreUnavailable("away")
 
     async with (
-        listening(Recorder(), tls=server_context(), trusted_networks=(), authenticator=broken) as (_, port),
+        listening(Recorder(), tls=server_context(), trusted_networks=(), authenticator=broken) as (
+            _,
+            port,
+        ),
         connected(port) as upstream,
     ):
         await secured(upstream)
@@ -203,15 +255,21 @@ async def test_a_login_that_cannot_be_checked_is_put_off() -> None:
 async def test_smtplib_logs_in_and_sends_over_tls() -> None:
     """Catalogue S4, S5."""
     handler = Recorder()
-    credentials = Accounts({"news@acme": Account(brand=ACME, password_hash=hash_password("correct horse"))})
+    credentials = Accounts(
+        {"news@acme": Account(brand=ACME, password_hash=hash_password("correct horse"))}
+    )
 
     def send(port: int) -> None:
         with smtplib.SMTP("localhost", port, local_hostname="client.example") as client:
             client.starttls(context=client_context())
             client.login("news@acme", "correct horse")
-            client.sendmail("a@acme.example", ["b@x.example"], b"Subject: x\r\n\r\n" + b"y" * 300_000 + b"\r\n")
+            client.sendmail(
+                "a@acme.example", ["b@x.example"], b"Subject: x\r\n\r\n" + b"y" * 300_000 + b"\r\n"
+            )
 
-    async with listening(handler, tls=server_context(), trusted_networks=(), authenticator=credentials) as (_, port):
+    async with listening(
+        handler, tls=server_context(), trusted_networks=(), authenticator=credentials
+    ) as (_, port):
         await asyncio.to_thread(send, port)
 
     assert ACME == handler.envelopes[0].client.account

@@ -35,7 +35,11 @@ async def test_a_stop_waits_for_mail_on_its_way() -> None:
 
     handler = Recorder(slow)
 
-    async with listening(handler) as (server, port), connected(port) as handed_on, connected(port) as sending:
+    async with (
+        listening(handler) as (server, port),
+        connected(port) as handed_on,
+        connected(port) as sending,
+    ):
         await handed_on.begin()
         await handed_on.send(b"x\r\n" + END)
         await sending.begin()

@@ -27,14 +27,22 @@ def test_tls_login_and_a_large_mail_on_uvloop() -> None:
 
     async def send() -> list[str]:
         async with (
-            listening(handler, tls=serving, trusted_networks=(), authenticator=account) as (_, port),
+            listening(handler, tls=serving, trusted_networks=(), authenticator=account) as (
+                _,
+                port,
+            ),
             connected(port) as upstream,
         ):
             await upstream.send(b"STARTTLS\r\nEHLO evil.example\r\n")
             answers = [await upstream.reply()]
             await upstream.secure(trusting)
-            answers += [await upstream.say("MAIL FROM:<a@b>"), await upstream.say("EHLO client.example")]
-            answers += [await upstream.say("AUTH PLAIN " + base64.b64encode(b"\0news\0secret").decode())]
+            answers += [
+                await upstream.say("MAIL FROM:<a@b>"),
+                await upstream.say("EHLO client.example"),
+            ]
+            answers += [
+                await upstream.say("AUTH PLAIN " + base64.b64encode(b"\0news\0secret").decode())
+            ]
             answers += [await upstream.mail(content + END), await upstream.say("QUIT")]
             return answers
 

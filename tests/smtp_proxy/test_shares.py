@@ -1,4 +1,6 @@
-"""Nobody closes the listener for others: memory by what has arrived, shares by account and network, a least rate."""
+"""Nobody closes the listener for others: memory by what has arrived, shares by account and network,
+a least rate.
+"""
 
 import asyncio
 import base64
@@ -38,7 +40,12 @@ async def test_the_large_messages_of_one_account_leave_room_for_those_of_another
     async def check(user: str, _password: bytes) -> BrandId | None:
         return BrandId(user)
 
-    terms = {"limits": limits, "trusted_networks": (), "tls": server_context(), "authenticator": check}
+    terms = {
+        "limits": limits,
+        "trusted_networks": (),
+        "tls": server_context(),
+        "authenticator": check,
+    }
     async with listening(Recorder(), **terms) as (server, port), AsyncExitStack() as stack:
         for _ in range(21):
             greedy = await stack.enter_async_context(signed_in(port, "greedy"))
@@ -65,7 +72,10 @@ async def test_what_a_listener_does_not_keep_of_a_message_is_read_and_dropped() 
     """Catalogue N16: and the end mark is found wherever the octets were cut."""
     handler = Recorder()
     limits = Limits(max_kept_bytes=5_000, max_in_flight_bytes=30_000_000)
-    content = b"".join(b"%d" % number + b"y" * (number % 90) + b"\r\n" for number in range(3_000)) + b".. a dot\r\n"
+    content = (
+        b"".join(b"%d" % number + b"y" * (number % 90) + b"\r\n" for number in range(3_000))
+        + b".. a dot\r\n"
+    )
 
     async with listening(handler, limits=limits) as (server, port), connected(port) as upstream:
         answers = [await upstream.mail(content + END, parameters=" SIZE=20000000")]
@@ -79,7 +89,9 @@ async def test_what_a_listener_does_not_keep_of_a_message_is_read_and_dropped() 
         assert 70_000 >= server.memory.peak
     assert {"250"} == {answer[:3] for answer in [*answers, small]}
     unstuffed = content.replace(b"\r\n..", b"\r\n.")
-    assert [True, True] == [unstuffed.startswith(kept) and 4_999 <= len(kept) <= 5_000 for kept in handler.contents[:2]]
+    assert [True, True] == [
+        unstuffed.startswith(kept) and 4_999 <= len(kept) <= 5_000 for kept in handler.contents[:2]
+    ]
     assert b"x\r\n" == handler.contents[2]
 
 
@@ -107,7 +119,9 @@ async def steadily(upstream: Upstream) -> None:
 def test_one_holder_gets_half_two_a_third_each_and_as_much_stays_free() -> None:
     """Catalogue N16."""
     memory = MemoryBudget(12_000_000)
-    one, two = ([memory.reservation(partial(str, name)) for _ in range(100)] for name in ("one", "two"))
+    one, two = (
+        [memory.reservation(partial(str, name)) for _ in range(100)] for name in ("one", "two")
+    )
 
     for message in one:
         message.cover(100_000)
@@ -120,12 +134,17 @@ def test_one_holder_gets_half_two_a_third_each_and_as_much_stays_free() -> None:
             other.cover(100_000)
 
     assert 6_000_000 >= alone >= 5_900_000
-    assert all(3_800_000 <= sum(message.held for message in messages) <= 4_100_000 for messages in (one, two))
+    assert all(
+        3_800_000 <= sum(message.held for message in messages) <= 4_100_000
+        for messages in (one, two)
+    )
     assert memory.free >= 3_800_000
 
 
 def test_the_only_message_of_a_holder_and_every_small_one_is_held_to_no_share() -> None:
-    """Catalogue N16: a message as large as the memory has its way, and a mail to leave fits beside whoever is greedy."""
+    """Catalogue N16: a message as large as the memory has its way, and a mail to leave fits beside
+    whoever is greedy.
+    """
     memory = MemoryBudget(1_000_000)
     only, further, small = (memory.reservation(lambda: "one") for _ in range(3))
 
@@ -161,7 +180,10 @@ def test_the_addresses_of_one_ipv6_subscriber_count_as_one() -> None:
 
     for number in range(2):
         connections.enter(f"2001:db8:1::{number}")
-    refusals = [connections.refusal_for("2001:db8:1:ff::9"), connections.refusal_for("2001:db8:2::1")]
+    refusals = [
+        connections.refusal_for("2001:db8:1:ff::9"),
+        connections.refusal_for("2001:db8:2::1"),
+    ]
     connections.leave("2001:db8:1::0")
 
     assert refusals[0] is not None

@@ -13,7 +13,19 @@ from app.core.mail.stamp import STAMPED
 from app.core.model import ExistingHeader
 from smtp_proxy.relay.sign import Signer
 from tests.support.corpus import MAILS, NAMED
-from tests.support.dkim_keys import LINKS, NOW, RSA_PEM, SELECTOR, base_of, dkim_key, prepared, signed, signed_copy, tags_of, verifies
+from tests.support.dkim_keys import (
+    LINKS,
+    NOW,
+    RSA_PEM,
+    SELECTOR,
+    base_of,
+    dkim_key,
+    prepared,
+    signed,
+    signed_copy,
+    tags_of,
+    verifies,
+)
 
 EVERY_MAIL = pytest.mark.parametrize("name", MAILS)
 BOTH_MODES = pytest.mark.parametrize("mode", BodyMode)
@@ -65,16 +77,23 @@ def test_every_guarded_field_is_listed_once_more_than_present(name: str) -> None
     """Catalogue D1, D2, H18."""
     copy = signed_copy(MAILS[name])
     names = [field.name for field in parse(copy).fields]
-    expected = {name: names.count(name) + 1 for name in (*OVERSIGNED, *STAMPED)} | {name: names.count(name) for name in SIGNED}
+    expected = {name: names.count(name) + 1 for name in (*OVERSIGNED, *STAMPED)} | {
+        name: names.count(name) for name in SIGNED
+    }
 
     signed = _signed_names(copy)
 
-    assert {name: count for name, count in expected.items() if count} == {name: signed.count(name) for name in signed}
+    assert {name: count for name, count in expected.items() if count} == {
+        name: signed.count(name) for name in signed
+    }
 
 
 def test_the_guarded_fields_are_those_of_the_design() -> None:
     """Catalogue D1, D2."""
-    expected = b"from to cc subject date message-id reply-to sender references mime-version content-type content-transfer-encoding "
+    expected = (
+        b"from to cc subject date message-id reply-to sender references mime-version content-type"
+        b" content-transfer-encoding "
+    )
     of_lists = b"list-id list-help list-subscribe list-post list-owner list-archive feedback-id"
 
     assert (expected + of_lists).split() == list(OVERSIGNED)
@@ -99,7 +118,15 @@ def test_a_field_that_nobody_signs_may_be_put_on_top() -> None:
     assert verifies(b"Received: from a by b; now\r\n" + signed_copy(NAMED["newsletter"]))
 
 
-@pytest.mark.parametrize("change", [(b"qmoe=", b"qmoE="), (b"One-Click", b"one-click"), (b"spring is", b"Spring is"), (b"t=17", b"t=18")])
+@pytest.mark.parametrize(
+    "change",
+    [
+        (b"qmoe=", b"qmoE="),
+        (b"One-Click", b"one-click"),
+        (b"spring is", b"Spring is"),
+        (b"t=17", b"t=18"),
+    ],
+)
 def test_a_changed_byte_breaks_the_signature(change: tuple[bytes, bytes]) -> None:
     """Catalogue D1."""
     copy = signed_copy(NAMED["newsletter"])
@@ -123,14 +150,23 @@ def test_a_signature_that_came_with_the_mail_stays_below_ours() -> None:
     """Catalogue D10."""
     theirs = parse(NAMED["their_signature"]).fields[0].raw
 
-    signatures = [field.raw for field in parse(signed_copy(NAMED["their_signature"])).fields if field.name == b"dkim-signature"]
+    signatures = [
+        field.raw
+        for field in parse(signed_copy(NAMED["their_signature"])).fields
+        if field.name == b"dkim-signature"
+    ]
 
-    assert [b"d=acme.example", theirs] == [signatures[0][signatures[0].index(b"d=") :].partition(b";")[0], *signatures[1:]]
+    assert [b"d=acme.example", theirs] == [
+        signatures[0][signatures[0].index(b"d=") :].partition(b";")[0],
+        *signatures[1:],
+    ]
 
 
 def test_an_arc_set_stays_as_it_came() -> None:
     """Catalogue D18."""
-    arc = b"".join(field.raw for field in parse(NAMED["arc_set"]).fields if field.name.startswith(b"arc-"))
+    arc = b"".join(
+        field.raw for field in parse(NAMED["arc_set"]).fields if field.name.startswith(b"arc-")
+    )
 
     assert arc in signed_copy(NAMED["arc_set"])
 
@@ -140,7 +176,10 @@ def test_links_that_are_kept_are_signed_in_place_of_ours() -> None:
     copy = signed_copy(NAMED["their_two"], existing=ExistingHeader.KEEP)
 
     assert verifies(copy)
-    assert (2, 2) == (_signed_names(copy).count(b"list-unsubscribe"), _signed_names(copy).count(b"list-unsubscribe-post"))
+    assert (2, 2) == (
+        _signed_names(copy).count(b"list-unsubscribe"),
+        _signed_names(copy).count(b"list-unsubscribe-post"),
+    )
 
 
 @EVERY_MAIL
@@ -182,16 +221,24 @@ def test_copies_differ_in_the_signature_alone_and_all_verify() -> None:
     """Catalogue D17."""
     base = base_of(NAMED["newsletter"])
     signature = prepared(base)
-    stamps = [(f"List-Unsubscribe: <https://u.example.com/{n}>\r\n".encode(), base.stamp(LINKS)[1]) for n in range(20)]
+    stamps = [
+        (f"List-Unsubscribe: <https://u.example.com/{n}>\r\n".encode(), base.stamp(LINKS)[1])
+        for n in range(20)
+    ]
 
     signatures = [signed(signature, stamped) for stamped in stamps]
 
     assert 1 == len({signature.rpartition(b" b=")[0] for signature in signatures})
     assert 20 == len(set(signatures))
-    assert all(verifies(base.head(signature, *stamped) + base.body) for signature, stamped in zip(signatures, stamps, strict=True))
+    assert all(
+        verifies(base.head(signature, *stamped) + base.body)
+        for signature, stamped in zip(signatures, stamps, strict=True)
+    )
 
 
-@pytest.mark.parametrize("stamped", [(b"Subject: a\r\n",), (b"List-Unsubscribe: <a>\r\n", b"list-unsubscribe: <b>\r\n")])
+@pytest.mark.parametrize(
+    "stamped", [(b"Subject: a\r\n",), (b"List-Unsubscribe: <a>\r\n", b"list-unsubscribe: <b>\r\n")]
+)
 def test_only_the_two_stamped_fields_may_be_a_copys_own(stamped: tuple[bytes, ...]) -> None:
     base = base_of(NAMED["newsletter"])
     signature = prepared(base)
@@ -207,7 +254,9 @@ async def test_a_body_of_its_own_is_hashed_for_its_copy() -> None:
     stamped = base.stamp(LINKS)
     copies = []
     for body in (b"one\r\n", b"two\r\n\r\n"):
-        copies.append(base.head(signed(signature, stamped, await signature.hash_body(body)), *stamped) + body)
+        copies.append(
+            base.head(signed(signature, stamped, await signature.hash_body(body)), *stamped) + body
+        )
 
     assert all(map(verifies, copies))
     assert not verifies(copies[0].replace(b"one", b"two"))

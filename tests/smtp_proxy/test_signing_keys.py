@@ -9,7 +9,12 @@ import pytest
 import time_machine
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
 
 from app.core.errors import MalformedMessage, Misconfigured, SignerUnavailable
 from app.core.mail.canonical import BodyMode, body_hash, relaxed
@@ -50,14 +55,22 @@ BOTH_MODES = pytest.mark.parametrize("mode", BodyMode)
 )
 def test_the_key_of_the_closest_parent_domain_signs(sender: str, domain: str) -> None:
     """Catalogue D6."""
-    keys = [dkim_key("ex.com"), dkim_key("mail.ex.com"), dkim_key("other.org"), dkim_key("xn--bcher-kva.example")]
+    keys = [
+        dkim_key("ex.com"),
+        dkim_key("mail.ex.com"),
+        dkim_key("other.org"),
+        dkim_key("xn--bcher-kva.example"),
+    ]
 
     copy = signed_copy(f"From: {sender}\r\n\r\n".encode(), *keys)
 
     assert domain.encode() == tags_of(parse(copy).fields[0].raw)[b"d"]
 
 
-@pytest.mark.parametrize("sender", ["a@other.org", "a@com", "a@notex.com", "a@ex.com.evil.example", "a@ex.com, b@other.org"])
+@pytest.mark.parametrize(
+    "sender",
+    ["a@other.org", "a@com", "a@notex.com", "a@ex.com.evil.example", "a@ex.com, b@other.org"],
+)
 def test_a_foreign_domain_is_never_signed_for(sender: str) -> None:
     """Catalogue D6, H3."""
     base = base_of(f"From: {sender}\r\n\r\n".encode())
@@ -66,7 +79,9 @@ def test_a_foreign_domain_is_never_signed_for(sender: str) -> None:
         Signer([dkim_key("ex.com")]).prepare(base, NOW)
 
 
-@pytest.mark.parametrize("head", [b"", b"From: a@ex.com\r\nFrom: b@ex.com\r\n", b"From: a@ex.com b@ex.com\r\n"])
+@pytest.mark.parametrize(
+    "head", [b"", b"From: a@ex.com\r\nFrom: b@ex.com\r\n", b"From: a@ex.com b@ex.com\r\n"]
+)
 def test_a_mail_without_one_clear_sender_is_refused(head: bytes) -> None:
     """Catalogue D9."""
     base = base_of(head + b"\r\n")
@@ -95,7 +110,9 @@ async def test_the_body_is_hashed_in_the_form_that_the_key_asks_for() -> None:
     expected = {BodyMode.SIMPLE: b"a  b \r\n", BodyMode.RELAXED: b"a b\r\n"}
 
     for mode, canonical in expected.items():
-        assert hashlib.sha256(canonical).digest() == await prepared(base, dkim_key(mode=mode)).hash_body(base.body)
+        assert hashlib.sha256(canonical).digest() == await prepared(
+            base, dkim_key(mode=mode)
+        ).hash_body(base.body)
 
 
 @pytest.mark.parametrize("form", [PrivateFormat.TraditionalOpenSSL, PrivateFormat.PKCS8])
@@ -113,8 +130,12 @@ def test_a_key_is_read_from_pkcs_1_and_pkcs_8(form: PrivateFormat) -> None:
         b"no key",
         RSA_PEM.replace(b"A", b"B", 20),
         RSA.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")),
-        ec.generate_private_key(ec.SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
-        rsa.generate_private_key(65537, 1024).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+        ec.generate_private_key(ec.SECP256R1()).private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+        ),
+        rsa.generate_private_key(65537, 1024).private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+        ),
     ],
     ids=["empty", "text", "damaged", "encrypted", "elliptic", "1024 bits"],
 )
@@ -133,7 +154,9 @@ def test_a_key_that_cannot_sign_is_a_configuration_error(pem: bytes) -> None:
     ],
     ids=["ed25519 alone", "two keys of one selector", "two canonical forms"],
 )
-def test_keys_of_a_domain_that_do_not_go_together_are_a_configuration_error(keys: list[DkimKey]) -> None:
+def test_keys_of_a_domain_that_do_not_go_together_are_a_configuration_error(
+    keys: list[DkimKey],
+) -> None:
     """Catalogue D7."""
     with pytest.raises(Misconfigured):
         Signer(keys)
@@ -154,13 +177,21 @@ def test_one_key_makes_one_signature() -> None:
     """Catalogue D7."""
     copy = signed_copy(NAMED["newsletter"])
 
-    assert [b"rsa-sha256"] == [tags_of(field.raw)[b"a"] for field in parse(copy).fields if field.name == b"dkim-signature"]
+    assert [b"rsa-sha256"] == [
+        tags_of(field.raw)[b"a"] for field in parse(copy).fields if field.name == b"dkim-signature"
+    ]
 
 
 class _Ed25519Dkim(dkim.DKIM):  # type: ignore[misc]  # dkimpy has no types
     """dkimpy with OpenSSL's ed25519 in the place of PyNaCl's."""
 
-    def verify_sig(self, sig: dict[bytes, bytes], include_headers: list[bytes], sig_header: tuple[bytes, bytes], dnsfunc: object) -> bool:
+    def verify_sig(
+        self,
+        sig: dict[bytes, bytes],
+        include_headers: list[bytes],
+        sig_header: tuple[bytes, bytes],
+        dnsfunc: object,
+    ) -> bool:
         record = dns_record(ED25519_KEY).rpartition("p=")[2]
         self.pk = _PublicKey(base64.b64decode(record))
         self.ktag, self.keysize, self.seqtlsrpt = b"ed25519", 256, False
@@ -180,9 +211,13 @@ class _PublicKey:
 @EVERY_MAIL
 def test_an_ed25519_key_adds_a_second_valid_signature(name: str, mode: BodyMode) -> None:
     """Catalogue D7."""
-    copy = signed_copy(MAILS[name], dkim_key(key=ED25519_KEY, mode=mode, selector="s2"), dkim_key(mode=mode))
+    copy = signed_copy(
+        MAILS[name], dkim_key(key=ED25519_KEY, mode=mode, selector="s2"), dkim_key(mode=mode)
+    )
 
-    assert [b"rsa-sha256", b"ed25519-sha256"] == [tags_of(field.raw)[b"a"] for field in parse(copy).fields[:2]]
+    assert [b"rsa-sha256", b"ed25519-sha256"] == [
+        tags_of(field.raw)[b"a"] for field in parse(copy).fields[:2]
+    ]
     assert verifies(copy)
     with time_machine.travel(NOW, tick=False):
         assert _Ed25519Dkim(copy).verify(idx=1)
@@ -198,7 +233,9 @@ def test_the_sample_signature_of_rfc_8463_is_ours() -> None:
         b"message-id": b"Message-ID: <20030712040037.46341.5F8J@football.example.com>\r\n",
     }
     body = b"Hi.\r\n\r\nWe lost the game.  Are you hungry yet?\r\n\r\nJoe.\r\n"
-    key = ed25519.Ed25519PrivateKey.from_private_bytes(base64.b64decode("nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A="))
+    key = ed25519.Ed25519PrivateKey.from_private_bytes(
+        base64.b64decode("nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=")
+    )
     text = signature_text(
         SignatureTags(
             algorithm=b"ed25519-sha256",
@@ -215,7 +252,8 @@ def test_the_sample_signature_of_rfc_8463_is_ours() -> None:
     signature = SigningKey(key).sign(hashlib.sha256(canonical).digest())
 
     assert (
-        "/gCrinpcQOoIfuHNQIbq4pgh9kyIK3AQUdt9OdqQehSwhEIug4D11BusFa3bT3FY5OsU7ZbnKELq+eXdp1Q1Dw==" == base64.b64encode(signature).decode()
+        "/gCrinpcQOoIfuHNQIbq4pgh9kyIK3AQUdt9OdqQehSwhEIug4D11BusFa3bT3FY5OsU7ZbnKELq+eXdp1Q1Dw=="
+        == base64.b64encode(signature).decode()
     )
 
 

@@ -59,7 +59,10 @@ async def test_a_cancelled_caller_takes_no_signature_from_the_others() -> None:
 @pytest.mark.parametrize("number", [1, 5])
 async def test_a_key_that_fails_fails_its_callers_and_the_thread_goes_on(number: int) -> None:
     with closing(SigningThread()) as thread:
-        failed = await asyncio.gather(*(thread.sign(job(bytes(32), BrokenKey())) for _ in range(number)), return_exceptions=True)
+        failed = await asyncio.gather(
+            *(thread.sign(job(bytes(32), BrokenKey())) for _ in range(number)),
+            return_exceptions=True,
+        )
         after = await asyncio.wait_for(thread.sign(job(bytes(32))), 10)
 
     assert [ValueError] * number == [type(error) for error in failed]
@@ -70,6 +73,8 @@ async def test_a_key_that_fails_fails_its_callers_and_the_thread_goes_on(number:
 async def test_a_copy_with_two_keys_gets_both_fields_in_their_order(number: int) -> None:
     """Catalogue D7."""
     with closing(SigningThread()) as thread:
-        found = await asyncio.gather(*(thread.sign(job(bytes(32), RSA_KEY, ED25519_KEY)) for _ in range(number)))
+        found = await asyncio.gather(
+            *(thread.sign(job(bytes(32), RSA_KEY, ED25519_KEY)) for _ in range(number))
+        )
 
     assert [signed(bytes(32), RSA_KEY, ED25519_KEY)] * number == found

@@ -1,4 +1,6 @@
-"""What an operator sees of a relay that cannot start: every problem by its key, no traceback, and nothing left running."""
+"""What an operator sees of a relay that cannot start: every problem by its key, no traceback, and
+nothing left running.
+"""
 
 import os
 import signal
@@ -29,17 +31,24 @@ def start(folder: Path, command: str, **settings: str) -> tuple[int, list[str]]:
 
 def _environment(settings: dict[str, str]) -> dict[str, str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("SIGNOFF_")}
-    return clean | {"PYTHONPATH": str(ROOT)} | {f"SIGNOFF_{name}": value for name, value in settings.items()}
+    return (
+        clean
+        | {"PYTHONPATH": str(ROOT)}
+        | {f"SIGNOFF_{name}": value for name, value in settings.items()}
+    )
 
 
-def test_what_shows_only_when_a_part_is_made_is_reported_at_once_before_anything_starts(tmp_path: Path) -> None:
+def test_what_shows_only_when_a_part_is_made_is_reported_at_once_before_anything_starts(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "junk.pem").write_text("junk")
     (tmp_path / "signoff.toml").write_text(
-        'public_url = "https://unsubscribe.example.com"\nkeyring_file = "nowhere.toml"\n'
-        '[relay]\ndownstream = "smtp://mail.example.com?speed=high"\ndownstream_ca_file = "junk.pem"\n'
-        'tls_cert_file = "junk.pem"\ntls_key_file = "junk.pem"\n'
-        '[brands.acme]\nsender_domains = ["acme.example"]\n'
-        '[[brands.acme.dkim]]\ndomain = "acme.example"\nselector = "s1"\nkey_file = "junk.pem"\n'
+        'public_url = "https://unsubscribe.example.com"\nkeyring_file ='
+        ' "nowhere.toml"\n[relay]\ndownstream ='
+        ' "smtp://mail.example.com?speed=high"\ndownstream_ca_file = "junk.pem"\ntls_cert_file ='
+        ' "junk.pem"\ntls_key_file = "junk.pem"\n[brands.acme]\nsender_domains ='
+        ' ["acme.example"]\n[[brands.acme.dkim]]\ndomain = "acme.example"\nselector ='
+        ' "s1"\nkey_file = "junk.pem"\n'
     )
 
     code, (title, *problems) = start(tmp_path, "relay")
@@ -47,13 +56,18 @@ def test_what_shows_only_when_a_part_is_made_is_reported_at_once_before_anything
     assert code == 2
     assert title == "The configuration cannot be used:"
     assert [problem.strip().partition(": ")[0] for problem in problems] == [
-        "relay.downstream", "relay.downstream_ca_file", "relay.tls_cert_file", "keyring_file", "brands.acme.dkim.0.key_file",
+        "relay.downstream", "relay.downstream_ca_file", "relay.tls_cert_file", "keyring_file",
+        "brands.acme.dkim.0.key_file",
     ]  # fmt: skip
     assert not (tmp_path / "var").exists()
 
 
-@pytest.mark.parametrize(("command", "key"), [("relay", "RELAY__LISTEN"), ("mailbox", "MAILBOX__LISTEN")])
-def test_an_address_that_is_taken_is_one_clear_problem(tmp_path: Path, command: str, key: str) -> None:
+@pytest.mark.parametrize(
+    ("command", "key"), [("relay", "RELAY__LISTEN"), ("mailbox", "MAILBOX__LISTEN")]
+)
+def test_an_address_that_is_taken_is_one_clear_problem(
+    tmp_path: Path, command: str, key: str
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         settings = _FREE | {"RELAY__DOWNSTREAM": "smtp://127.0.0.1:1", "LOG_LEVEL": "error"}
@@ -68,7 +82,11 @@ def test_a_stop_that_comes_while_the_relay_starts_is_an_orderly_one(tmp_path: Pa
     """The downstream does not answer, so the relay is still starting when its store is up."""
     settings = _FREE | {"RELAY__LISTEN": "127.0.0.1:0", "RELAY__DOWNSTREAM": "smtp://127.0.0.1:1"}
     relay = subprocess.Popen(
-        [sys.executable, "-m", "smtp_proxy", "relay"], cwd=tmp_path, env=_environment(settings), stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "smtp_proxy", "relay"],
+        cwd=tmp_path,
+        env=_environment(settings),
+        stderr=subprocess.PIPE,
+        text=True,
     )
     with relay:
         assert relay.stderr is not None

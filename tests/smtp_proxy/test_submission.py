@@ -88,7 +88,9 @@ def test_what_is_no_address_is_refused_with_a_syntax_reply(path: str) -> None:
 
 
 @given(st.binary(max_size=60), st.booleans())
-def test_no_accepted_address_holds_a_control_character_a_bracket_or_too_much(junk: bytes, smtputf8: bool) -> None:
+def test_no_accepted_address_holds_a_control_character_a_bracket_or_too_much(
+    junk: bytes, smtputf8: bool
+) -> None:
     """Catalogue C2."""
     found = read_rcpt(b"TO:<" + junk + b"@x.example>", smtputf8=smtputf8)
 
@@ -104,7 +106,11 @@ def test_no_accepted_address_holds_a_control_character_a_bracket_or_too_much(jun
 def test_an_address_in_any_alphabet_comes_through_with_smtputf8_only(local: str) -> None:
     argument = f"TO:<{local}@例え.jp>".encode()
 
-    wanted = (f"{local}@例え.jp", NOTHING_ASKED) if len(local.encode()) <= 64 else replies.RECIPIENT_MALFORMED
+    wanted = (
+        (f"{local}@例え.jp", NOTHING_ASKED)
+        if len(local.encode()) <= 64
+        else replies.RECIPIENT_MALFORMED
+    )
     assert wanted == read_rcpt(argument, smtputf8=True)
     assert isinstance(read_rcpt(argument, smtputf8=False), Reply)
 
@@ -112,7 +118,9 @@ def test_an_address_in_any_alphabet_comes_through_with_smtputf8_only(local: str)
 def test_an_address_outside_ascii_needs_the_parameter() -> None:
     assert replies.ADDRESS_NEEDS_SMTPUTF8 == sender_of("FROM:<用户@x.example>")
     assert "用户@x.example" == sender_of("FROM:<用户@x.example> SMTPUTF8")
-    assert replies.ADDRESS_NEEDS_SMTPUTF8 == read_rcpt("TO:<用户@x.example>".encode(), smtputf8=False)
+    assert replies.ADDRESS_NEEDS_SMTPUTF8 == read_rcpt(
+        "TO:<用户@x.example>".encode(), smtputf8=False
+    )
 
 
 def test_octets_that_are_no_utf8_are_refused() -> None:
@@ -151,14 +159,20 @@ def test_postmaster_without_domain_is_told_what_is_missing() -> None:
         ("AUTH=", replies.PARAMETER_MALFORMED),
     ],
 )
-def test_a_parameter_that_is_not_offered_given_twice_or_not_understood_is_refused(parameters: str, reply: Reply) -> None:
+def test_a_parameter_that_is_not_offered_given_twice_or_not_understood_is_refused(
+    parameters: str, reply: Reply
+) -> None:
     """Catalogue S12, S15, S22."""
     assert reply == sender_of(f"FROM:<a@b> {parameters}")
 
 
 def test_the_parameters_that_are_offered_are_read() -> None:
     """Catalogue S9, S12."""
-    found = read_mail(b"FROM:<a@b>  size=12 Body=8bitMIME smtputf8 AUTH=<>", extended=True, offers=Offers(smtputf8=True))
+    found = read_mail(
+        b"FROM:<a@b>  size=12 Body=8bitMIME smtputf8 AUTH=<>",
+        extended=True,
+        offers=Offers(smtputf8=True),
+    )
 
     assert isinstance(found, Submission)
     assert (12, True, True) == (found.size, found.body_8bit, found.smtputf8)
@@ -169,20 +183,27 @@ def test_smtputf8_is_refused_where_it_was_not_offered() -> None:
 
 
 def test_a_client_that_said_helo_has_no_parameters() -> None:
-    assert replies.PARAMETER_UNSUPPORTED == read_mail(b"FROM:<a@b> SIZE=1", extended=False, offers=Offers())
+    assert replies.PARAMETER_UNSUPPORTED == read_mail(
+        b"FROM:<a@b> SIZE=1", extended=False, offers=Offers()
+    )
 
 
 @pytest.mark.parametrize("parameter", ["NOTIFY=NEVER", "ORCPT=rfc822;a@b", "X"])
 def test_a_recipient_parameter_is_refused(parameter: str) -> None:
     """Catalogue S12."""
-    assert replies.PARAMETER_UNSUPPORTED == read_rcpt(f"TO:<a@b> {parameter}".encode(), smtputf8=False)
+    assert replies.PARAMETER_UNSUPPORTED == read_rcpt(
+        f"TO:<a@b> {parameter}".encode(), smtputf8=False
+    )
 
 
 def test_the_same_recipient_again_is_one_copy_under_its_first_spelling() -> None:
     """Catalogue S11."""
     submission = Submission(sender="")
 
-    accepted = [submission.add(address, limit=2) for address in ("a@X.example", "A@x.example", "a@x.EXAMPLE", "c@x.example")]
+    accepted = [
+        submission.add(address, limit=2)
+        for address in ("a@X.example", "A@x.example", "a@x.EXAMPLE", "c@x.example")
+    ]
 
     assert [True, True, True, False] == accepted
     assert ("a@X.example", "A@x.example") == submission.recipients

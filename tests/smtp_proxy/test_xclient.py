@@ -29,7 +29,10 @@ async def test_only_listed_peers_are_offered_both_and_heard() -> None:
         nothing = await stranger.say("EHLO proxy.example")
         refused = [await stranger.say(STATED), await stranger.say("XFORWARD ADDR=203.0.113.9")]
 
-    assert "250-XCLIENT NAME ADDR PORT PROTO HELO\n250 XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE" in offer
+    assert (
+        "250-XCLIENT NAME ADDR PORT PROTO HELO\n250 XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE"
+        in offer
+    )
     assert "XCLIENT" not in nothing
     assert "XFORWARD" not in nothing
     assert [answer[:9] for answer in refused] == ["550 5.7.0", "550 5.7.0"]
@@ -40,14 +43,23 @@ async def test_the_session_goes_on_as_that_of_the_stated_client() -> None:
     handler = Recorder()
     networks = (ipaddress.ip_network("203.0.113.0/24"),)
 
-    async with listening(handler, trusted_networks=networks, **LISTED) as (_, port), connected(port) as upstream:
+    async with (
+        listening(handler, trusted_networks=networks, **LISTED) as (_, port),
+        connected(port) as upstream,
+    ):
         before = await upstream.say("MAIL FROM:<a@acme.example>")
         greeting = await upstream.say(STATED)
         without_hello = await upstream.mail(MAIL)  # HELO and PROTO were stated
         await upstream.say("EHLO said.example")
         await upstream.mail(MAIL)
 
-    client = Client(address="203.0.113.9", name="mail.example", helo="there.example", protocol="ESMTP", account=None)
+    client = Client(
+        address="203.0.113.9",
+        name="mail.example",
+        helo="there.example",
+        protocol="ESMTP",
+        account=None,
+    )
     assert before.startswith("530 5.7.0")
     assert greeting == "220 relay.example ESMTP"
     assert without_hello.startswith("250 2.0.0")
@@ -55,7 +67,10 @@ async def test_the_session_goes_on_as_that_of_the_stated_client() -> None:
     assert handler.envelopes[1].client.helo == "said.example"
 
 
-@pytest.mark.parametrize("stated", ["ADDR=203.0.113.9", "ADDR=[UNAVAILABLE]", "ADDR=[tempunavail]", "ADDR=IPv6:2001:db8::9"])
+@pytest.mark.parametrize(
+    "stated",
+    ["ADDR=203.0.113.9", "ADDR=[UNAVAILABLE]", "ADDR=[tempunavail]", "ADDR=IPv6:2001:db8::9"],
+)
 async def test_trust_is_lost_with_the_address_that_had_it(stated: str) -> None:
     """Catalogue S20, S4: the proxy is on loopback, which is trusted."""
     async with listening(Recorder(), **LISTED) as (_, port), connected(port) as upstream:
@@ -71,7 +86,9 @@ async def test_trust_is_lost_with_the_address_that_had_it(stated: str) -> None:
 
 
 async def test_a_statement_may_be_split_and_ends_with_the_clients_own_hello() -> None:
-    """Catalogue S20: a client that is handed the connection must not state an address of its choice."""
+    """Catalogue S20: a client that is handed the connection must not state an address of its
+    choice.
+    """
     async with listening(Recorder(), **LISTED) as (_, port), connected(port) as upstream:
         first = await upstream.say("XCLIENT NAME=mail.example")
         second = await upstream.say("XCLIENT ADDR=203.0.113.9")
@@ -127,7 +144,10 @@ async def test_the_stated_address_is_the_one_that_is_counted() -> None:
     """Catalogue S20, S16."""
     limits = Limits(max_connections_per_address=1)
 
-    async with listening(Recorder(), limits=limits, **LISTED) as (server, port), connected(port) as first:
+    async with (
+        listening(Recorder(), limits=limits, **LISTED) as (server, port),
+        connected(port) as first,
+    ):
         await first.say("XCLIENT ADDR=203.0.113.9")
         async with connected(port) as second:  # there is room again for the proxy itself
             answer = await second.say("XCLIENT ADDR=203.0.113.9")
@@ -174,7 +194,9 @@ async def test_what_is_forwarded_goes_with_one_transaction() -> None:
     async with listening(handler, **LISTED) as (_, port), connected(port) as upstream:
         answers = [
             await upstream.say("XFORWARD NAME=spike.example ADDR=IPV6:2001:db8::9 PORT=40000"),
-            await upstream.say("xforward proto=esmtp helo=[unavailable] ident=4f+2B2 source=remote"),
+            await upstream.say(
+                "xforward proto=esmtp helo=[unavailable] ident=4f+2B2 source=remote"
+            ),
         ]
         await upstream.mail(MAIL)
         await upstream.mail(MAIL)
@@ -202,7 +224,9 @@ async def test_what_is_forwarded_goes_with_one_transaction() -> None:
     assert within.startswith("503 5.5.1")
 
 
-WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=20)
+WORDS = st.text(
+    st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=20
+)
 
 
 @given(st.dictionaries(st.sampled_from([b"NAME", b"HELO", b"IDENT"]), WORDS, min_size=1))

@@ -93,8 +93,17 @@ def cluster_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     servers = []
     for port, bus in zip(ports, buses, strict=True):
         folder = tmp_path_factory.mktemp("node")
-        options = {"port": port, "cluster-port": bus, "cluster-enabled": "yes", "bind": "127.0.0.1", "save": "", "dir": folder}
-        arguments = [argument for name, value in options.items() for argument in (f"--{name}", str(value))]
+        options = {
+            "port": port,
+            "cluster-port": bus,
+            "cluster-enabled": "yes",
+            "bind": "127.0.0.1",
+            "save": "",
+            "dir": folder,
+        }
+        arguments = [
+            argument for name, value in options.items() for argument in (f"--{name}", str(value))
+        ]
         servers.append(subprocess.Popen([find_binary(), *arguments], stdout=subprocess.DEVNULL))
     clients = [redis.Redis(port=port) for port in ports]
     _until(lambda: all(client.ping() for client in clients))
@@ -126,7 +135,9 @@ def operator(server: EmbeddedStore) -> Iterator[redis.Redis]:
         yield client
 
 
-@pytest.fixture(params=["memory", "valkey", "cluster", pytest.param("redis", marks=pytest.mark.interop)])
+@pytest.fixture(
+    params=["memory", "valkey", "cluster", pytest.param("redis", marks=pytest.mark.interop)]
+)
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[MemoryStore | RedisStore]:
     """Each kind of store in turn, for the contract."""
     if request.param == "memory":

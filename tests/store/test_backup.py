@@ -1,4 +1,6 @@
-"""A backup of a store, and its restore: everything comes back, nothing half counts, and nothing foreign or damaged is used."""
+"""A backup of a store, and its restore: everything comes back, nothing half counts, and nothing
+foreign or damaged is used.
+"""
 
 import asyncio
 import io
@@ -14,7 +16,15 @@ from app.core.api_key import ApiKey
 from app.core.audit import AuditAction, AuditEntry
 from app.core.errors import Conflict, InvalidInput, StoreUnavailable
 from app.core.keyring import Keyring, KeyStatus, MasterKey
-from app.core.model import BrandId, BrandNumber, GroupId, GroupKey, RecipientDigest, Statement, SubscriptionGroup
+from app.core.model import (
+    BrandId,
+    BrandNumber,
+    GroupId,
+    GroupKey,
+    RecipientDigest,
+    Statement,
+    SubscriptionGroup,
+)
 from app.core.webhook import Delivery, EndpointKey
 from app.store import backup, keys
 from app.store.administration import RedisApiKeys, RedisAudit
@@ -27,10 +37,19 @@ from app.store.work import RedisWork
 from tests.support.valkeys import cluster, valkey, watched
 
 BRAND = BrandNumber(7)
-KEYRING = Keyring(keys=[MasterKey(id=1, secret=b"k" * 32, status=KeyStatus.PRIMARY)], pepper=b"p" * 32)
+KEYRING = Keyring(
+    keys=[MasterKey(id=1, secret=b"k" * 32, status=KeyStatus.PRIMARY)], pepper=b"p" * 32
+)
 KEY = KEYRING.backup_key()
 HEADER = Header(
-    id="b1", made_at="2026-12-01T00:00:00Z", data_centre=1, partitions=256, buckets=64, epoch=0, pepper=KEYRING.identity().pepper, keys={}
+    id="b1",
+    made_at="2026-12-01T00:00:00Z",
+    data_centre=1,
+    partitions=256,
+    buckets=64,
+    epoch=0,
+    pepper=KEYRING.identity().pepper,
+    keys={},
 )
 Make = Callable[..., Statement]
 PEOPLE = 700  # in every part of a cluster, several in one partition
@@ -55,7 +74,9 @@ async def url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[s
 
 @pytest.fixture
 async def store(url: str) -> AsyncIterator[RedisStore]:
-    opened = RedisStore(url, timeout=20, addresses_of=frozenset((BRAND,)), identity=KEYRING.identity())
+    opened = RedisStore(
+        url, timeout=20, addresses_of=frozenset((BRAND,)), identity=KEYRING.identity()
+    )
     await opened.start(development=True)
     yield opened
     await opened.close()
@@ -71,7 +92,9 @@ async def one_url(tmp_path: Path) -> AsyncIterator[str]:
 @pytest.fixture
 async def one(one_url: str) -> AsyncIterator[RedisStore]:
     """The store on it."""
-    opened = RedisStore(one_url, timeout=20, addresses_of=frozenset((BRAND,)), identity=KEYRING.identity())
+    opened = RedisStore(
+        one_url, timeout=20, addresses_of=frozenset((BRAND,)), identity=KEYRING.identity()
+    )
     await opened.start(development=True)
     yield opened
     await opened.close()
@@ -84,25 +107,58 @@ def digest_of(number: int) -> RecipientDigest:
 async def fill(store: RedisStore, make: Make, people: int = PEOPLE) -> None:
     """Let the store hold something of every kind."""
     said = [
-        make(digest=digest_of(number), at_ms=1000 + number)._replace(sealed_address=b"\x01" + os.urandom(20)) for number in range(people)
+        make(digest=digest_of(number), at_ms=1000 + number)._replace(
+            sealed_address=b"\x01" + os.urandom(20)
+        )
+        for number in range(people)
     ]
     await asyncio.gather(*(asyncio.ensure_future(store.apply(one)) for one in said))
-    await RedisGroups(store.connection).add(BRAND, SubscriptionGroup(id=GroupId("news"), name="News Ω"), most_active=50)
+    await RedisGroups(store.connection).add(
+        BRAND, SubscriptionGroup(id=GroupId("news"), name="News Ω"), most_active=50
+    )
     await RedisApiKeys(store.connection).put(
-        ApiKey(id="k1", brand=BrandId("acme"), name="crm", scopes=frozenset(), created_ms=1, secret_digest=b"d" * 32)
+        ApiKey(
+            id="k1",
+            brand=BrandId("acme"),
+            name="crm",
+            scopes=frozenset(),
+            created_ms=1,
+            secret_digest=b"d" * 32,
+        )
     )
     await RedisAudit(store.connection).note(
-        BRAND, AuditEntry(at_ms=1, actor="cli", action=AuditAction.SUPPRESSIONS_IMPORTED, target="ab" * 8, detail={"read": "1"})
+        BRAND,
+        AuditEntry(
+            at_ms=1,
+            actor="cli",
+            action=AuditAction.SUPPRESSIONS_IMPORTED,
+            target="ab" * 8,
+            detail={"read": "1"},
+        ),
     )
     work = RedisWork(store.connection)
-    (first, *_) = await work.waiting([0], limit=1)
-    delivery = Delivery(endpoint=EndpointKey(b"endpoint"), statement=first.statement, changed=(GroupKey(0),), sequence=1, queued_ms=5)
+    first, *_ = await work.waiting([0], limit=1)
+    delivery = Delivery(
+        endpoint=EndpointKey(b"endpoint"),
+        statement=first.statement,
+        changed=(GroupKey(0),),
+        sequence=1,
+        queued_ms=5,
+    )
     await work.move([(first, [delivery])], due_ms=10)
-    (second, *_) = await work.waiting([1], limit=1)
+    second, *_ = await work.waiting([1], limit=1)
     await RedisDeliveries(store.connection).bury([delivery], at_ms=7)
-    other = Delivery(endpoint=EndpointKey(b"endpoint"), statement=second.statement, changed=(GroupKey(0),), sequence=1, queued_ms=5)
+    other = Delivery(
+        endpoint=EndpointKey(b"endpoint"),
+        statement=second.statement,
+        changed=(GroupKey(0),),
+        sequence=1,
+        queued_ms=5,
+    )
     await work.move([(second, [other])], due_ms=10)
-    await store.connection.run([("SET", "so:tally:7:20000", "x"), ("PEXPIRE", "so:tally:7:20000", 86_400_000)])
+    await store.connection.run(
+        [("SET", "so:tally:7:20000", "x"), ("PEXPIRE", "so:tally:7:20000", 86_400_000)]
+    )
 
 
 async def written(store: RedisStore, header: Header = HEADER) -> bytes:
@@ -122,11 +178,21 @@ def content(packed: bytes) -> set[tuple[bytes, ...]]:
     return found
 
 
-async def restored(store: RedisStore, records: Iterator[Record] | Sequence[Record], *, above: int = 0, name: str = "b1") -> int:
-    return await backup.restore(store.connection, records, backup=name, above=above, replicated=False, progress=nothing)
+async def restored(
+    store: RedisStore,
+    records: Iterator[Record] | Sequence[Record],
+    *,
+    above: int = 0,
+    name: str = "b1",
+) -> int:
+    return await backup.restore(
+        store.connection, records, backup=name, above=above, replicated=False, progress=nothing
+    )
 
 
-async def test_everything_comes_back_and_sequences_go_on_above_what_was_told(store: RedisStore, make_statement: Make) -> None:
+async def test_everything_comes_back_and_sequences_go_on_above_what_was_told(
+    store: RedisStore, make_statement: Make
+) -> None:
     """Catalogue N26: on one server, behind sentinels, in a cluster."""
     await fill(store, make_statement)
     packed = await written(store)
@@ -143,7 +209,8 @@ async def test_everything_comes_back_and_sequences_go_on_above_what_was_told(sto
     assert 3 == told.sequence
     assert epoch + 1 == again.sequence > told.sequence
     assert (PEOPLE, PEOPLE, 1, 1, 1, 1) == tuple(
-        reader.counts[name] for name in ("recipients", "changes", "groups", "api_keys", "audit_entries", "dead_letters")
+        reader.counts[name]
+        for name in ("recipients", "changes", "groups", "api_keys", "audit_entries", "dead_letters")
     )
     (preferences,) = await store.preferences(BRAND, [digest_of(6)])
     assert not preferences.everything.subscribed
@@ -153,7 +220,9 @@ async def test_a_restore_replaces_all_that_is_there(one: RedisStore, make_statem
     await fill(one, make_statement, people=520)
     packed = await written(one)
     await one.apply(make_statement(digest=digest_of(9000)))
-    await RedisGroups(one.connection).add(BRAND, SubscriptionGroup(id=GroupId("more"), name="More"), most_active=50)
+    await RedisGroups(one.connection).add(
+        BRAND, SubscriptionGroup(id=GroupId("more"), name="More"), most_active=50
+    )
     one.keep_addresses_of(frozenset())
 
     await restored(one, Reader(io.BytesIO(packed)).records(KEY))
@@ -189,7 +258,9 @@ async def test_a_restore_that_is_broken_off_leaves_a_store_that_nobody_may_use_u
     await process.close()
 
 
-async def test_two_restores_at_once_are_one(one: RedisStore, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_two_restores_at_once_are_one(
+    one: RedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(backup, "_TRIES", 1)
     await one.connection.run([("SET", keys.RESTORE, "other")])
 
@@ -214,7 +285,9 @@ async def test_a_restore_that_was_overtaken_stops(one: RedisStore, make_statemen
     class Losing:
         """The wire of a restore whose sign has gone by the second pipeline."""
 
-        async def run(self, commands: Sequence[tuple[object, ...]], *, replicated: bool = False) -> Sequence[object]:
+        async def run(
+            self, commands: Sequence[tuple[object, ...]], *, replicated: bool = False
+        ) -> Sequence[object]:
             if taken.is_set():
                 await one.connection.run([("DEL", keys.RESTORE)])
             return await one.connection.run(commands, replicated=replicated)  # type: ignore[arg-type]  # as they came
@@ -224,11 +297,15 @@ async def test_a_restore_that_was_overtaken_stops(one: RedisStore, make_statemen
 
     losing: Any = Losing()  # what of a wire a restore uses
     with pytest.raises(StoreUnavailable, match="run it again"):
-        await backup.restore(losing, slow(), backup="b", above=0, replicated=False, progress=nothing)
+        await backup.restore(
+            losing, slow(), backup="b", above=0, replicated=False, progress=nothing
+        )
     assert await backup.is_restoring(one.connection)
 
 
-async def test_epochs_of_the_store_and_of_the_backup_are_both_below_the_new_one(one: RedisStore) -> None:
+async def test_epochs_of_the_store_and_of_the_backup_are_both_below_the_new_one(
+    one: RedisStore,
+) -> None:
     """Catalogue N26."""
     mine = await raise_epoch(one.connection, above=2**51)
 
@@ -239,7 +316,9 @@ async def test_epochs_of_the_store_and_of_the_backup_are_both_below_the_new_one(
     assert 2**52 < after_other == await epoch_of(one.connection)
 
 
-async def test_a_store_counts_as_empty_after_processes_were_started_on_it(one: RedisStore, make_statement: Make) -> None:
+async def test_a_store_counts_as_empty_after_processes_were_started_on_it(
+    one: RedisStore, make_statement: Make
+) -> None:
     await RedisDeliveries(one.connection).note_known([EndpointKey(b"endpoint")], at_ms=1)
     await one.ping()
     fresh = await backup.is_empty(one.connection)
@@ -260,14 +339,18 @@ def refusal(packed: bytes, key: bytes = KEY) -> str:
     return str(refused.value)
 
 
-async def test_a_file_that_is_cut_off_anywhere_is_refused(one: RedisStore, make_statement: Make) -> None:
+async def test_a_file_that_is_cut_off_anywhere_is_refused(
+    one: RedisStore, make_statement: Make
+) -> None:
     packed = await small(one, make_statement)
 
     for end in range(len(packed)):
         assert refusal(packed[:end])
 
 
-async def test_a_file_in_which_any_octet_was_changed_is_refused_or_says_the_same(one: RedisStore, make_statement: Make) -> None:
+async def test_a_file_in_which_any_octet_was_changed_is_refused_or_says_the_same(
+    one: RedisStore, make_statement: Make
+) -> None:
     """Some bits of gzip say nothing, such as time and system in its head."""
     packed = await small(one, make_statement)
     whole, first = content(packed), packed.index(b"\n") + 1
@@ -286,7 +369,9 @@ async def test_a_file_in_which_any_octet_was_changed_is_refused_or_says_the_same
     assert len(harmless) < len(packed) // 20
 
 
-async def test_foreign_files_are_refused_by_what_they_are(one: RedisStore, make_statement: Make) -> None:
+async def test_foreign_files_are_refused_by_what_they_are(
+    one: RedisStore, make_statement: Make
+) -> None:
     packed = await small(one, make_statement)
     forged, other = io.BytesIO(), io.BytesIO()
     writer = Writer(forged, HEADER, KEY)

@@ -1,4 +1,6 @@
-"""A store belongs to the keyring that it was made with: another pepper, or other bytes of a key, is refused by name."""
+"""A store belongs to the keyring that it was made with: another pepper, or other bytes of a key, is
+refused by name.
+"""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -55,19 +57,25 @@ async def test_another_pepper_is_refused_with_its_reason_and_what_to_do_and_chan
     assert before == operator.hgetall(keys.META)
 
 
-async def test_a_key_whose_bytes_changed_under_its_id_is_refused_and_a_new_id_is_learnt(server: EmbeddedStore) -> None:
+async def test_a_key_whose_bytes_changed_under_its_id_is_refused_and_a_new_id_is_learnt(
+    server: EmbeddedStore,
+) -> None:
     """Catalogue N24."""
     await refusal(server.url, identity())
 
     grown = await refusal(server.url, identity(FIRST, SECOND))
     changed = await refusal(server.url, identity(FIRST, replace(SECOND, secret=b"3" * 32)))
     both = await refusal(server.url, identity(replace(FIRST, secret=b"4" * 32), pepper=b"q" * 32))
-    retired = await refusal(server.url, identity(FIRST, replace(SECOND, secret=b"0" * 32, status=KeyStatus.REVOKED)))
+    retired = await refusal(
+        server.url, identity(FIRST, replace(SECOND, secret=b"0" * 32, status=KeyStatus.REVOKED))
+    )
     fewer = await refusal(server.url, identity(FIRST))
 
     assert ((), (), ()) == (grown, retired, fewer)
     assert ["keyring_file: key 2 is not"] == [problem[:26] for problem in changed]
-    assert ["keyring_file: key 1 is not", "keyring_file: the pepper ("] == sorted(problem[:26] for problem in both)
+    assert ["keyring_file: key 1 is not", "keyring_file: the pepper ("] == sorted(
+        problem[:26] for problem in both
+    )
 
 
 async def test_a_store_from_before_fingerprints_gets_the_one_that_is_in_force(
@@ -79,16 +87,24 @@ async def test_a_store_from_before_fingerprints_gets_the_one_that_is_in_force(
     await older.apply(make_statement())
     await older.close()
 
-    first, foreign = await refusal(server.url, identity()), await refusal(server.url, identity(pepper=b"q" * 32))
+    first, foreign = (
+        await refusal(server.url, identity()),
+        await refusal(server.url, identity(pepper=b"q" * 32)),
+    )
 
     assert () == first
     assert 1 == len(foreign)
     assert identity().pepper.encode() == operator.hget(keys.META, "pepper")
 
 
-async def test_of_two_keyrings_that_start_at_once_one_is_refused_and_leaves_no_trace(server: EmbeddedStore, operator: redis.Redis) -> None:
+async def test_of_two_keyrings_that_start_at_once_one_is_refused_and_leaves_no_trace(
+    server: EmbeddedStore, operator: redis.Redis
+) -> None:
     """Catalogue N24."""
-    mine, other = identity(FIRST), identity(replace(FIRST, secret=b"9" * 32), SECOND, pepper=b"q" * 32)
+    mine, other = (
+        identity(FIRST),
+        identity(replace(FIRST, secret=b"9" * 32), SECOND, pepper=b"q" * 32),
+    )
 
     told = await asyncio.gather(*(refusal(server.url, one) for one in (mine, other)))
 
@@ -127,7 +143,8 @@ async def test_a_store_that_takes_another_ones_place_is_looked_at_again(
     operator.shutdown(nosave=True)
     server.ensure()
 
-    with suppress(StoreUnavailable, Misconfigured):  # that the connections are broken may be found first
+    # that the connections are broken may be found first
+    with suppress(StoreUnavailable, Misconfigured):
         await store.belong()
     with pytest.raises(Misconfigured, match="the pepper"):
         await store.belong()
@@ -136,7 +153,9 @@ async def test_a_store_that_takes_another_ones_place_is_looked_at_again(
     await store.close()
 
 
-async def test_a_key_that_is_added_while_a_process_runs_is_learnt_and_a_changed_one_refused(server: EmbeddedStore) -> None:
+async def test_a_key_that_is_added_while_a_process_runs_is_learnt_and_a_changed_one_refused(
+    server: EmbeddedStore,
+) -> None:
     """Catalogue N24."""
     store = RedisStore(server.url, timeout=5, identity=identity())
     await store.start(development=True)

@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.model import BrandNumber, CampaignId, GroupKey, Preferences, RecipientDigest, Source, Statement, Subscription
+from app.core.model import (
+    BrandNumber,
+    CampaignId,
+    GroupKey,
+    Preferences,
+    RecipientDigest,
+    Source,
+    Statement,
+    Subscription,
+)
 from app.store import codec
 
 statements = st.builds(
@@ -30,7 +39,9 @@ def test_a_statement_is_read_as_it_was_written(statement: Statement) -> None:
 
 
 @given(statement=statements, data=st.data())
-def test_a_statement_that_was_cut_or_extended_is_refused(statement: Statement, data: st.DataObject) -> None:
+def test_a_statement_that_was_cut_or_extended_is_refused(
+    statement: Statement, data: st.DataObject
+) -> None:
     packed = codec.encode_statement(statement)
     cut = data.draw(st.integers(0, len(packed) - 1))
 
@@ -41,7 +52,11 @@ def test_a_statement_that_was_cut_or_extended_is_refused(statement: Statement, d
 
 @given(noise=st.binary(max_size=120))
 def test_noise_is_refused_or_read_but_never_breaks(noise: bytes) -> None:
-    for decode in (codec.decode_statement, codec.decode_preferences, lambda record: codec.decode_known(b"d" * 10, record)):
+    for decode in (
+        codec.decode_statement,
+        codec.decode_preferences,
+        lambda record: codec.decode_known(b"d" * 10, record),
+    ):
         try:
             decode(noise)
         except ValueError:
@@ -50,7 +65,18 @@ def test_noise_is_refused_or_read_but_never_breaks(noise: bytes) -> None:
 
 def test_a_statement_that_was_stored_before_there_were_data_centres_is_at_home_here() -> None:
     stored = bytes.fromhex(
-        "01" + "69" * 16 + "0007" + "64" * 10 + "02" + "01" + "0000000003e8" + "00000003" + "00000005" + "0000" + "0000" + "0000"
+        "01"
+        + "69" * 16
+        + "0007"
+        + "64" * 10
+        + "02"
+        + "01"
+        + "0000000003e8"
+        + "00000003"
+        + "00000005"
+        + "0000"
+        + "0000"
+        + "0000"
     )
 
     statement = codec.decode_statement(stored)
@@ -79,7 +105,9 @@ def test_a_statement_of_a_newer_version_is_refused() -> None:
 def test_a_record_with_only_the_global_state_is_22_bytes() -> None:
     record = bytes.fromhex("01 00000002 00000000 05 0000000003e8 018bcfe56800")
 
-    left = Subscription(subscribed=False, source=Source.LIST_UNSUBSCRIBE, since_ms=1000, last_ms=1_700_000_000_000)
+    left = Subscription(
+        subscribed=False, source=Source.LIST_UNSUBSCRIBE, since_ms=1000, last_ms=1_700_000_000_000
+    )
     assert 22 == len(record)
     assert Preferences(everything=left, sequence=2) == codec.decode_preferences(record)
 
@@ -98,7 +126,9 @@ def test_an_extended_record_says_the_same_and_its_address(extension: str, sealed
 
     known = codec.decode_known(b"0123456789", extended)
 
-    assert codec.decode_preferences(plain) == known.preferences == codec.decode_preferences(extended)
+    assert (
+        codec.decode_preferences(plain) == known.preferences == codec.decode_preferences(extended)
+    )
     assert sealed == known.sealed_address
     assert b"" == codec.decode_known(b"0123456789", plain).sealed_address
 

@@ -1,4 +1,6 @@
-"""What every ledger of copies must do: run over the twin in memory, the embedded Valkey, a cluster, and Debian's Redis (interop)."""
+"""What every ledger of copies must do: run over the twin in memory, the embedded Valkey, a cluster,
+and Debian's Redis (interop).
+"""
 
 import asyncio
 import os
@@ -18,7 +20,9 @@ from app.usecases.ports import CopyLedger
 DAY = 86_400
 
 
-@pytest.fixture(params=["memory", "valkey", "cluster", pytest.param("redis", marks=pytest.mark.interop)])
+@pytest.fixture(
+    params=["memory", "valkey", "cluster", pytest.param("redis", marks=pytest.mark.interop)]
+)
 async def ledger(request: pytest.FixtureRequest) -> AsyncIterator[CopyLedger]:
     """Each kind of ledger in turn."""
     if request.param == "memory":
@@ -49,12 +53,16 @@ async def test_what_was_noted_is_known(ledger: CopyLedger, message: bytes) -> No
     assert entries == await ledger.entries(message)
 
 
-async def test_entries_of_two_tries_stand_beside_each_other_and_the_later_one_wins(ledger: CopyLedger, message: bytes) -> None:
+async def test_entries_of_two_tries_stand_beside_each_other_and_the_later_one_wins(
+    ledger: CopyLedger, message: bytes
+) -> None:
     """Catalogue X3: two relays may each finish other recipients of one message."""
     await ledger.note(message, {b"ann": b"unknown", b"bob": b"delivered"}, keep_seconds=DAY)
     await ledger.note(message, {b"ann": b"delivered", b"cid": b"refused"}, keep_seconds=DAY)
 
-    assert {b"ann": b"delivered", b"bob": b"delivered", b"cid": b"refused"} == await ledger.entries(message)
+    assert {b"ann": b"delivered", b"bob": b"delivered", b"cid": b"refused"} == await ledger.entries(
+        message
+    )
 
 
 async def test_messages_do_not_share_entries(ledger: CopyLedger, message: bytes) -> None:
@@ -65,7 +73,9 @@ async def test_messages_do_not_share_entries(ledger: CopyLedger, message: bytes)
 
 async def test_many_look_ups_of_one_turn_each_get_their_own_answer(ledger: CopyLedger) -> None:
     messages = [os.urandom(16) for _ in range(50)]
-    await asyncio.gather(*(ledger.note(message, {b"name": message}, keep_seconds=DAY) for message in messages))
+    await asyncio.gather(
+        *(ledger.note(message, {b"name": message}, keep_seconds=DAY) for message in messages)
+    )
 
     found = await asyncio.gather(*(ledger.entries(message) for message in messages))
 
@@ -86,7 +96,9 @@ async def test_memory_forgets_when_the_time_is_over_and_what_is_oldest() -> None
     assert [] == later
 
 
-async def test_the_store_forgets_by_itself_after_the_last_entrys_time(valkey: RedisStore, message: bytes) -> None:
+async def test_the_store_forgets_by_itself_after_the_last_entrys_time(
+    valkey: RedisStore, message: bytes
+) -> None:
     """Bounded memory: no key without an end."""
     ledger = RedisLedger(valkey.connection, valkey.reads)
     await ledger.note(message, {b"ann": b"delivered"}, keep_seconds=DAY)
@@ -109,7 +121,9 @@ async def test_a_store_that_is_away_says_so() -> None:
     await store.close()
 
 
-async def test_a_key_of_another_type_is_unavailable_and_not_nothing(valkey: RedisStore, message: bytes) -> None:
+async def test_a_key_of_another_type_is_unavailable_and_not_nothing(
+    valkey: RedisStore, message: bytes
+) -> None:
     """To take it for an unknown message would send every copy a second time without a word."""
     await valkey.connection.run([("SET", keys.ledger(message), b"text")])
 

@@ -1,4 +1,6 @@
-"""What every work queue, delivery book and crew must do: over the twins in memory, the embedded Valkey, a cluster, and Redis (interop)."""
+"""What every work queue, delivery book and crew must do: over the twins in memory, the embedded
+Valkey, a cluster, and Redis (interop).
+"""
 
 import asyncio
 import time
@@ -42,7 +44,9 @@ class Kit:
         return await self.work.waiting([self.digest[0]], limit=10_000)
 
     async def take(self, *, now_ms: int = 10**15, until_ms: int = 10**15 + 1) -> Sequence[Delivery]:
-        taken = await self.deliveries.take([self.digest[0]], now_ms=now_ms, until_ms=until_ms, limit=10_000)
+        taken = await self.deliveries.take(
+            [self.digest[0]], now_ms=now_ms, until_ms=until_ms, limit=10_000
+        )
         return [delivery for delivery in taken if delivery.digest == self.digest]
 
     async def dead(self) -> list[Delivery]:
@@ -58,25 +62,50 @@ async def kit(store: MemoryStore | RedisStore, digest: RecipientDigest) -> Async
     if isinstance(store, MemoryStore):
         deliveries = MemoryDeliveries()
         clock = lambda: time.monotonic_ns() // 1_000_000  # noqa: E731
-        yield Kit(store=store, work=MemoryWork(store, deliveries), deliveries=deliveries, crew=MemoryCrew(clock), digest=digest)
+        yield Kit(
+            store=store,
+            work=MemoryWork(store, deliveries),
+            deliveries=deliveries,
+            crew=MemoryCrew(clock),
+            digest=digest,
+        )
         return
     connection = store.connection
-    yield Kit(store=store, work=RedisWork(connection), deliveries=RedisDeliveries(connection), crew=RedisCrew(connection), digest=digest)
+    yield Kit(
+        store=store,
+        work=RedisWork(connection),
+        deliveries=RedisDeliveries(connection),
+        crew=RedisCrew(connection),
+        digest=digest,
+    )
 
 
 def delivery_of(work: Work, endpoint: EndpointKey = ENDPOINT, *, queued_ms: int = 5000) -> Delivery:
-    return Delivery(endpoint=endpoint, statement=work.statement, changed=work.changed, sequence=work.sequence, queued_ms=queued_ms)
+    return Delivery(
+        endpoint=endpoint,
+        statement=work.statement,
+        changed=work.changed,
+        sequence=work.sequence,
+        queued_ms=queued_ms,
+    )
 
 
-async def moved(kit: Kit, statement: Statement, *endpoints: EndpointKey, due_ms: int = 1000) -> Sequence[Delivery]:
+async def moved(
+    kit: Kit, statement: Statement, *endpoints: EndpointKey, due_ms: int = 1000
+) -> Sequence[Delivery]:
     await kit.store.apply(statement)
     work = await kit.entry()
-    (created,) = await kit.work.move([(work, [delivery_of(work, endpoint) for endpoint in endpoints or (ENDPOINT,)])], due_ms=due_ms)
+    (created,) = await kit.work.move(
+        [(work, [delivery_of(work, endpoint) for endpoint in endpoints or (ENDPOINT,)])],
+        due_ms=due_ms,
+    )
     assert created is not None
     return created
 
 
-async def test_a_change_waits_as_one_entry_and_reading_takes_nothing_away(kit: Kit, make_statement: Make) -> None:
+async def test_a_change_waits_as_one_entry_and_reading_takes_nothing_away(
+    kit: Kit, make_statement: Make
+) -> None:
     statement = make_statement()
     await kit.store.apply(statement)
     await kit.store.apply(statement)
@@ -95,12 +124,16 @@ async def test_moving_replaces_the_entry_by_its_deliveries(kit: Kit, make_statem
     assert set(created) == set(await kit.take())
 
 
-async def test_of_four_workers_that_move_one_entry_one_alone_raises_it(kit: Kit, make_statement: Make) -> None:
+async def test_of_four_workers_that_move_one_entry_one_alone_raises_it(
+    kit: Kit, make_statement: Make
+) -> None:
     """Catalogue Q10."""
     await kit.store.apply(make_statement())
     work = await kit.entry()
 
-    results = await asyncio.gather(*(kit.work.move([(work, [delivery_of(work)])], due_ms=0) for _ in range(4)))
+    results = await asyncio.gather(
+        *(kit.work.move([(work, [delivery_of(work)])], due_ms=0) for _ in range(4))
+    )
 
     assert 3 == results.count([None])
     assert [1] == [len(created) for (created,) in results if created is not None]
@@ -117,7 +150,9 @@ async def test_an_entry_without_endpoints_is_done(kit: Kit, make_statement: Make
     assert [] == [work for work in await kit.entries() if work.statement.digest == kit.digest]
 
 
-async def test_what_waits_already_is_not_new_and_keeps_its_attempts(kit: Kit, make_statement: Make) -> None:
+async def test_what_waits_already_is_not_new_and_keeps_its_attempts(
+    kit: Kit, make_statement: Make
+) -> None:
     """A failover brings a statement to the streams a second time."""
     (delivery,) = await moved(kit, make_statement(), due_ms=1000)
     tried = replace(delivery, attempts=3, reason="answered 500")
@@ -130,7 +165,9 @@ async def test_what_waits_already_is_not_new_and_keeps_its_attempts(kit: Kit, ma
     assert ([], [tried]) == (created, await kit.take())
 
 
-async def test_what_is_taken_is_due_again_later_unless_it_is_finished(kit: Kit, make_statement: Make) -> None:
+async def test_what_is_taken_is_due_again_later_unless_it_is_finished(
+    kit: Kit, make_statement: Make
+) -> None:
     """Catalogue Q2: the taker may have died."""
     (delivery,) = await moved(kit, make_statement(), due_ms=1000)
 
@@ -144,7 +181,9 @@ async def test_what_is_taken_is_due_again_later_unless_it_is_finished(kit: Kit, 
     assert ([], [delivery], [], [delivery], []) == (early, first, meanwhile, again, afterwards)
 
 
-async def test_a_failed_attempt_is_kept_with_its_reason_and_its_next_time(kit: Kit, make_statement: Make) -> None:
+async def test_a_failed_attempt_is_kept_with_its_reason_and_its_next_time(
+    kit: Kit, make_statement: Make
+) -> None:
     (delivery,) = await moved(kit, make_statement(groups=(11, 12)))
     failed = replace(delivery, attempts=2, reason="answered 503", late=True)
 
@@ -152,10 +191,16 @@ async def test_a_failed_attempt_is_kept_with_its_reason_and_its_next_time(kit: K
 
     assert [] == await kit.take(now_ms=6999, until_ms=7000)
     assert [failed] == await kit.take(now_ms=7000, until_ms=8000)
-    assert [(failed, 8000)] == [row for row in await kit.deliveries.pending(BRAND, limit=10_000) if row[0].digest == kit.digest]
+    assert [(failed, 8000)] == [
+        row
+        for row in await kit.deliveries.pending(BRAND, limit=10_000)
+        if row[0].digest == kit.digest
+    ]
 
 
-async def test_what_was_finished_does_not_come_back_by_a_late_failure(kit: Kit, make_statement: Make) -> None:
+async def test_what_was_finished_does_not_come_back_by_a_late_failure(
+    kit: Kit, make_statement: Make
+) -> None:
     (delivery,) = await moved(kit, make_statement())
     await kit.deliveries.finish([delivery])
 
@@ -175,7 +220,9 @@ async def test_postponing_counts_no_attempt(kit: Kit, make_statement: Make) -> N
     assert [delivery] == await kit.take(now_ms=9000, until_ms=9001)
 
 
-async def test_a_dead_letter_is_kept_once_with_its_reason_and_can_be_sent_again_once(kit: Kit, make_statement: Make) -> None:
+async def test_a_dead_letter_is_kept_once_with_its_reason_and_can_be_sent_again_once(
+    kit: Kit, make_statement: Make
+) -> None:
     """Catalogue Q7."""
     (delivery,) = await moved(kit, make_statement())
     given_up = replace(delivery, attempts=10, reason="no connection")
@@ -183,13 +230,18 @@ async def test_a_dead_letter_is_kept_once_with_its_reason_and_can_be_sent_again_
     await kit.deliveries.bury([given_up], at_ms=6000)
     (letter,) = await kit.letters()
 
-    counts = [await kit.deliveries.resend([replace(letter, delivery=delivery)], due_ms=1) for _ in range(2)]
+    counts = [
+        await kit.deliveries.resend([replace(letter, delivery=delivery)], due_ms=1)
+        for _ in range(2)
+    ]
 
     assert (given_up, 5000) == (letter.delivery, letter.at_ms)
     assert ([1, 0], [], [delivery]) == (counts, await kit.dead(), await kit.take())
 
 
-async def test_dead_letters_are_paged_by_cursor_and_found_by_it(kit: Kit, make_statement: Make) -> None:
+async def test_dead_letters_are_paged_by_cursor_and_found_by_it(
+    kit: Kit, make_statement: Make
+) -> None:
     created = await moved(kit, make_statement(), ENDPOINT, OTHER)
     await kit.deliveries.bury(created, at_ms=1)
     first, second = await kit.letters()
@@ -209,8 +261,12 @@ async def test_what_is_no_cursor_is_invalid_input(kit: Kit, cursor: str) -> None
         await kit.deliveries.dead_letters(None, after=cursor)
 
 
-async def test_an_endpoint_is_switched_off_until_a_dead_letter_of_it_is_sent_again(kit: Kit, make_statement: Make) -> None:
-    endpoint = endpoint_key(BRAND, f"https://hooks.example/{kit.digest.hex()}", WebhookFormat.STREAMS)
+async def test_an_endpoint_is_switched_off_until_a_dead_letter_of_it_is_sent_again(
+    kit: Kit, make_statement: Make
+) -> None:
+    endpoint = endpoint_key(
+        BRAND, f"https://hooks.example/{kit.digest.hex()}", WebhookFormat.STREAMS
+    )
     (delivery,) = await moved(kit, make_statement(), endpoint)
     await kit.deliveries.bury([delivery], at_ms=1)
 
@@ -222,7 +278,9 @@ async def test_an_endpoint_is_switched_off_until_a_dead_letter_of_it_is_sent_aga
     assert endpoint not in await kit.deliveries.switched_off()
 
 
-async def test_the_oldest_request_is_known_wherever_it_waits(kit: Kit, make_statement: Make) -> None:
+async def test_the_oldest_request_is_known_wherever_it_waits(
+    kit: Kit, make_statement: Make
+) -> None:
     """Catalogue Q9."""
     partition = [kit.digest[0]]
     await kit.store.apply(make_statement(at_ms=-1 % 2**40))
@@ -241,7 +299,11 @@ async def test_the_oldest_request_is_known_wherever_it_waits(kit: Kit, make_stat
 async def test_nobody_waits_for_an_import(kit: Kit, make_statement: Make) -> None:
     await kit.store.apply(make_statement(at_ms=1, source=Source.IMPORT))
 
-    unread = [work for work in await kit.work.oldest([kit.digest[0]]) if work.statement.digest == kit.digest]
+    unread = [
+        work
+        for work in await kit.work.oldest([kit.digest[0]])
+        if work.statement.digest == kit.digest
+    ]
     work = await kit.entry()
     await kit.work.move([(work, [delivery_of(work, queued_ms=77_000)])], due_ms=0)
 
@@ -289,7 +351,9 @@ async def test_who_returned_a_token_last_is_known_by_brand(kit: Kit) -> None:
     assert {} == await kit.work.returns([])
 
 
-async def test_what_is_set_aside_waits_for_its_brand_and_is_raised_once(kit: Kit, make_statement: Make) -> None:
+async def test_what_is_set_aside_waits_for_its_brand_and_is_raised_once(
+    kit: Kit, make_statement: Make
+) -> None:
     """Catalogue N11."""
     await kit.store.apply(make_statement())
     work = await kit.entry()
@@ -299,11 +363,21 @@ async def test_what_is_set_aside_waits_for_its_brand_and_is_raised_once(kit: Kit
     taken = await asyncio.gather(kit.work.set_aside([work]), kit.work.set_aside([work]))
     left, waiting = await kit.entries(), await kit.work.aside_count(here)
     strange = await kit.work.aside({BrandNumber(9)}, here, limit=8)
-    (held,) = [one for one in await kit.work.aside({BRAND}, here, limit=10_000) if one.statement == work.statement]
-    results = await asyncio.gather(*(kit.work.move([(held, [delivery_of(held)])], due_ms=0) for _ in range(3)))
+    (held,) = [
+        one
+        for one in await kit.work.aside({BRAND}, here, limit=10_000)
+        if one.statement == work.statement
+    ]
+    results = await asyncio.gather(
+        *(kit.work.move([(held, [delivery_of(held)])], due_ms=0) for _ in range(3))
+    )
     await kit.work.aside({BRAND}, here, limit=8)
 
-    assert (1, [], 1) == (sum(taken), [one for one in left if one.statement == work.statement], waiting - before)
+    assert (1, [], 1) == (
+        sum(taken),
+        [one for one in left if one.statement == work.statement],
+        waiting - before,
+    )
     assert [] == list(strange)
     assert (work.changed, work.sequence, True) == (held.changed, held.sequence, held.is_aside)
     assert 2 == results.count([None])
@@ -313,7 +387,10 @@ async def test_what_is_set_aside_waits_for_its_brand_and_is_raised_once(kit: Kit
 
 async def test_it_is_known_when_a_process_last_had_an_endpoint(kit: Kit) -> None:
     """Catalogue N11."""
-    mine, foreign = (endpoint_key(BRAND, f"https://{kit.digest.hex()}.example/{name}", WebhookFormat.STANDARD) for name in ("a", "b"))
+    mine, foreign = (
+        endpoint_key(BRAND, f"https://{kit.digest.hex()}.example/{name}", WebhookFormat.STANDARD)
+        for name in ("a", "b")
+    )
     await kit.deliveries.note_known([mine], at_ms=1000)
     await kit.deliveries.note_known([mine], at_ms=2000)
     await kit.deliveries.note_known([], at_ms=3000)

@@ -44,7 +44,11 @@ def test_a_long_reason_is_cut_and_nothing_else_suffers(delivery: Delivery) -> No
 
 def test_foreign_bytes_are_refused(delivery: Delivery) -> None:
     record = encode_delivery(delivery)
-    damaged = [record[:cut] for cut in range(len(record))] + [b"\x02" + record[1:], record[:2] + b"\x08" + record[3:], record + b"x"]
+    damaged = [record[:cut] for cut in range(len(record))] + [
+        b"\x02" + record[1:],
+        record[:2] + b"\x08" + record[3:],
+        record + b"x",
+    ]
 
     for bytes_ in damaged:
         with pytest.raises(ValueError, match=r".+"):

@@ -1,4 +1,6 @@
-"""The embedded server: one for a folder, whoever asks; it outlives its parent, is brought back, and goes with its last user."""
+"""The embedded server: one for a folder, whoever asks; it outlives its parent, is brought back, and
+goes with its last user.
+"""
 
 import asyncio
 import contextlib
@@ -57,11 +59,18 @@ def test_the_first_starts_the_server_and_the_others_adopt_it(folder: Path) -> No
 
 def test_many_processes_that_start_at_once_share_one_server(folder: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from app.observe.log import configure; from app.store.embedded import EmbeddedStore\n"
-        "configure(); store = EmbeddedStore(Path(sys.argv[1])); print(store.ensure(), flush=True); sys.stdin.read(); print(store.release())"
+        "import sys; from pathlib import Path; from app.observe.log import configure; from"
+        " app.store.embedded import EmbeddedStore\nconfigure(); store ="
+        " EmbeddedStore(Path(sys.argv[1])); print(store.ensure(), flush=True); sys.stdin.read();"
+        " print(store.release())"
     )
     children = [
-        subprocess.Popen([sys.executable, "-c", program, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [sys.executable, "-c", program, str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         for _ in range(4)
     ]
 
@@ -75,8 +84,9 @@ def test_many_processes_that_start_at_once_share_one_server(folder: Path) -> Non
 
 def test_the_server_survives_the_kill_of_the_process_that_started_it(folder: Path) -> None:
     program = (
-        "import os, signal, sys; from pathlib import Path; from app.store.embedded import EmbeddedStore\n"
-        "EmbeddedStore(Path(sys.argv[1])).ensure(); os.kill(os.getpid(), signal.SIGKILL)"
+        "import os, signal, sys; from pathlib import Path; from app.store.embedded import"
+        " EmbeddedStore\nEmbeddedStore(Path(sys.argv[1])).ensure(); os.kill(os.getpid(),"
+        " signal.SIGKILL)"
     )
     child = subprocess.run([sys.executable, "-c", program, str(folder)], check=False)
     heir = EmbeddedStore(folder)
@@ -118,7 +128,9 @@ def test_a_stopped_server_is_waited_for_and_never_doubled(folder: Path) -> None:
     assert EmbeddedStore(folder).ensure() is False
 
 
-async def test_a_torn_tail_of_the_file_is_cut_off_and_the_rest_is_kept(folder: Path, make_statement: Make, digest: RecipientDigest) -> None:
+async def test_a_torn_tail_of_the_file_is_cut_off_and_the_rest_is_kept(
+    folder: Path, make_statement: Make, digest: RecipientDigest
+) -> None:
     embedded = EmbeddedStore(folder)
     embedded.ensure()
     store = RedisStore(embedded.url, timeout=5)
@@ -152,7 +164,9 @@ def test_a_path_too_long_for_a_socket_gets_a_short_one(tmp_path: Path) -> None:
     path.parent.rmdir()
 
 
-async def test_no_acknowledged_click_is_lost_when_the_server_is_killed_again_and_again(folder: Path, make_statement: Make) -> None:
+async def test_no_acknowledged_click_is_lost_when_the_server_is_killed_again_and_again(
+    folder: Path, make_statement: Make
+) -> None:
     """Catalogue E8, Q3: each acknowledged click is in the state, with exactly one event."""
     embedded = EmbeddedStore(folder)
     embedded.ensure()
@@ -165,7 +179,9 @@ async def test_no_acknowledged_click_is_lost_when_the_server_is_killed_again_and
 
     async def click(writer: int) -> None:
         for number in itertools.takewhile(lambda _: len(killed) < 6, itertools.count()):
-            digest = RecipientDigest(bytes([fate.randrange(256), writer]) + number.to_bytes(8, "big"))
+            digest = RecipientDigest(
+                bytes([fate.randrange(256), writer]) + number.to_bytes(8, "big")
+            )
             try:
                 await unsubscribe(make_statement(digest=digest, at_ms=1 + number))
             except StoreUnavailable:
@@ -204,30 +220,29 @@ async def _answers(store: RedisStore) -> bool:
 
 
 async def test_the_watcher_survives_a_process_that_may_open_no_more_files(folder: Path) -> None:
-    """Catalogue N21: the server dies while nothing can be opened; when something can again, it is brought back."""
+    """Catalogue N21: the server dies while nothing can be opened; when something can again, it is
+    brought back.
+    """
     program = (
-        "import asyncio, os, resource, signal, sys; from pathlib import Path; from app.observe.log import configure\n"
-        "from app.store.embedded import EmbeddedStore\n"
-        "async def main():\n"
-        "    configure(); store = EmbeddedStore(Path(sys.argv[1])); store.ensure()\n"
-        "    watch = asyncio.create_task(store.supervise(interval=0.05))\n"
-        "    await asyncio.sleep(0.2)\n"
-        "    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)\n"
-        "    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))\n"
-        "    before = int(sys.stdin.readline())\n"
-        "    os.kill(before, signal.SIGKILL)\n"
-        "    await asyncio.sleep(1)\n"
-        "    assert not watch.done(), watch.exception()\n"
-        "    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))\n"
-        "    async with asyncio.timeout(30):\n"
-        "        while not await asyncio.to_thread(store._answers):\n"
-        "            await asyncio.sleep(0.05)\n"
-        "    watch.cancel(); await asyncio.gather(watch, return_exceptions=True)\n"
-        "    print(store.release())\n"
-        "asyncio.run(main())\n"
+        "import asyncio, os, resource, signal, sys; from pathlib import Path; from app.observe.log"
+        " import configure\nfrom app.store.embedded import EmbeddedStore\nasync def main():\n   "
+        " configure(); store = EmbeddedStore(Path(sys.argv[1])); store.ensure()\n    watch ="
+        " asyncio.create_task(store.supervise(interval=0.05))\n    await asyncio.sleep(0.2)\n   "
+        " soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)\n   "
+        " resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))\n    before ="
+        " int(sys.stdin.readline())\n    os.kill(before, signal.SIGKILL)\n    await"
+        " asyncio.sleep(1)\n    assert not watch.done(), watch.exception()\n   "
+        " resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))\n    async with"
+        " asyncio.timeout(30):\n        while not await asyncio.to_thread(store._answers):\n       "
+        "     await asyncio.sleep(0.05)\n    watch.cancel(); await asyncio.gather(watch,"
+        " return_exceptions=True)\n    print(store.release())\nasyncio.run(main())\n"
     )
     child = subprocess.Popen(
-        [sys.executable, "-c", program, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", program, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     async with asyncio.timeout(30):
         while not (folder / "store.pid").exists() or not (folder / "store.pid").read_text().strip():
@@ -238,7 +253,9 @@ async def test_the_watcher_survives_a_process_that_may_open_no_more_files(folder
     assert "Too many open files" in logged
 
 
-async def test_a_watcher_that_is_cancelled_while_it_starts_the_server_leaves_none(folder: Path) -> None:
+async def test_a_watcher_that_is_cancelled_while_it_starts_the_server_leaves_none(
+    folder: Path,
+) -> None:
     """Catalogue N29: the thread that starts it cannot be cancelled, so it is waited for."""
     for delay in (0.0, 0.002, 0.01, 0.03, 0.1):
         store = EmbeddedStore(folder)

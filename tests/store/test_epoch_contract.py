@@ -1,4 +1,6 @@
-"""Sequences go on above the epoch: what is told after a restore is above all that was told before it."""
+"""Sequences go on above the epoch: what is told after a restore is above all that was told before
+it.
+"""
 
 import time
 from collections.abc import AsyncIterator, Callable
@@ -56,10 +58,16 @@ async def test_after_a_restore_sequences_are_above_all_that_were_told(
     lone: MemoryStore | RedisStore, digest: RecipientDigest, make_statement: Make
 ) -> None:
     """Catalogue N26."""
-    before = [await lone.apply(make_statement(at_ms=1000 * step, subscribed=step % 2 == 0)) for step in range(1, 4)]
+    before = [
+        await lone.apply(make_statement(at_ms=1000 * step, subscribed=step % 2 == 0))
+        for step in range(1, 4)
+    ]
     epoch = await raised(lone)
 
-    after = [await lone.apply(make_statement(at_ms=1000 * step, subscribed=step % 2 == 0)) for step in range(4, 7)]
+    after = [
+        await lone.apply(make_statement(at_ms=1000 * step, subscribed=step % 2 == 0))
+        for step in range(4, 7)
+    ]
 
     events = await lone.history(BRAND, digest)
     assert [1, 2, 3] == [change.sequence for change in before]
@@ -79,7 +87,9 @@ async def test_a_page_from_before_the_restore_and_one_from_after_it_are_told_apa
 
     with pytest.raises(Conflict):
         await lone.apply(make_statement(at_ms=4000, subscribed=True, expected_sequence=2))
-    back = await lone.apply(make_statement(at_ms=4000, subscribed=True, expected_sequence=epoch + 2))
+    back = await lone.apply(
+        make_statement(at_ms=4000, subscribed=True, expected_sequence=epoch + 2)
+    )
 
     assert epoch + 3 == back.sequence
 
@@ -98,29 +108,46 @@ async def test_the_epoch_only_grows_and_stays_exact_in_json(own: RedisStore) -> 
 async def test_records_of_both_lengths_are_read_erased_and_worked_on(
     own: RedisStore, digest: RecipientDigest, make_statement: Make
 ) -> None:
-    """Catalogue N26: address and erasure stand behind a long sequence as they do behind a short one."""
+    """Catalogue N26: address and erasure stand behind a long sequence as they do behind a short
+    one.
+    """
     own.keep_addresses_of(frozenset((BRAND,)))
     epoch = await raised(own)
     statement = make_statement(at_ms=2000)._replace(sealed_address=ADDRESS)
     await own.apply(statement)
-    (record,) = await own.connection.run([("HGET", keys.state(BRAND, digest, keys.DEFAULT_BUCKETS), digest)])
+    (record,) = await own.connection.run(
+        [("HGET", keys.state(BRAND, digest, keys.DEFAULT_BUCKETS), digest)]
+    )
     assert isinstance(record, bytes)
 
     known = decode_known(digest, record)
-    work = [one for one in await RedisWork(own.connection).waiting([digest[0]], limit=1000) if one.statement == statement]
+    work = [
+        one
+        for one in await RedisWork(own.connection).waiting([digest[0]], limit=1000)
+        if one.statement == statement
+    ]
     await RedisRecipientIndex(own.connection).erase(BRAND, digest, erased_ms=5000)
-    change = await own.apply(make_statement(at_ms=3000, subscribed=True)._replace(sealed_address=ADDRESS))
-    (erased,) = await own.connection.run([("HGET", keys.state(BRAND, digest, keys.DEFAULT_BUCKETS), digest)])
+    change = await own.apply(
+        make_statement(at_ms=3000, subscribed=True)._replace(sealed_address=ADDRESS)
+    )
+    (erased,) = await own.connection.run(
+        [("HGET", keys.state(BRAND, digest, keys.DEFAULT_BUCKETS), digest)]
+    )
     assert isinstance(erased, bytes)
 
     assert (ADDRESS, epoch + 1) == (known.sealed_address, known.preferences.sequence)
     assert [epoch + 1] == [one.sequence for one in work]
     assert epoch + 2 == change.sequence
-    assert (b"", True) == (decode_known(digest, erased).sealed_address, decode_known(digest, erased).preferences.everything.subscribed)
+    assert (b"", True) == (
+        decode_known(digest, erased).sealed_address,
+        decode_known(digest, erased).preferences.everything.subscribed,
+    )
 
 
 @pytest.mark.parametrize("expected", [None, 0, 2**32 - 1, 2**32, MOST])
-def test_a_statement_keeps_the_sequence_that_it_expects(make_statement: Make, expected: int | None) -> None:
+def test_a_statement_keeps_the_sequence_that_it_expects(
+    make_statement: Make, expected: int | None
+) -> None:
     """Catalogue N26."""
     statement = make_statement(subscribed=True, expected_sequence=expected)
 

@@ -25,7 +25,10 @@ def test_each_partition_owns_its_own_range_of_64_slots() -> None:
 
 @pytest.mark.parametrize("primaries", [2, 3, 5, 16])
 def test_every_even_split_of_the_slots_splits_the_partitions_evenly(primaries: int) -> None:
-    owners = [key_slot(keys.work(number).encode()) * primaries // 16384 for number in range(keys.PARTITIONS)]
+    owners = [
+        key_slot(keys.work(number).encode()) * primaries // 16384
+        for number in range(keys.PARTITIONS)
+    ]
 
     shares = [owners.count(owner) for owner in range(primaries)]
 

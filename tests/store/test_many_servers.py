@@ -1,4 +1,6 @@
-"""Stores of more than one server, all real: what is away fails alone, what has moved is followed, what comes back is found again."""
+"""Stores of more than one server, all real: what is away fails alone, what has moved is followed,
+what comes back is found again.
+"""
 
 import asyncio
 import itertools
@@ -29,7 +31,9 @@ _numbers = itertools.count(1)
 
 
 @asynccontextmanager
-async def opened(url: str, *, timeout: float = 2.0, durability: Durability = Durability.FSYNC) -> AsyncIterator[RedisStore]:
+async def opened(
+    url: str, *, timeout: float = 2.0, durability: Durability = Durability.FSYNC
+) -> AsyncIterator[RedisStore]:
     store = RedisStore(url, timeout=timeout, durability=durability)
     try:
         yield store
@@ -39,7 +43,9 @@ async def opened(url: str, *, timeout: float = 2.0, durability: Durability = Dur
 
 def people(count: int) -> list[RecipientDigest]:
     """Return recipients spread over all partitions."""
-    return [RecipientDigest(bytes([n * 41 % 256]) + next(_numbers).to_bytes(9)) for n in range(count)]
+    return [
+        RecipientDigest(bytes([n * 41 % 256]) + next(_numbers).to_bytes(9)) for n in range(count)
+    ]
 
 
 async def takes(store: RedisStore, statement: Statement) -> bool:
@@ -54,18 +60,30 @@ def node_of(digest: RecipientDigest) -> int:
     return key_slot(keys.state(BRAND, digest, keys.DEFAULT_BUCKETS).encode()) * 3 // SLOTS
 
 
-async def test_one_dead_primary_fails_its_own_commands_only(tmp_path: Path, make_statement: Make) -> None:
+async def test_one_dead_primary_fails_its_own_commands_only(
+    tmp_path: Path, make_statement: Make
+) -> None:
     """Catalogue N23."""
     everybody = people(60)
     async with cluster(tmp_path) as nodes, opened(nodes.url) as store:
-        assert await asyncio.gather(*(takes(store, make_statement(digest=one)) for one in everybody)) == [True] * 60
+        assert (
+            await asyncio.gather(*(takes(store, make_statement(digest=one)) for one in everybody))
+            == [True] * 60
+        )
         await nodes.nodes[1].kill()
 
-        later = await asyncio.gather(*(takes(store, make_statement(digest=one, at_ms=2000, subscribed=True)) for one in everybody))
+        later = await asyncio.gather(
+            *(
+                takes(store, make_statement(digest=one, at_ms=2000, subscribed=True))
+                for one in everybody
+            )
+        )
         waiting = await RedisWork(store.connection).waiting(range(256), limit=10)
         await store.ping()
         await nodes.nodes[1].start()
-        back = await becomes(lambda: all_take(store, [make_statement(digest=one, at_ms=3000) for one in everybody]))
+        back = await becomes(
+            lambda: all_take(store, [make_statement(digest=one, at_ms=3000) for one in everybody])
+        )
 
     assert {node_of(one) for one in everybody} == {0, 1, 2}
     assert later == [node_of(one) != 1 for one in everybody]
@@ -77,7 +95,9 @@ async def all_take(store: RedisStore, statements: list[Statement]) -> bool:
     return all(await asyncio.gather(*(takes(store, one) for one in statements)))
 
 
-async def test_a_primary_that_hangs_holds_up_no_other_after_its_first_silence(tmp_path: Path, make_statement: Make) -> None:
+async def test_a_primary_that_hangs_holds_up_no_other_after_its_first_silence(
+    tmp_path: Path, make_statement: Make
+) -> None:
     everybody = people(60)
     async with cluster(tmp_path) as nodes, opened(nodes.url, timeout=1.0) as store:
         await store.ping()
@@ -87,7 +107,9 @@ async def test_a_primary_that_hangs_holds_up_no_other_after_its_first_silence(tm
             looks = 0
             async with asyncio.timeout(10):  # for liveness: each would take a second if it waited
                 for at in range(2, 100):
-                    taken = await asyncio.gather(*(takes(store, make_statement(digest=one, at_ms=at)) for one in everybody))
+                    taken = await asyncio.gather(
+                        *(takes(store, make_statement(digest=one, at_ms=at)) for one in everybody)
+                    )
                     assert taken == [node_of(one) != 0 for one in everybody]
                     looks += 1
         finally:
@@ -95,7 +117,9 @@ async def test_a_primary_that_hangs_holds_up_no_other_after_its_first_silence(tm
     assert looks == 98
 
 
-async def test_a_whole_cluster_that_comes_back_gets_every_spooled_row(tmp_path: Path, make_statement: Make) -> None:
+async def test_a_whole_cluster_that_comes_back_gets_every_spooled_row(
+    tmp_path: Path, make_statement: Make
+) -> None:
     """Catalogue N21: any of the hosts of the address is enough to find it."""
     everybody = people(30)
     spool = SqliteSpool(tmp_path / "spool")
@@ -118,7 +142,9 @@ async def test_a_whole_cluster_that_comes_back_gets_every_spooled_row(tmp_path: 
     assert not any(one.everything.subscribed for one in found)
 
 
-async def test_rows_for_a_primary_that_is_away_hold_up_no_page_behind_them(tmp_path: Path, make_statement: Make) -> None:
+async def test_rows_for_a_primary_that_is_away_hold_up_no_page_behind_them(
+    tmp_path: Path, make_statement: Make
+) -> None:
     """Catalogue N23: more rows than one page, all of the dead primary, before the others."""
     dead = [one for one in people(1200) if node_of(one) == 2][:300]
     alive = [one for one in people(60) if node_of(one) != 2]
@@ -137,7 +163,9 @@ async def test_rows_for_a_primary_that_is_away_hold_up_no_page_behind_them(tmp_p
     assert (waiting, len(dead)) == (300, 300)
 
 
-async def test_slots_that_move_and_keys_that_are_moving_are_followed(tmp_path: Path, make_statement: Make) -> None:
+async def test_slots_that_move_and_keys_that_are_moving_are_followed(
+    tmp_path: Path, make_statement: Make
+) -> None:
     """MOVED and ASK, also in a store that waits for replicas, where each part has its own WAIT."""
     person = people(2)[1]  # in a slot that no probe of the store is written to
     slot = key_slot(keys.state(BRAND, person, keys.DEFAULT_BUCKETS).encode())
@@ -148,7 +176,8 @@ async def test_slots_that_move_and_keys_that_are_moving_are_followed(tmp_path: P
         await target.cluster("SETSLOT", slot, "IMPORTING", source_id)
         await source.cluster("SETSLOT", slot, "MIGRATING", target_id)
 
-        held_back = await takes(store, make_statement(digest=person))  # TRYAGAIN: of a script's keys not all are there yet
+        # TRYAGAIN: of a script's keys not all are there yet
+        held_back = await takes(store, make_statement(digest=person))
         (asked,) = await store.preferences(BRAND, [person])  # ASK
         for node in nodes.nodes:
             await node.cluster("SETSLOT", slot, "NODE", target_id)
@@ -163,7 +192,9 @@ async def test_slots_that_move_and_keys_that_are_moving_are_followed(tmp_path: P
 async def test_a_name_that_moves_to_the_promoted_server_is_followed_while_the_demoted_one_lives(
     tmp_path: Path, make_statement: Make
 ) -> None:
-    """Catalogue N22: the connections to the demoted server work, and would for ever; its READONLY closes them."""
+    """Catalogue N22: the connections to the demoted server work, and would for ever; its READONLY
+    closes them.
+    """
     everybody = people(8)
     async with AsyncExitStack() as stack:
         first = await stack.enter_async_context(valkey(tmp_path / "a"))
@@ -183,7 +214,9 @@ async def test_a_name_that_moves_to_the_promoted_server_is_followed_while_the_de
     assert on_second > 0
 
 
-async def test_what_sentinels_watch_is_found_and_a_failover_is_followed(tmp_path: Path, make_statement: Make) -> None:
+async def test_what_sentinels_watch_is_found_and_a_failover_is_followed(
+    tmp_path: Path, make_statement: Make
+) -> None:
     """Three real sentinels; one of them is dead before, and the primary dies."""
     everybody = people(12)
     async with watched(tmp_path) as servers, opened(servers.url) as store:
@@ -202,8 +235,13 @@ async def test_what_sentinels_watch_is_found_and_a_failover_is_followed(tmp_path
     assert not any(one.everything.subscribed for one in found)
 
 
-async def test_a_service_that_no_sentinel_knows_is_unavailable_with_its_name(tmp_path: Path) -> None:
-    async with watched(tmp_path) as servers, opened(servers.url.replace("/signoff/", "/other/")) as store:
+async def test_a_service_that_no_sentinel_knows_is_unavailable_with_its_name(
+    tmp_path: Path,
+) -> None:
+    async with (
+        watched(tmp_path) as servers,
+        opened(servers.url.replace("/signoff/", "/other/")) as store,
+    ):
         with pytest.raises(StoreUnavailable, match="no sentinel names a primary of other"):
             await store.ping()
 
@@ -218,12 +256,25 @@ async def test_a_server_that_requires_client_certificates_is_used_by_the_documen
         issued = authority.issue_cert("127.0.0.1", "localhost")
         issued.private_key_pem.write_to_path(tmp_path / f"{kind}.key")
         issued.cert_chain_pems[0].write_to_path(tmp_path / f"{kind}.pem")
-    files = {"tls-cert-file": "server.pem", "tls-key-file": "server.key", "tls-ca-cert-file": "ca.pem"}
-    options = [word for option, file in files.items() for word in (f"--{option}", str(tmp_path / file))]
+    files = {
+        "tls-cert-file": "server.pem",
+        "tls-key-file": "server.key",
+        "tls-ca-cert-file": "ca.pem",
+    }
+    options = [
+        word for option, file in files.items() for word in (f"--{option}", str(tmp_path / file))
+    ]
     port = free_port()
-    async with redis_server(tmp_path / "v", options=[*options, "--tls-auth-clients", "yes", "--tls-port", str(port)]):
+    async with redis_server(
+        tmp_path / "v", options=[*options, "--tls-auth-clients", "yes", "--tls-port", str(port)]
+    ):
         url = f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={tmp_path}/ca.pem"
-        async with opened(url) as stranger, opened(f"{url}&ssl_certfile={tmp_path}/client.pem&ssl_keyfile={tmp_path}/client.key") as known:
+        async with (
+            opened(url) as stranger,
+            opened(
+                f"{url}&ssl_certfile={tmp_path}/client.pem&ssl_keyfile={tmp_path}/client.key"
+            ) as known,
+        ):
             outcomes = [await takes(one, make_statement()) for one in (stranger, known)]
 
     assert outcomes == [False, True]

@@ -1,4 +1,6 @@
-"""Whoever forgets the addresses in what waits: over the twin, the embedded Valkey, a cluster, and Redis (interop)."""
+"""Whoever forgets the addresses in what waits: over the twin, the embedded Valkey, a cluster, and
+Redis (interop).
+"""
 
 import itertools
 import os
@@ -34,16 +36,26 @@ class Desk:
     brand: BrandNumber
 
 
-@pytest.fixture(params=["memory", "valkey", "cluster", pytest.param("redis", marks=pytest.mark.interop)])
+@pytest.fixture(
+    params=["memory", "valkey", "cluster", pytest.param("redis", marks=pytest.mark.interop)]
+)
 async def desk(request: pytest.FixtureRequest) -> AsyncIterator[Desk]:
     brand = BrandNumber(next(_brands))
     if request.param == "memory":
         memory, waiting = MemoryStore(), MemoryDeliveries()
-        yield Desk(memory, MemoryWork(memory, waiting), waiting, MemoryPending(memory, waiting), brand)
+        yield Desk(
+            memory, MemoryWork(memory, waiting), waiting, MemoryPending(memory, waiting), brand
+        )
         return
     store = RedisStore(request.getfixturevalue(f"{request.param}_url"), timeout=5)
     await store.start(development=True)
-    yield Desk(store, RedisWork(store.connection), RedisDeliveries(store.connection), RedisPending(store.connection), brand)
+    yield Desk(
+        store,
+        RedisWork(store.connection),
+        RedisDeliveries(store.connection),
+        RedisPending(store.connection),
+        brand,
+    )
     await store.close()
 
 
@@ -62,20 +74,41 @@ def said(desk: Desk, digest: RecipientDigest, at_ms: int, *, subscribed: bool = 
 
 async def waiting(desk: Desk) -> dict[bytes, bytes]:
     work = await desk.work.waiting([keys.partition(DIGEST)], limit=10_000)
-    return {one.statement.id: one.statement.sealed_address for one in work if one.statement.brand == desk.brand}
+    return {
+        one.statement.id: one.statement.sealed_address
+        for one in work
+        if one.statement.brand == desk.brand
+    }
 
 
-async def test_addresses_go_from_work_deliveries_and_dead_letters_and_everything_else_stays(desk: Desk) -> None:
+async def test_addresses_go_from_work_deliveries_and_dead_letters_and_everything_else_stays(
+    desk: Desk,
+) -> None:
     """Catalogue Q12."""
     number = keys.partition(DIGEST)
     own = [said(desk, DIGEST, at, subscribed=at % 2 == 0) for at in range(1, 7)]
     foreign = said(desk, OTHER, 1)
     for statement in [*own, foreign]:
         await desk.store.apply(statement)
-    work = [one for one in await desk.work.waiting([number], limit=10_000) if one.statement.brand == desk.brand]
+    work = [
+        one
+        for one in await desk.work.waiting([number], limit=10_000)
+        if one.statement.brand == desk.brand
+    ]
     endpoint = endpoint_key(desk.brand, "https://hooks.example/", WebhookFormat.STANDARD)
     moves = [
-        (one, [Delivery(endpoint=endpoint, statement=one.statement, changed=one.changed, sequence=one.sequence, queued_ms=5)])
+        (
+            one,
+            [
+                Delivery(
+                    endpoint=endpoint,
+                    statement=one.statement,
+                    changed=one.changed,
+                    sequence=one.sequence,
+                    queued_ms=5,
+                )
+            ],
+        )
         for one in work
         if one.statement in own[:4]
     ]
@@ -88,8 +121,12 @@ async def test_addresses_go_from_work_deliveries_and_dead_letters_and_everything
     dead = [letter.delivery for letter in await desk.deliveries.dead_letters(desk.brand)]
     assert 6 == forgotten
     assert {own[4].id: b"", own[5].id: b"", foreign.id: b"\x01secret"} == await waiting(desk)
-    assert {one._replace(sealed_address=b"") for one in own[2:4]} == {delivery.statement for delivery in pending}
-    assert {one._replace(sealed_address=b"") for one in own[:2]} == {delivery.statement for delivery in dead}
+    assert {one._replace(sealed_address=b"") for one in own[2:4]} == {
+        delivery.statement for delivery in pending
+    }
+    assert {one._replace(sealed_address=b"") for one in own[:2]} == {
+        delivery.statement for delivery in dead
+    }
     assert 0 == await desk.pending.forget_address(desk.brand, DIGEST)
 
 

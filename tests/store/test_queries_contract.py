@@ -1,4 +1,6 @@
-"""What every index, journal, key book, counter and audit must do: over the twins, the embedded Valkey, a cluster, and Redis (interop)."""
+"""What every index, journal, key book, counter and audit must do: over the twins, the embedded
+Valkey, a cluster, and Redis (interop).
+"""
 
 import itertools
 import os
@@ -9,15 +11,40 @@ import pytest
 
 from app.core.api_key import ApiKey, KeyScope
 from app.core.audit import AuditAction, AuditEntry
-from app.core.model import BrandId, BrandNumber, GroupKey, HistoryEntry, KnownRecipient, RecipientDigest, Source, Statement
+from app.core.model import (
+    BrandId,
+    BrandNumber,
+    GroupKey,
+    HistoryEntry,
+    KnownRecipient,
+    RecipientDigest,
+    Source,
+    Statement,
+)
 from app.store import keys
 from app.store.administration import RedisApiKeys, RedisAudit, RedisCallCounter, RedisEndedSessions
 from app.store.journal import RedisJournal, position_of
 from app.store.memory import MemoryStore
-from app.store.memory_queries import MemoryApiKeys, MemoryAudit, MemoryCallCounter, MemoryEndedSessions, MemoryJournal, MemoryRoster
+from app.store.memory_queries import (
+    MemoryApiKeys,
+    MemoryAudit,
+    MemoryCallCounter,
+    MemoryEndedSessions,
+    MemoryJournal,
+    MemoryRoster,
+)
 from app.store.recipient_index import RedisRecipientIndex
 from app.store.redis import RedisStore
-from app.usecases.ports import ApiKeyBook, AuditTrail, CallCounter, EndedSessions, Journal, Position, RecipientIndex, Store
+from app.usecases.ports import (
+    ApiKeyBook,
+    AuditTrail,
+    CallCounter,
+    EndedSessions,
+    Journal,
+    Position,
+    RecipientIndex,
+    Store,
+)
 
 _brands = itertools.count(500)
 NEWLY = [(0, 0)] * keys.PARTITIONS
@@ -37,7 +64,9 @@ class Parts:
     own: BrandNumber
 
 
-@pytest.fixture(params=["memory", "valkey", "cluster", pytest.param("redis", marks=pytest.mark.interop)])
+@pytest.fixture(
+    params=["memory", "valkey", "cluster", pytest.param("redis", marks=pytest.mark.interop)]
+)
 async def parts(request: pytest.FixtureRequest) -> AsyncIterator[Parts]:
     own = BrandNumber(next(_brands))
     if request.param == "memory":
@@ -53,7 +82,9 @@ async def parts(request: pytest.FixtureRequest) -> AsyncIterator[Parts]:
             own,
         )
         return
-    store = RedisStore(request.getfixturevalue(f"{request.param}_url"), timeout=5, addresses_of=frozenset({own}))
+    store = RedisStore(
+        request.getfixturevalue(f"{request.param}_url"), timeout=5, addresses_of=frozenset({own})
+    )
     await store.start(development=True)
     connection = store.connection
     yield Parts(
@@ -74,7 +105,15 @@ def person(number: int) -> RecipientDigest:
     return RecipientDigest(bytes([number * 37 % 256, number * 11 % 256]) + number.to_bytes(8))
 
 
-def said(parts: Parts, number: int, *, at_ms: int = 1000, subscribed: bool = False, sealed: bytes = b"", group: int = 0) -> Statement:
+def said(
+    parts: Parts,
+    number: int,
+    *,
+    at_ms: int = 1000,
+    subscribed: bool = False,
+    sealed: bytes = b"",
+    group: int = 0,
+) -> Statement:
     return Statement(
         id=os.urandom(16),
         brand=parts.own,
@@ -89,7 +128,9 @@ def said(parts: Parts, number: int, *, at_ms: int = 1000, subscribed: bool = Fal
 
 async def whole(parts: Parts, *, page: int) -> list[KnownRecipient]:
     found: list[KnownRecipient] = []
-    while read := await parts.recipient_index.recipients(parts.own, after=found[-1].digest if found else None, limit=page):
+    while read := await parts.recipient_index.recipients(
+        parts.own, after=found[-1].digest if found else None, limit=page
+    ):
         assert len(read) <= page
         found += read
         if len(read) < page:
@@ -98,7 +139,9 @@ async def whole(parts: Parts, *, page: int) -> list[KnownRecipient]:
 
 
 @pytest.mark.parametrize("page", [1, 7, 1000])
-async def test_everybody_is_read_exactly_once_in_one_order_whatever_the_page(parts: Parts, page: int) -> None:
+async def test_everybody_is_read_exactly_once_in_one_order_whatever_the_page(
+    parts: Parts, page: int
+) -> None:
     """Catalogue Q8."""
     people = range(60)
     for number in people:
@@ -109,7 +152,9 @@ async def test_everybody_is_read_exactly_once_in_one_order_whatever_the_page(par
 
     assert sorted(person(number) for number in people) == sorted(one.digest for one in found)
     assert [one.digest for one in await whole(parts, page=13)] == [one.digest for one in found]
-    assert {person(number): 1000 + number for number in people} == {one.digest: one.preferences.everything.last_ms for one in found}
+    assert {person(number): 1000 + number for number in people} == {
+        one.digest: one.preferences.everything.last_ms for one in found
+    }
 
 
 async def test_a_crowded_bucket_is_read_in_parts(parts: Parts) -> None:
@@ -122,8 +167,12 @@ async def test_a_crowded_bucket_is_read_in_parts(parts: Parts) -> None:
     assert crowd == [one.digest for one in found]
 
 
-async def test_the_record_keeps_the_sealed_address_of_the_newest_key_in_any_order(parts: Parts) -> None:
-    """Catalogue Q8: sealed addresses sort by the id of their key, so every order of the statements ends in the same record."""
+async def test_the_record_keeps_the_sealed_address_of_the_newest_key_in_any_order(
+    parts: Parts,
+) -> None:
+    """Catalogue Q8: sealed addresses sort by the id of their key, so every order of the statements
+    ends in the same record.
+    """
     sealed = [b"\x01bob", b"\x02bob", b"\x02bob@", b"", b"\xc3\xa9", b"\xc3\xa8"]
     ends = set()
     for number, order in enumerate(itertools.islice(itertools.permutations(sealed), 0, None, 60)):
@@ -144,7 +193,9 @@ async def test_a_brand_that_does_not_keep_addresses_has_none(parts: Parts) -> No
     assert b"" == found.sealed_address
 
 
-async def test_an_erased_recipient_stays_unsubscribed_under_the_hash_and_a_replay_brings_nothing_back(parts: Parts) -> None:
+async def test_an_erased_recipient_stays_unsubscribed_under_the_hash_and_a_replay_brings_nothing_back(
+    parts: Parts,
+) -> None:
     """Catalogue Q12."""
     click = said(parts, 1, at_ms=1000, sealed=b"\x01bob")
     await parts.store.apply(click)
@@ -171,7 +222,11 @@ async def test_who_comes_back_after_an_erasure_is_known_again(parts: Parts) -> N
     await parts.store.apply(said(parts, 1, at_ms=6000, subscribed=True, sealed=b"\x01bob"))
 
     (found,) = await whole(parts, page=10)
-    assert (True, b"\x01bob", 2) == (found.preferences.everything.subscribed, found.sealed_address, found.preferences.sequence)
+    assert (True, b"\x01bob", 2) == (
+        found.preferences.everything.subscribed,
+        found.sealed_address,
+        found.preferences.sequence,
+    )
     assert 1 == len(await parts.store.history(parts.own, person(1)))
 
 
@@ -193,7 +248,9 @@ def behind(positions: Sequence[Position], entries: Sequence[HistoryEntry]) -> li
 
 
 @pytest.mark.parametrize("page", [1, 5, 1000])
-async def test_the_journal_gives_each_change_once_in_the_order_of_its_recipient(parts: Parts, page: int) -> None:
+async def test_the_journal_gives_each_change_once_in_the_order_of_its_recipient(
+    parts: Parts, page: int
+) -> None:
     """Catalogue Q8."""
     for at in range(1, 5):
         for number in range(30):
@@ -206,11 +263,15 @@ async def test_the_journal_gives_each_change_once_in_the_order_of_its_recipient(
 
     assert 120 == len(found) == len({entry.statement.id for entry in found})
     for number in range(30):
-        assert [1, 2, 3, 4] == [entry.sequence for entry in found if entry.statement.digest == person(number)]
+        assert [1, 2, 3, 4] == [
+            entry.sequence for entry in found if entry.statement.digest == person(number)
+        ]
 
 
 async def test_a_change_that_comes_late_with_an_early_time_is_never_missed(parts: Parts) -> None:
-    """Catalogue Q6, Q8: a click that waited in a spool is read by whoever had read further long before."""
+    """Catalogue Q6, Q8: a click that waited in a spool is read by whoever had read further long
+    before.
+    """
     for number in range(20):
         await parts.store.apply(said(parts, number, at_ms=9000))
     positions = behind(NEWLY, await parts.journal.entries(parts.own, after=NEWLY, limit=100))
@@ -218,7 +279,10 @@ async def test_a_change_that_comes_late_with_an_early_time_is_never_missed(parts
     late = said(parts, 3, at_ms=50, group=5)
     await parts.store.apply(late)
 
-    assert [late] == [entry.statement for entry in await parts.journal.entries(parts.own, after=positions, limit=100)]
+    assert [late] == [
+        entry.statement
+        for entry in await parts.journal.entries(parts.own, after=positions, limit=100)
+    ]
 
 
 async def test_a_key_is_found_by_its_id_and_listed_with_the_revoked(parts: Parts) -> None:
@@ -255,7 +319,10 @@ async def test_calls_are_counted_by_caller_and_window(parts: Parts) -> None:
     """Catalogue Q10."""
     caller = os.urandom(8).hex()
     counts = [await parts.calls.count(caller, window=7, window_ms=60_000) for _ in range(3)]
-    counts += [await parts.calls.count(caller, window=8, window_ms=60_000), await parts.calls.count("other", window=8, window_ms=60_000)]
+    counts += [
+        await parts.calls.count(caller, window=8, window_ms=60_000),
+        await parts.calls.count("other", window=8, window_ms=60_000),
+    ]
 
     assert [(1, 0), (2, 0), (3, 0), (1, 3)] == counts[:4]
     assert 0 == counts[4][1]
@@ -264,7 +331,14 @@ async def test_calls_are_counted_by_caller_and_window(parts: Parts) -> None:
 async def test_the_audit_is_read_page_by_page_oldest_first(parts: Parts) -> None:
     """Catalogue Q8."""
     entries = [
-        AuditEntry(at_ms=at, actor="k", action=AuditAction.GROUP_CREATED, target=f"g{at}", detail={"name": "Neu"}) for at in range(5)
+        AuditEntry(
+            at_ms=at,
+            actor="k",
+            action=AuditAction.GROUP_CREATED,
+            target=f"g{at}",
+            detail={"name": "Neu"},
+        )
+        for at in range(5)
     ]
     for entry in entries:
         await parts.audit.note(parts.own, entry)

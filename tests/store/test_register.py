@@ -1,4 +1,6 @@
-"""The register against a model: any order, any repetition, the same end; the twin and the script never differ."""
+"""The register against a model: any order, any repetition, the same end; the twin and the script
+never differ.
+"""
 
 import itertools
 import os
@@ -8,7 +10,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.core.groups import EVERYTHING
-from app.core.model import NO_CAMPAIGN, BrandNumber, GroupKey, Preferences, RecipientDigest, Source, Statement, Subscription
+from app.core.model import (
+    NO_CAMPAIGN,
+    BrandNumber,
+    GroupKey,
+    Preferences,
+    RecipientDigest,
+    Source,
+    Statement,
+    Subscription,
+)
 from app.store.memory import MemoryStore
 from app.store.redis import RedisStore
 from app.usecases.ports import Store
@@ -22,10 +33,13 @@ statements = st.lists(
         id=st.just(b"i" * 16),
         brand=st.just(BRAND),
         digest=st.just(RecipientDigest(b"d" * 10)),
-        groups=st.sampled_from([(), (GroupKey(1),), (GroupKey(1), GroupKey(2)), (GroupKey(0xFFFFFFFF),)]),
+        groups=st.sampled_from(
+            [(), (GroupKey(1),), (GroupKey(1), GroupKey(2)), (GroupKey(0xFFFFFFFF),)]
+        ),
         subscribed=st.booleans(),
         source=st.sampled_from(Source),
-        at_ms=st.integers(1, 12).map(lambda step: step * 2**40),  # few times, so that they meet; beyond 32 bits, so that they are kept
+        # few times, so that they meet; beyond 32 bits, so that they are kept
+        at_ms=st.integers(1, 12).map(lambda step: step * 2**40),
         campaign=st.just(NO_CAMPAIGN),
         key_id=st.just(1),
         sealed_address=st.just(b""),
@@ -38,16 +52,22 @@ statements = st.lists(
 
 
 def model(said: Sequence[Statement], group: GroupKey) -> tuple[Subscription, int] | None:
-    """What a group's state is after these statements, and the earliest time at which it can have begun."""
+    """What a group's state is after these statements, and the earliest time at which it can have
+    begun.
+    """
     own = [one for one in said if group in (one.groups or (EVERYTHING,))]
     if not own:
         return None
     last, _, subscribed = max((one.at_ms, not one.subscribed, one.subscribed) for one in own)
     same = [one for one in own if one.subscribed == subscribed]
     other = max((one.at_ms for one in own if one.subscribed != subscribed), default=0)
-    run = [one.at_ms for one in same if one.at_ms > other or (one.at_ms == other and not subscribed)]
+    run = [
+        one.at_ms for one in same if one.at_ms > other or (one.at_ms == other and not subscribed)
+    ]
     source = min(one.source for one in same if one.at_ms == last)
-    return Subscription(subscribed=subscribed, source=source, since_ms=min(run), last_ms=last), min(run)
+    return Subscription(subscribed=subscribed, source=source, since_ms=min(run), last_ms=last), min(
+        run
+    )
 
 
 async def tell(store: Store, said: Sequence[Statement]) -> Preferences:
@@ -68,9 +88,13 @@ def subscription(preferences: Preferences, group: GroupKey) -> Subscription | No
 GROUPS = [EVERYTHING, GroupKey(1), GroupKey(2), GroupKey(0xFFFFFFFF)]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(said=statements, data=st.data())
-async def test_every_order_and_repetition_ends_in_the_same_state(valkey: RedisStore, said: list[Statement], data: st.DataObject) -> None:
+async def test_every_order_and_repetition_ends_in_the_same_state(
+    valkey: RedisStore, said: list[Statement], data: st.DataObject
+) -> None:
     """Catalogue Q6, E7."""
     repeated = said + data.draw(st.lists(st.sampled_from(said), max_size=4))
     shuffled = data.draw(st.permutations(repeated))
@@ -82,13 +106,21 @@ async def test_every_order_and_repetition_ends_in_the_same_state(valkey: RedisSt
         wanted, found = model(said, group), subscription(by_script, group)
         assert (wanted is None) == (found is None)
         if wanted and found:
-            assert (wanted[0].subscribed, wanted[0].source, wanted[0].last_ms) == (found.subscribed, found.source, found.last_ms)
+            assert (wanted[0].subscribed, wanted[0].source, wanted[0].last_ms) == (
+                found.subscribed,
+                found.source,
+                found.last_ms,
+            )
             assert wanted[1] <= found.since_ms <= found.last_ms
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(said=statements)
-async def test_since_is_exact_when_statements_arrive_in_the_order_of_their_time(valkey: RedisStore, said: list[Statement]) -> None:
+async def test_since_is_exact_when_statements_arrive_in_the_order_of_their_time(
+    valkey: RedisStore, said: list[Statement]
+) -> None:
     said.sort(key=lambda one: (one.at_ms, not one.subscribed))
 
     by_script = await tell(valkey, said)

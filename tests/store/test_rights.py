@@ -1,4 +1,6 @@
-"""A store's user who may not do everything: what is missing is named, and what only improves is never needed."""
+"""A store's user who may not do everything: what is missing is named, and what only improves is
+never needed.
+"""
 
 from collections.abc import Callable
 from contextlib import aclosing
@@ -15,7 +17,18 @@ from app.store.spool import SqliteSpool
 from app.usecases.replay import Replayer
 
 Make = Callable[..., Statement]
-DOCUMENTED = ("~so:*", "+@read", "+@write", "+@connection", "+@scripting", "+ping", "+wait", "+time", "+cluster|slots", "-@dangerous")
+DOCUMENTED = (
+    "~so:*",
+    "+@read",
+    "+@write",
+    "+@connection",
+    "+@scripting",
+    "+ping",
+    "+wait",
+    "+time",
+    "+cluster|slots",
+    "-@dangerous",
+)
 
 
 class Opened(RedisStore):
@@ -74,12 +87,18 @@ async def test_without_info_a_broken_connection_makes_every_kept_row_due_again(
     assert first in {True, False}
 
 
-async def test_the_documented_rights_are_enough(server: EmbeddedStore, operator: redis.Redis) -> None:
+async def test_the_documented_rights_are_enough(
+    server: EmbeddedStore, operator: redis.Redis
+) -> None:
     async with aclosing(Opened(let(operator, server, *DOCUMENTED), timeout=5)) as store:
         warnings = await store.start()
         await store.ping()
 
-    assert not [warning for warning in warnings if "INFO" not in warning and "CONFIG" not in warning and "eviction" not in warning]
+    assert not [
+        warning
+        for warning in warnings
+        if "INFO" not in warning and "CONFIG" not in warning and "eviction" not in warning
+    ]
 
 
 def test_the_documentation_has_these_rights() -> None:
@@ -89,15 +108,21 @@ def test_the_documentation_has_these_rights() -> None:
 
 
 @pytest.mark.parametrize("command", ["hset", "xadd", "hgetall", "eval", "zrange", "xinfo|groups"])
-async def test_each_missing_right_is_named(server: EmbeddedStore, operator: redis.Redis, command: str) -> None:
+async def test_each_missing_right_is_named(
+    server: EmbeddedStore, operator: redis.Redis, command: str
+) -> None:
     """Catalogue N31."""
-    async with aclosing(Opened(let(operator, server, "~*", "+@all", f"-{command}"), timeout=5)) as store:
+    async with aclosing(
+        Opened(let(operator, server, "~*", "+@all", f"-{command}"), timeout=5)
+    ) as store:
         warnings = await store.start()
 
     assert any(command.replace("|", " ").upper() in warning for warning in warnings)
 
 
-async def test_a_wrong_password_is_unavailable_with_its_reason(server: EmbeddedStore, operator: redis.Redis) -> None:
+async def test_a_wrong_password_is_unavailable_with_its_reason(
+    server: EmbeddedStore, operator: redis.Redis
+) -> None:
     url = let(operator, server, "~*", "+@all").replace(":pw@", ":wrong@")
     async with aclosing(Opened(url, timeout=5)) as store:
         with pytest.raises(StoreUnavailable, match="invalid username-password"):
@@ -105,5 +130,8 @@ async def test_a_wrong_password_is_unavailable_with_its_reason(server: EmbeddedS
 
 
 def test_an_address_that_cannot_be_read_names_what_is_wrong() -> None:
-    with pytest.raises(Misconfigured, match=r"store\.url: there is no parameter ssl_ca_cert; did you mean ssl_ca_certs"):
+    with pytest.raises(
+        Misconfigured,
+        match=r"store\.url: there is no parameter ssl_ca_cert; did you mean ssl_ca_certs",
+    ):
         RedisStore("rediss://localhost?ssl_ca_cert=/etc/ca.pem")

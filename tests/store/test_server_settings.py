@@ -1,4 +1,6 @@
-"""What a server must be before it may keep unsubscribes: laid out by our numbers, and set so that it neither evicts nor loses."""
+"""What a server must be before it may keep unsubscribes: laid out by our numbers, and set so that
+it neither evicts nor loses.
+"""
 
 from contextlib import aclosing
 
@@ -16,7 +18,9 @@ class Opened(RedisStore):
     aclose = RedisStore.close
 
 
-async def test_an_evicting_store_refuses_to_start_outside_development(server: EmbeddedStore, operator: redis.Redis) -> None:
+async def test_an_evicting_store_refuses_to_start_outside_development(
+    server: EmbeddedStore, operator: redis.Redis
+) -> None:
     """Catalogue Q3."""
     operator.config_set("maxmemory-policy", "volatile-lru")
     async with aclosing(Opened(server.url, timeout=5)) as store:
@@ -27,7 +31,9 @@ async def test_an_evicting_store_refuses_to_start_outside_development(server: Em
     assert any("volatile-lru" in warning for warning in warnings)
 
 
-async def test_weak_settings_are_warned_of_and_good_ones_are_not(server: EmbeddedStore, operator: redis.Redis) -> None:
+async def test_weak_settings_are_warned_of_and_good_ones_are_not(
+    server: EmbeddedStore, operator: redis.Redis
+) -> None:
     """Catalogue Q3."""
     async with aclosing(Opened(server.url, durability=Durability.REPLICATED, timeout=5)) as store:
         await store.start()
@@ -45,7 +51,10 @@ async def test_weak_settings_are_warned_of_and_good_ones_are_not(server: Embedde
 
 
 async def test_a_store_laid_out_with_other_numbers_refuses_to_start(server: EmbeddedStore) -> None:
-    async with aclosing(Opened(server.url, buckets=64, timeout=5)) as first, aclosing(Opened(server.url, buckets=32, timeout=5)) as second:
+    async with (
+        aclosing(Opened(server.url, buckets=64, timeout=5)) as first,
+        aclosing(Opened(server.url, buckets=32, timeout=5)) as second,
+    ):
         await first.start()
         await first.start()
 
@@ -53,7 +62,9 @@ async def test_a_store_laid_out_with_other_numbers_refuses_to_start(server: Embe
             await second.start()
 
 
-async def test_an_empty_store_that_takes_no_writes_cannot_be_started(server: EmbeddedStore, operator: redis.Redis) -> None:
+async def test_an_empty_store_that_takes_no_writes_cannot_be_started(
+    server: EmbeddedStore, operator: redis.Redis
+) -> None:
     operator.config_set("min-replicas-to-write", "1")
     async with aclosing(Opened(server.url, timeout=5)) as store:
         with pytest.raises(StoreUnavailable):

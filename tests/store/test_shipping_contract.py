@@ -1,4 +1,6 @@
-"""What every store notes for the worker when a statement's home is another data centre: over the twin, Valkey, a cluster, and Redis."""
+"""What every store notes for the worker when a statement's home is another data centre: over the
+twin, Valkey, a cluster, and Redis.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -43,18 +45,24 @@ async def test_every_statement_of_another_home_is_noted_whether_it_changes_anyth
     await kit[0].apply(again)
 
     works = await noted(kit, digest)
-    assert [(first, (EVERYTHING,), 1), (again, (), 1)] == [(work.statement, work.changed, work.sequence) for work in works]
+    assert [(first, (EVERYTHING,), 1), (again, (), 1)] == [
+        (work.statement, work.changed, work.sequence) for work in works
+    ]
     assert [first] == [entry.statement for entry in await kit[0].history(first.brand, digest)]
 
 
-async def test_a_statement_at_home_that_changes_nothing_is_not_noted(kit: Kit, digest: RecipientDigest, make_statement: Make) -> None:
+async def test_a_statement_at_home_that_changes_nothing_is_not_noted(
+    kit: Kit, digest: RecipientDigest, make_statement: Make
+) -> None:
     await kit[0].apply(make_statement())
     await kit[0].apply(make_statement(at_ms=2000))
 
     assert 1 == len(await noted(kit, digest))
 
 
-async def test_a_return_that_had_nothing_to_overrule_here_is_noted_too(kit: Kit, digest: RecipientDigest, make_statement: Make) -> None:
+async def test_a_return_that_had_nothing_to_overrule_here_is_noted_too(
+    kit: Kit, digest: RecipientDigest, make_statement: Make
+) -> None:
     back = make_statement(subscribed=True, expected_sequence=7)._replace(home=2)
 
     change = await kit[0].apply(back)
@@ -63,11 +71,15 @@ async def test_a_return_that_had_nothing_to_overrule_here_is_noted_too(kit: Kit,
     assert [(back, ())] == [(work.statement, work.changed) for work in await noted(kit, digest)]
 
 
-async def test_a_return_that_is_refused_is_not_noted(kit: Kit, digest: RecipientDigest, make_statement: Make) -> None:
+async def test_a_return_that_is_refused_is_not_noted(
+    kit: Kit, digest: RecipientDigest, make_statement: Make
+) -> None:
     await kit[0].apply(make_statement())
 
     with pytest.raises(Conflict):
-        await kit[0].apply(make_statement(subscribed=True, at_ms=2000, expected_sequence=0)._replace(home=2))
+        await kit[0].apply(
+            make_statement(subscribed=True, at_ms=2000, expected_sequence=0)._replace(home=2)
+        )
 
     assert 1 == len(await noted(kit, digest))
 
@@ -80,7 +92,18 @@ async def test_what_waits_to_be_shipped_is_kept_whole_and_is_in_no_brand_s_list(
     await store.apply(statement)
     await store.apply(statement._replace(id=b"2" * 16))
     moves = [
-        (work, [Delivery(endpoint=home_key(2), statement=work.statement, changed=work.changed, sequence=work.sequence, queued_ms=5)])
+        (
+            work,
+            [
+                Delivery(
+                    endpoint=home_key(2),
+                    statement=work.statement,
+                    changed=work.changed,
+                    sequence=work.sequence,
+                    queued_ms=5,
+                )
+            ],
+        )
         for work in await noted(kit, digest)
     ]
 
@@ -88,6 +111,9 @@ async def test_what_waits_to_be_shipped_is_kept_whole_and_is_in_no_brand_s_list(
 
     taken = await deliveries.take([digest[0]], now_ms=10**15, until_ms=10**15 + 1, limit=10_000)
     assert [delivery for _, (delivery,) in moves] == sorted(
-        (delivery for delivery in taken if delivery.digest == digest), key=lambda delivery: not delivery.changed
+        (delivery for delivery in taken if delivery.digest == digest),
+        key=lambda delivery: not delivery.changed,
     )
-    assert digest not in [delivery.digest for delivery, _ in await deliveries.pending(statement.brand, limit=10_000)]
+    assert digest not in [
+        delivery.digest for delivery, _ in await deliveries.pending(statement.brand, limit=10_000)
+    ]

@@ -34,7 +34,9 @@ async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_an_appended_statement_is_found_again_by_the_next_process(tmp_path: Path, make_statement: Make) -> None:
+async def test_an_appended_statement_is_found_again_by_the_next_process(
+    tmp_path: Path, make_statement: Make
+) -> None:
     statements = [make_statement(at_ms=at) for at in range(1, 4)]
     first = SqliteSpool(tmp_path)
     rows = [await first.append(one) for one in statements]
@@ -49,10 +51,14 @@ async def test_an_appended_statement_is_found_again_by_the_next_process(tmp_path
     assert 3 == waiting
 
 
-async def test_appends_that_wait_together_get_a_row_each_in_their_order(tmp_path: Path, make_statement: Make) -> None:
+async def test_appends_that_wait_together_get_a_row_each_in_their_order(
+    tmp_path: Path, make_statement: Make
+) -> None:
     spool = SqliteSpool(tmp_path)
 
-    rows = await asyncio.gather(*(asyncio.ensure_future(spool.append(make_statement(at_ms=at))) for at in range(1, 1001)))
+    rows = await asyncio.gather(
+        *(asyncio.ensure_future(spool.append(make_statement(at_ms=at))) for at in range(1, 1001))
+    )
 
     found = await spool.recent(after=0, limit=2000)
     await spool.close()
@@ -60,7 +66,9 @@ async def test_appends_that_wait_together_get_a_row_each_in_their_order(tmp_path
     assert list(range(1, 1001)) == [one.at_ms for _, one in found]
 
 
-async def test_confirmed_rows_wait_no_more_but_are_kept_fifteen_minutes(tmp_path: Path, make_statement: Make) -> None:
+async def test_confirmed_rows_wait_no_more_but_are_kept_fifteen_minutes(
+    tmp_path: Path, make_statement: Make
+) -> None:
     now = 1_000_000
     spool = SqliteSpool(tmp_path, now_ms=lambda: now)
     rows = [await spool.append(make_statement(at_ms=at)) for at in range(1, 4)]
@@ -82,7 +90,9 @@ async def test_confirmed_rows_wait_no_more_but_are_kept_fifteen_minutes(tmp_path
     assert [rows[0], rows[2]] == left
 
 
-async def test_two_spools_in_one_folder_have_a_file_each(tmp_path: Path, make_statement: Make) -> None:
+async def test_two_spools_in_one_folder_have_a_file_each(
+    tmp_path: Path, make_statement: Make
+) -> None:
     first, second = SqliteSpool(tmp_path), SqliteSpool(tmp_path)
     await first.append(make_statement())
     await second.append(make_statement())
@@ -95,23 +105,23 @@ async def test_two_spools_in_one_folder_have_a_file_each(tmp_path: Path, make_st
     assert ["spool-0.db", "spool-1.db"] == sorted(path.name for path in tmp_path.glob("*.db"))
 
 
-async def test_the_rows_of_a_killed_process_are_adopted(tmp_path: Path, make_statement: Make) -> None:
+async def test_the_rows_of_a_killed_process_are_adopted(
+    tmp_path: Path, make_statement: Make
+) -> None:
     """Catalogue E8."""
     program = (
-        "import asyncio, os, signal, sys\n"
-        "from pathlib import Path\n"
-        "from app.core.model import BrandNumber, RecipientDigest, Source, Statement\n"
-        "from app.store.spool import SqliteSpool\n"
-        "async def main():\n"
-        "    spool = SqliteSpool(Path(sys.argv[1]))\n"
-        "    for at in range(1, 601):\n"
-        "        await spool.append(Statement(id=b'i'*16, brand=BrandNumber(1), digest=RecipientDigest(b'd'*10), groups=(),\n"
-        "            subscribed=False, source=Source.API, at_ms=at))\n"
-        "    os.kill(os.getpid(), signal.SIGKILL)\n"
-        "asyncio.run(main())\n"
+        "import asyncio, os, signal, sys\nfrom pathlib import Path\nfrom app.core.model import"
+        " BrandNumber, RecipientDigest, Source, Statement\nfrom app.store.spool import"
+        " SqliteSpool\nasync def main():\n    spool = SqliteSpool(Path(sys.argv[1]))\n    for at in"
+        " range(1, 601):\n        await spool.append(Statement(id=b'i'*16, brand=BrandNumber(1),"
+        " digest=RecipientDigest(b'd'*10), groups=(),\n            subscribed=False,"
+        " source=Source.API, at_ms=at))\n    os.kill(os.getpid(),"
+        " signal.SIGKILL)\nasyncio.run(main())\n"
     )
     spool = SqliteSpool(tmp_path)  # so that the other gets the second file
-    child = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", program, str(tmp_path)], check=False)
+    child = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", program, str(tmp_path)], check=False
+    )
     await spool.close()
 
     heir = SqliteSpool(tmp_path)
@@ -128,51 +138,43 @@ async def test_the_rows_of_a_killed_process_are_adopted(tmp_path: Path, make_sta
 
 
 def test_a_full_disk_refuses_the_click_and_the_spool_recovers_by_itself(tmp_path: Path) -> None:
-    """Catalogue E8: in a child process whose files may not grow, which the kernel enforces as it does a full disk."""
+    """Catalogue E8: in a child process whose files may not grow, which the kernel enforces as it
+    does a full disk.
+    """
     program = (
-        "import asyncio, json, resource, sys\n"
-        "from pathlib import Path\n"
-        "from app.core.errors import SpoolUnavailable\n"
-        "from app.core.model import BrandNumber, RecipientDigest, Source, Statement\n"
-        "from app.observe.log import configure\n"
-        "from app.store.spool import SqliteSpool\n"
-        "async def main():\n"
-        "    configure()\n"
-        "    spool = SqliteSpool(Path(sys.argv[1]))\n"
-        "    taken, refused = [], []\n"
-        "    async def append(at):\n"
-        "        one = Statement(id=b'i'*16, brand=BrandNumber(1), digest=RecipientDigest(b'd'*10), groups=(), subscribed=False,\n"
-        "            source=Source.API, at_ms=at, sealed_address=b'x' * 4000)\n"
-        "        try:\n"
-        "            await spool.append(one)\n"
-        "        except SpoolUnavailable:\n"
-        "            refused.append(at)\n"
-        "        else:\n"
-        "            taken.append(at)\n"
-        "    await append(1)\n"
-        "    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]\n"
-        "    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))\n"
-        "    for at in range(2, 102):\n"
-        "        await append(at)\n"
-        "    resource.setrlimit(resource.RLIMIT_FSIZE, (8_192, hard))\n"
-        "    try:\n"
-        "        await spool.ping()\n"
-        "    except SpoolUnavailable:\n"
-        "        refused.append('ping')\n"
-        "    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))\n"
-        "    await spool.ping()\n"
-        "    for at in range(102, 112):\n"
-        "        await append(at)\n"
-        "    await spool.close()\n"
-        "    print(json.dumps([taken, refused]))\n"
-        "asyncio.run(main())\n"
+        "import asyncio, json, resource, sys\nfrom pathlib import Path\nfrom app.core.errors import"
+        " SpoolUnavailable\nfrom app.core.model import BrandNumber, RecipientDigest, Source,"
+        " Statement\nfrom app.observe.log import configure\nfrom app.store.spool import"
+        " SqliteSpool\nasync def main():\n    configure()\n    spool ="
+        " SqliteSpool(Path(sys.argv[1]))\n    taken, refused = [], []\n    async def append(at):\n "
+        "       one = Statement(id=b'i'*16, brand=BrandNumber(1), digest=RecipientDigest(b'd'*10),"
+        " groups=(), subscribed=False,\n            source=Source.API, at_ms=at,"
+        " sealed_address=b'x' * 4000)\n        try:\n            await spool.append(one)\n       "
+        " except SpoolUnavailable:\n            refused.append(at)\n        else:\n           "
+        " taken.append(at)\n    await append(1)\n    hard ="
+        " resource.getrlimit(resource.RLIMIT_FSIZE)[1]\n   "
+        " resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))\n    for at in range(2,"
+        " 102):\n        await append(at)\n    resource.setrlimit(resource.RLIMIT_FSIZE, (8_192,"
+        " hard))\n    try:\n        await spool.ping()\n    except SpoolUnavailable:\n       "
+        " refused.append('ping')\n    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))\n   "
+        " await spool.ping()\n    for at in range(102, 112):\n        await append(at)\n    await"
+        " spool.close()\n    print(json.dumps([taken, refused]))\nasyncio.run(main())\n"
     )
-    child = subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, capture_output=True, text=True, timeout=60)
+    child = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
 
     taken, refused = json.loads(child.stdout)
 
     with sqlite3.connect(tmp_path / "spool-0.db") as database:
-        stored = [decode_statement(open_record(packed)).at_ms for (packed,) in database.execute("SELECT statement FROM spool")]
+        stored = [
+            decode_statement(open_record(packed)).at_ms
+            for (packed,) in database.execute("SELECT statement FROM spool")
+        ]
     database.close()
     assert "ping" == refused.pop()
     assert refused
@@ -216,7 +218,9 @@ async def test_a_folder_that_cannot_be_made_is_a_wrong_configuration(tmp_path: P
         SqliteSpool(tmp_path / "file" / "spool")
 
 
-async def test_a_cancelled_caller_does_not_hurt_the_others(tmp_path: Path, make_statement: Make) -> None:
+async def test_a_cancelled_caller_does_not_hurt_the_others(
+    tmp_path: Path, make_statement: Make
+) -> None:
     spool = SqliteSpool(tmp_path)
     gone = asyncio.ensure_future(spool.append(make_statement()))
     other = asyncio.ensure_future(spool.append(make_statement()))

@@ -1,4 +1,6 @@
-"""Damage to spool files: it is noticed, what can be read is kept, what cannot is left for an operator, and nothing else waits for it."""
+"""Damage to spool files: it is noticed, what can be read is kept, what cannot is left for an
+operator, and nothing else waits for it.
+"""
 
 import asyncio
 import json
@@ -24,7 +26,10 @@ from app.store.spool_probe import probe
 Make = Callable[..., Statement]
 Harm = Callable[[Path], object]
 LOG_HEAD_OCTETS, FRAME_OCTETS = 32, 24 + 4096  # SQLite file format, section 4
-FIRST_EDITION = "CREATE TABLE spool (row INTEGER PRIMARY KEY AUTOINCREMENT, statement BLOB NOT NULL, confirmed_ms INTEGER)"
+FIRST_EDITION = (
+    "CREATE TABLE spool (row INTEGER PRIMARY KEY AUTOINCREMENT, statement BLOB NOT NULL,"
+    " confirmed_ms INTEGER)"
+)
 
 
 async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
@@ -94,7 +99,9 @@ async def test_a_damaged_file_of_a_dead_process_is_set_aside_and_salvaged_and_th
     heir = SqliteSpool(tmp_path)
 
     async def done() -> bool:
-        return set(range(1001, 1301)) <= await times(heir) and not (tmp_path / "spool-1.db").exists()
+        return (
+            set(range(1001, 1301)) <= await times(heir) and not (tmp_path / "spool-1.db").exists()
+        )
 
     await eventually(done)
     found = await times(heir)
@@ -137,7 +144,8 @@ async def test_a_file_that_is_damaged_while_it_is_used_is_replaced_and_no_row_nu
     spool = SqliteSpool(tmp_path)
     heard = [row for row, _ in await spool.recent(after=0, limit=1000)]
     heard.append(await spool.append(make_statement(at_ms=9000)))
-    await spool._run(spool._file.reset)  # as after any error of the disk: until then SQLite goes by what it remembers
+    # as after any error of the disk: until then SQLite goes by what it remembers
+    await spool._run(spool._file.reset)
     await asyncio.to_thread(put_a_page_of_noise, tmp_path / "spool-0.db")
 
     found = await times(spool)
@@ -156,7 +164,9 @@ async def test_a_file_that_is_damaged_while_it_is_used_is_replaced_and_no_row_nu
     assert (tmp_path / "spool-0.db.damaged").exists()
 
 
-async def test_a_flipped_bit_never_changes_what_somebody_said(tmp_path: Path, make_statement: Make) -> None:
+async def test_a_flipped_bit_never_changes_what_somebody_said(
+    tmp_path: Path, make_statement: Make
+) -> None:
     """Catalogue N23: of any bit of any record, flipped in the file of a process that has died."""
     chance = random.Random(7)
     statements = [make_statement(at_ms=at) for at in range(1, 41)]
@@ -181,12 +191,17 @@ async def test_a_flipped_bit_never_changes_what_somebody_said(tmp_path: Path, ma
         assert (folder / "spool-0.db.damaged").exists()
 
 
-async def test_rows_of_the_first_edition_are_read_and_their_file_learns_to_shrink(tmp_path: Path, make_statement: Make) -> None:
+async def test_rows_of_the_first_edition_are_read_and_their_file_learns_to_shrink(
+    tmp_path: Path, make_statement: Make
+) -> None:
     statements = [make_statement(at_ms=at) for at in range(1, 4)]
     with sqlite3.connect(tmp_path / "spool-0.db") as database:
         database.execute("PRAGMA journal_mode=WAL")
         database.execute(FIRST_EDITION)
-        database.executemany("INSERT INTO spool (statement) VALUES (?)", [(encode_statement(one),) for one in statements])
+        database.executemany(
+            "INSERT INTO spool (statement) VALUES (?)",
+            [(encode_statement(one),) for one in statements],
+        )
     database.close()
     spool = SqliteSpool(tmp_path)
 
@@ -200,11 +215,15 @@ async def test_rows_of_the_first_edition_are_read_and_their_file_learns_to_shrin
     assert mode == 2
 
 
-async def test_a_file_gives_back_what_it_needed_once(tmp_path: Path, make_statement: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_file_gives_back_what_it_needed_once(
+    tmp_path: Path, make_statement: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("app.store.spool._CLEAN_SECONDS", 0.0)
     now = 1_000_000
     spool = SqliteSpool(tmp_path, now_ms=lambda: now)
-    rows = await asyncio.gather(*(asyncio.ensure_future(spool.append(make_statement(at_ms=at))) for at in range(1, 40_001)))
+    rows = await asyncio.gather(
+        *(asyncio.ensure_future(spool.append(make_statement(at_ms=at))) for at in range(1, 40_001))
+    )
     for row in rows:
         spool.confirm(row)
     await spool.rows()
@@ -226,7 +245,9 @@ def size(folder: Path) -> int:
 async def test_a_lock_that_cannot_be_used_is_passed_over_and_tried_later(
     tmp_path: Path, make_statement: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Catalogue N23: nothing waits for it, neither a process that looks for its own file nor the files of the dead behind it."""
+    """Catalogue N23: nothing waits for it, neither a process that looks for its own file nor the
+    files of the dead behind it.
+    """
     monkeypatch.setattr("app.store.spool_adoption._AGAIN_SECONDS", 0.0)
     monkeypatch.setattr("app.store.spool._ADOPT_SECONDS", 0.1)
     first, second = SqliteSpool(tmp_path), SqliteSpool(tmp_path)
@@ -254,22 +275,22 @@ async def test_a_lock_that_cannot_be_used_is_passed_over_and_tried_later(
     assert not list(tmp_path.glob("*.damaged"))
 
 
-async def test_the_log_of_a_killed_process_that_is_damaged_gives_back_its_rows(tmp_path: Path) -> None:
+async def test_the_log_of_a_killed_process_that_is_damaged_gives_back_its_rows(
+    tmp_path: Path,
+) -> None:
     """Catalogue E8: SQLite drops all that stands behind a damaged frame without a word."""
     program = (
-        "import asyncio, os, signal, sys\n"
-        "from pathlib import Path\n"
-        "from app.core.model import BrandNumber, RecipientDigest, Source, Statement\n"
-        "from app.store.spool import SqliteSpool\n"
-        "async def main():\n"
-        "    spool = SqliteSpool(Path(sys.argv[1]))\n"
-        "    for at in range(1, 41):\n"
-        "        await spool.append(Statement(id=bytes([at]) * 16, brand=BrandNumber(1), digest=RecipientDigest(b'd'*10), groups=(),\n"
-        "            subscribed=False, source=Source.API, at_ms=at))\n"
-        "    os.kill(os.getpid(), signal.SIGKILL)\n"
-        "asyncio.run(main())\n"
+        "import asyncio, os, signal, sys\nfrom pathlib import Path\nfrom app.core.model import"
+        " BrandNumber, RecipientDigest, Source, Statement\nfrom app.store.spool import"
+        " SqliteSpool\nasync def main():\n    spool = SqliteSpool(Path(sys.argv[1]))\n    for at in"
+        " range(1, 41):\n        await spool.append(Statement(id=bytes([at]) * 16,"
+        " brand=BrandNumber(1), digest=RecipientDigest(b'd'*10), groups=(),\n           "
+        " subscribed=False, source=Source.API, at_ms=at))\n    os.kill(os.getpid(),"
+        " signal.SIGKILL)\nasyncio.run(main())\n"
     )
-    child = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", program, str(tmp_path / "whole")], check=False)
+    child = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", program, str(tmp_path / "whole")], check=False
+    )
     log_bytes = (tmp_path / "whole/spool-0.db-wal").stat().st_size
     chance = random.Random(3)
 
@@ -284,8 +305,12 @@ async def test_the_log_of_a_killed_process_that_is_damaged_gives_back_its_rows(t
     assert child.returncode == -signal.SIGKILL
 
 
-async def test_a_start_that_is_killed_while_it_saves_the_end_of_a_log_loses_nothing(tmp_path: Path, make_statement: Make) -> None:
-    """Catalogue E8: the log is cut before its records are added to the database, so they are on the disk elsewhere by then."""
+async def test_a_start_that_is_killed_while_it_saves_the_end_of_a_log_loses_nothing(
+    tmp_path: Path, make_statement: Make
+) -> None:
+    """Catalogue E8: the log is cut before its records are added to the database, so they are on the
+    disk elsewhere by then.
+    """
     spool = SqliteSpool(tmp_path / "first")
     for at in range(1, 21):
         await spool.append(make_statement(at_ms=at))
@@ -304,7 +329,9 @@ async def test_a_start_that_is_killed_while_it_saves_the_end_of_a_log_loses_noth
     )
 
     for _ in range(2):  # and a second start too
-        child = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", program, str(killed)], check=False)
+        child = await asyncio.to_thread(
+            subprocess.run, [sys.executable, "-c", program, str(killed)], check=False
+        )
         assert child.returncode == 9
 
     again = SqliteSpool(killed)
@@ -313,7 +340,9 @@ async def test_a_start_that_is_killed_while_it_saves_the_end_of_a_log_loses_noth
     assert not list(killed.glob("*rescued*"))
 
 
-def test_every_single_flipped_bit_of_a_record_is_noticed_and_put_right(make_statement: Make) -> None:
+def test_every_single_flipped_bit_of_a_record_is_noticed_and_put_right(
+    make_statement: Make,
+) -> None:
     record = spool_record.seal(encode_statement(make_statement()))
 
     for bit in range(8 * len(record)):
@@ -333,7 +362,9 @@ def test_a_record_of_a_later_format_is_left_alone() -> None:
         spool_record.open_record(b"\xffnewer")
 
 
-async def test_the_probe_tells_of_damage_and_of_what_it_cannot_write(tmp_path: Path, make_statement: Make) -> None:
+async def test_the_probe_tells_of_damage_and_of_what_it_cannot_write(
+    tmp_path: Path, make_statement: Make
+) -> None:
     """Catalogue N30."""
     await write(tmp_path, [make_statement(at_ms=at) for at in range(1, 4)])
     good = probe(tmp_path)
@@ -343,12 +374,21 @@ async def test_the_probe_tells_of_damage_and_of_what_it_cannot_write(tmp_path: P
     aside = probe(tmp_path)
     gone = probe(tmp_path / "nowhere")
 
-    assert (good.exists, good.failure, good.waiting, dict(good.unusable), good.damaged) == (True, "", 3, {}, ())
+    assert (good.exists, good.failure, good.waiting, dict(good.unusable), good.damaged) == (
+        True,
+        "",
+        3,
+        {},
+        (),
+    )
     assert list(harmed.unusable) == ["spool-0.db"]
     assert [path.name for path in aside.damaged] == ["spool-0.db.damaged"]
     assert not gone.exists
     assert not (tmp_path / "nowhere").exists()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["spool-0.db.damaged", "spool-0.lock"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "spool-0.db.damaged",
+        "spool-0.lock",
+    ]
 
 
 def test_the_probe_says_why_the_disk_takes_nothing(tmp_path: Path) -> None:
@@ -356,10 +396,17 @@ def test_the_probe_says_why_the_disk_takes_nothing(tmp_path: Path) -> None:
         "import json, resource, sys\n"
         "from pathlib import Path\n"
         "from app.store.spool_probe import probe\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100,"
+        " resource.getrlimit(resource.RLIMIT_FSIZE)[1]))\n"
         "print(json.dumps(probe(Path(sys.argv[1])).failure))\n"
     )
-    child = subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, capture_output=True, text=True, timeout=60)
+    child = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
 
     assert json.loads(child.stdout)
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,6 @@
-"""What every store must do: run over the twin in memory, the embedded Valkey, a cluster, and Debian's Redis (interop)."""
+"""What every store must do: run over the twin in memory, the embedded Valkey, a cluster, and
+Debian's Redis (interop).
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -7,7 +9,16 @@ import pytest
 
 from app.core.errors import Conflict
 from app.core.groups import EVERYTHING
-from app.core.model import BrandNumber, Change, GroupKey, Preferences, RecipientDigest, Source, Statement, Subscription
+from app.core.model import (
+    BrandNumber,
+    Change,
+    GroupKey,
+    Preferences,
+    RecipientDigest,
+    Source,
+    Statement,
+    Subscription,
+)
 from app.usecases.ports import Store
 
 BRAND = BrandNumber(7)
@@ -30,12 +41,19 @@ async def test_an_unsubscribe_from_all_is_kept_with_its_time_and_source(
 ) -> None:
     change = await store.apply(make_statement(at_ms=1_700_000_000_123, source=Source.MAILTO))
 
-    left = Subscription(subscribed=False, source=Source.MAILTO, since_ms=1_700_000_000_123, last_ms=1_700_000_000_123)
+    left = Subscription(
+        subscribed=False,
+        source=Source.MAILTO,
+        since_ms=1_700_000_000_123,
+        last_ms=1_700_000_000_123,
+    )
     assert Change(changed=(EVERYTHING,), sequence=1) == change
     assert Preferences(everything=left, groups={}, sequence=1) == await state(store, digest)
 
 
-async def test_groups_and_all_mail_are_independent(store: Store, digest: RecipientDigest, make_statement: Make) -> None:
+async def test_groups_and_all_mail_are_independent(
+    store: Store, digest: RecipientDigest, make_statement: Make
+) -> None:
     await store.apply(make_statement(groups=(11, 0xFFFFFFFF)))
     await store.apply(make_statement(at_ms=2000))
     await store.apply(make_statement(at_ms=3000, subscribed=True, groups=(11,)))
@@ -43,11 +61,15 @@ async def test_groups_and_all_mail_are_independent(store: Store, digest: Recipie
     found = await state(store, digest)
 
     assert not found.everything.subscribed
-    assert {GroupKey(11): True, GroupKey(0xFFFFFFFF): False} == {group: one.subscribed for group, one in found.groups.items()}
+    assert {GroupKey(11): True, GroupKey(0xFFFFFFFF): False} == {
+        group: one.subscribed for group, one in found.groups.items()
+    }
     assert 3 == found.sequence
 
 
-async def test_brands_do_not_share_a_recipients_state(store: Store, digest: RecipientDigest, make_statement: Make) -> None:
+async def test_brands_do_not_share_a_recipients_state(
+    store: Store, digest: RecipientDigest, make_statement: Make
+) -> None:
     await store.apply(make_statement(brand=BrandNumber(8)))
 
     found = await state(store, digest)
@@ -88,22 +110,32 @@ async def test_a_late_resubscribe_loses_and_shows_that_the_state_began_after_it(
 
     found = await state(store, digest)
 
-    assert (False, 5000, 5000) == (found.everything.subscribed, found.everything.since_ms, found.everything.last_ms)
+    assert (False, 5000, 5000) == (
+        found.everything.subscribed,
+        found.everything.since_ms,
+        found.everything.last_ms,
+    )
 
 
-async def test_a_later_resubscribe_wins(store: Store, digest: RecipientDigest, make_statement: Make) -> None:
+async def test_a_later_resubscribe_wins(
+    store: Store, digest: RecipientDigest, make_statement: Make
+) -> None:
     """Catalogue Q6."""
     await store.apply(make_statement(at_ms=1000))
     await store.apply(make_statement(at_ms=2000, subscribed=True, source=Source.PREFERENCE_CENTRE))
 
     found = await state(store, digest)
 
-    expected = Subscription(subscribed=True, source=Source.PREFERENCE_CENTRE, since_ms=2000, last_ms=2000)
+    expected = Subscription(
+        subscribed=True, source=Source.PREFERENCE_CENTRE, since_ms=2000, last_ms=2000
+    )
     assert expected == found.everything
 
 
 @pytest.mark.parametrize("first", [True, False])
-async def test_a_tie_goes_to_the_unsubscribe(store: Store, digest: RecipientDigest, make_statement: Make, first: bool) -> None:
+async def test_a_tie_goes_to_the_unsubscribe(
+    store: Store, digest: RecipientDigest, make_statement: Make, first: bool
+) -> None:
     await store.apply(make_statement(subscribed=first))
     await store.apply(make_statement(subscribed=not first))
 
@@ -123,8 +155,12 @@ async def test_a_late_unsubscribe_does_not_undo_a_newer_first_resubscribe(
     assert (True, 0) == (found.everything.subscribed, found.sequence)
 
 
-async def test_a_stale_resubscribe_is_a_conflict_and_writes_nothing(store: Store, digest: RecipientDigest, make_statement: Make) -> None:
-    """Catalogue Q6: a confirmation page from before the unsubscribe does not bring the recipient back."""
+async def test_a_stale_resubscribe_is_a_conflict_and_writes_nothing(
+    store: Store, digest: RecipientDigest, make_statement: Make
+) -> None:
+    """Catalogue Q6: a confirmation page from before the unsubscribe does not bring the recipient
+    back.
+    """
     await store.apply(make_statement(at_ms=1000))
     before = await state(store, digest)
 
@@ -144,17 +180,24 @@ async def test_a_resubscribe_that_saw_the_newest_change_wins_and_may_be_repeated
     first = await store.apply(resubscribe)
     again = await store.apply(resubscribe)
 
-    assert (Change(changed=(EVERYTHING,), sequence=2), Change(changed=(), sequence=2)) == (first, again)
+    assert (Change(changed=(EVERYTHING,), sequence=2), Change(changed=(), sequence=2)) == (
+        first,
+        again,
+    )
 
 
-async def test_a_fresh_resubscribe_with_an_older_clock_is_a_conflict_not_a_silent_loss(store: Store, make_statement: Make) -> None:
+async def test_a_fresh_resubscribe_with_an_older_clock_is_a_conflict_not_a_silent_loss(
+    store: Store, make_statement: Make
+) -> None:
     await store.apply(make_statement(at_ms=5000))
 
     with pytest.raises(Conflict):
         await store.apply(make_statement(at_ms=4000, subscribed=True, expected_sequence=1))
 
 
-async def test_an_unsubscribe_ignores_the_expected_sequence(store: Store, digest: RecipientDigest, make_statement: Make) -> None:
+async def test_an_unsubscribe_ignores_the_expected_sequence(
+    store: Store, digest: RecipientDigest, make_statement: Make
+) -> None:
     await store.apply(make_statement(expected_sequence=99))
 
     found = await state(store, digest)
@@ -162,7 +205,9 @@ async def test_an_unsubscribe_ignores_the_expected_sequence(store: Store, digest
     assert not found.everything.subscribed
 
 
-async def test_a_hundred_clicks_at_once_are_one_change_and_one_event(store: Store, digest: RecipientDigest, make_statement: Make) -> None:
+async def test_a_hundred_clicks_at_once_are_one_change_and_one_event(
+    store: Store, digest: RecipientDigest, make_statement: Make
+) -> None:
     """Catalogue E7."""
     clicks = [make_statement(at_ms=1000 + number) for number in range(100)]
 
@@ -174,8 +219,12 @@ async def test_a_hundred_clicks_at_once_are_one_change_and_one_event(store: Stor
     assert 1 == len(events)
 
 
-async def test_the_history_lists_each_change_oldest_first(store: Store, digest: RecipientDigest, make_statement: Make) -> None:
-    statements = [make_statement(at_ms=1000 * step, subscribed=step % 2 == 0) for step in range(1, 6)]
+async def test_the_history_lists_each_change_oldest_first(
+    store: Store, digest: RecipientDigest, make_statement: Make
+) -> None:
+    statements = [
+        make_statement(at_ms=1000 * step, subscribed=step % 2 == 0) for step in range(1, 6)
+    ]
     for statement in statements:
         await store.apply(statement)
         await store.apply(statement)
@@ -187,14 +236,18 @@ async def test_the_history_lists_each_change_oldest_first(store: Store, digest: 
     assert [(EVERYTHING,)] * 3 == [event.changed for event in events]
 
 
-async def test_many_recipients_are_read_in_the_order_of_the_question(store: Store, make_statement: Make) -> None:
+async def test_many_recipients_are_read_in_the_order_of_the_question(
+    store: Store, make_statement: Make
+) -> None:
     digests = [RecipientDigest(bytes([number, 200]) + b"8bytesxx") for number in range(256)]
     for number in range(0, 256, 3):
         await store.apply(make_statement(digest=digests[number]))
 
     found = await store.preferences(BRAND, digests)
 
-    assert [number % 3 != 0 for number in range(256)] == [one.everything.subscribed for one in found]
+    assert [number % 3 != 0 for number in range(256)] == [
+        one.everything.subscribed for one in found
+    ]
     assert () == tuple(await store.preferences(BRAND, []))
 
 
@@ -209,8 +262,14 @@ async def test_all_mail_may_stand_among_groups_and_changes_with_them_at_once(
 ) -> None:
     change = await store.apply(make_statement(groups=(EVERYTHING, 11)))
     with pytest.raises(Conflict):
-        await store.apply(make_statement(at_ms=2000, groups=(11, EVERYTHING), subscribed=True, expected_sequence=0))
-    back = await store.apply(make_statement(at_ms=2000, groups=(11, EVERYTHING), subscribed=True, expected_sequence=1))
+        await store.apply(
+            make_statement(
+                at_ms=2000, groups=(11, EVERYTHING), subscribed=True, expected_sequence=0
+            )
+        )
+    back = await store.apply(
+        make_statement(at_ms=2000, groups=(11, EVERYTHING), subscribed=True, expected_sequence=1)
+    )
 
     found = await state(store, digest)
     assert Change(changed=(EVERYTHING, GroupKey(11)), sequence=1) == change

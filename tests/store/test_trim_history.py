@@ -1,4 +1,6 @@
-"""Forgetting old history on a real server: by time, and never what a consumer group still has to read."""
+"""Forgetting old history on a real server: by time, and never what a consumer group still has to
+read.
+"""
 
 from collections.abc import Callable
 

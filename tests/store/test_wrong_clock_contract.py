@@ -1,4 +1,6 @@
-"""Clocks that are wrong: what somebody says now takes effect, and what is only told again keeps the order of its time."""
+"""Clocks that are wrong: what somebody says now takes effect, and what is only told again keeps the
+order of its time.
+"""
 
 import itertools
 import time
@@ -8,7 +10,15 @@ import pytest
 
 from app.core.errors import Conflict
 from app.core.groups import EVERYTHING
-from app.core.model import BrandNumber, GroupKey, Preferences, Recency, RecipientDigest, Source, Statement
+from app.core.model import (
+    BrandNumber,
+    GroupKey,
+    Preferences,
+    Recency,
+    RecipientDigest,
+    Source,
+    Statement,
+)
 from app.observe import metrics
 from app.store.redis import RedisStore
 from app.usecases.ports import Store
@@ -42,11 +52,17 @@ async def test_an_unsubscribe_wins_over_a_time_that_lies_ahead_of_the_stores(
     found = await state(store, digest)
     (event,) = await store.history(BRAND, digest)
     assert ((EVERYTHING,), 1, True) == (change.changed, change.sequence, change.against_clock)
-    assert (False, Source.LIST_UNSUBSCRIBE, now) == (found.everything.subscribed, found.everything.source, found.everything.since_ms)
+    assert (False, Source.LIST_UNSUBSCRIBE, now) == (
+        found.everything.subscribed,
+        found.everything.source,
+        found.everything.since_ms,
+    )
     assert click == event.statement
 
 
-async def test_what_is_told_again_keeps_the_order_of_its_time(store: Store, digest: RecipientDigest, make_statement: Make) -> None:
+async def test_what_is_told_again_keeps_the_order_of_its_time(
+    store: Store, digest: RecipientDigest, make_statement: Make
+) -> None:
     """Catalogue N25: an old click that a spool brings once more is no new one."""
     now = now_ms()
     await store.apply(make_statement(at_ms=now - HOUR))
@@ -58,7 +74,9 @@ async def test_what_is_told_again_keeps_the_order_of_its_time(store: Store, dige
     assert (await state(store, digest)).everything.subscribed
 
 
-async def test_what_waited_loses_to_what_was_said_after_it(store: Store, digest: RecipientDigest, make_statement: Make) -> None:
+async def test_what_waited_loses_to_what_was_said_after_it(
+    store: Store, digest: RecipientDigest, make_statement: Make
+) -> None:
     """Catalogue N25, Q6."""
     now = now_ms()
     await store.apply(make_statement(at_ms=now - HOUR, subscribed=True))
@@ -93,7 +111,9 @@ async def test_a_click_of_this_moment_loses_to_what_was_said_within_the_last_min
     assert () == change.changed
 
 
-async def test_whatever_is_told_again_afterwards_the_click_holds(store: Store, make_statement: Make) -> None:
+async def test_whatever_is_told_again_afterwards_the_click_holds(
+    store: Store, make_statement: Make
+) -> None:
     """Catalogue N25: replays of both statements, in every order, change nothing."""
     now = now_ms()
     for number, order in enumerate(itertools.permutations(range(3))):
@@ -111,7 +131,9 @@ async def test_whatever_is_told_again_afterwards_the_click_holds(store: Store, m
         assert (False, 1) == (found.everything.subscribed, found.sequence)
 
 
-async def test_groups_are_judged_one_by_one(store: Store, digest: RecipientDigest, make_statement: Make) -> None:
+async def test_groups_are_judged_one_by_one(
+    store: Store, digest: RecipientDigest, make_statement: Make
+) -> None:
     """Catalogue N25."""
     now = now_ms()
     await store.apply(make_statement(at_ms=now + DAY, subscribed=True, groups=(1,)))
@@ -135,7 +157,9 @@ async def test_who_comes_back_from_a_page_that_saw_the_state_is_not_shut_out_by_
 
     change = await store.apply(back, Recency.NOW)
     await store.apply(left)
-    again = await store.apply(make_statement(at_ms=now, subscribed=True, expected_sequence=1), Recency.NOW)
+    again = await store.apply(
+        make_statement(at_ms=now, subscribed=True, expected_sequence=1), Recency.NOW
+    )
 
     found = await state(store, digest)
     assert (2, True, True) == (change.sequence, change.against_clock, found.everything.subscribed)
@@ -150,13 +174,17 @@ async def test_a_page_that_saw_an_older_state_brings_nobody_back_whatever_the_cl
     await store.apply(make_statement(at_ms=now + DAY))
 
     with pytest.raises(Conflict):
-        await store.apply(make_statement(at_ms=now, subscribed=True, expected_sequence=0), Recency.NOW)
+        await store.apply(
+            make_statement(at_ms=now, subscribed=True, expected_sequence=0), Recency.NOW
+        )
     await store.apply(make_statement(at_ms=now, subscribed=True), Recency.NOW)
 
     assert not (await state(store, digest)).everything.subscribed
 
 
-async def test_it_is_logged_and_counted(valkey: RedisStore, make_statement: Make, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_it_is_logged_and_counted(
+    valkey: RedisStore, make_statement: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Catalogue N25."""
     now = now_ms()
     before = metrics.CLOCKS_OVERRULED._value.get()

@@ -1,4 +1,6 @@
-"""Data centres of one installation, each a set of real processes on an address of its own: own store, own spool, one keyring for all."""
+"""Data centres of one installation, each a set of real processes on an address of its own: own
+store, own spool, one keyring for all.
+"""
 
 import asyncio
 import os
@@ -42,11 +44,24 @@ class Centre:
 
     @asynccontextmanager
     async def running(self, *command: str) -> AsyncIterator[asyncio.subprocess.Process]:
-        """Run one process of this data centre; ready inside the context, and stopped in order at its end unless it is dead."""
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("SIGNOFF_")}
-        environment = clean | {"PYTHONPATH": str(ROOT)} | {f"SIGNOFF_{name}": value for name, value in self.settings.items()}
+        """Run one process of this data centre; ready inside the context, and stopped in order at
+        its end unless it is dead.
+        """
+        clean = {
+            name: value for name, value in os.environ.items() if not name.startswith("SIGNOFF_")
+        }
+        environment = (
+            clean
+            | {"PYTHONPATH": str(ROOT)}
+            | {f"SIGNOFF_{name}": value for name, value in self.settings.items()}
+        )
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", *command, cwd=self.folder, env=environment, stderr=asyncio.subprocess.PIPE
+            sys.executable,
+            "-m",
+            *command,
+            cwd=self.folder,
+            env=environment,
+            stderr=asyncio.subprocess.PIPE,
         )
         assert process.stderr is not None
         seen: list[bytes] = []
@@ -75,13 +90,19 @@ class Centre:
     async def states(self, addresses: Sequence[str]) -> list[Preferences]:
         """Return what this data centre knows of these people."""
         async with self.store() as store:
-            return list(await store.preferences(BRAND, [self.codec.digest(address, brand=BRAND) for address in addresses]))
+            return list(
+                await store.preferences(
+                    BRAND, [self.codec.digest(address, brand=BRAND) for address in addresses]
+                )
+            )
 
     async def post(self, target: str) -> aiohttp.ClientResponse:
         """Post as a mailbox provider does, and return the answer, redirects unfollowed."""
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE)) as client,
-            client.post(f"{self.url}{target}", data={"List-Unsubscribe": "One-Click"}, allow_redirects=False) as answer,
+            client.post(
+                f"{self.url}{target}", data={"List-Unsubscribe": "One-Click"}, allow_redirects=False
+            ) as answer,
         ):
             await answer.read()
             return answer

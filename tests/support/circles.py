@@ -1,4 +1,6 @@
-"""An installation of two brands for tests of the whole: `acme`, whose clicks come to us, and `shop`, which takes them itself."""
+"""An installation of two brands for tests of the whole: `acme`, whose clicks come to us, and
+`shop`, which takes them itself.
+"""
 
 import asyncio
 import secrets
@@ -36,35 +38,57 @@ key_file = "{key}"
 
 
 def two_brands(folder: Path, hooks: Sequence[tuple[str, str]], *, more: str = "") -> str:
-    """Write the settings of both brands, with these webhooks (URL and format) for each, and return the secret that signs them."""
+    """Write the settings of both brands, with these webhooks (URL and format) for each, and return
+    the secret that signs them.
+    """
     secret = f"whsec_{b64encode(secrets.token_bytes(32)).decode()}"
     (folder / "webhook-secret").write_text(secret)
     (folder / "shop-s1.pem").write_bytes(new_dkim_key())
-    webhooks = ", ".join(f'{{ url = "{url}", format = "{form}", secret_file = "{folder}/webhook-secret" }}' for url, form in hooks)
-    text = _ACME.format(webhooks=webhooks) + more + _SHOP.format(webhooks=webhooks, key=folder / "shop-s1.pem")
+    webhooks = ", ".join(
+        f'{{ url = "{url}", format = "{form}", secret_file = "{folder}/webhook-secret" }}'
+        for url, form in hooks
+    )
+    text = (
+        _ACME.format(webhooks=webhooks)
+        + more
+        + _SHOP.format(webhooks=webhooks, key=folder / "shop-s1.pem")
+    )
     (folder / "signoff.toml").write_text(text)
     return secret
 
 
 async def click(services: Services, address: str) -> int:
     """Leave as a mailbox provider does for this recipient, and return the status of the answer."""
-    url = services.url(services.settings.web.listen, f"/u?qmoe={token(services, address, Purpose.ONE_CLICK)}")
-    async with aiohttp.ClientSession() as client, asyncio.timeout(PATIENCE), client.post(url, data=b"List-Unsubscribe=One-Click") as answer:
+    url = services.url(
+        services.settings.web.listen, f"/u?qmoe={token(services, address, Purpose.ONE_CLICK)}"
+    )
+    async with (
+        aiohttp.ClientSession() as client,
+        asyncio.timeout(PATIENCE),
+        client.post(url, data=b"List-Unsubscribe=One-Click") as answer,
+    ):
         return answer.status
 
 
 async def promote(services: Services, address: str) -> str:
     """Send one promotional mail through the relay and return its reply."""
     async with connected(port(services.settings.relay.listen)) as upstream:
-        content = f"From: news@acme.example\r\nTo: {address}\r\nSubject: Spring\r\nX-Signoff-Campaign: {CAMPAIGN}\r\n\r\nHello\r\n.\r\n"
+        content = (
+            f"From: news@acme.example\r\nTo: {address}\r\nSubject: Spring\r\nX-Signoff-Campaign:"
+            f" {CAMPAIGN}\r\n\r\nHello\r\n.\r\n"
+        )
         await upstream.begin(sender="news@acme.example", recipients=(address,))
         await upstream.send(content.encode())
         return await upstream.reply()
 
 
 async def all_left_once(services: Services, store: RedisStore, addresses: Sequence[str]) -> bool:
-    """Wait until every one of them has left, and say whether it came to that, with exactly one change each."""
-    digests = [services.codec.digest(address, brand=number(services, "acme")) for address in addresses]
+    """Wait until every one of them has left, and say whether it came to that, with exactly one
+    change each.
+    """
+    digests = [
+        services.codec.digest(address, brand=number(services, "acme")) for address in addresses
+    ]
 
     async def all_have() -> bool:
         try:
@@ -73,7 +97,9 @@ async def all_left_once(services: Services, store: RedisStore, addresses: Sequen
             return False
         return not any(one.everything.subscribed for one in found)
 
-    return await becomes(all_have) and {len(await store.history(number(services, "acme"), digest)) for digest in digests} == {1}
+    return await becomes(all_have) and {
+        len(await store.history(number(services, "acme"), digest)) for digest in digests
+    } == {1}
 
 
 def number(services: Services, brand: str) -> BrandNumber:

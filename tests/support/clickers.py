@@ -1,6 +1,8 @@
-"""Recipients who leave by each way there is, while the services fail around them; each remembers who was told that it is done.
+"""Recipients who leave by each way there is, while the services fail around them; each remembers
+who was told that it is done.
 
-A clicker tries again for the same recipient, as a mailbox provider does, and now and then gives up on one: then nothing was promised.
+A clicker tries again for the same recipient, as a mailbox provider does, and now and then gives up
+on one: then nothing was promised.
 """
 
 import asyncio
@@ -24,7 +26,9 @@ _PAUSE = 0.1  # so that the work is for the services, not for whoever looks at t
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """One way to leave: whose mail it stands in, how it is said, and the source under which the history has it."""
+    """One way to leave: whose mail it stands in, how it is said, and the source under which the
+    history has it.
+    """
 
     name: str
     brand: str
@@ -43,7 +47,9 @@ class Clickers:
     told: dict[str, Way] = field(default_factory=dict)  # those who were told that it is done
     refusals: list[int] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
-    stopping: bool = False  # asked for, since `asyncio.wait_for` of Python 3.11 may lose a cancellation (python/cpython#86296)
+    # asked for, since `asyncio.wait_for` of Python 3.11 may lose a cancellation
+    # (python/cpython#86296)
+    stopping: bool = False
 
     async def click(self, way: Way, clicker: int) -> None:
         """Leave for one recipient after another until asked to stop."""
@@ -66,7 +72,8 @@ class Clickers:
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 return await way.ask(self, address)
-        except (aiohttp.ClientError, OSError, EOFError, TimeoutError, AssertionError):  # AssertionError: an SMTP step that was refused
+        # AssertionError: an SMTP step that was refused
+        except (aiohttp.ClientError, OSError, EOFError, TimeoutError, AssertionError):
             return False
 
     async def further(self, count: int) -> None:
@@ -83,7 +90,9 @@ class Clickers:
     async def post(self, target: str, body: bytes) -> bool:
         """Send a form to the public listener and say whether it was taken."""
         form = {"Content-Type": "application/x-www-form-urlencoded"}
-        async with self.client.post(self._public(target), data=body, headers=form, allow_redirects=False) as answer:
+        async with self.client.post(
+            self._public(target), data=body, headers=form, allow_redirects=False
+        ) as answer:
             return self._is_good(answer)
 
     async def page(self, target: str) -> Form:
@@ -114,7 +123,9 @@ async def callback(clickers: Clickers, address: str) -> bool:
 
 
 async def save_page(clickers: Clickers, address: str) -> bool:
-    """Turn all mail off on the preference centre. Who finds it off already has left by an earlier try, and is told so by the page."""
+    """Turn all mail off on the preference centre. Who finds it off already has left by an earlier
+    try, and is told so by the page.
+    """
     target = f"/preferences?e={circles.token(clickers.services, address, Purpose.PREFERENCES)}"
     form = await clickers.page(target)
     return await clickers.post(target, form.body(all_mail=False))

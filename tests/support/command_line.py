@@ -15,12 +15,14 @@ from smtp_proxy.__main__ import commands as signoff_smtp
 _HEAD = """\
 # The command line
 
-Two programs: `signoff` (also `python -m app`) and `signoff-smtp` (also `python -m smtp_proxy`). Both read the same [settings](settings.md).
+Two programs: `signoff` (also `python -m app`) and `signoff-smtp` (also `python -m smtp_proxy`).
+Both read the same [settings](settings.md).
 `--version` prints the version, `--json` what a program can read.
 Exit codes: 0 good, 1 something was found or could not be done, 2 wrong usage or configuration.
 What is wrong is said on standard error, a line a problem, and never as a traceback.
 
-This page is made by `python -m tests.support.command_line` of what the programs know of themselves; a test compares it.
+This page is made by `python -m tests.support.command_line` of what the programs know of
+themselves; a test compares it.
 """
 
 
@@ -46,12 +48,21 @@ def _sections(path: str, group: TyperGroup) -> Iterator[str]:
 
 def _section(path: str, command: TyperCommand) -> str:
     arguments = [parameter for parameter in command.params if isinstance(parameter, TyperArgument)]
-    options = [parameter for parameter in command.params if isinstance(parameter, TyperOption) and "--help" not in parameter.opts]
+    options = [
+        parameter
+        for parameter in command.params
+        if isinstance(parameter, TyperOption) and "--help" not in parameter.opts
+    ]
     usage = " ".join([path, *map(_argument, arguments), *(["[OPTIONS]"] if options else [])])
     rows = [f"| `{_argument(each)}` | {each.help or ''}{_default(each)} |" for each in arguments]
-    rows += [f"| `{_names(each)}` | {each.help or _UNSAID.get(each.opts[0], '')}{_default(each)} |" for each in options]
+    rows += [
+        f"| `{_names(each)}` | {each.help or _UNSAID.get(each.opts[0], '')}{_default(each)} |"
+        for each in options
+    ]
     table = "\n".join(["| | |", "| --- | --- |", *rows]) + "\n\n" if rows else ""
-    return f"### `{usage}`\n\n{' '.join((command.help or '').split())}\n\n{table}".rstrip("\n") + "\n"
+    return (
+        f"### `{usage}`\n\n{' '.join((command.help or '').split())}\n\n{table}".rstrip("\n") + "\n"
+    )
 
 
 _UNSAID = {"--json": "print JSON"}
@@ -64,7 +75,11 @@ def _argument(argument: TyperArgument) -> str:
 
 def _names(option: TyperOption) -> str:
     names = ", ".join([*option.opts, *option.secondary_opts])
-    return names if option.is_flag else f"{names} {option.metavar or option.opts[0].lstrip('-').upper()}"
+    return (
+        names
+        if option.is_flag
+        else f"{names} {option.metavar or option.opts[0].lstrip('-').upper()}"
+    )
 
 
 def _default(parameter: TyperArgument | TyperOption) -> str:

@@ -1,4 +1,6 @@
-"""Sessions and their commands without a socket: the real state and the real line protocol, over memory or over nothing."""
+"""Sessions and their commands without a socket: the real state and the real line protocol, over
+memory or over nothing.
+"""
 
 import asyncio
 from collections.abc import Generator
@@ -37,7 +39,8 @@ class StoreConnection(asyncio.Transport):
 
 
 def session_state(handler: Recorder | None = None, /, **config: object) -> SessionState:
-    """Return the state of a session whose client has just connected from loopback. Needs a running loop.
+    """Return the state of a session whose client has just connected from loopback. Needs a running
+    loop.
 
     With `over_tls` in the configuration its connection counts as secured.
     """
@@ -48,8 +51,11 @@ def session_state(handler: Recorder | None = None, /, **config: object) -> Sessi
     return session.state
 
 
-async def obey(state: SessionState, command: Command, argument: bytes = b"", *, then: bytes = b"") -> list[str]:
-    """Run a command to its end and return what is said, line by line; `then` is what the client sends while it runs.
+async def obey(
+    state: SessionState, command: Command, argument: bytes = b"", *, then: bytes = b""
+) -> list[str]:
+    """Run a command to its end and return what is said, line by line; `then` is what the client
+    sends while it runs.
 
     A command that waits for more than that fails.
     """

@@ -6,7 +6,12 @@ from collections.abc import Sequence
 import dkim
 import time_machine
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 
 from app.core.mail.canonical import BodyMode, body_hash
 from app.core.mail.message import parse
@@ -27,18 +32,33 @@ LINKS = Links(
 )
 
 
-def dkim_key(domain: str = DOMAIN, *, key: SigningKey = RSA_KEY, mode: BodyMode = BodyMode.SIMPLE, selector: str = SELECTOR) -> DkimKey:
+def dkim_key(
+    domain: str = DOMAIN,
+    *,
+    key: SigningKey = RSA_KEY,
+    mode: BodyMode = BodyMode.SIMPLE,
+    selector: str = SELECTOR,
+) -> DkimKey:
     """Return one configured key."""
     return DkimKey(domain=domain, selector=selector, key=key, canonicalization=mode)
 
 
 def base_of(mail: bytes | bytearray, existing: ExistingHeader = ExistingHeader.REPLACE) -> Base:
     """Return what all copies of a sample share."""
-    return prepare(parse(mail), existing=existing, date=b"Tue, 03 Mar 2026 10:00:00 +0000", message_id=b"<new@relay.example>")
+    return prepare(
+        parse(mail),
+        existing=existing,
+        date=b"Tue, 03 Mar 2026 10:00:00 +0000",
+        message_id=b"<new@relay.example>",
+    )
 
 
-def signed_copy(mail: bytes, *keys: DkimKey, existing: ExistingHeader = ExistingHeader.REPLACE) -> bytes:
-    """Return the stamped and signed copy of a sample, by the keys given or the RSA key of the test brand."""
+def signed_copy(
+    mail: bytes, *keys: DkimKey, existing: ExistingHeader = ExistingHeader.REPLACE
+) -> bytes:
+    """Return the stamped and signed copy of a sample, by the keys given or the RSA key of the test
+    brand.
+    """
     base = base_of(mail, existing)
     keys = keys or (dkim_key(),)
     stamped = base.stamp(LINKS)
@@ -46,16 +66,23 @@ def signed_copy(mail: bytes, *keys: DkimKey, existing: ExistingHeader = Existing
 
 
 def prepared(base: Base, *keys: DkimKey) -> MessageSignature:
-    """Return what the signatures of all copies share, by the keys given or the RSA key of the test brand."""
+    """Return what the signatures of all copies share, by the keys given or the RSA key of the test
+    brand.
+    """
     keys = keys or (dkim_key(),)
     signature = Signer(keys).prepare(base, NOW)
     signature.body_hash = body_hash(base.body, keys[0].canonicalization)
     return signature
 
 
-def signed(signature: MessageSignature, stamped: Sequence[bytes], own_body_hash: bytes = b"") -> bytes:
+def signed(
+    signature: MessageSignature, stamped: Sequence[bytes], own_body_hash: bytes = b""
+) -> bytes:
     """Return the DKIM-Signature field, or fields, of one copy, signed here and now."""
-    return b"".join(text.complete(key.sign(digest)) for key, digest, text in signature.unsigned(stamped, own_body_hash))
+    return b"".join(
+        text.complete(key.sign(digest))
+        for key, digest, text in signature.unsigned(stamped, own_body_hash)
+    )
 
 
 def dns_record(key: SigningKey) -> str:
@@ -70,7 +97,9 @@ def dns_record(key: SigningKey) -> str:
 
 def dns(name: bytes, timeout: int = 5) -> bytes:
     """Answer as the DNS would for the RSA key."""
-    return dns_record(RSA_KEY).encode() if name.startswith(f"{SELECTOR}._domainkey.".encode()) else b""
+    return (
+        dns_record(RSA_KEY).encode() if name.startswith(f"{SELECTOR}._domainkey.".encode()) else b""
+    )
 
 
 def tags_of(field: bytes) -> dict[bytes, bytes]:

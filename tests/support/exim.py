@@ -1,4 +1,6 @@
-"""A private Exim on loopback: own configuration, own spool, gone when its user is done. `sh .ci/exim` puts the program in its place."""
+"""A private Exim on loopback: own configuration, own spool, gone when its user is done. `sh
+.ci/exim` puts the program in its place.
+"""
 
 import os
 import shutil
@@ -45,11 +47,16 @@ last_hop:
 
 
 @contextmanager
-def exim(folder: Path, *, main: str, routers: str, transports: str, last_port: int) -> Iterator[None]:
-    """Run Exim in a folder that its own user can reach, with a guide's lines in front of its own, and a last hop behind everything."""
+def exim(
+    folder: Path, *, main: str, routers: str, transports: str, last_port: int
+) -> Iterator[None]:
+    """Run Exim in a folder that its own user can reach, with a guide's lines in front of its own,
+    and a last hop behind everything.
+    """
     assert PROGRAM.exists(), "Exim is missing: sh .ci/exim"
     (folder / "spool").mkdir(parents=True)
-    shutil.copy(PROGRAM, folder / "exim")  # it starts itself anew for each delivery, and its user need not reach this checkout
+    # it starts itself anew for each delivery, and its user need not reach this checkout
+    shutil.copy(PROGRAM, folder / "exim")
     shutil.chown(folder / "spool", USER, USER)
     configuration = folder / "exim.conf"
     configuration.write_text(
@@ -59,14 +66,23 @@ def exim(folder: Path, *, main: str, routers: str, transports: str, last_port: i
     )  # fmt: skip
     command = [str(folder / "exim"), "-C", str(configuration), "-bdf"]
     with (folder / "output").open("wb") as output:
-        process = subprocess.Popen(command, user=USER, group=USER, extra_groups=(), cwd=folder, stdout=output, stderr=output)
+        process = subprocess.Popen(
+            command,
+            user=USER,
+            group=USER,
+            extra_groups=(),
+            cwd=folder,
+            stdout=output,
+            stderr=output,
+        )
     try:
         yield
         assert process.poll() is None, log_of(folder)
     finally:
         process.terminate()
         process.wait(timeout=20)
-        while left := _running(folder / "exim"):  # deliveries outlive the daemon, and write into a folder that is about to go
+        # deliveries outlive the daemon, and write into a folder that is about to go
+        while left := _running(folder / "exim"):
             for number in left:
                 with suppress(ProcessLookupError):
                     os.kill(number, signal.SIGKILL)

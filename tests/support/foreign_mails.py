@@ -1,7 +1,8 @@
-"""Mails that others made to test their parsers: those that come with CPython's own tests of its `email` package.
+"""Mails that others made to test their parsers: those that come with CPython's own tests of its
+`email` package.
 
-Nothing of them is kept here. They lie beside the interpreter, or come with a Debian package; `python -m tests.support.foreign_mails` prints
-the name of that package when they are missing.
+Nothing of them is kept here. They lie beside the interpreter, or come with a Debian package;
+`python -m tests.support.foreign_mails` prints the name of that package when they are missing.
 """
 
 import sys
@@ -15,7 +16,10 @@ _PACKAGE = f"libpython{sys.version_info.major}.{sys.version_info.minor}-testsuit
 def foreign_mails() -> dict[str, bytes]:
     """Return the mails by their file name, with CRLF line ends."""
     found = {path.stem: path.read_bytes() for path in sorted(_FOLDER.glob("msg_*.txt"))}
-    return {name: octets.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n") for name, octets in found.items()}
+    return {
+        name: octets.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
+        for name, octets in found.items()
+    }
 
 
 if __name__ == "__main__":

@@ -22,7 +22,9 @@ def block(guide: str, title: str, kind: str) -> str:
 
 
 def with_port(lines: str, written: str, port: int) -> str:
-    """Return a guide's lines with a port of the test in place of the one that stands there. It must stand there."""
+    """Return a guide's lines with a port of the test in place of the one that stands there. It must
+    stand there.
+    """
     assert written in lines, f"{written} is not in the guide's lines"
     host, _, _ = written.rpartition(":")
     return lines.replace(written, f"{host}:{port}")

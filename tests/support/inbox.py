@@ -29,11 +29,17 @@ class Inbox:
     store: Store
     maildir: Cabinet | None
 
-    async def takes(self, content: bytes, *recipients: str, sender: str = "someone@example.net") -> str:
+    async def takes(
+        self, content: bytes, *recipients: str, sender: str = "someone@example.net"
+    ) -> str:
         """Send one mail and return the reply to its end."""
         async with connected(self.port) as client:
             await client.begin(sender=sender, recipients=recipients or (f"unsubscribe@{DOMAIN}",))
-            await client.send(content.replace(b"\r\n.", b"\r\n..") + (b"" if content.endswith(b"\r\n") else b"\r\n") + b".\r\n")
+            await client.send(
+                content.replace(b"\r\n.", b"\r\n..")
+                + (b"" if content.endswith(b"\r\n") else b"\r\n")
+                + b".\r\n"
+            )
             return await client.reply()
 
     async def state(self, who: Person) -> Preferences:
@@ -52,7 +58,9 @@ class Inbox:
         return [path.read_bytes() for path in sorted((self.maildir.folder / "new").iterdir())]
 
 
-def mailto_of(store: Store, *, spool: Spool | None = None, complaints: Complaints = Complaints.UNSUBSCRIBE) -> Mailto:
+def mailto_of(
+    store: Store, *, spool: Spool | None = None, complaints: Complaints = Complaints.UNSUBSCRIBE
+) -> Mailto:
     one_click = TokenLinks(
         codec=CODEC,
         unsubscribe=RecordStatement(store, spool, lambda: NOW_MS),
@@ -60,7 +68,12 @@ def mailto_of(store: Store, *, spool: Spool | None = None, complaints: Complaint
         new_id=lambda: os.urandom(16),
         seal=CODEC.seal_address,
     )
-    return Mailto(codec=CODEC, one_click=one_click, mailboxes=Mailboxes(domain=DOMAIN, data_centre=1), complaints=complaints)
+    return Mailto(
+        codec=CODEC,
+        one_click=one_click,
+        mailboxes=Mailboxes(domain=DOMAIN, data_centre=1),
+        complaints=complaints,
+    )
 
 
 @asynccontextmanager
@@ -80,6 +93,13 @@ async def receiving(
     folder = Cabinet(maildir, quota=quota) if maildir else None
     intake = Intake(mailto=mailto, digest=CODEC.digest, maildir=folder, log=log)
     door = Door(mailto=mailto, may_miss=may_miss, log=log)
-    terms = {"recipient_policy": door, "postmaster": f"postmaster@{DOMAIN}", "limits": limits or Limits()}
-    async with listening(intake, implicit_tls=False, line_endings="normalise", **terms) as (_, port):
+    terms = {
+        "recipient_policy": door,
+        "postmaster": f"postmaster@{DOMAIN}",
+        "limits": limits or Limits(),
+    }
+    async with listening(intake, implicit_tls=False, line_endings="normalise", **terms) as (
+        _,
+        port,
+    ):
         yield Inbox(port=port, store=store, maildir=folder)

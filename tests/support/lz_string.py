@@ -1,4 +1,6 @@
-"""What a page's script packs, packed here: the encoder of `app.core.lz_string`, as simple as it can be."""
+"""What a page's script packs, packed here: the encoder of `app.core.lz_string`, as simple as it can
+be.
+"""
 
 import base64
 import json

@@ -1,6 +1,8 @@
-"""An ordinary mail server for tests, made by aiosmtpd's controller and a handler: it keeps whatever mail comes.
+"""An ordinary mail server for tests, made by aiosmtpd's controller and a handler: it keeps whatever
+mail comes.
 
-It is another author's reading of SMTP than ours. What shall misbehave, or be looked at octet by octet, is a `Sink`.
+It is another author's reading of SMTP than ours. What shall misbehave, or be looked at octet by
+octet, is a `Sink`.
 """
 
 import asyncio
@@ -37,9 +39,11 @@ class _Keeper:
 
 
 class MailServer(Controller):
-    """The server, in a thread of its own, on a free port of loopback. Use it as an asynchronous context manager.
+    """The server, in a thread of its own, on a free port of loopback. Use it as an asynchronous
+    context manager.
 
-    `unknown` are mailboxes that it does not have; with `login` it takes mail only over TLS and after that login.
+    `unknown` are mailboxes that it does not have; with `login` it takes mail only over TLS and
+    after that login.
     """
 
     def __init__(
@@ -72,14 +76,21 @@ class MailServer(Controller):
 
     @property
     def mailboxes(self) -> list[str]:
-        """The recipients of what was received, sorted; one that got two copies stands here twice."""
+        """The recipients of what was received, sorted; one that got two copies stands here
+        twice.
+        """
         return sorted(recipient for envelope in self.received for recipient in envelope.rcpt_tos)
 
     async def __aenter__(self) -> Self:
         await asyncio.to_thread(self.start)
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         await asyncio.to_thread(self.stop)
 
     async def _create_server(self) -> asyncio.AbstractServer:
@@ -87,5 +98,12 @@ class MailServer(Controller):
         self.port = server.sockets[0].getsockname()[1]  # type: ignore[attr-defined] # of asyncio's own
         return server
 
-    def _authenticate(self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: LoginPassword) -> AuthResult:
+    def _authenticate(
+        self,
+        _server: SMTP,
+        _session: Session,
+        _envelope: Envelope,
+        _mechanism: str,
+        data: LoginPassword,
+    ) -> AuthResult:
         return AuthResult(success=(data.login, data.password) == self._login, handled=False)

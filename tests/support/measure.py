@@ -1,13 +1,17 @@
-"""How much code one promotional mail and one click pass: `make measure`, or `python -m tests.support.measure`.
+"""How much code one promotional mail and one click pass: `make measure`, or `python -m
+tests.support.measure`.
 
-The real processes run in this one, one after the other: `serve_relay` and `serve_web` as the commands start them, with the embedded
-store. A thread beside them is the upstream and the browser. `sys.setprofile` sees what the process's own thread enters, from MAIL to the
-250 and from the request to the 200; what counts is code of `app` and `smtp_proxy`. Everything is warm: of several equal mails, the figures
-are those of the one with the fewest calls, for whatever runs in the background only adds to them.
+The real processes run in this one, one after the other: `serve_relay` and `serve_web` as the
+commands start them, with the embedded store. A thread beside them is the upstream and the browser.
+`sys.setprofile` sees what the process's own thread enters, from MAIL to the 250 and from the
+request to the 200; what counts is code of `app` and `smtp_proxy`. Everything is warm: of several
+equal mails, the figures are those of the one with the fewest calls, for whatever runs in the
+background only adds to them.
 
-A call is every entry into a frame, so a coroutine that goes on after an await counts again, and up to CPython 3.11 a comprehension too.
-Functions and classes are distinct ones; a switch is a call in another file than the call before it. The second row of each leaves out the
-client of the store, which tests with the store's twin in memory do not pass.
+A call is every entry into a frame, so a coroutine that goes on after an await counts again, and up
+to CPython 3.11 a comprehension too. Functions and classes are distinct ones; a switch is a call in
+another file than the call before it. The second row of each leaves out the client of the store,
+which tests with the store's twin in memory do not pass.
 
 `--files` prints the files in their order, `--calls` every call.
 """
@@ -40,11 +44,16 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = tuple(f"{ROOT / name}{os.sep}" for name in ("app", "smtp_proxy"))
 WARM, MEASURED = 30, 15
 PATIENCE = 30.0  # seconds for a process to listen, and for each answer
-_SETTLE_SECONDS = 0.02  # after the answer: what the process still does for this mail or click counts too
-_EXTENSIONS = b"250-sink.example\r\n250-PIPELINING\r\n250-SIZE 30000000\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES\r\n"
+# after the answer: what the process still does for this mail or click counts too
+_SETTLE_SECONDS = 0.02
+_EXTENSIONS = (
+    b"250-sink.example\r\n250-PIPELINING\r\n250-SIZE 30000000\r\n250-8BITMIME\r\n250"
+    b" ENHANCEDSTATUSCODES\r\n"
+)
 _MAIL = (
-    b"From: Acme <news@acme.example>\r\nTo: ann@example.net\r\nSubject: Spring\r\nX-Signoff-Campaign: spring-24\r\n"
-    b"Message-ID: <%d@acme.example>\r\nDate: Tue, 03 Mar 2026 09:00:00 +0000\r\n\r\nHello Ann\r\n.\r\n"
+    b"From: Acme <news@acme.example>\r\nTo: ann@example.net\r\nSubject:"
+    b" Spring\r\nX-Signoff-Campaign: spring-24\r\nMessage-ID: <%d@acme.example>\r\nDate: Tue, 03"
+    b" Mar 2026 09:00:00 +0000\r\n\r\nHello Ann\r\n.\r\n"
 )
 
 
@@ -64,13 +73,21 @@ class Passage:
         """Calls, functions, classes, files, switches between files."""
         names = [(code.co_filename, code.co_qualname) for code in self.calls]
         files = [file for file, _ in names]
-        classes = {(file, name.rpartition(".")[0]) for file, name in names if "." in name and "<locals>" not in name}
+        classes = {
+            (file, name.rpartition(".")[0])
+            for file, name in names
+            if "." in name and "<locals>" not in name
+        }
         switches = sum(1 for before, after in pairwise(files) if before != after)
         return (len(names), len(set(names)), len(classes), len(set(files)), switches)
 
     def without(self, folder: Path) -> "Passage":
         """Return what is left when the code of a folder is not looked at."""
-        return Passage(calls=tuple(code for code in self.calls if not code.co_filename.startswith(f"{folder}{os.sep}")))
+        return Passage(
+            calls=tuple(
+                code for code in self.calls if not code.co_filename.startswith(f"{folder}{os.sep}")
+            )
+        )
 
 
 class Recorder:
@@ -135,23 +152,44 @@ def main() -> int:
             "click": _measured(serve_web, settings, _clicks(settings)),
         }
         os.chdir(ROOT)
-    print("| | calls | functions | classes | files | switches between files |\n| --- | --- | --- | --- | --- | --- |")
+    print(
+        "| | calls | functions | classes | files | switches between files |\n| --- | --- | --- |"
+        " --- | --- | --- |"
+    )
     for name, passage in passages.items():
-        for label, part in ((name, passage), (f"{name}, without the store's client", passage.without(ROOT / "app/store"))):
+        for label, part in (
+            (name, passage),
+            (f"{name}, without the store's client", passage.without(ROOT / "app/store")),
+        ):
             print(f"| {label} | {' | '.join(str(figure) for figure in part.figures)} |")
     if "--files" in sys.argv:
         for name, passage in passages.items():
             print(f"\nThe files of a {name}, with the calls in each:")
             calls = Counter(code.co_filename for code in passage.calls)
-            print("\n".join(f"{calls[file]:5} {Path(file).relative_to(ROOT)}" for file in passage.files))
+            print(
+                "\n".join(
+                    f"{calls[file]:5} {Path(file).relative_to(ROOT)}" for file in passage.files
+                )
+            )
     if "--calls" in sys.argv:
         for passage in passages.values():
-            print("\n".join(f"{Path(code.co_filename).relative_to(ROOT)} {code.co_qualname}" for code in passage.calls))
+            print(
+                "\n".join(
+                    f"{Path(code.co_filename).relative_to(ROOT)} {code.co_qualname}"
+                    for code in passage.calls
+                )
+            )
     return 0
 
 
-def _measured(serve: Callable[[Settings], None], settings: Settings, works: Callable[[], Sequence[Callable[[], None]]]) -> Passage:
-    """Run a process in this thread until another one has done these works, and return what the one with the fewest calls has passed."""
+def _measured(
+    serve: Callable[[Settings], None],
+    settings: Settings,
+    works: Callable[[], Sequence[Callable[[], None]]],
+) -> Passage:
+    """Run a process in this thread until another one has done these works, and return what the one
+    with the fewest calls has passed.
+    """
     recorder, passages, failures = Recorder(), list[Passage](), list[BaseException]()
 
     def work() -> None:
@@ -198,10 +236,21 @@ def _mails(settings: Settings) -> Callable[[], Sequence[Callable[[], None]]]:
 
 
 def _clicks(settings: Settings) -> Callable[[], Sequence[Callable[[], None]]]:
-    codec, brand = wiring.token_codec(settings), wiring.brands(settings).by_id(BrandId("acme")).number
-    minter = codec.minter(brand=brand, purpose=Purpose.ONE_CLICK, at_ms=wiring.now_ms(), campaign=CampaignId("spring-24"))
+    codec, brand = (
+        wiring.token_codec(settings),
+        wiring.brands(settings).by_id(BrandId("acme")).number,
+    )
+    minter = codec.minter(
+        brand=brand,
+        purpose=Purpose.ONE_CLICK,
+        at_ms=wiring.now_ms(),
+        campaign=CampaignId("spring-24"),
+    )
     addresses = [f"ann{number}@example.net" for number in range(WARM + MEASURED)]
-    tokens = [minter.mint(address=address, digest=codec.digest(address, brand=brand)) for address in addresses]
+    tokens = [
+        minter.mint(address=address, digest=codec.digest(address, brand=brand))
+        for address in addresses
+    ]
 
     def connect() -> Sequence[Callable[[], None]]:
         _connected(settings.web.listen)
@@ -215,8 +264,9 @@ def _click(address: str, token: str) -> None:
     body = b"List-Unsubscribe=One-Click"
     browser = _connected(address)
     browser.send(
-        f"POST /u?qmoe={token} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
-        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode("ascii")
+        f"POST /u?qmoe={token} HTTP/1.1\r\nHost: {address}\r\nContent-Type:"
+        f" application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\nConnection:"
+        " close\r\n\r\n".encode("ascii")
         + body
     )
     assert browser.line().startswith(b"HTTP/1.1 200"), "the click was not answered by 200"
@@ -238,9 +288,20 @@ def _connected(address: str) -> Lines:
 
 
 def _settings_of(sink: int) -> dict[str, str]:
-    names = ("RELAY__LISTEN", "RELAY__LMTP_LISTEN", "RELAY__HEALTH_LISTEN", "WEB__LISTEN", "WEB__HEALTH_LISTEN", "WEB__ADMIN_LISTEN")
+    names = (
+        "RELAY__LISTEN",
+        "RELAY__LMTP_LISTEN",
+        "RELAY__HEALTH_LISTEN",
+        "WEB__LISTEN",
+        "WEB__HEALTH_LISTEN",
+        "WEB__ADMIN_LISTEN",
+    )
     chosen = {f"SIGNOFF_{name}": f"127.0.0.1:{free_port()}" for name in names}
-    return {**chosen, "SIGNOFF_RELAY__DOWNSTREAM": f"smtp://127.0.0.1:{sink}?tls=none", "SIGNOFF_LOG_FORMAT": "json"}
+    return {
+        **chosen,
+        "SIGNOFF_RELAY__DOWNSTREAM": f"smtp://127.0.0.1:{sink}?tls=none",
+        "SIGNOFF_LOG_FORMAT": "json",
+    }
 
 
 def _serve_sink(server: socket.socket) -> None:

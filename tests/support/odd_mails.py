@@ -1,7 +1,8 @@
 """Odd mails of our own making, one oddity each, as the content of one DATA command.
 
-The families: From fields that few parsers agree on; field syntax at and beyond the edge of RFC 5322; MIME structures that do not close,
-nest or name themselves; bodies that meet the edges of lines, buffers and transfer encodings; fields of mailing software and of signers.
+The families: From fields that few parsers agree on; field syntax at and beyond the edge of RFC
+5322; MIME structures that do not close, nest or name themselves; bodies that meet the edges of
+lines, buffers and transfer encodings; fields of mailing software and of signers.
 """
 
 from collections.abc import Iterator
@@ -9,7 +10,10 @@ from collections.abc import Iterator
 from tests.support.corpus import MAILS
 
 _FROM = b"From: Acme <news@acme.example>\r\n"
-_REST = b"To: Ann <ann@example.net>\r\nSubject: Spring\r\nMessage-ID: <1@acme.example>\r\nDate: Tue, 03 Mar 2026 09:00:00 +0000\r\n"
+_REST = (
+    b"To: Ann <ann@example.net>\r\nSubject: Spring\r\nMessage-ID: <1@acme.example>\r\nDate: Tue, 03"
+    b" Mar 2026 09:00:00 +0000\r\n"
+)
 _HEAD = _FROM + _REST
 _TEXT = b"Hello Ann,\r\n\r\nSpring is here.\r\n"
 
@@ -104,19 +108,46 @@ _FIELDS = {
     "return_path": b"Return-Path: <x@acme.example>\r\n",
     "bcc": b"Bcc: c@example.net\r\n",
     "bcc_twice": b"Bcc: c@example.net\r\nX-A: a\r\nbcc:\r\n d@example.net\r\n",
-    "resent": b"Resent-From: a@example.net\r\nResent-Bcc: c@example.net\r\nResent-To: b@example.net\r\n",
+    "resent": (
+        b"Resent-From: a@example.net\r\nResent-Bcc: c@example.net\r\nResent-To: b@example.net\r\n"
+    ),
     "date_odd": b"X-Date: Tue, 31 Feb 26 25:61 PDT\r\n",
-    "control_unknown": b"X-Signoff-: a\r\nX-Signoff-Nonsense: b\r\n c\r\nX-Signoffs: stays\r\nX-Sign-Off: stays\r\n",
+    "control_unknown": (
+        b"X-Signoff-: a\r\nX-Signoff-Nonsense: b\r\n c\r\nX-Signoffs: stays\r\nX-Sign-Off:"
+        b" stays\r\n"
+    ),
     "control_odd_case": b"x-SIGNOFF-nonsense:a\r\n",
-    "ours_once": b"List-Unsubscribe: <https://acme.example/u>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n",
-    "ours_folded": b"LIST-UNSUBSCRIBE:\r\n <mailto:u@acme.example>,\r\n\t<https://acme.example/u>\r\n",
-    "ours_thrice": b"List-Unsubscribe: a\r\nX-A: a\r\nlist-unsubscribe: b\r\nList-Unsubscribe-Post: b\r\nList-unsubscribe: c\r\n",
-    "ours_alike": b"List-Unsubscribed: a\r\nX-List-Unsubscribe: b\r\nList-Unsubscribe-Posted: c\r\n",
-    "list_fields": b"List-Id: <l.acme.example>\r\nList-Post: NO\r\nList-Help: <mailto:h@acme.example>\r\nPrecedence: list\r\n",
-    "feedback": b"Feedback-ID: a:b:c:acme\r\nX-CSA-Complaints: c@acme.example\r\nCFBL-Address: f@acme.example\r\n",
-    "dkim_foreign": b"DKIM-Signature: v=1; a=rsa-sha256; d=other.example; s=x; h=from:list-unsubscribe; bh=; b=abc\r\n",
+    "ours_once": (
+        b"List-Unsubscribe: <https://acme.example/u>\r\nList-Unsubscribe-Post:"
+        b" List-Unsubscribe=One-Click\r\n"
+    ),
+    "ours_folded": (
+        b"LIST-UNSUBSCRIBE:\r\n <mailto:u@acme.example>,\r\n\t<https://acme.example/u>\r\n"
+    ),
+    "ours_thrice": (
+        b"List-Unsubscribe: a\r\nX-A: a\r\nlist-unsubscribe: b\r\nList-Unsubscribe-Post:"
+        b" b\r\nList-unsubscribe: c\r\n"
+    ),
+    "ours_alike": (
+        b"List-Unsubscribed: a\r\nX-List-Unsubscribe: b\r\nList-Unsubscribe-Posted: c\r\n"
+    ),
+    "list_fields": (
+        b"List-Id: <l.acme.example>\r\nList-Post: NO\r\nList-Help:"
+        b" <mailto:h@acme.example>\r\nPrecedence: list\r\n"
+    ),
+    "feedback": (
+        b"Feedback-ID: a:b:c:acme\r\nX-CSA-Complaints: c@acme.example\r\nCFBL-Address:"
+        b" f@acme.example\r\n"
+    ),
+    "dkim_foreign": (
+        b"DKIM-Signature: v=1; a=rsa-sha256; d=other.example; s=x; h=from:list-unsubscribe; bh=;"
+        b" b=abc\r\n"
+    ),
     "dkim_broken": b"DKIM-Signature: nonsense;;; h=\r\n",
-    "arc": b"ARC-Seal: i=1; cv=none\r\nARC-Message-Signature: i=1\r\nARC-Authentication-Results: i=1; x\r\n",
+    "arc": (
+        b"ARC-Seal: i=1; cv=none\r\nARC-Message-Signature: i=1\r\nARC-Authentication-Results: i=1;"
+        b" x\r\n"
+    ),
     "smtpapi_broken": b'X-SMTPAPI: {"asm_group_id": [1, {]\r\n',
     "smtpapi_deep": b"X-SMTPAPI: " + b"[" * 900 + b"\r\n",
     "ses": b"X-SES-LIST-MANAGEMENT-OPTIONS: ;;==;topicName=;contactListName\r\n",
@@ -133,7 +164,19 @@ _FIRST = {
     "blanks_first": b" \t\r\n",
     "mark_utf8": b"\xef\xbb\xbf",
 }
-_REPEATED = ("From", "To", "Subject", "Date", "Message-ID", "Sender", "Reply-To", "Cc", "References", "MIME-Version", "Content-Type")
+_REPEATED = (
+    "From",
+    "To",
+    "Subject",
+    "Date",
+    "Message-ID",
+    "Sender",
+    "Reply-To",
+    "Cc",
+    "References",
+    "MIME-Version",
+    "Content-Type",
+)
 _MISSING = ("To", "Subject", "Date", "Message-ID", "From")
 
 _TYPES = {
@@ -160,7 +203,9 @@ _TYPES = {
     "boundary_utf8": b' multipart/mixed; boundary="\xc3\xa9"',
     "boundary_escaped": b' multipart/mixed; boundary="\\b"',
     "boundary_2231": b" multipart/mixed; boundary*0=b; boundary*1=c",
-    "signed": b" multipart/signed; boundary=b; protocol=application/pgp-signature; micalg=pgp-sha256",
+    "signed": (
+        b" multipart/signed; boundary=b; protocol=application/pgp-signature; micalg=pgp-sha256"
+    ),
     "encrypted": b" multipart/encrypted; boundary=b; protocol=application/pgp-encrypted",
     "smime": b" application/pkcs7-mime; smime-type=enveloped-data",
     "external": b" message/external-body; access-type=local-file; name=/etc/passwd",
@@ -205,7 +250,9 @@ _BASE64 = {
 }
 
 
-def _multipart(*parts: bytes, boundary: bytes = b"b", lead: bytes = b"", tail: bytes = b"--b--\r\n") -> bytes:
+def _multipart(
+    *parts: bytes, boundary: bytes = b"b", lead: bytes = b"", tail: bytes = b"--b--\r\n"
+) -> bytes:
     return lead + b"".join(b"--" + boundary + b"\r\n" + part + b"\r\n" for part in parts) + tail
 
 
@@ -213,7 +260,12 @@ def _nested(depth: int) -> bytes:
     body = b"Content-Type: text/plain\r\n\r\ndeep"
     for level in range(depth):
         mark = b"n%d" % level
-        body = b"Content-Type: multipart/mixed; boundary=%s\r\n\r\n--%s\r\n%s\r\n--%s--" % (mark, mark, body, mark)
+        body = b"Content-Type: multipart/mixed; boundary=%s\r\n\r\n--%s\r\n%s\r\n--%s--" % (
+            mark,
+            mark,
+            body,
+            mark,
+        )
     return body
 
 
@@ -236,12 +288,17 @@ _STRUCTURES = {
     "nested_40": b"--b\r\n" + _nested(40) + b"\r\n--b--\r\n",
     "parts_1200": _multipart(*[_PART] * 1200),
     "rfc822_inside": _multipart(b"Content-Type: message/rfc822\r\n\r\n" + _HEAD + b"\r\n" + _TEXT),
-    "same_boundary_inside": _multipart(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx\r\n--b--"),
+    "same_boundary_inside": _multipart(
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx\r\n--b--"
+    ),
     "digest": _multipart(b"\r\nFrom: x@y.example\r\n\r\nx"),
-    "part_fields_twice": _multipart(b"Content-Type: text/plain\r\nContent-Type: text/html\r\n\r\none"),
+    "part_fields_twice": _multipart(
+        b"Content-Type: text/plain\r\nContent-Type: text/html\r\n\r\none"
+    ),
     "eight_bit_part": _multipart(b"Content-Type: text/plain; charset=\xe9\r\n\r\n\xe9\xff"),
     "binary_part": _multipart(
-        b"Content-Transfer-Encoding: binary\r\n\r\n" + bytes(octet for octet in range(1, 256) if octet not in b"\r\n")
+        b"Content-Transfer-Encoding: binary\r\n\r\n"
+        + bytes(octet for octet in range(1, 256) if octet not in b"\r\n")
     ),
 }
 
@@ -259,7 +316,9 @@ _BODIES = {
     "from_lines": b"From a\r\n>From b\r\nFrom: c\r\n",
     "utf16": "Hello".encode("utf-16-le").replace(b"\0", b"\x01") + b"\r\n",
     "iso2022": b"\x1b$B$3$s\x1b(B\r\n",
-    "looks_like_commands": b"QUIT\r\nMAIL FROM:<x@evil.example>\r\nRCPT TO:<y@evil.example>\r\nDATA\r\n",
+    "looks_like_commands": (
+        b"QUIT\r\nMAIL FROM:<x@evil.example>\r\nRCPT TO:<y@evil.example>\r\nDATA\r\n"
+    ),
     "mime_in_plain": b"--b\r\nContent-Type: text/plain\r\n\r\nx\r\n--b--\r\n",
     "one_octet": b"x",
     "ends_in_blank": b"abc ",
@@ -270,7 +329,24 @@ _BODIES = {
 
 
 def _edges() -> Iterator[tuple[str, bytes]]:
-    for length in (75, 76, 77, 78, 79, 990, 997, 998, 999, 1000, 1001, 2046, 2047, 2048, 2049, 4096):
+    for length in (
+        75,
+        76,
+        77,
+        78,
+        79,
+        990,
+        997,
+        998,
+        999,
+        1000,
+        1001,
+        2046,
+        2047,
+        2048,
+        2049,
+        4096,
+    ):
         yield f"line_{length}", b"a" * length + b"\r\nend\r\n"
     for length in range(_SLICE - 4, _SLICE + 4):
         yield f"dot_at_{length}", b"a" * (length - 2) + b"\r\n.b\r\nend\r\n"
@@ -293,23 +369,53 @@ def _all() -> Iterator[tuple[str, bytes]]:
     for name, line in _FIRST.items():
         yield f"first/{name}", line + _HEAD + b"\r\n" + _TEXT
     for name in _REPEATED:
-        once = next((line for line in _HEAD.splitlines(keepends=True) if line.startswith(name.encode() + b":")), name.encode() + b": a\r\n")
+        once = next(
+            (
+                line
+                for line in _HEAD.splitlines(keepends=True)
+                if line.startswith(name.encode() + b":")
+            ),
+            name.encode() + b": a\r\n",
+        )
         yield f"twice/{name}", _HEAD.replace(once, b"") + once + once + b"\r\n" + _TEXT
     for name in _MISSING:
         yield (
             f"missing/{name}",
-            b"".join(line for line in _HEAD.splitlines(True) if not line.startswith(name.encode() + b":")) + b"\r\n" + _TEXT,
+            b"".join(
+                line for line in _HEAD.splitlines(True) if not line.startswith(name.encode() + b":")
+            )
+            + b"\r\n"
+            + _TEXT,
         )
     for name, value in _TYPES.items():
-        yield f"type/{name}", _HEAD + b"MIME-Version: 1.0\r\nContent-Type:" + value + b"\r\n\r\n" + _multipart(_PART, _PART)
+        yield (
+            f"type/{name}",
+            _HEAD
+            + b"MIME-Version: 1.0\r\nContent-Type:"
+            + value
+            + b"\r\n\r\n"
+            + _multipart(_PART, _PART),
+        )
     for name in _ENCODINGS:
-        yield f"encoding/{name}", _HEAD + b"Content-Transfer-Encoding:" + name.encode("latin-1") + b"\r\n\r\n" + _TEXT
+        yield (
+            f"encoding/{name}",
+            _HEAD + b"Content-Transfer-Encoding:" + name.encode("latin-1") + b"\r\n\r\n" + _TEXT,
+        )
     for encoding, texts in ((b"quoted-printable", _QUOTED), (b"base64", _BASE64)):
         for name, text in texts.items():
-            field = b"Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: " + encoding + b"\r\n"
+            field = (
+                b"Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: "
+                + encoding
+                + b"\r\n"
+            )
             yield f"{encoding.decode()}/{name}", _HEAD + field + b"\r\n" + text
     for name, body in _STRUCTURES.items():
-        yield f"structure/{name}", _HEAD + b"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" + body
+        yield (
+            f"structure/{name}",
+            _HEAD
+            + b"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+            + body,
+        )
     for name, body in (*_BODIES.items(), *_edges()):
         yield f"body/{name}", _HEAD + b"\r\n" + body
     yield from ((f"edge/{name}", mail) for name, mail in _heads())

@@ -12,7 +12,9 @@ from tests.support.sink import Sink
 
 HEAD = b"From: news@acme.example\r\nTo: ann@example.net\r\nSubject: Spring\r\n\r\n"
 BODY = b"Hello Ann,\r\n.. two dots and\r\n. one dot.\r\n"
-A_COPY = Transaction(sender="bounce@acme.example", recipient="ann@example.net", head=HEAD, body=wire_body(BODY))
+A_COPY = Transaction(
+    sender="bounce@acme.example", recipient="ann@example.net", head=HEAD, body=wire_body(BODY)
+)
 
 IMPATIENT = Timeouts(connect=0.3, greeting=0.3, command=0.3, progress=0.3, final=0.3, queue=0.3)
 

@@ -1,4 +1,6 @@
-"""Many mails through one relay, and what is to be seen of each that has left: told by patterns, not by the relay's own parser."""
+"""Many mails through one relay, and what is to be seen of each that has left: told by patterns, not
+by the relay's own parser.
+"""
 
 import asyncio
 import re
@@ -22,7 +24,9 @@ _CONTROL = rb"x-signoff-[^\r:]*"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
-    """What became of one mail: how it came, the reply to it, and the copy without its Received field; empty when none left."""
+    """What became of one mail: how it came, the reply to it, and the copy without its Received
+    field; empty when none left.
+    """
 
     mail: bytes
     reply: str
@@ -40,16 +44,23 @@ class Passage:
 
     @property
     def is_unchanged_below_our_stamp(self) -> bool:
-        """Say whether the copy is our stamp, and below it what came, less the fields that must not leave with it."""
+        """Say whether the copy is our stamp, and below it what came, less the fields that must not
+        leave with it.
+        """
         stamp = _STAMP.match(self.copy)
         left = _without(self.mail, _CONTROL + rb"|list-unsubscribe(?:-post)?|bcc")
-        return self.reply.startswith("250 ") and stamp is not None and self.copy[stamp.end() :] == left
+        return (
+            self.reply.startswith("250 ") and stamp is not None and self.copy[stamp.end() :] == left
+        )
 
 
 async def passages(promotional: Promotional, mails: Mapping[str, bytes]) -> dict[str, Passage]:
     """Send each mail, with a relay that holds all of its brand's mail for promotional, or none."""
     found = {}
-    async with relaying(replace(ACME, promotional=promotional), policy=Policy(hostname="relay.example", pass_repeated=True)) as relay:
+    async with relaying(
+        replace(ACME, promotional=promotional),
+        policy=Policy(hostname="relay.example", pass_repeated=True),
+    ) as relay:
         for name, mail in mails.items():
             async with asyncio.timeout(PATIENCE):
                 reply = await relay.relayed(mail)
@@ -60,7 +71,10 @@ async def passages(promotional: Promotional, mails: Mapping[str, bytes]) -> dict
 
 
 def _without(mail: bytes, names: bytes) -> bytes:
-    whole = mail if mail.endswith(b"\r\n") else mail + b"\r\n"  # SMTP ends every message with a line end
+    # SMTP ends every message with a line end
+    whole = mail if mail.endswith(b"\r\n") else mail + b"\r\n"
     head, mark, body = whole.partition(b"\r\n\r\n")
-    kept = re.sub(rb"(?i)(?:\A|(?<=\n))(?:%s):[^\n]*\n(?:[ \t][^\n]*\n)*" % names, b"", head + mark[:2])
+    kept = re.sub(
+        rb"(?i)(?:\A|(?<=\n))(?:%s):[^\n]*\n(?:[ \t][^\n]*\n)*" % names, b"", head + mark[:2]
+    )
     return kept + mark[2:] + body

@@ -19,7 +19,9 @@ _run = os.urandom(4).hex()
 
 
 def codec_of(secret: bytes = b"k" * 32) -> TokenCodec:
-    keyring = Keyring(keys=(MasterKey(id=1, secret=secret, status=KeyStatus.PRIMARY),), pepper=b"p" * 32)
+    keyring = Keyring(
+        keys=(MasterKey(id=1, secret=secret, status=KeyStatus.PRIMARY),), pepper=b"p" * 32
+    )
     return TokenCodec(keyring=keyring, data_centre=1)
 
 
@@ -42,13 +44,24 @@ class Person:
 
     def token_for(self, purpose: Purpose) -> str:
         groups = tuple(map(group_key, self.groups))
-        minter = self.codec.minter(brand=BRAND, purpose=purpose, at_ms=NOW_MS, campaign=CAMPAIGN, groups=groups, test=self.test)
-        return minter.mint(address=self.address, digest=self.codec.digest(self.address, brand=BRAND))
+        minter = self.codec.minter(
+            brand=BRAND,
+            purpose=purpose,
+            at_ms=NOW_MS,
+            campaign=CAMPAIGN,
+            groups=groups,
+            test=self.test,
+        )
+        return minter.mint(
+            address=self.address, digest=self.codec.digest(self.address, brand=BRAND)
+        )
 
     @property
     def box(self) -> str:
         """The address of the mailto."""
-        minter = self.codec.short_minter(brand=BRAND, groups=tuple(map(group_key, self.groups)), at_ms=NOW_MS, test=self.test)
+        minter = self.codec.short_minter(
+            brand=BRAND, groups=tuple(map(group_key, self.groups)), at_ms=NOW_MS, test=self.test
+        )
         return f"u-{minter.mint(self.codec.digest(self.address, brand=BRAND))}@{DOMAIN}"
 
     @property
@@ -62,8 +75,15 @@ def person(**parts: object) -> Person:
 
 
 def mail(
-    body: str = "", *, subject: str = "", fields: str = "", to: str = f"unsubscribe@{DOMAIN}", author: str = "someone@example.net"
+    body: str = "",
+    *,
+    subject: str = "",
+    fields: str = "",
+    to: str = f"unsubscribe@{DOMAIN}",
+    author: str = "someone@example.net",
 ) -> bytes:
     """Return a mail of a person; `fields` are whole lines, each with its CRLF."""
-    head = f"From: <{author}>\r\nTo: <{to}>\r\n{fields}" + (f"Subject: {subject}\r\n" if subject else "")
+    head = f"From: <{author}>\r\nTo: <{to}>\r\n{fields}" + (
+        f"Subject: {subject}\r\n" if subject else ""
+    )
     return f"{head}\r\n{body}".encode()

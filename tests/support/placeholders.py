@@ -10,15 +10,24 @@ from app.core.mail.macros import SPELLINGS, Placeholder
 from app.core.mail.macros_plan import plan_body
 from app.core.mail.message import parse
 
-URLS = {kind: f"https://pages.example.com/{kind.replace('_', '-')}?e={'Tok-3n_' * 16}&x=1" for kind in Placeholder}
-WRITTEN = {spelling.written: spelling for spelling in sorted(SPELLINGS, key=lambda one: -len(one.written))}
+URLS = {
+    kind: f"https://pages.example.com/{kind.replace('_', '-')}?e={'Tok-3n_' * 16}&x=1"
+    for kind in Placeholder
+}
+WRITTEN = {
+    spelling.written: spelling for spelling in sorted(SPELLINGS, key=lambda one: -len(one.written))
+}
 MEANINGS = {written: spelling.placeholder for written, spelling in WRITTEN.items()}
 
 
 def replacement(written: str, kind: str, urls: Mapping[Placeholder, str]) -> str:
     """Return what stands for a placeholder in the text of a part of this kind."""
     spelling = WRITTEN[written]
-    url = html.escape(urls[spelling.placeholder]) if kind == "text/html" else urls[spelling.placeholder]
+    url = (
+        html.escape(urls[spelling.placeholder])
+        if kind == "text/html"
+        else urls[spelling.placeholder]
+    )
     words = "..." if spelling.labelled else spelling.link
     return f'<a href="{url}">{words}</a>' if kind == "text/html" and words else url
 
@@ -28,7 +37,11 @@ HEAD = b"From: news@acme.example\r\n"
 
 def part(text: bytes, kind: str = "text/plain; charset=utf-8", encoding: str = "8bit") -> bytes:
     """Return a mail of one part, its text already in this transfer encoding."""
-    return HEAD + f"Content-Type: {kind}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n".encode() + text
+    return (
+        HEAD
+        + f"Content-Type: {kind}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n".encode()
+        + text
+    )
 
 
 def filled(mail: bytes, urls: dict[Placeholder, str] = URLS) -> bytes | None:

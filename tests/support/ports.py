@@ -3,7 +3,8 @@
 import random
 import socket
 
-_LEAST, _MOST = 16_384, 32_767  # below those that the system gives to outgoing connections, which could take one before it is bound
+# below those that the system gives to outgoing connections, which could take one before it is bound
+_LEAST, _MOST = 16_384, 32_767
 _chance = random.SystemRandom()
 
 

@@ -1,4 +1,6 @@
-"""A private Postfix on loopback: own configuration, own queue, gone when its user is done. Needs root and Debian's package."""
+"""A private Postfix on loopback: own configuration, own queue, gone when its user is done. Needs
+root and Debian's package.
+"""
 
 import shutil
 import subprocess
@@ -46,7 +48,9 @@ postlog    unix-dgram  n  -  n  -  1  postlogd
 
 @contextmanager
 def postfix(folder: Path, *, main: str, master: str) -> Iterator[None]:
-    """Run Postfix with these lines added to its main.cf and master.cf, in a folder that its own user can reach."""
+    """Run Postfix with these lines added to its main.cf and master.cf, in a folder that its own
+    user can reach.
+    """
     binary = shutil.which("postfix", path="/usr/sbin:/usr/bin:/sbin")
     assert binary, "Postfix is missing: apt-get install postfix"
     configuration = folder / "etc"
@@ -55,16 +59,22 @@ def postfix(folder: Path, *, main: str, master: str) -> Iterator[None]:
     shutil.chown(folder / "data", "postfix")
     (configuration / "main.cf").write_text(BASE.format(folder=folder) + main)
     (configuration / "master.cf").write_text(SERVICES + master)
-    subprocess.run([binary, "-c", str(configuration), "start"], check=True, capture_output=True, timeout=60)
+    subprocess.run(
+        [binary, "-c", str(configuration), "start"], check=True, capture_output=True, timeout=60
+    )
     try:
         yield
     finally:
-        subprocess.run([binary, "-c", str(configuration), "stop"], check=False, capture_output=True, timeout=60)
+        subprocess.run(
+            [binary, "-c", str(configuration), "stop"], check=False, capture_output=True, timeout=60
+        )
 
 
 @contextmanager
 def open_folder() -> Iterator[Path]:
-    """Make a folder that a server's own user can reach. Every pytest that starts closes those of pytest to all but root."""
+    """Make a folder that a server's own user can reach. Every pytest that starts closes those of
+    pytest to all but root.
+    """
     with TemporaryDirectory(prefix="signoff-") as name:
         folder = Path(name)
         folder.chmod(0o755)

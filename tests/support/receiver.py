@@ -1,4 +1,6 @@
-"""A brand's webhook endpoint: a real HTTP server on loopback that keeps a book of what it was told and answers as it is asked to."""
+"""A brand's webhook endpoint: a real HTTP server on loopback that keeps a book of what it was told
+and answers as it is asked to.
+"""
 
 import asyncio
 import json
@@ -31,7 +33,9 @@ Reply = Callable[[Told], Awaitable[web.StreamResponse]]
 
 @dataclass(slots=True, kw_only=True)
 class Receiver:
-    """What was told, and the answers to come: each of `statuses` once, then 200; or whatever `reply` says."""
+    """What was told, and the answers to come: each of `statuses` once, then 200; or whatever
+    `reply` says.
+    """
 
     url: str = ""
     book: list[Told] = field(default_factory=list)
@@ -43,7 +47,9 @@ class Receiver:
     released: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        told = Told(headers=dict(request.headers), body=await request.read(), target=request.path_qs)
+        told = Told(
+            headers=dict(request.headers), body=await request.read(), target=request.path_qs
+        )
         self.book.append(told)
         self.arrived.set()
         if self.hanging:

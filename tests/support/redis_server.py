@@ -1,4 +1,6 @@
-"""A server for one test: any settings, driven as an operator does, alone or as one node of a cluster. Debian's redis-server unless said."""
+"""A server for one test: any settings, driven as an operator does, alone or as one node of a
+cluster. Debian's redis-server unless said.
+"""
 
 import asyncio
 import signal
@@ -13,13 +15,29 @@ from tests.support.ports import free_port
 
 BINARY = "/usr/bin/redis-server"
 PATIENCE = 60.0  # a bound for liveness
-_DURABLE = ("--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction", "--save", "")
+_DURABLE = (
+    "--appendonly",
+    "yes",
+    "--appendfsync",
+    "always",
+    "--maxmemory-policy",
+    "noeviction",
+    "--save",
+    "",
+)
 
 
 class RedisServer:
     """One server on a port of loopback. Use `redis_server`."""
 
-    def __init__(self, folder: Path, *, options: Sequence[str] = (), wrapper: Sequence[str] = (), binary: Path | str = BINARY) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        options: Sequence[str] = (),
+        wrapper: Sequence[str] = (),
+        binary: Path | str = BINARY,
+    ) -> None:
         self.port = free_port()
         self.folder = folder
         self._binary = str(binary)
@@ -34,11 +52,19 @@ class RedisServer:
         return f"redis://127.0.0.1:{self.port}"
 
     async def start(self, *options: str) -> None:
-        """Start it, these options added; return when it listens, which may be before it has read its file."""
+        """Start it, these options added; return when it listens, which may be before it has read
+        its file.
+        """
         self.folder.mkdir(exist_ok=True)
         fixed = ("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder))
         self._process = await asyncio.create_subprocess_exec(
-            *self._wrapper, self._binary, *fixed, *_DURABLE, *self._options, *options, stdout=asyncio.subprocess.DEVNULL
+            *self._wrapper,
+            self._binary,
+            *fixed,
+            *_DURABLE,
+            *self._options,
+            *options,
+            stdout=asyncio.subprocess.DEVNULL,
         )
         async with asyncio.timeout(PATIENCE):
             while not await self._listens():
@@ -87,7 +113,11 @@ class RedisServer:
 
 @asynccontextmanager
 async def redis_server(
-    folder: Path, *, options: Sequence[str] = (), wrapper: Sequence[str] = (), binary: Path | str = BINARY
+    folder: Path,
+    *,
+    options: Sequence[str] = (),
+    wrapper: Sequence[str] = (),
+    binary: Path | str = BINARY,
 ) -> AsyncIterator[RedisServer]:
     """Run one server for as long as the context is open."""
     server = RedisServer(folder, options=options, wrapper=wrapper, binary=binary)

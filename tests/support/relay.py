@@ -1,4 +1,6 @@
-"""A whole relay in this process: real listener, real relay, real downstream client, a real sink; states in the twin."""
+"""A whole relay in this process: real listener, real relay, real downstream client, a real sink;
+states in the twin.
+"""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
@@ -9,7 +11,17 @@ from app.core.brands import Brands
 from app.core.downstream import Target
 from app.core.keyring import Keyring, KeyStatus, MasterKey
 from app.core.mail.dkim import Profile
-from app.core.model import Brand, BrandId, BrandNumber, Claims, GroupId, Purpose, Source, Statement, SubscriptionGroup
+from app.core.model import (
+    Brand,
+    BrandId,
+    BrandNumber,
+    Claims,
+    GroupId,
+    Purpose,
+    Source,
+    Statement,
+    SubscriptionGroup,
+)
 from app.core.tally import copy_tick
 from app.core.token import TokenCodec
 from app.observe.log import logger
@@ -40,11 +52,22 @@ from tests.support.upstream import connected, listening
 _TIMEOUTS = Timeouts(connect=2, greeting=5, command=10, progress=10, final=10, queue=10)
 _LIMITS = Limits()
 NOW_MS = 1_772_532_000_000  # 2026-03-03 10:00 UTC
-ACME = Brand(id=BrandId("acme"), number=BrandNumber(7), name="Acme", sender_domains=frozenset({"acme.example", "news.acme.example"}))
-SHOP = Brand(id=BrandId("shop"), number=BrandNumber(8), name="Shop", sender_domains=frozenset({"shop.example"}))
+ACME = Brand(
+    id=BrandId("acme"),
+    number=BrandNumber(7),
+    name="Acme",
+    sender_domains=frozenset({"acme.example", "news.acme.example"}),
+)
+SHOP = Brand(
+    id=BrandId("shop"),
+    number=BrandNumber(8),
+    name="Shop",
+    sender_domains=frozenset({"shop.example"}),
+)
 PROMOTIONAL = (
-    b"From: Acme <news@acme.example>\r\nTo: ann@example.net\r\nSubject: Spring\r\nX-Signoff-Campaign: spring-24\r\n"
-    b"Message-ID: <1@acme.example>\r\nDate: Tue, 03 Mar 2026 09:00:00 +0000\r\n\r\nHello Ann\r\n"
+    b"From: Acme <news@acme.example>\r\nTo: ann@example.net\r\nSubject:"
+    b" Spring\r\nX-Signoff-Campaign: spring-24\r\nMessage-ID: <1@acme.example>\r\nDate: Tue, 03 Mar"
+    b" 2026 09:00:00 +0000\r\n\r\nHello Ann\r\n"
 )
 
 
@@ -62,14 +85,28 @@ class Relay:
     counting: Counting
     ledger: Ledger
 
-    async def relayed(self, mail: bytes, *recipients: str, sender: str = "bounce@acme.example", parameters: str = "") -> str:
+    async def relayed(
+        self,
+        mail: bytes,
+        *recipients: str,
+        sender: str = "bounce@acme.example",
+        parameters: str = "",
+    ) -> str:
         """Send one mail and return the reply to its end."""
         async with connected(self.port) as upstream:
-            await upstream.begin(sender=sender, recipients=recipients or ("ann@example.net",), parameters=parameters)
-            await upstream.send(mail.replace(b"\r\n.", b"\r\n..") + (b"" if mail.endswith(b"\r\n") else b"\r\n") + b".\r\n")
+            await upstream.begin(
+                sender=sender, recipients=recipients or ("ann@example.net",), parameters=parameters
+            )
+            await upstream.send(
+                mail.replace(b"\r\n.", b"\r\n..")
+                + (b"" if mail.endswith(b"\r\n") else b"\r\n")
+                + b".\r\n"
+            )
             return await upstream.reply()
 
-    async def leave(self, address: str, *groups: int, brand: Brand = ACME, at_ms: int = NOW_MS) -> None:
+    async def leave(
+        self, address: str, *groups: int, brand: Brand = ACME, at_ms: int = NOW_MS
+    ) -> None:
         """Unsubscribe a recipient."""
         await self.store.apply(
             Statement(
@@ -85,7 +122,9 @@ class Relay:
 
     async def add_group(self, group: str, name: str, *, brand: Brand = ACME) -> None:
         """Give a brand a subscription group."""
-        await self.groups.add(brand.number, SubscriptionGroup(id=GroupId(group), name=name), most_active=50)
+        await self.groups.add(
+            brand.number, SubscriptionGroup(id=GroupId(group), name=name), most_active=50
+        )
 
     def claims(self, copy: bytes, purpose: Purpose = Purpose.ONE_CLICK) -> Claims:
         """Open the token of a copy."""
@@ -167,19 +206,35 @@ async def relaying(
     auditing: Auditing | None = None,
     **terms: object,
 ) -> AsyncIterator[Relay]:
-    """Run a relay for these brands, `acme` and `shop` unless said; `copies` is the ledger in the store, which outlives the relay."""
-    keyring = Keyring(keys=(MasterKey(id=1, secret=b"k" * 32, status=KeyStatus.PRIMARY),), pepper=b"p" * 32)
+    """Run a relay for these brands, `acme` and `shop` unless said; `copies` is the ledger in the
+    store, which outlives the relay.
+    """
+    keyring = Keyring(
+        keys=(MasterKey(id=1, secret=b"k" * 32, status=KeyStatus.PRIMARY),), pepper=b"p" * 32
+    )
     codec = TokenCodec(keyring=keyring, data_centre=1)
     brands = brands or (ACME, SHOP)
     states = store or MemoryStore()
     async with AsyncExitStack() as stack:
         peer = await stack.enter_async_context(sink or Sink())
         target = Target.parse(f"{scheme}://127.0.0.1:{downstream_port or peer.port}?tls=none")
-        downstream = await stack.enter_async_context(Downstream(target, hostname="relay.example", timeouts=_TIMEOUTS))
+        downstream = await stack.enter_async_context(
+            Downstream(target, hostname="relay.example", timeouts=_TIMEOUTS)
+        )
         signing = stack.enter_context(closing(SigningThread()))
-        book, tallies, memory = MemoryGroups(), MemoryTallies(), MemoryBudget(limits.max_in_flight_bytes)
+        book, tallies, memory = (
+            MemoryGroups(),
+            MemoryTallies(),
+            MemoryBudget(limits.max_in_flight_bytes),
+        )
         counting, shared = Counting(tallies), copies or MemoryLedger(clock=clock)
-        ledger = Ledger(shared, MemoryLedger(clock=clock), key=keyring.ledger_key(), log=logger("test"), clock=clock)
+        ledger = Ledger(
+            shared,
+            MemoryLedger(clock=clock),
+            key=keyring.ledger_key(),
+            log=logger("test"),
+            clock=clock,
+        )
         await stack.enter_async_context(ledger.running())
         relay = relay_on(
             downstream,
@@ -199,7 +254,17 @@ async def relaying(
             clock=clock,
             auditing=auditing,
         )
-        server, port = await stack.enter_async_context(listening(relay.relay, memory=memory, limits=limits, **terms))
+        server, port = await stack.enter_async_context(
+            listening(relay.relay, memory=memory, limits=limits, **terms)
+        )
         yield Relay(
-            server=server, port=port, sink=peer, store=states, groups=book, codec=codec, tallies=tallies, counting=counting, ledger=ledger
+            server=server,
+            port=port,
+            sink=peer,
+            store=states,
+            groups=book,
+            codec=codec,
+            tallies=tallies,
+            counting=counting,
+            ledger=ledger,
         )

@@ -1,4 +1,6 @@
-"""A relay as an operator runs it: a process of its own with its settings in the environment, its log read line by line."""
+"""A relay as an operator runs it: a process of its own with its settings in the environment, its
+log read line by line.
+"""
 
 import asyncio
 import json
@@ -46,7 +48,9 @@ class RelayProcess:
     async def told(self, event: str, count: int = 1) -> dict[str, object]:
         """Return the `count`th record of an event, when it has been logged."""
         async with asyncio.timeout(PATIENCE), self._news:
-            await self._news.wait_for(lambda: len(self.logged(event)) >= count or self._reading.done())
+            await self._news.wait_for(
+                lambda: len(self.logged(event)) >= count or self._reading.done()
+            )
         assert len(self.logged(event)) >= count, self.log
         return self.logged(event)[count - 1]
 
@@ -67,7 +71,10 @@ class RelayProcess:
 
     async def get(self, path: str) -> tuple[int, str]:
         """Ask the health listener."""
-        async with aiohttp.ClientSession() as client, client.get(f"http://127.0.0.1:{self.health_port}{path}") as answer:
+        async with (
+            aiohttp.ClientSession() as client,
+            client.get(f"http://127.0.0.1:{self.health_port}{path}") as answer,
+        ):
             return answer.status, await answer.text()
 
     async def becomes(self, claim: Callable[[], bool]) -> bool:
@@ -87,8 +94,12 @@ def _end_store(folder: Path) -> None:
 
 
 @asynccontextmanager
-async def relay_process(folder: Path, sink: Sink, **settings: object) -> AsyncIterator[RelayProcess]:
-    """Run `signoff-smtp relay` in development mode in front of a sink; `settings` are named as in the environment, without prefix."""
+async def relay_process(
+    folder: Path, sink: Sink, **settings: object
+) -> AsyncIterator[RelayProcess]:
+    """Run `signoff-smtp relay` in development mode in front of a sink; `settings` are named as in
+    the environment, without prefix.
+    """
     health_port = free_port()
     given = {
         "STATE_DIR": folder / "var",
@@ -100,7 +111,11 @@ async def relay_process(folder: Path, sink: Sink, **settings: object) -> AsyncIt
         **settings,
     }
     clean = {name: value for name, value in os.environ.items() if not name.startswith("SIGNOFF_")}
-    environment = clean | {"PYTHONPATH": str(ROOT)} | {f"SIGNOFF_{name}": str(value) for name, value in given.items()}
+    environment = (
+        clean
+        | {"PYTHONPATH": str(ROOT)}
+        | {f"SIGNOFF_{name}": str(value) for name, value in given.items()}
+    )
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

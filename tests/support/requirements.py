@@ -1,4 +1,5 @@
-"""docs/requirements.md: its rows, and its column of tests, which is filled in from the docstrings. Write that column with
+"""docs/requirements.md: its rows, and its column of tests, which is filled in from the docstrings.
+Write that column with
 
 python -m tests.support.requirements
 """
@@ -30,7 +31,10 @@ class Requirement:
 
 def requirements() -> list[Requirement]:
     """Return all rows of the page, in its order."""
-    return [Requirement(id=row[0], priority=row[1], text=row[2]) for row in _ROW.findall(PAGE.read_text())]
+    return [
+        Requirement(id=row[0], priority=row[1], text=row[2])
+        for row in _ROW.findall(PAGE.read_text())
+    ]
 
 
 def single_ids(text: str) -> Iterator[str]:
@@ -53,7 +57,10 @@ def proofs() -> dict[str, set[str]]:
 def page() -> str:
     """Return the page with its column of tests as the docstrings are now."""
     proved = proofs()
-    return _ROW.sub(lambda row: f"| {row[1]} | {row[2]} | {row[3]} | {_files(proved.get(row[1], set()))} |", PAGE.read_text())
+    return _ROW.sub(
+        lambda row: f"| {row[1]} | {row[2]} | {row[3]} | {_files(proved.get(row[1], set()))} |",
+        PAGE.read_text(),
+    )
 
 
 def _files(paths: set[str]) -> str:

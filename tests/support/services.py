@@ -1,4 +1,6 @@
-"""The processes of the Procfile, each one a process of the test: its log read line by line, to be killed, stopped and started again."""
+"""The processes of the Procfile, each one a process of the test: its log read line by line, to be
+killed, stopped and started again.
+"""
 
 import asyncio
 import json
@@ -34,9 +36,18 @@ _MAX_LINE = 1 << 20
 
 
 class Service:
-    """One process, through all its lives. `wrapper` stands before its command, such as a tracer's."""
+    """One process, through all its lives. `wrapper` stands before its command, such as a
+    tracer's.
+    """
 
-    def __init__(self, name: str, *, folder: Path, environment: Mapping[str, str], wrapper: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        folder: Path,
+        environment: Mapping[str, str],
+        wrapper: Sequence[str] = (),
+    ) -> None:
         self.name = name
         self.lines: list[str] = []  # what it wrote to stderr and stdout, all lives together
         self._command = (*wrapper, sys.executable, "-m", *COMMANDS[name])
@@ -88,7 +99,13 @@ class Service:
     async def told(self, event: str, count: int = 1) -> dict[str, object]:
         """Return the `count`th record of an event, when it has been logged."""
         async with asyncio.timeout(PATIENCE), self._news:
-            await self._news.wait_for(lambda: len(self.logged(event)) >= count or self._reading is None or self._reading.done())
+            await self._news.wait_for(
+                lambda: (
+                    len(self.logged(event)) >= count
+                    or self._reading is None
+                    or self._reading.done()
+                )
+            )
         assert len(self.logged(event)) >= count, "\n".join(self.lines)
         return self.logged(event)[count - 1]
 
@@ -129,9 +146,20 @@ class Services:
     def __init__(self, folder: Path, settings: Mapping[str, object]) -> None:
         self.folder = folder
         chosen = {name: f"127.0.0.1:{free_port()}" for name in DEFAULTS}
-        given = {**chosen, "RELAY__DOWNSTREAM": f"smtp://{chosen['MAILBOX__LISTEN']}", "LOG_FORMAT": "json", **settings}
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("SIGNOFF_")}
-        self.environment = clean | {"PYTHONPATH": str(ROOT)} | {f"SIGNOFF_{name}": str(value) for name, value in given.items()}
+        given = {
+            **chosen,
+            "RELAY__DOWNSTREAM": f"smtp://{chosen['MAILBOX__LISTEN']}",
+            "LOG_FORMAT": "json",
+            **settings,
+        }
+        clean = {
+            name: value for name, value in os.environ.items() if not name.startswith("SIGNOFF_")
+        }
+        self.environment = (
+            clean
+            | {"PYTHONPATH": str(ROOT)}
+            | {f"SIGNOFF_{name}": str(value) for name, value in given.items()}
+        )
         self.settings = self.load()
         self.by_name: dict[str, Service] = {}
 
@@ -154,7 +182,9 @@ class Services:
     def add(self, name: str, *, wrapper: Sequence[str] = (), **settings: object) -> Service:
         """Add a process that is not started yet, with settings of its own."""
         own = {f"SIGNOFF_{key}": str(value) for key, value in settings.items()}
-        self.by_name[name] = Service(name, folder=self.folder, environment={**self.environment, **own}, wrapper=wrapper)
+        self.by_name[name] = Service(
+            name, folder=self.folder, environment={**self.environment, **own}, wrapper=wrapper
+        )
         return self.by_name[name]
 
     def url(self, address: str, target: str) -> str:
@@ -164,7 +194,11 @@ class Services:
     @cached_property
     def codec(self) -> TokenCodec:
         """The tokens of this installation."""
-        return wiring.token_codec(self.settings.model_copy(update={"keyring_file": self.folder / self.settings.keyring_file}))
+        return wiring.token_codec(
+            self.settings.model_copy(
+                update={"keyring_file": self.folder / self.settings.keyring_file}
+            )
+        )
 
     @cached_property
     def brands(self) -> Brands:
@@ -173,7 +207,10 @@ class Services:
 
     async def metrics(self, address: str) -> str:
         """Return what a process tells of itself."""
-        async with aiohttp.ClientSession() as client, client.get(self.url(address, "/metrics")) as answer:
+        async with (
+            aiohttp.ClientSession() as client,
+            client.get(self.url(address, "/metrics")) as answer,
+        ):
             return await answer.text()
 
 
@@ -191,8 +228,12 @@ def _record(line: str) -> dict[str, object]:
 
 
 @asynccontextmanager
-async def running_services(folder: Path, *names: str, **settings: object) -> AsyncIterator[Services]:
-    """Run these processes; `settings` are named as in the environment, without prefix, and stand above `signoff.toml` in the folder."""
+async def running_services(
+    folder: Path, *names: str, **settings: object
+) -> AsyncIterator[Services]:
+    """Run these processes; `settings` are named as in the environment, without prefix, and stand
+    above `signoff.toml` in the folder.
+    """
     services = Services(folder, settings)
     for name in names:
         services.add(name)
@@ -202,7 +243,9 @@ async def running_services(folder: Path, *names: str, **settings: object) -> Asy
                 starting.create_task(services[name].start())
         yield services
     finally:
-        await asyncio.gather(*(service.end() for service in services.by_name.values() if service.was_started))
+        await asyncio.gather(
+            *(service.end() for service in services.by_name.values() if service.was_started)
+        )
 
 
 async def becomes(claim: Callable[[], Awaitable[bool]]) -> bool:

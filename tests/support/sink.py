@@ -1,8 +1,10 @@
-"""A real SMTP peer for tests: it records what arrives byte for byte, and answers each stage as it is told.
+"""A real SMTP peer for tests: it records what arrives byte for byte, and answers each stage as it
+is told.
 
-`Sink` listens on an ephemeral loopback port. Stages are the verbs (`EHLO`, `MAIL`, `DATA` …), `CONNECT` for the greeting and `DOT` for the
-final reply. `sink.on(stage, action, …)` answers the next times with these actions in turn, `sink.always(stage, action)` every time. At
-`RCPT` and `DOT` either can be for one recipient: copies on several sessions come in no certain order.
+`Sink` listens on an ephemeral loopback port. Stages are the verbs (`EHLO`, `MAIL`, `DATA` …),
+`CONNECT` for the greeting and `DOT` for the final reply. `sink.on(stage, action, …)` answers the
+next times with these actions in turn, `sink.always(stage, action)` every time. At `RCPT` and `DOT`
+either can be for one recipient: copies on several sessions come in no certain order.
 """
 
 import asyncio
@@ -20,7 +22,9 @@ PLAIN_EXTENSIONS = ("PIPELINING", "SIZE 30000000", "8BITMIME", "SMTPUTF8", "ENHA
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """Answer with these bytes; in pieces of one octet when `split`; and close afterwards when `close`."""
+    """Answer with these bytes; in pieces of one octet when `split`; and close afterwards when
+    `close`.
+    """
 
     data: bytes
     split: bool = False
@@ -65,7 +69,8 @@ class Client:
     number: int
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
-    commands: list[bytes] = field(default_factory=list)  # lines in the order of arrival, without their CRLF
+    # lines in the order of arrival, without their CRLF
+    commands: list[bytes] = field(default_factory=list)
     mail: bytes = b""
     recipients: list[bytes] = field(default_factory=list)
 
@@ -114,7 +119,9 @@ class Sink:
 
     @property
     def mailboxes(self) -> list[str]:
-        """The recipients of what was received, sorted; one that got two copies stands here twice."""
+        """The recipients of what was received, sorted; one that got two copies stands here
+        twice.
+        """
         return sorted(_address(line) for received in self.received for line in received.recipients)
 
     async def reached(self, stage: str, count: int = 1) -> None:
@@ -131,11 +138,18 @@ class Sink:
             await asyncio.sleep(0)
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._implicit_tls, limit=1 << 20)
+        self._server = await asyncio.start_server(
+            self._accept, "127.0.0.1", 0, ssl=self._implicit_tls, limit=1 << 20
+        )
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         assert self._server is not None
         self._server.close()
         for task in self._tasks:
@@ -178,14 +192,17 @@ class Sink:
             "QUIT": self._quit,
         }
 
-    async def _answer(self, client: Client, stage: str, default: bytes, about: bytes = b"") -> bytes:
+    async def _answer(
+        self, client: Client, stage: str, default: bytes, about: bytes = b""
+    ) -> bytes:
         """Act at a stage and return the bytes that were said."""
         action = self._action(stage, about) or Say(default)
         self.stages.append(stage)
         if isinstance(action, Silence):
             await asyncio.Event().wait()
         if isinstance(action, Reset):
-            client.writer.get_extra_info("socket").setsockopt(1, 13, b"\x01\0\0\0\0\0\0\0")  # SOL_SOCKET, SO_LINGER: on, 0 s
+            # SOL_SOCKET, SO_LINGER: on, 0 s
+            client.writer.get_extra_info("socket").setsockopt(1, 13, b"\x01\0\0\0\0\0\0\0")
         if not isinstance(action, Say):
             raise _Closed
         for piece in _pieces(action):
@@ -213,7 +230,9 @@ class Sink:
         await self._answer(client, "EHLO", "".join(marked).encode())
 
     async def _start_tls(self, client: Client, _: bytes) -> None:
-        said = await self._answer(client, "STARTTLS", b"220 2.0.0 go ahead\r\n" if self._starttls else b"502 5.5.1 no\r\n")
+        said = await self._answer(
+            client, "STARTTLS", b"220 2.0.0 go ahead\r\n" if self._starttls else b"502 5.5.1 no\r\n"
+        )
         if said.startswith(b"220") and self._starttls is not None:
             await client.writer.start_tls(self._starttls)
 
@@ -233,18 +252,28 @@ class Sink:
             client.mail, client.recipients = line, []
 
     async def _recipient(self, client: Client, line: bytes) -> None:
-        said = await self._answer(client, "RCPT", b"250 2.1.5 ok\r\n" if client.mail else b"503 5.5.1 need MAIL\r\n", line)
+        said = await self._answer(
+            client, "RCPT", b"250 2.1.5 ok\r\n" if client.mail else b"503 5.5.1 need MAIL\r\n", line
+        )
         if said.startswith(b"250"):
             client.recipients.append(line)
 
     async def _data(self, client: Client, _: bytes) -> None:
-        said = await self._answer(client, "DATA", b"354 go on\r\n" if client.recipients else b"503 5.5.1 need RCPT\r\n")
+        said = await self._answer(
+            client, "DATA", b"354 go on\r\n" if client.recipients else b"503 5.5.1 need RCPT\r\n"
+        )
         if not said.startswith(b"354"):
             return
         wire = await self._content(client)
         if self._keep:
-            self.received.append(Received(client.number, client.mail, tuple(client.recipients), wire))
-        taken = b"250 2.0.0 Ok: queued as SINK%d\r\n" % len(self.received) if client.recipients else b"554 5.5.1 no recipients\r\n"
+            self.received.append(
+                Received(client.number, client.mail, tuple(client.recipients), wire)
+            )
+        taken = (
+            b"250 2.0.0 Ok: queued as SINK%d\r\n" % len(self.received)
+            if client.recipients
+            else b"554 5.5.1 no recipients\r\n"
+        )
         about = client.recipients[0] if client.recipients else b""
         client.mail, client.recipients = b"", []
         await self._answer(client, "DOT", taken, about)
@@ -292,4 +321,8 @@ def _address(line: bytes) -> str:
 
 
 def _pieces(action: Say) -> list[bytes]:
-    return [action.data[at : at + 1] for at in range(len(action.data))] if action.split else [action.data]
+    return (
+        [action.data[at : at + 1] for at in range(len(action.data))]
+        if action.split
+        else [action.data]
+    )

@@ -1,4 +1,6 @@
-"""One promotional mail to sixty people through a mail server, the relay and what stands behind it; and what must have become of it."""
+"""One promotional mail to sixty people through a mail server, the relay and what stands behind it;
+and what must have become of it.
+"""
 
 import smtplib
 from email.message import EmailMessage
@@ -30,7 +32,9 @@ def submit(port: int, recipients: list[str] = RECIPIENTS) -> None:
 
 
 def assert_each_has_a_signed_copy(last_hop: Recorder, relay: Relay) -> None:
-    """See sixty copies at the last hop: a recipient, a token and a valid signature each, and nothing damaged."""
+    """See sixty copies at the last hop: a recipient, a token and a valid signature each, and
+    nothing damaged.
+    """
     copies = last_hop.contents
     tokens = {url_of(copy) for copy in copies}
     assert (len(copies), len(tokens)) == (60, 60)

@@ -1,4 +1,6 @@
-"""A spool whose disk takes nothing more: what is promised with it, with the store alone, and without either."""
+"""A spool whose disk takes nothing more: what is promised with it, with the store alone, and
+without either.
+"""
 
 import os
 import signal
@@ -14,7 +16,9 @@ Act = Callable[[], Awaitable[object]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """The statuses of one click in each phase, and whether everybody who was told that it is done has left once."""
+    """The statuses of one click in each phase, and whether everybody who was told that it is done
+    has left once.
+    """
 
     before: int
     store_alone: int
@@ -24,7 +28,9 @@ class Told:
 
 
 async def outage(services: Services, *, begin: Act, end: Act) -> Told:
-    """Click while the spool works, while it fails, while the store is stopped too, and while the store alone is."""
+    """Click while the spool works, while it fails, while the store is stopped too, and while the
+    store alone is.
+    """
     store_pid = int((services.folder / "var/store/store.pid").read_text())
     store = RedisStore(f"unix://{services.folder}/var/store/store.sock", timeout=5)
 
@@ -46,4 +52,6 @@ async def outage(services: Services, *, begin: Act, end: Act) -> Told:
         kept = await circles.all_left_once(services, store, names)
     finally:
         await store.close()
-    return Told(before=before, store_alone=store_alone, neither=neither, spool_alone=spool_alone, kept=kept)
+    return Told(
+        before=before, store_alone=store_alone, neither=neither, spool_alone=spool_alone, kept=kept
+    )

@@ -30,7 +30,9 @@ DEFAULTS = {  # where each process is unless told otherwise, which is what the d
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stack:
-    """A running set of services: its folder, the environment of its command line, and its address for each default one."""
+    """A running set of services: its folder, the environment of its command line, and its address
+    for each default one.
+    """
 
     folder: Path
     environment: Mapping[str, str]
@@ -54,7 +56,13 @@ def running_stack(folder: Path) -> Iterator[Stack]:
     }
     log = folder / "services.log"
     with log.open("wb") as output:
-        process = subprocess.Popen([sys.executable, "-m", "app", "dev"], cwd=folder, env=environment, stdout=output, stderr=output)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "app", "dev"],
+            cwd=folder,
+            env=environment,
+            stdout=output,
+            stderr=output,
+        )
     try:
         _wait_until_up(process, log)
         yield Stack(folder=folder, environment=environment, addresses=addresses)
@@ -65,7 +73,9 @@ def running_stack(folder: Path) -> Iterator[Stack]:
 
 
 def _wait_until_up(process: "subprocess.Popen[bytes]", log: Path) -> None:
-    """Return when the banner is there. `signoff dev` ends by itself when something does not start."""
+    """Return when the banner is there. `signoff dev` ends by itself when something does not
+    start.
+    """
     while "Signoff is up." not in log.read_text():
         try:
             process.wait(timeout=0.1)

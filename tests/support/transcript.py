@@ -1,9 +1,11 @@
-"""The `console` blocks of the documentation: commands with what they print. Run one page's anew and see it with fresh output by
+"""The `console` blocks of the documentation: commands with what they print. Run one page's anew and
+see it with fresh output by
 
     python -m tests.support.transcript docs/quick-start.md
 
-A line that begins with `$ ` is a command, `> ` goes on with it, anything else is output. `# exit 1` behind a command says how it ends. In
-the output `…` stands for anything, and what differs from run to run (times, tokens, ids) is compared by its shape only.
+A line that begins with `$ ` is a command, `> ` goes on with it, anything else is output. `# exit 1`
+behind a command says how it ends. In the output `…` stands for anything, and what differs from run
+to run (times, tokens, ids) is compared by its shape only.
 """
 
 import re
@@ -64,15 +66,24 @@ def commands(page: str) -> Iterator[Command]:
 
 
 def run(page: list[Command], stack: Stack) -> list[tuple[int, str]]:
-    """Run the commands of a page in one shell; return the exit code and the output of each, with the addresses that the page says."""
-    script = "".join(f"{_translated(command.text, stack.addresses)}\nprintf '{_END}%s{_END}' $?\n" for command in page)
+    """Run the commands of a page in one shell; return the exit code and the output of each, with
+    the addresses that the page says.
+    """
+    script = "".join(
+        f"{_translated(command.text, stack.addresses)}\nprintf '{_END}%s{_END}' $?\n"
+        for command in page
+    )
     done = subprocess.run(
-        ["/bin/sh", "-c", script], cwd=stack.folder, env=stack.environment, stdin=subprocess.DEVNULL,
+        ["/bin/sh", "-c", script], cwd=stack.folder, env=stack.environment,
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=_SECONDS, check=False,
     )  # fmt: skip
     parts = done.stdout.split(_END)
     backwards = {own: default for default, own in stack.addresses.items()}
-    return [(int(code), _translated(output, backwards).rstrip("\n")) for output, code in zip(parts[0::2], parts[1::2], strict=False)]
+    return [
+        (int(code), _translated(output, backwards).rstrip("\n"))
+        for output, code in zip(parts[0::2], parts[1::2], strict=False)
+    ]
 
 
 def fits(shown: str, printed: str) -> bool:
@@ -103,7 +114,9 @@ def renewed(page: str, stack: Stack) -> str:
         start = said.line - 1 + said.text.count("\n") + 1
         end = start + len(said.output.splitlines())
         if not fits(said.output, output) or code != said.exit:
-            lines[start:end] = [line.rstrip() for line in output.splitlines()] + ([f"(exit {code})"] if code != said.exit else [])
+            lines[start:end] = [line.rstrip() for line in output.splitlines()] + (
+                [f"(exit {code})"] if code != said.exit else []
+            )
     return "\n".join(lines) + "\n"
 
 

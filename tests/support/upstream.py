@@ -1,4 +1,6 @@
-"""An upstream for tests: a real socket that says exactly what it is told to, and a listener with a recording handler behind it."""
+"""An upstream for tests: a real socket that says exactly what it is told to, and a listener with a
+recording handler behind it.
+"""
 
 import asyncio
 import ipaddress
@@ -49,7 +51,9 @@ class Upstream:
         """Read one reply, all its lines, without line ends at the end."""
         lines = []
         while True:
-            line = (await asyncio.wait_for(self.reader.readuntil(b"\r\n"), PATIENCE)).decode("ascii")
+            line = (await asyncio.wait_for(self.reader.readuntil(b"\r\n"), PATIENCE)).decode(
+                "ascii"
+            )
             lines.append(line.removesuffix("\r\n"))
             if line[3:4] != "-":
                 return "\n".join(lines)
@@ -59,9 +63,18 @@ class Upstream:
         await self.send((line.encode() if isinstance(line, str) else line) + b"\r\n")
         return await self.reply()
 
-    async def begin(self, *, sender: str = "a@acme.example", recipients: tuple[str, ...] = ("b@x.example",), parameters: str = "") -> None:
+    async def begin(
+        self,
+        *,
+        sender: str = "a@acme.example",
+        recipients: tuple[str, ...] = ("b@x.example",),
+        parameters: str = "",
+    ) -> None:
         """Say everything up to DATA, and see each step accepted."""
-        for line in (f"MAIL FROM:<{sender}>{parameters}", *(f"RCPT TO:<{recipient}>" for recipient in recipients)):
+        for line in (
+            f"MAIL FROM:<{sender}>{parameters}",
+            *(f"RCPT TO:<{recipient}>" for recipient in recipients),
+        ):
             answer = await self.say(line)
             assert answer.startswith("250 "), answer
         answer = await self.say("DATA")
@@ -81,11 +94,15 @@ class Upstream:
 
     async def secure(self, context: ssl.SSLContext) -> None:
         """Turn TLS on, after the server has said 220."""
-        await asyncio.wait_for(self.writer.start_tls(context, server_hostname="localhost"), PATIENCE)
+        await asyncio.wait_for(
+            self.writer.start_tls(context, server_hostname="localhost"), PATIENCE
+        )
 
     def drop(self) -> None:
         """Reset the connection, as a client does that dies."""
-        self.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.writer.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+        )
         self.writer.transport.abort()
 
 
@@ -97,7 +114,8 @@ def config_for(handler: Handler, **config: object) -> SessionConfig:
 
 @asynccontextmanager
 async def listening(handler: Handler, **terms: object) -> AsyncIterator[tuple[Server, int]]:
-    """Run a listener on a free port of loopback; with `implicit_tls` among the terms, one that is TLS from the first octet.
+    """Run a listener on a free port of loopback; with `implicit_tls` among the terms, one that is
+    TLS from the first octet.
 
     With `memory` among them it shares that budget.
     """

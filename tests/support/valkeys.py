@@ -1,4 +1,6 @@
-"""Stores of several real servers, all by the Valkey that comes with the installation: a cluster, sentinels, a name that can be moved."""
+"""Stores of several real servers, all by the Valkey that comes with the installation: a cluster,
+sentinels, a name that can be moved.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -53,7 +55,11 @@ async def cluster(folder: Path, *options: str) -> AsyncIterator[Cluster]:
     buses = [free_port() for _ in range(3)]
     fixed = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000", *options)
     nodes = [
-        RedisServer(folder / f"node-{number}", options=(*fixed, "--cluster-port", str(bus)), binary=find_binary())
+        RedisServer(
+            folder / f"node-{number}",
+            options=(*fixed, "--cluster-port", str(bus)),
+            binary=find_binary(),
+        )
         for number, bus in enumerate(buses)
     ]
     try:
@@ -84,7 +90,9 @@ class Watched:
     @property
     def url(self) -> str:
         """The address by all sentinels."""
-        return f"redis+sentinel://{','.join(f'127.0.0.1:{port}' for port in self.sentinels)}/signoff/0"
+        return (
+            f"redis+sentinel://{','.join(f'127.0.0.1:{port}' for port in self.sentinels)}/signoff/0"
+        )
 
 
 @asynccontextmanager
@@ -95,7 +103,9 @@ async def watched(folder: Path) -> AsyncIterator[Watched]:
         await replica.operator.replicaof("127.0.0.1", str(primary.port))
         assert await becomes(lambda: replica.is_("replication", "master_link_status", "up"))
         ports = [free_port() for _ in range(3)]
-        sentinels = [await _sentinel(folder / f"sentinel-{port}", port, primary.port) for port in ports]
+        sentinels = [
+            await _sentinel(folder / f"sentinel-{port}", port, primary.port) for port in ports
+        ]
         try:
             for port in ports:
                 assert await becomes(lambda port=port: _knows_all(port))  # type: ignore[misc]  # a constant
@@ -109,12 +119,15 @@ async def watched(folder: Path) -> AsyncIterator[Watched]:
 async def _sentinel(folder: Path, port: int, primary: int) -> asyncio.subprocess.Process:
     folder.mkdir()
     (folder / "sentinel.conf").write_text(
-        f"port {port}\nbind 127.0.0.1\ndir {folder}\n"
-        f"sentinel monitor signoff 127.0.0.1 {primary} 2\n"
-        f"sentinel down-after-milliseconds signoff {DOWN_MS}\nsentinel failover-timeout signoff 5000\n"
+        f"port {port}\nbind 127.0.0.1\ndir {folder}\nsentinel monitor signoff 127.0.0.1 {primary}"
+        f" 2\nsentinel down-after-milliseconds signoff {DOWN_MS}\nsentinel failover-timeout signoff"
+        " 5000\n"
     )
     return await asyncio.create_subprocess_exec(
-        str(find_binary()), str(folder / "sentinel.conf"), "--sentinel", stdout=asyncio.subprocess.DEVNULL
+        str(find_binary()),
+        str(folder / "sentinel.conf"),
+        "--sentinel",
+        stdout=asyncio.subprocess.DEVNULL,
     )
 
 
@@ -122,12 +135,17 @@ async def _knows_all(port: int) -> bool:
     async with redis.Redis(port=port, decode_responses=True) as sentinel:
         with suppress(RedisError, OSError):
             state = await sentinel.sentinel_master("signoff")
-            return isinstance(state, dict) and (state["num-other-sentinels"], state["num-slaves"]) == (2, 1)
+            return isinstance(state, dict) and (
+                state["num-other-sentinels"],
+                state["num-slaves"],
+            ) == (2, 1)
     return False
 
 
 class Name:
-    """One address in front of several servers. Who is connected stays where they are when it moves, as with DNS or a floating address."""
+    """One address in front of several servers. Who is connected stays where they are when it moves,
+    as with DNS or a floating address.
+    """
 
     def __init__(self) -> None:
         self.port = free_port()

@@ -1,4 +1,6 @@
-"""What the use cases are tested with: the twin of the store, a store that can be switched off, a real spool."""
+"""What the use cases are tested with: the twin of the store, a store that can be switched off, a
+real spool.
+"""
 
 import asyncio
 import itertools
@@ -9,7 +11,16 @@ from pathlib import Path
 import pytest
 
 from app.core.errors import StoreUnavailable
-from app.core.model import BrandNumber, Change, HistoryEntry, Preferences, Recency, RecipientDigest, Source, Statement
+from app.core.model import (
+    BrandNumber,
+    Change,
+    HistoryEntry,
+    Preferences,
+    Recency,
+    RecipientDigest,
+    Source,
+    Statement,
+)
 from app.store.memory import MemoryStore
 from app.store.spool import SqliteSpool
 
@@ -17,7 +28,9 @@ _numbers = itertools.count(1)
 
 
 class SwitchedStore:
-    """The twin behind a switch: on, off (refuses), or hung (never answers); it notes the order of what it applied."""
+    """The twin behind a switch: on, off (refuses), or hung (never answers); it notes the order of
+    what it applied.
+    """
 
     def __init__(self) -> None:
         self.inner = MemoryStore()
@@ -31,11 +44,15 @@ class SwitchedStore:
         self.applied.append(statement)
         return await self.inner.apply(statement, recency)
 
-    async def preferences(self, brand: BrandNumber, digests: Sequence[RecipientDigest]) -> Sequence[Preferences]:
+    async def preferences(
+        self, brand: BrandNumber, digests: Sequence[RecipientDigest]
+    ) -> Sequence[Preferences]:
         await self._pass()
         return await self.inner.preferences(brand, digests)
 
-    async def history(self, brand: BrandNumber, digest: RecipientDigest, *, limit: int = 100) -> Sequence[HistoryEntry]:
+    async def history(
+        self, brand: BrandNumber, digest: RecipientDigest, *, limit: int = 100
+    ) -> Sequence[HistoryEntry]:
         return await self.inner.history(brand, digest, limit=limit)
 
     async def ping(self) -> None:

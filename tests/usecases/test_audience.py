@@ -19,11 +19,15 @@ class Switched(Store, Protocol):
     state: str
 
 
-async def test_states_come_in_the_order_of_the_recipients(store: Switched, make_statement: Callable[..., Statement]) -> None:
+async def test_states_come_in_the_order_of_the_recipients(
+    store: Switched, make_statement: Callable[..., Statement]
+) -> None:
     left = make_statement()
     await store.apply(left)
 
-    found = await Audience(store, MemoryGroups()).states(left.brand, [RecipientDigest(b"a stranger"), left.digest])
+    found = await Audience(store, MemoryGroups()).states(
+        left.brand, [RecipientDigest(b"a stranger"), left.digest]
+    )
 
     assert [True, False] == [one.everything.subscribed for one in found]
 
@@ -35,14 +39,18 @@ async def test_a_store_that_does_not_answer_in_time_is_unavailable(
     store.state = state
 
     with pytest.raises(StoreUnavailable):
-        await Audience(store, MemoryGroups(), deadline=0.05).states(make_statement().brand, [RecipientDigest(b"a stranger")])
+        await Audience(store, MemoryGroups(), deadline=0.05).states(
+            make_statement().brand, [RecipientDigest(b"a stranger")]
+        )
 
 
 async def test_a_group_has_its_new_name_as_soon_as_the_list_is_read_anew(store: Switched) -> None:
     book, brand, said = MemoryGroups(), BrandNumber(7), [GroupId("Product News")]
     audience = Audience(store, book)
     unknown = (await audience.names(brand)).resolve(said)
-    await book.add(brand, SubscriptionGroup(id=GroupId("news"), name="Product News"), most_active=50)
+    await book.add(
+        brand, SubscriptionGroup(id=GroupId("news"), name="Product News"), most_active=50
+    )
 
     assert unknown == ("Product News",)
     assert (await audience.names(brand)).resolve(said) == ("news",)
@@ -65,17 +73,25 @@ class FadingBook:
 
 
 @pytest.mark.parametrize("hangs", [False, True])
-async def test_the_last_known_groups_serve_while_they_cannot_be_read(store: Switched, hangs: bool) -> None:
+async def test_the_last_known_groups_serve_while_they_cannot_be_read(
+    store: Switched, hangs: bool
+) -> None:
     """Catalogue Q5, Q11."""
     audience, brand = Audience(store, FadingBook(hangs=hangs)), BrandNumber(7)
 
     first, later = await audience.names(brand), await audience.names(brand)
 
-    assert ("news",) == first.resolve([GroupId("Product News")]) == later.resolve([GroupId("Product News")])
+    assert (
+        ("news",)
+        == first.resolve([GroupId("Product News")])
+        == later.resolve([GroupId("Product News")])
+    )
     assert await audience.has_groups(brand)
 
 
-async def test_groups_that_were_never_read_are_none_to_choose_from_and_none_to_guess(store: Switched) -> None:
+async def test_groups_that_were_never_read_are_none_to_choose_from_and_none_to_guess(
+    store: Switched,
+) -> None:
     book = FadingBook(hangs=False)
     await book.groups(BrandNumber(7))
     audience = Audience(store, book)

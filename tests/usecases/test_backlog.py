@@ -1,4 +1,6 @@
-"""How long requests wait, and the alarm: the twins, a real spool, and a clock that the test moves."""
+"""How long requests wait, and the alarm: the twins, a real spool, and a clock that the test
+moves.
+"""
 
 import math
 import os
@@ -16,7 +18,12 @@ from app.usecases.backlog import Backlog, Measure
 HOUR = 3_600_000
 BRANDS = Brands(
     [
-        Brand(id=BrandId("seven"), number=BrandNumber(7), name="Seven", sender_domains=frozenset({"seven.example"})),
+        Brand(
+            id=BrandId("seven"),
+            number=BrandNumber(7),
+            name="Seven",
+            sender_domains=frozenset({"seven.example"}),
+        ),
         Brand(
             id=BrandId("eight"),
             number=BrandNumber(8),
@@ -42,7 +49,12 @@ class Desk:
     def __post_init__(self) -> None:
         self.work = MemoryWork(self.store, self.deliveries)
         self.backlog = Backlog(
-            work=self.work, deliveries=self.deliveries, spool=self.spool, brands=BRANDS, clock=lambda: self.now_ms, witness=self
+            work=self.work,
+            deliveries=self.deliveries,
+            spool=self.spool,
+            brands=BRANDS,
+            clock=lambda: self.now_ms,
+            witness=self,
         )
 
     def measured(self, measure: Measure) -> None:
@@ -61,16 +73,24 @@ class Desk:
         """Do what a worker does with all that waits."""
         moved = []
         for work in await self.work.waiting(range(256), limit=100):
-            endpoint = endpoint_key(work.statement.brand, "https://hooks.example/", WebhookFormat.STANDARD)
+            endpoint = endpoint_key(
+                work.statement.brand, "https://hooks.example/", WebhookFormat.STANDARD
+            )
             delivery = Delivery(
-                endpoint=endpoint, statement=work.statement, changed=work.changed, sequence=work.sequence, queued_ms=self.now_ms
+                endpoint=endpoint,
+                statement=work.statement,
+                changed=work.changed,
+                sequence=work.sequence,
+                queued_ms=self.now_ms,
             )
             await self.work.move([(work, [delivery])], due_ms=self.now_ms)
             moved.append(delivery)
         return moved
 
 
-async def test_while_the_worker_is_away_the_age_grows_and_after_an_hour_there_is_an_alarm(make_statement: Make) -> None:
+async def test_while_the_worker_is_away_the_age_grows_and_after_an_hour_there_is_an_alarm(
+    make_statement: Make,
+) -> None:
     """Catalogue Q9."""
     desk = Desk(now_ms=1000)
     await desk.store.apply(make_statement(at_ms=1000))
@@ -87,7 +107,9 @@ async def test_while_the_worker_is_away_the_age_grows_and_after_an_hour_there_is
     assert (0, 0, 0) == (after.pending_ms, after.undelivered_ms, after.lag)
 
 
-async def test_what_a_brand_has_not_been_told_still_waits_and_only_that_brand_is_late(make_statement: Make) -> None:
+async def test_what_a_brand_has_not_been_told_still_waits_and_only_that_brand_is_late(
+    make_statement: Make,
+) -> None:
     """Catalogue Q9."""
     desk = Desk()
     await desk.store.apply(make_statement(at_ms=1000))
@@ -100,7 +122,9 @@ async def test_what_a_brand_has_not_been_told_still_waits_and_only_that_brand_is
     assert {"seven": 2 * HOUR, "eight": 0} == measure.by_brand
 
 
-async def test_what_lies_in_the_spool_waits_and_is_a_breach_once_after_48_hours(spool: SqliteSpool, make_statement: Make) -> None:
+async def test_what_lies_in_the_spool_waits_and_is_a_breach_once_after_48_hours(
+    spool: SqliteSpool, make_statement: Make
+) -> None:
     """Catalogue Q9: the store has been away for two days."""
     desk = Desk(spool=spool)
     row = await spool.append(make_statement(at_ms=1000))
@@ -127,9 +151,13 @@ async def test_dead_letters_no_longer_wait_and_are_counted(make_statement: Make)
     assert (0, 1) == (measure.pending_ms, measure.dead)
 
 
-async def test_a_brand_that_the_settings_no_longer_have_counts_for_the_whole(make_statement: Make) -> None:
+async def test_a_brand_that_the_settings_no_longer_have_counts_for_the_whole(
+    make_statement: Make,
+) -> None:
     desk = Desk()
-    await desk.store.apply(make_statement(at_ms=1000)._replace(brand=BrandNumber(99), id=os.urandom(16)))
+    await desk.store.apply(
+        make_statement(at_ms=1000)._replace(brand=BrandNumber(99), id=os.urandom(16))
+    )
     desk.now_ms = 1000 + HOUR // 2
 
     measure = await desk.backlog.look()
@@ -144,4 +172,7 @@ async def test_a_self_managed_brand_that_returns_no_token_is_told_from_one_that_
     await desk.work.note_returns([BrandNumber(8)], at_ms=2 * HOUR)
     returned = await desk.backlog.look()
 
-    assert ({"eight": math.inf}, {"eight": 3 * HOUR}) == (never.unreturned_ms, returned.unreturned_ms)
+    assert ({"eight": math.inf}, {"eight": 3 * HOUR}) == (
+        never.unreturned_ms,
+        returned.unreturned_ms,
+    )

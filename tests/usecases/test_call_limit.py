@@ -15,7 +15,9 @@ class AwayCounter:
 async def test_two_nodes_count_together() -> None:
     """Catalogue Q10."""
     counter = MemoryCallCounter()
-    one, other = (CallLimit(counter, lambda: 5 * WINDOW_MS + 20_000, per_minute=3) for _ in range(2))
+    one, other = (
+        CallLimit(counter, lambda: 5 * WINDOW_MS + 20_000, per_minute=3) for _ in range(2)
+    )
 
     pauses = [await node.pause("k") for node in (one, other, one, other)]
 

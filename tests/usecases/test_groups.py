@@ -23,12 +23,26 @@ def groups() -> Groups:
 async def test_a_group_gets_an_id_of_its_name(groups: Groups) -> None:
     made = await groups.create(BRAND, name="  Product   News ", description=" What is new ")
 
-    assert SubscriptionGroup(id=GroupId("product-news"), name="Product News", description="What is new", created_ms=5000) == made
+    assert (
+        SubscriptionGroup(
+            id=GroupId("product-news"),
+            name="Product News",
+            description="What is new",
+            created_ms=5000,
+        )
+        == made
+    )
     assert [made] == list(await groups.list(BRAND))
 
 
 @pytest.mark.parametrize(
-    ("name", "id_"), [("Été à Paris", "ete-a-paris"), ("50% off!", "50-off"), ("A" * 90, "a" * 48), ("साप्ताहिक", "group-d05cdc35")]
+    ("name", "id_"),
+    [
+        ("Été à Paris", "ete-a-paris"),
+        ("50% off!", "50-off"),
+        ("A" * 90, "a" * 48),
+        ("साप्ताहिक", "group-d05cdc35"),
+    ],
 )
 def test_the_id_of_a_name_is_plain(name: str, id_: str) -> None:
     assert id_ == slug(name)
@@ -51,7 +65,22 @@ async def test_an_id_may_be_chosen_and_is_taken_once(groups: Groups) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", "   ", "x" * 101, "<b>", "a < b", "a > b", "a\u2066b", "a\x85b", "a\tb", "a\x00b", "a\nb", "a\u2028b", "\u202eevil", "a\x1b[31m"],
+    [
+        "",
+        "   ",
+        "x" * 101,
+        "<b>",
+        "a < b",
+        "a > b",
+        "a\u2066b",
+        "a\x85b",
+        "a\tb",
+        "a\x00b",
+        "a\nb",
+        "a\u2028b",
+        "\u202eevil",
+        "a\x1b[31m",
+    ],
 )
 async def test_a_name_that_a_page_could_not_print_is_refused(groups: Groups, name: str) -> None:
     """CleverTap's documents: pages of brands print names without escaping. Catalogue L9."""
@@ -91,7 +120,9 @@ async def test_archiving_and_restoring_may_be_repeated(groups: Groups) -> None:
     assert [True, True, False, False] == [group.archived for group in archived + restored]
 
 
-async def test_the_fifty_first_active_group_is_refused_until_one_is_archived(groups: Groups) -> None:
+async def test_the_fifty_first_active_group_is_refused_until_one_is_archived(
+    groups: Groups,
+) -> None:
     """As CleverTap's documents say."""
     for number in range(MOST_ACTIVE):
         await groups.create(BRAND, name=f"Group {number}")
@@ -105,7 +136,11 @@ async def test_the_fifty_first_active_group_is_refused_until_one_is_archived(gro
 
 
 async def test_a_group_that_is_not_there_cannot_be_changed(groups: Groups) -> None:
-    for change in (groups.archive(BRAND, GroupId("x")), groups.restore(BRAND, GroupId("x")), groups.edit(BRAND, GroupId("x"), name="y")):
+    for change in (
+        groups.archive(BRAND, GroupId("x")),
+        groups.restore(BRAND, GroupId("x")),
+        groups.edit(BRAND, GroupId("x"), name="y"),
+    ):
         with pytest.raises(NotFound):
             await change
 

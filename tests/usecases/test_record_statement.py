@@ -43,7 +43,9 @@ async def until(holds: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_a_click_is_kept_twice_and_its_row_is_confirmed(store: Switched, spool: SqliteSpool, make_statement: Make) -> None:
+async def test_a_click_is_kept_twice_and_its_row_is_confirmed(
+    store: Switched, spool: SqliteSpool, make_statement: Make
+) -> None:
     click = make_statement()
 
     acknowledged = await RecordStatement(store, spool, clock)(click)
@@ -61,14 +63,18 @@ async def test_a_hundred_clicks_at_once_are_acknowledged_and_make_one_event(
     click = make_statement()
     unsubscribe = RecordStatement(store, spool, clock)
 
-    acknowledged = await asyncio.gather(*(unsubscribe(click._replace(at_ms=1000 + number)) for number in range(100)))
+    acknowledged = await asyncio.gather(
+        *(unsubscribe(click._replace(at_ms=1000 + number)) for number in range(100))
+    )
 
     events = await store.history(click.brand, click.digest)
     assert [Acknowledgement(copies=2)] * 100 == acknowledged
     assert 1 == len(events)
 
 
-async def test_the_spool_alone_acknowledges_while_the_store_is_down(store: Switched, spool: SqliteSpool, make_statement: Make) -> None:
+async def test_the_spool_alone_acknowledges_while_the_store_is_down(
+    store: Switched, spool: SqliteSpool, make_statement: Make
+) -> None:
     """Catalogue E8."""
     store.state = "off"
 
@@ -95,7 +101,9 @@ async def test_the_spool_alone_acknowledges_while_the_store_hangs_and_the_row_is
     assert (Acknowledgement(copies=1), 1) == (acknowledged, before)
 
 
-async def test_the_store_alone_acknowledges_when_the_spool_fails(store: Switched, spool: SqliteSpool, make_statement: Make) -> None:
+async def test_the_store_alone_acknowledges_when_the_spool_fails(
+    store: Switched, spool: SqliteSpool, make_statement: Make
+) -> None:
     await spool.close()
 
     acknowledged = await RecordStatement(store, spool, clock)(make_statement())
@@ -103,7 +111,9 @@ async def test_the_store_alone_acknowledges_when_the_spool_fails(store: Switched
     assert Acknowledgement(copies=1) == acknowledged
 
 
-async def test_the_store_alone_acknowledges_when_there_is_no_spool(store: Switched, make_statement: Make) -> None:
+async def test_the_store_alone_acknowledges_when_there_is_no_spool(
+    store: Switched, make_statement: Make
+) -> None:
     assert Acknowledgement(copies=1) == await RecordStatement(store, None, clock)(make_statement())
 
 
@@ -127,7 +137,9 @@ async def test_nothing_is_acknowledged_when_nothing_could_keep_it(
     assert not (await state(store, click)).everything.subscribed
 
 
-async def test_a_time_far_ahead_is_brought_back_to_five_minutes(store: Switched, make_statement: Make) -> None:
+async def test_a_time_far_ahead_is_brought_back_to_five_minutes(
+    store: Switched, make_statement: Make
+) -> None:
     click = make_statement(at_ms=NOW + 10 * AHEAD_MS)
 
     await RecordStatement(store, None, clock)(click)
@@ -135,20 +147,26 @@ async def test_a_time_far_ahead_is_brought_back_to_five_minutes(store: Switched,
     assert NOW + AHEAD_MS == (await state(store, click)).everything.last_ms
 
 
-async def test_a_stale_resubscribe_is_refused_and_leaves_no_row_behind(store: Switched, spool: SqliteSpool, make_statement: Make) -> None:
+async def test_a_stale_resubscribe_is_refused_and_leaves_no_row_behind(
+    store: Switched, spool: SqliteSpool, make_statement: Make
+) -> None:
     """Catalogue Q6."""
     left = make_statement()
     unsubscribe = RecordStatement(store, spool, clock)
     await unsubscribe(left)
 
     with pytest.raises(Conflict):
-        await unsubscribe(make_statement(digest=left.digest, at_ms=2000, subscribed=True, expected_sequence=0))
+        await unsubscribe(
+            make_statement(digest=left.digest, at_ms=2000, subscribed=True, expected_sequence=0)
+        )
 
     assert [left] == [one for _, one in await spool.recent(after=0, limit=10)]
     assert not (await state(store, left)).everything.subscribed
 
 
-async def test_a_fresh_resubscribe_is_kept_without_its_condition(store: Switched, spool: SqliteSpool, make_statement: Make) -> None:
+async def test_a_fresh_resubscribe_is_kept_without_its_condition(
+    store: Switched, spool: SqliteSpool, make_statement: Make
+) -> None:
     """Catalogue Q6: a replay after a failover must not judge it a second time."""
     left = make_statement()
     unsubscribe = RecordStatement(store, spool, clock)
@@ -170,7 +188,9 @@ async def test_a_conditional_resubscribe_is_not_promised_without_the_store(
     store.state = "off"
 
     with pytest.raises(StoreUnavailable):
-        await RecordStatement(store, spool, clock)(make_statement(subscribed=True, expected_sequence=0))
+        await RecordStatement(store, spool, clock)(
+            make_statement(subscribed=True, expected_sequence=0)
+        )
 
     assert 0 == await spool.rows()
 
@@ -182,12 +202,16 @@ async def test_an_import_resubscribes_nobody(store: Switched, make_statement: Ma
     await unsubscribe(left)
 
     with pytest.raises(RuleViolation):
-        await unsubscribe(make_statement(digest=left.digest, at_ms=2000, subscribed=True, source=Source.IMPORT))
+        await unsubscribe(
+            make_statement(digest=left.digest, at_ms=2000, subscribed=True, source=Source.IMPORT)
+        )
 
     assert not (await state(store, left)).everything.subscribed
 
 
-async def test_a_caller_that_goes_away_does_not_stop_its_click(store: Switched, spool: SqliteSpool, make_statement: Make) -> None:
+async def test_a_caller_that_goes_away_does_not_stop_its_click(
+    store: Switched, spool: SqliteSpool, make_statement: Make
+) -> None:
     click = make_statement()
     caller = asyncio.create_task(RecordStatement(store, spool, clock)(click))
     await asyncio.sleep(0)
@@ -200,11 +224,15 @@ async def test_a_caller_that_goes_away_does_not_stop_its_click(store: Switched, 
     assert caller.cancelled() or caller.cancelling()
 
 
-async def test_acknowledgements_are_counted_by_copies(store: Switched, spool: SqliteSpool, make_statement: Make) -> None:
+async def test_acknowledgements_are_counted_by_copies(
+    store: Switched, spool: SqliteSpool, make_statement: Make
+) -> None:
     witness = LoggingWitness(logger("test"))
     counted = [ACK.labels(copies=str(copies))._value.get() for copies in (1, 2)]
 
     await RecordStatement(store, spool, clock, witness=witness)(make_statement())
     await RecordStatement(store, None, clock, witness=witness)(make_statement())
 
-    assert [count + 1 for count in counted] == [ACK.labels(copies=str(copies))._value.get() for copies in (1, 2)]
+    assert [count + 1 for count in counted] == [
+        ACK.labels(copies=str(copies))._value.get() for copies in (1, 2)
+    ]

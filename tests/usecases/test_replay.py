@@ -92,10 +92,14 @@ async def test_after_a_failover_every_kept_row_is_applied_again_and_changes_noth
     await replayer.look()
 
     assert clicks == sorted(store.applied, key=lambda one: one.at_ms)
-    assert [1] * len(clicks) == [len(await store.history(click.brand, click.digest)) for click in clicks]
+    assert [1] * len(clicks) == [
+        len(await store.history(click.brand, click.digest)) for click in clicks
+    ]
 
 
-async def test_rows_of_the_process_before_are_applied_at_start(store: Switched, tmp_path: Path, make_statement: Make) -> None:
+async def test_rows_of_the_process_before_are_applied_at_start(
+    store: Switched, tmp_path: Path, make_statement: Make
+) -> None:
     click = make_statement()
     before = SqliteSpool(tmp_path)
     await before.append(click)
@@ -109,10 +113,16 @@ async def test_rows_of_the_process_before_are_applied_at_start(store: Switched, 
     assert ([click], 0) == (store.applied, rows)
 
 
-async def test_a_conflict_is_the_stores_last_word(store: Switched, spool: SqliteSpool, make_statement: Make) -> None:
+async def test_a_conflict_is_the_stores_last_word(
+    store: Switched, spool: SqliteSpool, make_statement: Make
+) -> None:
     left = make_statement()
     await store.apply(left)
-    await spool.append(make_statement(digest=RecipientDigest(left.digest), at_ms=2000, subscribed=True, expected_sequence=0))
+    await spool.append(
+        make_statement(
+            digest=RecipientDigest(left.digest), at_ms=2000, subscribed=True, expected_sequence=0
+        )
+    )
 
     await Replayer(store, spool).look()
 
@@ -121,7 +131,9 @@ async def test_a_conflict_is_the_stores_last_word(store: Switched, spool: Sqlite
     assert not found.everything.subscribed
 
 
-async def test_the_watch_goes_on_until_it_is_cancelled(store: Switched, spool: SqliteSpool, make_statement: Make) -> None:
+async def test_the_watch_goes_on_until_it_is_cancelled(
+    store: Switched, spool: SqliteSpool, make_statement: Make
+) -> None:
     store.state = "off"
     await spool.append(make_statement())
     watch = asyncio.create_task(Replayer(store, spool, interval=0.01).run())

@@ -8,7 +8,16 @@ import pytest
 
 from app.core.errors import StoreUnavailable
 from app.core.groups import EVERYTHING
-from app.core.model import BrandNumber, CampaignId, Claims, GroupKey, Preferences, Purpose, RecipientDigest, Source
+from app.core.model import (
+    BrandNumber,
+    CampaignId,
+    Claims,
+    GroupKey,
+    Preferences,
+    Purpose,
+    RecipientDigest,
+    Source,
+)
 from app.core.preference_form import Wish
 from app.store.spool import SqliteSpool
 from app.usecases.record_statement import RecordStatement
@@ -49,10 +58,20 @@ class Desk:
         )
 
     async def save(
-        self, *, join: Sequence[GroupKey] = (), leave: Sequence[GroupKey] = (), seen: int = 0, test: bool = False
+        self,
+        *,
+        join: Sequence[GroupKey] = (),
+        leave: Sequence[GroupKey] = (),
+        seen: int = 0,
+        test: bool = False,
     ) -> SavedPreferences:
         wish = Wish(join=tuple(join), leave=tuple(leave))
-        return await self._save(CLAIMS._replace(test=test), wish, source=Source.PREFERENCE_CENTRE, expected_sequence=seen)
+        return await self._save(
+            CLAIMS._replace(test=test),
+            wish,
+            source=Source.PREFERENCE_CENTRE,
+            expected_sequence=seen,
+        )
 
     async def state(self) -> Preferences:
         (found,) = await self.store.inner.preferences(BRAND, [CLAIMS.digest])
@@ -97,17 +116,23 @@ async def test_all_mail_and_groups_change_at_once(desk: Desk) -> None:
     back = await desk.save(join=[A, EVERYTHING], leave=[B], seen=1)
 
     assert ({EVERYTHING, A}, SavedPreferences.SAVED, {B}) == (left, back, await desk.off())
-    assert [1, 2, 3] == [entry.sequence for entry in await desk.store.inner.history(BRAND, CLAIMS.digest)]
+    assert [1, 2, 3] == [
+        entry.sequence for entry in await desk.store.inner.history(BRAND, CLAIMS.digest)
+    ]
 
 
-async def test_switching_on_a_group_that_was_only_off_because_all_mail_was_is_no_conflict(desk: Desk) -> None:
+async def test_switching_on_a_group_that_was_only_off_because_all_mail_was_is_no_conflict(
+    desk: Desk,
+) -> None:
     await desk.save(leave=[EVERYTHING])
 
     assert SavedPreferences.SAVED == await desk.save(join=[A, EVERYTHING], leave=[B], seen=1)
     assert {B} == await desk.off()
 
 
-async def test_of_two_pages_that_save_against_each_other_the_unsubscribes_are_kept_and_the_stale_one_is_told(desk: Desk) -> None:
+async def test_of_two_pages_that_save_against_each_other_the_unsubscribes_are_kept_and_the_stale_one_is_told(
+    desk: Desk,
+) -> None:
     """Catalogue Q6."""
     await desk.save(leave=[A])
 

@@ -19,7 +19,9 @@ from app.usecases.token_links import TokenLinks
 
 NOW_MS = 1_790_000_000_000
 BRAND = BrandNumber(7)
-KEYRING = Keyring(keys=[MasterKey(id=1, secret=b"k" * 32, status=KeyStatus.PRIMARY)], pepper=b"p" * 32)
+KEYRING = Keyring(
+    keys=[MasterKey(id=1, secret=b"k" * 32, status=KeyStatus.PRIMARY)], pepper=b"p" * 32
+)
 LOG = structlog.get_logger()
 
 
@@ -49,7 +51,9 @@ class Centre:
         return self.click.look(token, purpose=Purpose.ONE_CLICK)
 
 
-async def test_what_a_token_of_another_data_centre_says_holds_here_at_once_and_is_to_be_shipped_home() -> None:
+async def test_what_a_token_of_another_data_centre_says_holds_here_at_once_and_is_to_be_shipped_home() -> (
+    None
+):
     here = Centre(1)
 
     await here.click.leave(here.claims(centre=2), source=Source.LIST_UNSUBSCRIBE)
@@ -67,17 +71,23 @@ async def test_what_is_at_home_here_is_not_shipped() -> None:
     assert [HERE] == [change.statement.home for change in here.store.changes]
 
 
-async def test_a_token_of_a_data_centre_that_is_not_listed_is_treated_as_ours_and_noticed_once() -> None:
+async def test_a_token_of_a_data_centre_that_is_not_listed_is_treated_as_ours_and_noticed_once() -> (
+    None
+):
     here = Centre(1)
     with structlog.testing.capture_logs() as logs:
         for address in ("a@example.com", "b@example.com"):
-            await here.click.leave(here.claims(centre=9, address=address), source=Source.LIST_UNSUBSCRIBE)
+            await here.click.leave(
+                here.claims(centre=9, address=address), source=Source.LIST_UNSUBSCRIBE
+            )
 
     assert [HERE, HERE] == [change.statement.home for change in here.store.changes]
     assert [{"event": "data_centre_unknown", "data_centre": 9, "log_level": "warning"}] == logs
 
 
-async def test_the_home_applies_a_statement_at_its_own_time_and_by_its_own_way_however_often_it_comes() -> None:
+async def test_the_home_applies_a_statement_at_its_own_time_and_by_its_own_way_however_often_it_comes() -> (
+    None
+):
     here, home = Centre(1), Centre(2)
     home.now_ms += 3_600_000
     await here.click.leave(here.claims(centre=2), source=Source.MAILTO)
@@ -98,7 +108,9 @@ async def test_a_statement_that_comes_home_late_does_not_undo_what_was_said_afte
     await here.click.leave(here.claims(centre=2), source=Source.LIST_UNSUBSCRIBE)
     (work,) = here.store.work.values()
     digest = work.statement.digest
-    await home.store.apply(work.statement._replace(id=b"r" * 16, subscribed=True, at_ms=NOW_MS + 1, home=HERE))
+    await home.store.apply(
+        work.statement._replace(id=b"r" * 16, subscribed=True, at_ms=NOW_MS + 1, home=HERE)
+    )
     body = pack(work.statement, sender=1)
 
     await home.take.take(home.take.open(body, seal(KEYRING, body, at_ms=NOW_MS)))
@@ -110,7 +122,9 @@ async def test_a_statement_that_comes_home_late_does_not_undo_what_was_said_afte
 async def test_a_time_that_lies_far_ahead_is_taken_as_a_little_ahead() -> None:
     home = Centre(2)
     statement = Centre(1).claims(centre=2)
-    ahead = home.click._statements.of(statement, (), Source.LIST_UNSUBSCRIBE)._replace(at_ms=NOW_MS + 10 * AHEAD_MS, home=2)
+    ahead = home.click._statements.of(statement, (), Source.LIST_UNSUBSCRIBE)._replace(
+        at_ms=NOW_MS + 10 * AHEAD_MS, home=2
+    )
     body = pack(ahead, sender=1)
 
     await home.take.take(home.take.open(body, seal(KEYRING, body, at_ms=NOW_MS)))
@@ -121,7 +135,9 @@ async def test_a_time_that_lies_far_ahead_is_taken_as_a_little_ahead() -> None:
 async def test_a_statement_of_another_home_is_refused_and_one_with_a_broken_seal_too() -> None:
     home = Centre(3)
     statement = Centre(1).claims(centre=2)
-    body = pack(home.click._statements.of(statement, (), Source.LIST_UNSUBSCRIBE)._replace(home=2), sender=1)
+    body = pack(
+        home.click._statements.of(statement, (), Source.LIST_UNSUBSCRIBE)._replace(home=2), sender=1
+    )
 
     with pytest.raises(InvalidInput, match="data centre 2, and this is 3"):
         home.take.open(body, seal(KEYRING, body, at_ms=NOW_MS))

@@ -15,7 +15,9 @@ LETTERS = PAGE + 100
 
 
 class StillGone(MemoryDeliveries):
-    """Deliveries to an endpoint that answers 410 to whatever is sent again, faster than anybody can look."""
+    """Deliveries to an endpoint that answers 410 to whatever is sent again, faster than anybody can
+    look.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,7 +43,9 @@ def delivery(number: int) -> Delivery:
         at_ms=NOW,
     )
     endpoint = endpoint_key(BRAND, "https://hooks.example/a", WebhookFormat.STANDARD)
-    return Delivery(endpoint=endpoint, statement=statement, changed=(EVERYTHING,), sequence=1, queued_ms=NOW)
+    return Delivery(
+        endpoint=endpoint, statement=statement, changed=(EVERYTHING,), sequence=1, queued_ms=NOW
+    )
 
 
 async def buried(deliveries: MemoryDeliveries) -> None:
@@ -52,7 +56,9 @@ async def buried(deliveries: MemoryDeliveries) -> None:
     await deliveries.bury(waiting, at_ms=NOW)
 
 
-async def test_sending_everything_again_ends_also_when_the_endpoint_still_refuses_everything() -> None:
+async def test_sending_everything_again_ends_also_when_the_endpoint_still_refuses_everything() -> (
+    None
+):
     deliveries = StillGone()
     await buried(deliveries)
 

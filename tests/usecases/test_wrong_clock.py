@@ -1,4 +1,6 @@
-"""A web process whose clock was a day ahead, and is right again: whoever says now that they leave has left, whatever way they say it."""
+"""A web process whose clock was a day ahead, and is right again: whoever says now that they leave
+has left, whatever way they say it.
+"""
 
 import itertools
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -35,9 +37,16 @@ from tests.usecases.conftest import SwitchedStore
 
 DAY = 86_400_000
 NOW = 1_790_000_000_000
-BRAND = Brand(id=BrandId("acme"), number=BrandNumber(7), name="Acme", sender_domains=frozenset(("acme.example",)))
+BRAND = Brand(
+    id=BrandId("acme"),
+    number=BrandNumber(7),
+    name="Acme",
+    sender_domains=frozenset(("acme.example",)),
+)
 NEWS = GroupId("news")
-KEYRING = Keyring(keys=[MasterKey(id=1, secret=b"k" * 32, status=KeyStatus.PRIMARY)], pepper=b"p" * 32)
+KEYRING = Keyring(
+    keys=[MasterKey(id=1, secret=b"k" * 32, status=KeyStatus.PRIMARY)], pepper=b"p" * 32
+)
 CODEC = TokenCodec(keyring=KEYRING, data_centre=1)
 ADDRESS = "ann@example.net"
 DIGEST = RecipientDigest(CODEC.digest(ADDRESS, brand=BRAND.number))
@@ -57,21 +66,37 @@ class Edge:
         def new_id() -> bytes:
             return next(numbers).to_bytes(16, "big")
 
-        self.click = TokenLinks(codec=CODEC, unsubscribe=unsubscribe, clock=self.clock, new_id=new_id, seal=CODEC.seal_address)
-        self.save = SavePreferences(unsubscribe=unsubscribe, clock=self.clock, new_id=new_id, seal=CODEC.seal_address)
-        self.recipients = Recipients(store=self.store, unsubscribe=unsubscribe, codec=CODEC, clock=self.clock, new_id=new_id)
-        self.import_list = ListImporter(unsubscribe=unsubscribe, store=self.store, codec=CODEC, clock=self.clock, new_id=new_id)
+        self.click = TokenLinks(
+            codec=CODEC,
+            unsubscribe=unsubscribe,
+            clock=self.clock,
+            new_id=new_id,
+            seal=CODEC.seal_address,
+        )
+        self.save = SavePreferences(
+            unsubscribe=unsubscribe, clock=self.clock, new_id=new_id, seal=CODEC.seal_address
+        )
+        self.recipients = Recipients(
+            store=self.store, unsubscribe=unsubscribe, codec=CODEC, clock=self.clock, new_id=new_id
+        )
+        self.import_list = ListImporter(
+            unsubscribe=unsubscribe, store=self.store, codec=CODEC, clock=self.clock, new_id=new_id
+        )
 
     def clock(self) -> int:
         return self.now_ms
 
     def claims(self) -> Claims:
         minter = CODEC.minter(brand=BRAND.number, purpose=Purpose.ONE_CLICK, at_ms=NOW)
-        return self.click.look(minter.mint(address=ADDRESS, digest=DIGEST), purpose=Purpose.ONE_CLICK)
+        return self.click.look(
+            minter.mint(address=ADDRESS, digest=DIGEST), purpose=Purpose.ONE_CLICK
+        )
 
     async def subscribed(self) -> Mapping[GroupKey, bool]:
         (found,) = await self.store.preferences(BRAND.number, [DIGEST])
-        return {EVERYTHING: found.everything.subscribed} | {key: one.subscribed for key, one in found.groups.items()}
+        return {EVERYTHING: found.everything.subscribed} | {
+            key: one.subscribed for key, one in found.groups.items()
+        }
 
 
 async def one_line() -> AsyncIterator[bytes]:
@@ -92,8 +117,12 @@ WAYS: Mapping[str, Callable[[Edge], object]] = {
     "landing page": save(Source.LANDING_PAGE),
     "group page": save(Source.GROUP_PAGE, NEWS),
     "admin API": lambda edge: edge.recipients.unsubscribe(BRAND, ADDRESS, ()),
-    "admin API, a group": lambda edge: edge.recipients.unsubscribe(BRAND, ADDRESS, (group_key(NEWS),)),
-    "import without a time": lambda edge: edge.import_list(BRAND, one_line(), ImportTerms(words=WORDS)),
+    "admin API, a group": lambda edge: edge.recipients.unsubscribe(
+        BRAND, ADDRESS, (group_key(NEWS),)
+    ),
+    "import without a time": lambda edge: edge.import_list(
+        BRAND, one_line(), ImportTerms(words=WORDS)
+    ),
 }
 
 
@@ -102,7 +131,9 @@ async def test_whoever_leaves_now_has_left_by_every_way(way: str) -> None:
     """Catalogue N25."""
     edge = Edge()
     edge.now_ms = NOW + DAY
-    await edge.save(edge.claims(), Wish(join=BOTH), source=Source.PREFERENCE_CENTRE, expected_sequence=0)
+    await edge.save(
+        edge.claims(), Wish(join=BOTH), source=Source.PREFERENCE_CENTRE, expected_sequence=0
+    )
     edge.now_ms = NOW
 
     await WAYS[way](edge)  # type: ignore[misc]  # each returns something of its own
@@ -114,7 +145,9 @@ async def test_whoever_leaves_now_has_left_by_every_way(way: str) -> None:
 async def test_a_list_that_dates_its_lines_is_still_judged_by_its_dates() -> None:
     """Catalogue N25: an import tells what was, and overrules nobody who came back since."""
     edge = Edge()
-    await edge.save(edge.claims(), Wish(join=BOTH), source=Source.PREFERENCE_CENTRE, expected_sequence=0)
+    await edge.save(
+        edge.claims(), Wish(join=BOTH), source=Source.PREFERENCE_CENTRE, expected_sequence=0
+    )
 
     async def dated() -> AsyncIterator[bytes]:
         yield f"email,unsubscribed_at\n{ADDRESS},2020-01-01T00:00:00Z\n".encode()
@@ -126,12 +159,20 @@ async def test_a_list_that_dates_its_lines_is_still_judged_by_its_dates() -> Non
 
 def said(**parts: object) -> Statement:
     plain = Statement(
-        id=b"i" * 16, brand=BRAND.number, digest=DIGEST, groups=(), subscribed=False, source=Source.LIST_UNSUBSCRIBE, at_ms=NOW
+        id=b"i" * 16,
+        brand=BRAND.number,
+        digest=DIGEST,
+        groups=(),
+        subscribed=False,
+        source=Source.LIST_UNSUBSCRIBE,
+        at_ms=NOW,
     )
     return plain._replace(**parts)  # type: ignore[arg-type]  # the parts of the test at hand
 
 
-async def test_a_click_that_only_the_spool_had_takes_effect_and_one_that_is_brought_again_changes_nothing(spool: SqliteSpool) -> None:
+async def test_a_click_that_only_the_spool_had_takes_effect_and_one_that_is_brought_again_changes_nothing(
+    spool: SqliteSpool,
+) -> None:
     """Catalogue N25, E8."""
     heard, unheard = SwitchedStore(), SwitchedStore()
     ahead = said(id=b"r" * 16, subscribed=True, at_ms=2**47)
@@ -144,5 +185,7 @@ async def test_a_click_that_only_the_spool_had_takes_effect_and_one_that_is_brou
     spool.confirm(row)
     await Replayer(heard, spool).look()
 
-    (left,), (back,) = [await store.preferences(BRAND.number, [DIGEST]) for store in (unheard, heard)]
+    (left,), (back,) = [
+        await store.preferences(BRAND.number, [DIGEST]) for store in (unheard, heard)
+    ]
     assert (False, True) == (left.everything.subscribed, back.everything.subscribed)

@@ -1,4 +1,6 @@
-"""What the tests of the preference pages share: a brand with groups, links to its pages, and forms as a browser sends them."""
+"""What the tests of the preference pages share: a brand with groups, links to its pages, and forms
+as a browser sends them.
+"""
 
 from collections.abc import Iterable, Sequence
 from html.parser import HTMLParser
@@ -44,12 +46,22 @@ class Form(HTMLParser):
     def all(self, tag: str) -> list[dict[str, str]]:
         return [attributes for name, attributes in self.tags if name == tag]
 
-    def body(self, *, all_mail: bool | None = None, on: Iterable[str] = (), off: Iterable[str] = ()) -> bytes:
+    def body(
+        self, *, all_mail: bool | None = None, on: Iterable[str] = (), off: Iterable[str] = ()
+    ) -> bytes:
         """Return what a browser sends after the reader has moved these toggles."""
-        toggles = {**self.toggles, **{key(group): True for group in on}, **{key(group): False for group in off}}
+        toggles = {
+            **self.toggles,
+            **{key(group): True for group in on},
+            **{key(group): False for group in off},
+        }
         if all_mail is not None:
             toggles["on"] = all_mail
-        ticked = [("all" if value == "on" else "group", value) for value, is_on in toggles.items() if is_on]
+        ticked = [
+            ("all" if value == "on" else "group", value)
+            for value, is_on in toggles.items()
+            if is_on
+        ]
         return urlencode([*self.fields, *ticked]).encode()
 
 
@@ -68,14 +80,25 @@ async def with_groups(site: Site, *names: str) -> Sequence[SubscriptionGroup]:
     return made
 
 
-def link(site: Site, path: str, address: str = "bob@example.com", *, groups: tuple[str, ...] = (), test: bool = False) -> str:
+def link(
+    site: Site,
+    path: str,
+    address: str = "bob@example.com",
+    *,
+    groups: tuple[str, ...] = (),
+    test: bool = False,
+) -> str:
     """Return the address of a preference page as it stands in a mail."""
     return f"{path}?e={site.token(address, purpose=Purpose.PREFERENCES, groups=groups, test=test)}"
 
 
 async def opened(site: Site, target: str, **fields: str) -> Form:
     """Return the page behind a link."""
-    reply = await site.ask("GET", target, fields={**HTML, **{name.replace("_", "-"): value for name, value in fields.items()}})
+    reply = await site.ask(
+        "GET",
+        target,
+        fields={**HTML, **{name.replace("_", "-"): value for name, value in fields.items()}},
+    )
     assert 200 == reply.status, reply.text
     return Form(reply.text)
 
@@ -83,7 +106,9 @@ async def opened(site: Site, target: str, **fields: str) -> Form:
 async def pressed(site: Site, target: str, body: bytes, **fields: str) -> Reply:
     """Return the answer to a form, sent a second later."""
     site.now_ms += 1000
-    return await site.click(target, body, **{"Sec_Fetch_Site": "same-origin", "Origin": "null", **fields})
+    return await site.click(
+        target, body, **{"Sec_Fetch_Site": "same-origin", "Origin": "null", **fields}
+    )
 
 
 async def off(site: Site, address: str = "bob@example.com") -> set[str]:

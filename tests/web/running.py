@@ -1,4 +1,6 @@
-"""A whole web process on loopback: real listeners, the real use cases, the store's twin in memory, and no spool unless a test gives one."""
+"""A whole web process on loopback: real listeners, the real use cases, the store's twin in memory,
+and no spool unless a test gives one.
+"""
 
 import asyncio
 import itertools
@@ -44,9 +46,17 @@ from app.web.preference_request import PreferenceParts
 NOW_MS = 1_790_000_000_000
 ACME = BrandNumber(1)
 QUICK = HttpLimits(head_seconds=0.5, body_seconds=0.5, busy_seconds=3, idle_seconds=1)
-KEYS = tuple(MasterKey(id=number, secret=bytes([number]) * 32, status=KeyStatus.ACTIVE) for number in (1, 2))
-BRAND = Brand(id=BrandId("acme"), number=ACME, name="Acme & Söhne", sender_domains=frozenset({"acme.example"}))
-WITH_OWN_PAGE = replace(BRAND, preference_centre=PreferenceCentre.CUSTOM, custom_page_url="https://www.acme.example/preferences.html")
+KEYS = tuple(
+    MasterKey(id=number, secret=bytes([number]) * 32, status=KeyStatus.ACTIVE) for number in (1, 2)
+)
+BRAND = Brand(
+    id=BrandId("acme"), number=ACME, name="Acme & Söhne", sender_domains=frozenset({"acme.example"})
+)
+WITH_OWN_PAGE = replace(
+    BRAND,
+    preference_centre=PreferenceCentre.CUSTOM,
+    custom_page_url="https://www.acme.example/preferences.html",
+)
 PRIMARY = MasterKey(id=3, secret=b"3" * 32, status=KeyStatus.PRIMARY)
 
 
@@ -99,7 +109,10 @@ class StoreConnection:
         async with asyncio.timeout(20):
             block = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             first, *lines = block.rstrip().split("\r\n")
-            fields = [(name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
+            fields = [
+                (name.lower(), value.strip())
+                for name, _, value in (line.partition(":") for line in lines)
+            ]
             length = int(dict(fields).get("content-length", "0"))
             body = b"" if head else await self.reader.readexactly(length)
         return Reply(int(first.split()[1]), fields, body)
@@ -138,7 +151,14 @@ class Site:
     ) -> str:
         mint = codec or self.codec
         keys = tuple(group_key(GroupId(group)) for group in groups)
-        minter = mint.minter(brand=brand, purpose=purpose, at_ms=NOW_MS, campaign=CampaignId("spring"), groups=keys, test=test)
+        minter = mint.minter(
+            brand=brand,
+            purpose=purpose,
+            at_ms=NOW_MS,
+            campaign=CampaignId("spring"),
+            groups=keys,
+            test=test,
+        )
         return minter.mint(address=address, digest=mint.digest(address, brand=brand))
 
     async def state(self, address: str = "bob@example.com") -> Preferences:
@@ -158,18 +178,35 @@ class Site:
             wire.close()
 
     async def ask(
-        self, method: str, target: str, *, fields: Mapping[str, str] | None = None, body: bytes | None = None, listener: str = "public"
+        self,
+        method: str,
+        target: str,
+        *,
+        fields: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        listener: str = "public",
     ) -> Reply:
         """One request on its own connection."""
-        lines = {"Host": "unsubscribe.example.com", **({} if body is None else {"Content-Length": str(len(body))}), **(fields or {})}
+        lines = {
+            "Host": "unsubscribe.example.com",
+            **({} if body is None else {"Content-Length": str(len(body))}),
+            **(fields or {}),
+        }
         head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
         async with self.wire(listener) as wire:
             await wire.send(f"{method} {target} HTTP/1.1\r\n{head}\r\n".encode() + (body or b""))
             return await wire.answer(head=method == "HEAD")
 
-    async def click(self, target: str, body: bytes = b"List-RecordStatement=One-Click", **fields: str) -> Reply:
+    async def click(
+        self, target: str, body: bytes = b"List-RecordStatement=One-Click", **fields: str
+    ) -> Reply:
         form = {"Content-Type": "application/x-www-form-urlencoded"}
-        return await self.ask("POST", target, fields={**form, **{n.replace("_", "-"): v for n, v in fields.items()}}, body=body)
+        return await self.ask(
+            "POST",
+            target,
+            fields={**form, **{n.replace("_", "-"): v for n, v in fields.items()}},
+            body=body,
+        )
 
 
 def codec_of(*keys: MasterKey) -> TokenCodec:
@@ -178,14 +215,27 @@ def codec_of(*keys: MasterKey) -> TokenCodec:
 
 def one_click_of(site: Site, new_id: Callable[[], bytes]) -> TokenLinks:
     unsubscribe = RecordStatement(site.store, None, lambda: site.now_ms)
-    return TokenLinks(codec=site.codec, unsubscribe=unsubscribe, clock=lambda: site.now_ms, new_id=new_id, seal=site.codec.seal_address)
+    return TokenLinks(
+        codec=site.codec,
+        unsubscribe=unsubscribe,
+        clock=lambda: site.now_ms,
+        new_id=new_id,
+        seal=site.codec.seal_address,
+    )
 
 
-def preferences_of(site: Site, new_id: Callable[[], bytes], *, spool: Spool | None = None) -> PreferenceParts:
+def preferences_of(
+    site: Site, new_id: Callable[[], bytes], *, spool: Spool | None = None
+) -> PreferenceParts:
     unsubscribe = RecordStatement(site.store, spool, lambda: site.now_ms)
     groups = CachedGroups(site.book, lambda: site.now_ms, fresh_ms=0)
     return PreferenceParts(
-        save=SavePreferences(unsubscribe=unsubscribe, clock=lambda: site.now_ms, new_id=new_id, seal=site.codec.seal_address),
+        save=SavePreferences(
+            unsubscribe=unsubscribe,
+            clock=lambda: site.now_ms,
+            new_id=new_id,
+            seal=site.codec.seal_address,
+        ),
         groups=groups,
         audience=Audience(site.store, groups),
         page_tokens=PageTokens(Keyring(keys=(*KEYS, PRIMARY), pepper=b"p" * 32)),
@@ -196,7 +246,11 @@ def preferences_of(site: Site, new_id: Callable[[], bytes], *, spool: Spool | No
 
 def shipments_of(site: Site) -> TakeShipment:
     unsubscribe = RecordStatement(site.store, None, lambda: site.now_ms)
-    return TakeShipment(keyring=Keyring(keys=(*KEYS, PRIMARY), pepper=b"p" * 32), data_centre=1, unsubscribe=unsubscribe)
+    return TakeShipment(
+        keyring=Keyring(keys=(*KEYS, PRIMARY), pepper=b"p" * 32),
+        data_centre=1,
+        unsubscribe=unsubscribe,
+    )
 
 
 @asynccontextmanager
@@ -237,9 +291,14 @@ async def running(
         site.addresses = addresses
         ready.set()
 
-    listeners = {**public_listeners(public, where), "admin": Listener(admin, "127.0.0.1:0", limits=ADMIN_LIMITS)}
+    listeners = {
+        **public_listeners(public, where),
+        "admin": Listener(admin, "127.0.0.1:0", limits=ADMIN_LIMITS),
+    }
     task = asyncio.create_task(serve(listeners, stop=stop.wait, bound=bound))
-    done, _ = await asyncio.wait([task, asyncio.create_task(ready.wait())], timeout=10, return_when=asyncio.FIRST_COMPLETED)
+    done, _ = await asyncio.wait(
+        [task, asyncio.create_task(ready.wait())], timeout=10, return_when=asyncio.FIRST_COMPLETED
+    )
     assert task not in done, task.exception()
     try:
         yield site

@@ -1,4 +1,6 @@
-"""A brand's page as its reader's browser runs it with the Web SDK: it asks, remembers what it is told, and notes what is called."""
+"""A brand's page as its reader's browser runs it with the Web SDK: it asks, remembers what it is
+told, and notes what is called.
+"""
 
 import json
 import re
@@ -9,13 +11,21 @@ from urllib.parse import quote
 from tests.support.lz_string import packed
 from tests.web.running import Reply, Site
 
-AS_SCRIPT = {"Sec-Fetch-Dest": "script", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Site": "cross-site"}
+AS_SCRIPT = {
+    "Sec-Fetch-Dest": "script",
+    "Sec-Fetch-Mode": "no-cors",
+    "Sec-Fetch-Site": "cross-site",
+}
 
-_CALL = re.compile(r'if\((?:typeof \$WZRK_WR==="object"&&\$WZRK_WR&&)?typeof ([\w.$]+)==="function"\)\1\((.*)\);')
+_CALL = re.compile(
+    r'if\((?:typeof \$WZRK_WR==="object"&&\$WZRK_WR&&)?typeof ([\w.$]+)==="function"\)\1\((.*)\);'
+)
 
 
 def calls(script: str) -> list[tuple[str, list[object]]]:
-    """Return what a script calls: each function with its arguments. Fails for a script that does anything else."""
+    """Return what a script calls: each function with its arguments. Fails for a script that does
+    anything else.
+    """
     found = []
     for line in script.splitlines():
         call = _CALL.fullmatch(line)
@@ -38,14 +48,18 @@ class SdkPage:
 
     async def look(self, *, with_groups: bool = False) -> tuple[str, dict[str, object]]:
         """Return the address and the profile that the page is given."""
-        (called, (address, profile)) = await self._called("", extra="&fetchGroups=true" if with_groups else "")
+        called, (address, profile) = await self._called(
+            "", extra="&fetchGroups=true" if with_groups else ""
+        )
         assert "wzrk_email_fetched" == called
         assert isinstance(address, str)
         assert isinstance(profile, dict)
         return address, profile
 
     async def act(self, sub: str) -> str:
-        """Return the status that the page is given, or the name of the function that is told of a failure."""
+        """Return the status that the page is given, or the name of the function that is told of a
+        failure.
+        """
         called, (status,) = await self._called(f"&sub={sub}")
         return str(status) if called == "wzrk_email_subscription" else called
 
@@ -61,7 +75,10 @@ class SdkPage:
         if self.remembered:
             data["cUsY"] = self.remembered
         about = f"&page_type={self.page_type}" if self.page_type else ""
-        target = f"/e?r=1{extra}&e={self.token}&d={quote(packed(data), safe='')}{sub}{about}&tries=1&useIP=false&r={self.site.now_ms}"
+        ending = f"&tries=1&useIP=false&r={self.site.now_ms}"
+        target = (
+            f"/e?r=1{extra}&e={self.token}&d={quote(packed(data), safe='')}{sub}{about}{ending}"
+        )
         return await self.site.ask("GET", target, fields=self.fields)
 
     async def _called(self, sub: str, *, extra: str = "") -> tuple[str, list[object]]:

@@ -1,4 +1,6 @@
-"""A brand's colour and logo on our pages: readable whatever the colour, and only a picture whatever the file."""
+"""A brand's colour and logo on our pages: readable whatever the colour, and only a picture whatever
+the file.
+"""
 
 import base64
 import hashlib
@@ -59,7 +61,9 @@ async def test_the_policy_names_the_brands_own_style() -> None:
 
 
 @pytest.mark.parametrize("media_type", ["image/png", "image/svg+xml", "image/webp"])
-async def test_a_logo_is_served_from_our_own_address_as_nothing_but_a_picture(media_type: str) -> None:
+async def test_a_logo_is_served_from_our_own_address_as_nothing_but_a_picture(
+    media_type: str,
+) -> None:
     async with running(brand=replace(BRAND, logo=Logo(media_type=media_type, content=SVG))) as site:
         page = await site.ask("GET", link(site, "/unsubscribe"))
         logo = await site.ask("GET", "/brand/acme/logo")

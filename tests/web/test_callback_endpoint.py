@@ -11,7 +11,9 @@ CALLBACK = "/v1/emailunsubscribe"
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_a_callback_token_acts_by_either_method_any_number_of_times(site: Site, method: str) -> None:
+async def test_a_callback_token_acts_by_either_method_any_number_of_times(
+    site: Site, method: str
+) -> None:
     token = site.token(purpose=Purpose.CALLBACK)
 
     replies = [await site.ask(method, f"{CALLBACK}?qmoe={token}") for _ in range(3)]
@@ -19,12 +21,20 @@ async def test_a_callback_token_acts_by_either_method_any_number_of_times(site: 
     assert [200] * 3 == [reply.status for reply in replies]
     assert "success" == json.loads(replies[0].body)["status"]
     state = await site.state()
-    assert (False, Source.CALLBACK, 1) == (state.everything.subscribed, state.everything.source, state.sequence)
+    assert (False, Source.CALLBACK, 1) == (
+        state.everything.subscribed,
+        state.everything.source,
+        state.sequence,
+    )
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-@pytest.mark.parametrize("purpose", [Purpose.ONE_CLICK, Purpose.MAILTO, Purpose.PREFERENCES, Purpose.PROBE])
-async def test_a_token_of_another_purpose_is_forbidden_and_does_nothing(site: Site, method: str, purpose: Purpose) -> None:
+@pytest.mark.parametrize(
+    "purpose", [Purpose.ONE_CLICK, Purpose.MAILTO, Purpose.PREFERENCES, Purpose.PROBE]
+)
+async def test_a_token_of_another_purpose_is_forbidden_and_does_nothing(
+    site: Site, method: str, purpose: Purpose
+) -> None:
     """Catalogue T4."""
     reply = await site.ask(method, f"{CALLBACK}?qmoe={site.token(purpose=purpose)}")
 
@@ -75,7 +85,9 @@ async def test_bad_tokens_are_throttled_and_good_ones_are_not() -> None:
 
 async def test_a_test_token_is_answered_and_saves_nothing(site: Site) -> None:
     """Catalogue H12."""
-    reply = await site.ask("POST", f"{CALLBACK}?qmoe={site.token(purpose=Purpose.CALLBACK, test=True)}")
+    reply = await site.ask(
+        "POST", f"{CALLBACK}?qmoe={site.token(purpose=Purpose.CALLBACK, test=True)}"
+    )
 
     assert 200 == reply.status
     assert not await site.left()

@@ -1,4 +1,6 @@
-"""The group unsubscribe page: looking changes nothing, its button leaves what it names, and who has just left may come back."""
+"""The group unsubscribe page: looking changes nothing, its button leaves what it names, and who has
+just left may come back.
+"""
 
 from app.core.page_token import LIFETIME_MS
 from tests.web.choosing import Form, key, link, off, opened, pressed, with_groups
@@ -84,7 +86,9 @@ async def test_an_account_without_groups_offers_to_resubscribe_after_leaving(sit
     assert 200 == reply.status
     assert "You are subscribed again" in reply.text
     assert set() == await off(site)
-    history = await site.store.history(BRAND.number, site.codec.digest("bob@example.com", brand=BRAND.number))
+    history = await site.store.history(
+        BRAND.number, site.codec.digest("bob@example.com", brand=BRAND.number)
+    )
     assert [(False, "group_page"), (True, "group_page")] == [
         (entry.statement.subscribed, entry.statement.source.label) for entry in history
     ]

@@ -1,4 +1,6 @@
-"""The group unsubscribe page when things are not as usual: outages, brands that have left, forms of other pages, what is logged."""
+"""The group unsubscribe page when things are not as usual: outages, brands that have left, forms of
+other pages, what is logged.
+"""
 
 import json
 from dataclasses import replace
@@ -60,9 +62,13 @@ async def test_the_page_works_for_a_brand_that_has_left(site: Site) -> None:
 
 
 @pytest.mark.parametrize("mode", PreferenceCentre)
-async def test_leaving_works_whatever_the_brands_preference_centre_is(mode: PreferenceCentre) -> None:
+async def test_leaving_works_whatever_the_brands_preference_centre_is(
+    mode: PreferenceCentre,
+) -> None:
     """As CleverTap's documents say."""
-    brand = replace(BRAND, preference_centre=mode, custom_page_url="https://www.acme.example/p.html")
+    brand = replace(
+        BRAND, preference_centre=mode, custom_page_url="https://www.acme.example/p.html"
+    )
     async with running(brand=brand) as site:
         await with_groups(site, "News")
         target = link(site, PATH)
@@ -111,7 +117,9 @@ async def test_a_wrong_form_of_a_genuine_page_is_refused(site: Site) -> None:
     assert set() == await off(site, "eve@example.com")
 
 
-async def test_no_log_line_of_a_page_holds_a_token_or_an_address(site: Site, capfd: pytest.CaptureFixture[str]) -> None:
+async def test_no_log_line_of_a_page_holds_a_token_or_an_address(
+    site: Site, capfd: pytest.CaptureFixture[str]
+) -> None:
     """Catalogue E16, L9."""
     target = link(site, PATH)
     page = await opened(site, target)

@@ -1,4 +1,5 @@
-"""The one-click URL over real connections: what acts, what does not, and what every answer looks like.
+"""The one-click URL over real connections: what acts, what does not, and what every answer looks
+like.
 
 The cases W1 to W14 are the vectors of docs/requirements.md.
 """
@@ -15,7 +16,10 @@ from tests.web.running import ACME, KEYS, Site, codec_of, running
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 BOUNDARY = "-FormBoundaryjWmhtjORrn"
-PART = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="List-Unsubscribe"\r\n\r\nOne-Click\r\n--{BOUNDARY}--'
+PART = (
+    f"--{BOUNDARY}\r\nContent-Disposition: form-data;"
+    f' name="List-Unsubscribe"\r\n\r\nOne-Click\r\n--{BOUNDARY}--'
+)
 MULTIPART = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
 CLICK = b"List-Unsubscribe=One-Click"
 
@@ -36,8 +40,13 @@ VECTORS = {
     ),
 }
 RAW = {
-    "W11 chunked": b"POST {} HTTP/1.1\r\nHost: u\r\nTransfer-Encoding: chunked\r\n\r\n1a\r\nList-Unsubscribe=One-Click\r\n0\r\n\r\n",
-    "W12 HTTP/1.0 without a host": b"POST {} HTTP/1.0\r\nContent-Length: 26\r\n\r\nList-Unsubscribe=One-Click",
+    "W11 chunked": (
+        b"POST {} HTTP/1.1\r\nHost: u\r\nTransfer-Encoding:"
+        b" chunked\r\n\r\n1a\r\nList-Unsubscribe=One-Click\r\n0\r\n\r\n"
+    ),
+    "W12 HTTP/1.0 without a host": (
+        b"POST {} HTTP/1.0\r\nContent-Length: 26\r\n\r\nList-Unsubscribe=One-Click"
+    ),
 }
 
 
@@ -70,7 +79,8 @@ async def test_a_client_that_expects_100_continue_is_told_to_continue(site: Site
     """Catalogue E3 (vector W13)."""
     async with site.wire() as wire:
         await wire.send(
-            f"POST /u?qmoe={site.token()} HTTP/1.1\r\nHost: u.example\r\nContent-Length: 26\r\nExpect: 100-continue\r\n\r\n".encode()
+            f"POST /u?qmoe={site.token()} HTTP/1.1\r\nHost: u.example\r\nContent-Length:"
+            " 26\r\nExpect: 100-continue\r\n\r\n".encode()
         )
         interim = await wire.answer()
         before = await site.left()
@@ -83,11 +93,14 @@ async def test_a_client_that_expects_100_continue_is_told_to_continue(site: Site
 
 
 @pytest.mark.parametrize(
-    "target", ["/u?qmoe={}", "/u/?qmoe={}", "//u?qmoe={}", "/u/{}", "/u/{}/", "//u/{}", "/u?utm_source=x&qmoe={}&utm=1", "/u?QMOE={}",
+    "target", ["/u?qmoe={}", "/u/?qmoe={}", "//u?qmoe={}", "/u/{}", "/u/{}/", "//u/{}", "/u?utm_source=x&qmoe={}&utm=1",
+     "/u?QMOE={}",
                "/u?utm=1&amp;qmoe={}", "/u?qmoe%3D{}", "/u?qmoe={}%3E", "/u?qmoe=%20{}.", "http://unsubscribe.example.com/u?qmoe={}",
                "HTTPS://unsubscribe.example.com/u?qmoe={}", "http://[broken/u?qmoe={}"]
 )  # fmt: skip
-async def test_every_spelling_of_the_url_unsubscribes_without_a_redirect(site: Site, target: str) -> None:
+async def test_every_spelling_of_the_url_unsubscribes_without_a_redirect(
+    site: Site, target: str
+) -> None:
     """Catalogue E5, T11."""
     reply = await site.click(target.format(site.token()))
 
@@ -115,7 +128,9 @@ async def test_a_post_needs_no_cookie_no_origin_and_no_known_client(site: Site) 
 async def test_no_other_method_changes_anything(site: Site, method: str) -> None:
     """Catalogue E4, E5."""
     for _ in range(20):
-        reply = await site.ask(method, f"/u?qmoe={site.token()}", fields={"Sec-Purpose": "prefetch"})
+        reply = await site.ask(
+            method, f"/u?qmoe={site.token()}", fields={"Sec-Purpose": "prefetch"}
+        )
         assert [] == reply.all("location")
 
     assert not await site.left()
@@ -124,7 +139,11 @@ async def test_no_other_method_changes_anything(site: Site, method: str) -> None
 
 async def test_a_prefetch_gets_the_page_and_changes_nothing(site: Site) -> None:
     """Catalogue E25, E21."""
-    reply = await site.ask("GET", f"/u?qmoe={site.token()}", fields={"Sec-Purpose": "prefetch", "User-Agent": "Barracuda Sentinel"})
+    reply = await site.ask(
+        "GET",
+        f"/u?qmoe={site.token()}",
+        fields={"Sec-Purpose": "prefetch", "User-Agent": "Barracuda Sentinel"},
+    )
     afterwards = await site.left()
     click = await site.click(f"/u?qmoe={site.token()}", User_Agent="Barracuda Sentinel")
 
@@ -147,7 +166,9 @@ async def test_second_click_changes_nothing(site: Site) -> None:
 
     assert {200} == {reply.status for reply in replies}
     assert 1 == (await site.state()).sequence
-    assert 1 == len(await site.store.history(ACME, site.codec.digest("bob@example.com", brand=ACME)))
+    assert 1 == len(
+        await site.store.history(ACME, site.codec.digest("bob@example.com", brand=ACME))
+    )
 
 
 async def test_the_answer_is_503_until_something_is_durable(site: Site) -> None:
@@ -172,14 +193,21 @@ async def test_every_bad_token_gets_the_same_answer(site: Site) -> None:
     unknown_key = codec_of(MasterKey(id=77, secret=b"y" * 32, status=KeyStatus.PRIMARY))
     good = site.token()
     garbage = [
-        "", "x", "%00%ff", "A" * 5000, good[:-1], good[::-1], good[:20] + ("A" if good[20] != "A" else "B") + good[21:], "<script>",
-        site.token(codec=foreign), site.token(codec=unknown_key), site.token(purpose=Purpose.CALLBACK), site.token(purpose=Purpose.MAILTO),
+        "", "x", "%00%ff", "A" * 5000, good[:-1], good[::-1],
+        good[:20] + ("A" if good[20] != "A" else "B") + good[21:], "<script>",
+        site.token(codec=foreign), site.token(codec=unknown_key),
+        site.token(purpose=Purpose.CALLBACK), site.token(purpose=Purpose.MAILTO),
     ]  # fmt: skip
 
     replies = [await site.click(f"/u?qmoe={token}") for token in garbage]
 
     assert {404} == {reply.status for reply in replies}
-    assert 1 == len({(reply.body, tuple(field for field in reply.fields if field[0] != "date")) for reply in replies})
+    assert 1 == len(
+        {
+            (reply.body, tuple(field for field in reply.fields if field[0] != "date"))
+            for reply in replies
+        }
+    )
 
 
 async def test_a_token_whose_recipient_nobody_knows_is_good(site: Site) -> None:
@@ -199,7 +227,9 @@ async def test_valid_tokens_are_never_throttled_and_bad_ones_are() -> None:
             good = []
             for number in range(500):
                 target = f"/u?qmoe={site.token(f'r{number}@example.com')}"
-                await wire.send(f"POST {target} HTTP/1.1\r\nHost: u\r\nContent-Length: 0\r\n\r\n".encode())
+                await wire.send(
+                    f"POST {target} HTTP/1.1\r\nHost: u\r\nContent-Length: 0\r\n\r\n".encode()
+                )
                 good.append((await wire.answer()).status)
 
     assert [404] * 5 + [429] * 3 == bad
@@ -213,7 +243,11 @@ async def test_a_long_body_unsubscribes_and_the_connection_goes_on(site: Site) -
 
     async with site.wire() as wire:
         for _ in range(2):
-            await wire.send(f"POST /u?qmoe={site.token()} HTTP/1.1\r\nHost: u\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+            await wire.send(
+                f"POST /u?qmoe={site.token()} HTTP/1.1\r\nHost: u\r\nContent-Length:"
+                f" {len(body)}\r\n\r\n".encode()
+                + body
+            )
             reply = await wire.answer()
             assert 200 == reply.status
 
@@ -226,7 +260,9 @@ async def test_an_endless_body_unsubscribes_and_ends_the_connection(site: Site) 
     chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
 
     async with site.wire() as wire:
-        await wire.send(f"POST /u?qmoe={site.token()} HTTP/1.1\r\nHost: u\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+        await wire.send(
+            f"POST /u?qmoe={site.token()} HTTP/1.1\r\nHost: u\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+        )
         for _ in range(MAX_DRAINED_BYTES // 0x10000 + 2):
             await wire.send(chunk)
         reply = await wire.answer()

@@ -1,4 +1,6 @@
-"""What the preference pages refuse: links that are not for them, forms that are not theirs, more than a form can be."""
+"""What the preference pages refuse: links that are not for them, forms that are not theirs, more
+than a form can be.
+"""
 
 import pytest
 
@@ -14,9 +16,16 @@ OTHER = type(PRIMARY)(id=9, secret=b"9" * 32, status=PRIMARY.status)
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("tag", LANGUAGES)
-async def test_a_link_that_does_not_open_says_so_with_the_hints_in_the_readers_language(site: Site, path: str, tag: str) -> None:
+async def test_a_link_that_does_not_open_says_so_with_the_hints_in_the_readers_language(
+    site: Site, path: str, tag: str
+) -> None:
     """As CleverTap's documents say. Catalogue E9, E24."""
-    headings = {"en": "We could not retrieve your email address", "fr": "retrouver votre adresse", "es": "su dirección", "hi": "ईमेल पता"}
+    headings = {
+        "en": "We could not retrieve your email address",
+        "fr": "retrouver votre adresse",
+        "es": "su dirección",
+        "hi": "ईमेल पता",
+    }
 
     reply = await site.ask("GET", f"{path}?e=bad", fields={"Accept-Language": tag})
 
@@ -31,7 +40,15 @@ async def test_every_kind_of_bad_link_gets_one_and_the_same_page(site: Site, pat
     """Catalogue E9, T1."""
     good = site.token(purpose=Purpose.PREFERENCES)
     foreign = site.token(purpose=Purpose.PREFERENCES, codec=codec_of(OTHER))
-    bad = ["", "A" * 3000, good[:-1], good[:20] + ("A" if good[20] != "A" else "B") + good[21:], foreign, "%00", "<script>"]
+    bad = [
+        "",
+        "A" * 3000,
+        good[:-1],
+        good[:20] + ("A" if good[20] != "A" else "B") + good[21:],
+        foreign,
+        "%00",
+        "<script>",
+    ]
 
     shown = [await site.ask("GET", f"{path}?e={token}") for token in bad]
     posted = [await pressed(site, f"{path}?e={token}", b"page=x") for token in bad]
@@ -42,8 +59,12 @@ async def test_every_kind_of_bad_link_gets_one_and_the_same_page(site: Site, pat
 
 
 @pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize("purpose", [Purpose.ONE_CLICK, Purpose.CALLBACK, Purpose.MAILTO, Purpose.PROBE])
-async def test_a_token_of_another_purpose_opens_no_page_and_saves_nothing(site: Site, path: str, purpose: Purpose) -> None:
+@pytest.mark.parametrize(
+    "purpose", [Purpose.ONE_CLICK, Purpose.CALLBACK, Purpose.MAILTO, Purpose.PROBE]
+)
+async def test_a_token_of_another_purpose_opens_no_page_and_saves_nothing(
+    site: Site, path: str, purpose: Purpose
+) -> None:
     """Catalogue T4: the right of a one-click URL ends at leaving."""
     target = f"{path}?e={site.token(purpose=purpose)}"
     form = await opened(site, link(site, path))
@@ -76,7 +97,9 @@ async def test_a_preference_link_gives_no_one_click_right(site: Site) -> None:
         {"Sec_Fetch_Site": "cross-site", "Origin": "https://unsubscribe.example.com"},
     ],
 )
-async def test_a_form_from_another_site_is_refused_and_a_one_click_post_is_not(site: Site, path: str, fields: dict[str, str]) -> None:
+async def test_a_form_from_another_site_is_refused_and_a_one_click_post_is_not(
+    site: Site, path: str, fields: dict[str, str]
+) -> None:
     """Catalogue L7."""
     target = link(site, path)
     body = (await opened(site, target)).body(all_mail=False)
@@ -84,7 +107,12 @@ async def test_a_form_from_another_site_is_refused_and_a_one_click_post_is_not(s
     reply = await pressed(site, target, body, **fields)
     before = await off(site)
     headers = {name.replace("_", "-"): value for name, value in fields.items()}
-    clicked = await site.ask("POST", f"/u?qmoe={site.token('eve@example.com')}", fields=headers, body=b"List-Unsubscribe=One-Click")
+    clicked = await site.ask(
+        "POST",
+        f"/u?qmoe={site.token('eve@example.com')}",
+        fields=headers,
+        body=b"List-Unsubscribe=One-Click",
+    )
 
     assert 403 == reply.status
     assert "Nothing has been changed" in reply.text
@@ -98,13 +126,16 @@ async def test_a_form_from_another_site_is_refused_and_a_one_click_post_is_not(s
         ("https://evil.example", 403),
         ("http://unsubscribe.example.com.evil.example", 403),
         ("https://unsubscribe.example.com", 200),
-        ("http://unsubscribe.example.com", 200),  # the host that was asked, behind a proxy that ends TLS
+        # the host that was asked, behind a proxy that ends TLS
+        ("http://unsubscribe.example.com", 200),
         ("http://[", 403),  # no URL at all
         ("", 403),
         ("null", 200),  # what browsers write under no-referrer; the page token decides
     ],
 )
-async def test_without_fetch_metadata_the_origin_decides(site: Site, origin: str, status: int) -> None:
+async def test_without_fetch_metadata_the_origin_decides(
+    site: Site, origin: str, status: int
+) -> None:
     """Catalogue L7."""
     target = link(site, "/unsubscribe")
     body = (await opened(site, target)).body()
@@ -116,8 +147,12 @@ async def test_without_fetch_metadata_the_origin_decides(site: Site, origin: str
 
 
 @pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize("body", [b"", b"page=", b"page=AAAA", b"all=on", b"List-Unsubscribe=One-Click"])
-async def test_a_form_without_a_page_token_is_no_form_of_ours(site: Site, path: str, body: bytes) -> None:
+@pytest.mark.parametrize(
+    "body", [b"", b"page=", b"page=AAAA", b"all=on", b"List-Unsubscribe=One-Click"]
+)
+async def test_a_form_without_a_page_token_is_no_form_of_ours(
+    site: Site, path: str, body: bytes
+) -> None:
     """Catalogue L7."""
     reply = await pressed(site, link(site, path), body)
 
@@ -170,7 +205,9 @@ async def test_a_million_semicolons_cost_nothing(site: Site) -> None:
     assert (403, 413) == (within.status, beyond.status)
 
 
-@pytest.mark.parametrize("media_type", ["multipart/form-data; boundary=x", "application/json", "text/plain"])
+@pytest.mark.parametrize(
+    "media_type", ["multipart/form-data; boundary=x", "application/json", "text/plain"]
+)
 async def test_only_one_kind_of_form_is_read(site: Site, media_type: str) -> None:
     """Catalogue L10."""
     target = link(site, "/preferences")
@@ -218,7 +255,11 @@ async def test_every_answer_keeps_the_link_private(site: Site, path: str) -> Non
     """Catalogue E16, E24."""
     target = link(site, path)
     shown = await site.ask("GET", target)
-    replies = [shown, await pressed(site, target, Form(shown.text).body()), await site.ask("GET", f"{path}?e=bad")]
+    replies = [
+        shown,
+        await pressed(site, target, Form(shown.text).body()),
+        await site.ask("GET", f"{path}?e=bad"),
+    ]
 
     for reply in replies:
         assert "no-store" == reply["cache-control"]
@@ -229,7 +270,9 @@ async def test_every_answer_keeps_the_link_private(site: Site, path: str) -> Non
         assert [] == reply.all("set-cookie") + reply.all("location")
 
 
-async def test_an_unexpected_error_is_a_page_for_whoever_pressed_a_button(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unexpected_error_is_a_page_for_whoever_pressed_a_button(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def broken(*_: object) -> None:
         raise ValueError("a secret detail")
 

@@ -42,7 +42,11 @@ class Page(HTMLParser):
 
 
 async def page(site: Site, token: str, language: str = "") -> Page:
-    return Page((await site.ask("GET", f"/u?qmoe={token}", fields={"Accept-Language": language, **HTML})).text)
+    return Page(
+        (
+            await site.ask("GET", f"/u?qmoe={token}", fields={"Accept-Language": language, **HTML})
+        ).text
+    )
 
 
 async def test_the_page_has_one_button_and_no_script(site: Site) -> None:
@@ -52,14 +56,21 @@ async def test_the_page_has_one_button_and_no_script(site: Site) -> None:
     assert 1 == len(shown.all("button"))
     assert 1 == len(shown.all("form"))
     assert [] == shown.all("script")
-    assert [] == [name for _, attributes in shown.tags for name in attributes if name.startswith("on")]
+    assert [] == [
+        name for _, attributes in shown.tags for name in attributes if name.startswith("on")
+    ]
     assert [] == [attributes for _, attributes in shown.tags if attributes.get("http-equiv")]
 
 
 async def test_the_page_asks_nothing_of_anyone_else(site: Site) -> None:
     """Catalogue E16, E17."""
     shown = await page(site, site.token())
-    addresses = [attributes[name] for _, attributes in shown.tags for name in ("src", "href", "action") if name in attributes]
+    addresses = [
+        attributes[name]
+        for _, attributes in shown.tags
+        for name in ("src", "href", "action")
+        if name in attributes
+    ]
 
     assert all(address.startswith("/") and not address.startswith("//") for address in addresses)
     for address in addresses:
@@ -84,7 +95,9 @@ async def test_pressing_the_button_unsubscribes_and_says_so_on_the_same_url(site
     fields = {item["name"]: item["value"] for item in shown.all("input")}
     assert "post" == shown.all("form")[0]["method"]
 
-    reply = await site.click(f"/u?qmoe={token}", urlencode(fields).encode(), Accept_Language="es-MX,es;q=0.9,en;q=0.5")
+    reply = await site.click(
+        f"/u?qmoe={token}", urlencode(fields).encode(), Accept_Language="es-MX,es;q=0.9,en;q=0.5"
+    )
 
     assert 200 == reply.status
     assert "text/html; charset=utf-8" == reply["content-type"]
@@ -138,7 +151,9 @@ async def test_a_test_link_says_that_nothing_is_saved(site: Site) -> None:
      ("fr;q=0.5, *", "en"), ("en;q=0, *", "fr"), ("es, *;q=0.5", "es"),
      ("es;q=nan,fr;q=0.2", "fr"), (";;;,,q=", "en"), ("hi-IN,hi;q=0.9,en;q=0.8", "hi"), ("x" * 5000 + ",fr", "en")],
 )  # fmt: skip
-async def test_the_page_speaks_the_language_that_the_reader_likes_best(site: Site, accepted: str, tag: str) -> None:
+async def test_the_page_speaks_the_language_that_the_reader_likes_best(
+    site: Site, accepted: str, tag: str
+) -> None:
     """Catalogue E24."""
     reply = await site.ask("GET", f"/u?qmoe={site.token()}", fields={"Accept-Language": accepted})
 
@@ -165,7 +180,11 @@ def test_every_language_has_every_message_with_the_same_values() -> None:
 def blanks(language: Language, key: str, number: int) -> list[str]:
     """Return which values stand in a message, in any order."""
     values = {"brand": "\x01", "address": "\x02"}
-    text = language.counted(key, number, **values) if language.forms(key) > 1 else language.text(key, **values)
+    text = (
+        language.counted(key, number, **values)
+        if language.forms(key) > 1
+        else language.text(key, **values)
+    )
     return sorted(re.findall("[\x01\x02]", text))
 
 
@@ -186,7 +205,9 @@ def test_a_language_with_a_missing_message_does_not_start(monkeypatch: pytest.Mo
     """Catalogue E24."""
     complete, plural = languages._catalogue("fr")
     partial = {key: texts for key, texts in complete.items() if key != "left.all"}
-    monkeypatch.setattr(languages, "_catalogue", lambda tag: (partial if tag == "hi" else complete, plural))
+    monkeypatch.setattr(
+        languages, "_catalogue", lambda tag: (partial if tag == "hi" else complete, plural)
+    )
 
     with pytest.raises(Misconfigured) as caught:
         Languages()

@@ -1,4 +1,6 @@
-"""The preference pages of the process as it is started by hand: real settings, real store, groups made by the command line's use case."""
+"""The preference pages of the process as it is started by hand: real settings, real store, groups
+made by the command line's use case.
+"""
 
 import os
 import subprocess
@@ -26,7 +28,9 @@ def web(folder: Path) -> Iterator[None]:
     """Run `signoff web` in this folder with the settings of this process's environment."""
     environment = {**os.environ, "PYTHONPATH": str(Path(wiring.__file__).parents[2])}
     command = [sys.executable, "-m", "app", "web"]
-    process = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True
+    )
     try:
         assert process.stderr is not None
         assert any("process_started" in line for line in process.stderr)
@@ -42,7 +46,9 @@ def asked(url: str, body: bytes | None = None) -> str:
         return text
 
 
-async def test_a_saved_preference_is_in_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_saved_preference_is_in_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As CleverTap's documents say."""
     listen, health, tls = (f"127.0.0.1:{free_port()}" for _ in range(3))
     monkeypatch.chdir(tmp_path)
@@ -52,7 +58,9 @@ async def test_a_saved_preference_is_in_the_store(tmp_path: Path, monkeypatch: p
     acme = wiring.brands(settings).by_id(BrandId("acme")).number
     codec = wiring.token_codec(settings)
     digest = codec.digest("bob@example.com", brand=acme)
-    token = codec.minter(brand=acme, purpose=Purpose.PREFERENCES, at_ms=wiring.now_ms()).mint(address="bob@example.com", digest=digest)
+    token = codec.minter(brand=acme, purpose=Purpose.PREFERENCES, at_ms=wiring.now_ms()).mint(
+        address="bob@example.com", digest=digest
+    )
 
     with web(tmp_path):
         async with opened_services(settings, log.logger("test")) as services:
@@ -68,4 +76,6 @@ async def test_a_saved_preference_is_in_the_store(tmp_path: Path, monkeypatch: p
     assert {"on": True, key("news"): True, key("offers"): True} == page.toggles
     assert "News Yes Offers No" in saved.text
     assert not state.everything.subscribed
-    assert {key("offers"): False} == {f"{group:08x}": one.subscribed for group, one in state.groups.items()}
+    assert {key("offers"): False} == {
+        f"{group:08x}": one.subscribed for group, one in state.groups.items()
+    }

@@ -1,4 +1,6 @@
-"""The preference centre: a toggle for each group and one for all mail; what is saved is what the form said."""
+"""The preference centre: a toggle for each group and one for all mail; what is saved is what the
+form said.
+"""
 
 from dataclasses import replace
 
@@ -26,7 +28,9 @@ async def test_every_active_group_has_a_toggle_in_the_order_of_creation(site: Si
     assert "Gone" not in page.text
 
 
-async def test_saving_switches_off_what_was_unticked_and_shows_the_state_read_anew(site: Site) -> None:
+async def test_saving_switches_off_what_was_unticked_and_shows_the_state_read_anew(
+    site: Site,
+) -> None:
     """As CleverTap's documents say. Catalogue E17."""
     await with_groups(site, "News", "Offers")
     target = link(site, PATH)
@@ -42,7 +46,9 @@ async def test_saving_switches_off_what_was_unticked_and_shows_the_state_read_an
     assert {key("offers")} == await off(site)
     assert {"on": True, key("news"): True, key("offers"): False} == again.toggles
     state = await site.state()
-    assert ["preference_centre"] == [one.source.label for one in state.groups.values() if one.source]
+    assert ["preference_centre"] == [
+        one.source.label for one in state.groups.values() if one.source
+    ]
 
 
 async def test_a_group_can_be_switched_on_again_whoever_switched_it_off(site: Site) -> None:
@@ -57,13 +63,17 @@ async def test_a_group_can_be_switched_on_again_whoever_switched_it_off(site: Si
 
 
 @pytest.mark.parametrize("script", [True, False])
-async def test_all_communication_off_switches_every_group_off_with_and_without_a_script(site: Site, script: bool) -> None:
+async def test_all_communication_off_switches_every_group_off_with_and_without_a_script(
+    site: Site, script: bool
+) -> None:
     """CleverTap's documents: the server draws the conclusion that the script would have drawn."""
     await with_groups(site, "News", "Offers")
     target = link(site, PATH)
     page = await opened(site, target)
 
-    reply = await pressed(site, target, page.body(all_mail=False, off=["news", "offers"] if script else []))
+    reply = await pressed(
+        site, target, page.body(all_mail=False, off=["news", "offers"] if script else [])
+    )
     again = await opened(site, target)
 
     assert "will send no more promotional email" in reply.text
@@ -114,7 +124,9 @@ async def test_two_tabs_that_save_against_each_other_lose_nothing(site: Site) ->
 
     assert (200, 409, 200) == (first.status, second.status, third.status)
     assert "changed since this page was opened" in second.text
-    assert {"on": True, key("news"): False, key("offers"): False, key("events"): False} == Form(second.text).toggles
+    assert {"on": True, key("news"): False, key("offers"): False, key("events"): False} == Form(
+        second.text
+    ).toggles
     assert {key("news"), key("offers")} == await off(site)
 
 
@@ -144,13 +156,21 @@ async def test_a_group_that_the_page_did_not_show_stays_as_it_is(site: Site) -> 
     assert {key("news"), key("old")} == await off(site)
 
 
-@pytest.mark.parametrize("extra", [b"&group=00000009", b"&group=", b"&group=news", b"&group=0000000A%00", b"&all=maybe"])
-async def test_a_form_with_what_the_page_did_not_offer_is_refused_whole(site: Site, extra: bytes) -> None:
+@pytest.mark.parametrize(
+    "extra", [b"&group=00000009", b"&group=", b"&group=news", b"&group=0000000A%00", b"&all=maybe"]
+)
+async def test_a_form_with_what_the_page_did_not_offer_is_refused_whole(
+    site: Site, extra: bytes
+) -> None:
     """Catalogue L10."""
     await with_groups(site, "News")
     target = link(site, PATH)
     page = await opened(site, target)
-    body = page.body(off=["news"]) if extra.startswith(b"&group") else page.body(all_mail=False, off=["news"])
+    body = (
+        page.body(off=["news"])
+        if extra.startswith(b"&group")
+        else page.body(all_mail=False, off=["news"])
+    )
 
     reply = await pressed(site, target, body + extra)
 
@@ -214,7 +234,13 @@ async def test_a_brand_without_a_preference_centre_has_no_such_page() -> None:
 
 async def test_our_page_works_for_old_links_of_a_brand_that_has_its_own() -> None:
     """As CleverTap's documents say."""
-    async with running(brand=replace(BRAND, preference_centre=PreferenceCentre.CUSTOM, custom_page_url="https://acme.example/p")) as site:
+    async with running(
+        brand=replace(
+            BRAND,
+            preference_centre=PreferenceCentre.CUSTOM,
+            custom_page_url="https://acme.example/p",
+        )
+    ) as site:
         await with_groups(site, "News")
         target = link(site, PATH)
         reply = await pressed(site, target, (await opened(site, target)).body(off=["news"]))

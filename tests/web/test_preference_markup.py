@@ -24,12 +24,16 @@ async def test_fifty_groups_fit_into_a_form(site: Site) -> None:
 
 
 @pytest.mark.parametrize("tag", LANGUAGES)
-async def test_a_page_with_as_many_groups_as_there_may_be_is_small_with_all_that_it_loads(site: Site, tag: str) -> None:
+async def test_a_page_with_as_many_groups_as_there_may_be_is_small_with_all_that_it_loads(
+    site: Site, tag: str
+) -> None:
     """Catalogue E17: a reader on a phone with a bad line gets the page."""
     await with_groups(site, *(f"Group number {number}" for number in range(MOST_ACTIVE)))
     reply = await site.ask("GET", link(site, PATH), fields={"Accept-Language": tag})
     page = Form(reply.text)
-    loaded = [given[name] for _, given in page.tags for name in ("src",) if name in given] + ["/static/icon.svg"]
+    loaded = [given[name] for _, given in page.tags for name in ("src",) if name in given] + [
+        "/static/icon.svg"
+    ]
 
     size = len(reply.body) + sum([len((await site.ask("GET", address)).body) for address in loaded])
 
@@ -47,7 +51,9 @@ async def test_only_our_own_script_may_run(site: Site) -> None:
     assert "unsafe" not in reply["content-security-policy"]
     assert "script-src" not in other["content-security-policy"]
     assert [{"src": "/static/page.js", "defer": ""}] == Form(reply.text).all("script")
-    assert [] == [name for _, given in Form(reply.text).tags for name in given if name.startswith("on")]
+    assert [] == [
+        name for _, given in Form(reply.text).tags for name in given if name.startswith("on")
+    ]
 
 
 async def test_every_toggle_has_a_name_and_a_description(site: Site) -> None:

@@ -1,4 +1,6 @@
-"""The preference centre while the store is away: nothing is guessed, nothing lost, and what is said is true."""
+"""The preference centre while the store is away: nothing is guessed, nothing lost, and what is said
+is true.
+"""
 
 from pathlib import Path
 
@@ -12,7 +14,9 @@ from tests.web.running import Site, running
 PATH = "/preferences"
 
 
-async def test_preferences_that_cannot_be_read_are_not_guessed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_preferences_that_cannot_be_read_are_not_guessed(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As CleverTap's documents say. Catalogue E8."""
 
     async def unread(*_: object) -> None:
@@ -30,7 +34,9 @@ async def test_preferences_that_cannot_be_read_are_not_guessed(site: Site, monke
     assert target == again
 
 
-async def test_what_could_not_be_saved_is_told_with_the_hints_and_kept_in_the_form(site: Site) -> None:
+async def test_what_could_not_be_saved_is_told_with_the_hints_and_kept_in_the_form(
+    site: Site,
+) -> None:
     """As CleverTap's documents say. Catalogue E8."""
     await with_groups(site, "News")
     target = link(site, PATH)

@@ -54,10 +54,14 @@ async def test_a_sealed_statement_may_say_that_somebody_came_back(site: Site) ->
 
 
 @pytest.mark.parametrize("query", ["", "?qmoe=CALLBACK"])
-async def test_a_body_that_was_touched_does_nothing_even_beside_a_genuine_token(site: Site, query: str) -> None:
+async def test_a_body_that_was_touched_does_nothing_even_beside_a_genuine_token(
+    site: Site, query: str
+) -> None:
     token = site.token(purpose=Purpose.CALLBACK)
 
-    status = await ship(site, statement_of(site), query=query.replace("CALLBACK", token), spoil=b" ")
+    status = await ship(
+        site, statement_of(site), query=query.replace("CALLBACK", token), spoil=b" "
+    )
 
     assert 400 == status
     assert not await site.left()
@@ -69,11 +73,15 @@ async def test_a_statement_of_another_home_is_refused(site: Site) -> None:
 
 
 async def test_a_body_without_a_seal_is_no_shipment(site: Site) -> None:
-    """Catalogue T4: only the seal gives the right; a managed token beside the body still does nothing."""
+    """Catalogue T4: only the seal gives the right; a managed token beside the body still does
+    nothing.
+    """
     body = pack(statement_of(site), sender=2)
 
     bare = await site.ask("POST", PATH, body=body)
-    managed = await site.ask("POST", f"{PATH}?qmoe={site.token(purpose=Purpose.ONE_CLICK)}", body=body)
+    managed = await site.ask(
+        "POST", f"{PATH}?qmoe={site.token(purpose=Purpose.ONE_CLICK)}", body=body
+    )
 
     assert [400, 403] == [bare.status, managed.status]
     assert not await site.left()
@@ -82,7 +90,9 @@ async def test_a_body_without_a_seal_is_no_shipment(site: Site) -> None:
 async def test_a_get_ships_nothing(site: Site) -> None:
     body = pack(statement_of(site), sender=2)
 
-    reply = await site.ask("GET", PATH, fields={SEAL_FIELD: seal(KEYRING, body, at_ms=NOW_MS)}, body=body)
+    reply = await site.ask(
+        "GET", PATH, fields={SEAL_FIELD: seal(KEYRING, body, at_ms=NOW_MS)}, body=body
+    )
 
     assert 400 == reply.status
     assert not await site.left()

@@ -1,4 +1,6 @@
-"""What a brand's own page does through CleverTap's Web SDK: it looks, leaves, comes back and chooses groups."""
+"""What a brand's own page does through CleverTap's Web SDK: it looks, leaves, comes back and
+chooses groups.
+"""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -22,8 +24,12 @@ async def site() -> AsyncIterator[Site]:
         yield started
 
 
-def page(site: Site, *, groups: tuple[str, ...] = (), page_type: str = "", test: bool = False) -> SdkPage:
-    return SdkPage(site, site.token(purpose=Purpose.PREFERENCES, groups=groups, test=test), page_type)
+def page(
+    site: Site, *, groups: tuple[str, ...] = (), page_type: str = "", test: bool = False
+) -> SdkPage:
+    return SdkPage(
+        site, site.token(purpose=Purpose.PREFERENCES, groups=groups, test=test), page_type
+    )
 
 
 async def test_a_page_is_told_its_reader_and_every_active_group(site: Site) -> None:
@@ -40,7 +46,12 @@ async def test_a_page_is_told_its_reader_and_every_active_group(site: Site) -> N
         {"name": "News", "description": "About News", "isUnsubscribed": False},
         {"name": "Offers", "description": "About Offers", "isUnsubscribed": True},
     ] == profile["groups"]
-    assert {"campaignId": "spring", "identity": "bob@example.com", "groups": [], "cUsY": bare["cUsY"]} == bare
+    assert {
+        "campaignId": "spring",
+        "identity": "bob@example.com",
+        "groups": [],
+        "cUsY": bare["cUsY"],
+    } == bare
     assert bare["cUsY"]
 
 
@@ -55,8 +66,12 @@ async def test_to_look_changes_nothing(site: Site) -> None:
     assert 0 == (await site.state()).sequence
 
 
-async def test_who_leaves_leaves_all_mail_and_may_take_it_back_while_still_on_the_page(site: Site) -> None:
-    """CleverTap's documents: without groups no page sends back what it was told, so the answer itself makes the SDK do that."""
+async def test_who_leaves_leaves_all_mail_and_may_take_it_back_while_still_on_the_page(
+    site: Site,
+) -> None:
+    """CleverTap's documents: without groups no page sends back what it was told, so the answer
+    itself makes the SDK do that.
+    """
     opened = page(site)
     await opened.look()
 
@@ -74,7 +89,9 @@ async def test_who_leaves_leaves_all_mail_and_may_take_it_back_while_still_on_th
 
 
 async def test_a_page_that_was_opened_anew_takes_nothing_back(site: Site) -> None:
-    """CleverTap's documents: only valid on the page on which the reader unsubscribed. Catalogue T4."""
+    """CleverTap's documents: only valid on the page on which the reader unsubscribed. Catalogue
+    T4.
+    """
     first = page(site)
     await first.act("0")
     second = page(site)
@@ -86,7 +103,9 @@ async def test_a_page_that_was_opened_anew_takes_nothing_back(site: Site) -> Non
     assert {"all"} == await off(site)
 
 
-async def test_who_leaves_a_second_time_on_a_page_opened_anew_may_take_that_back(site: Site) -> None:
+async def test_who_leaves_a_second_time_on_a_page_opened_anew_may_take_that_back(
+    site: Site,
+) -> None:
     await page(site).act("0")
     second = page(site)
     await second.look()
@@ -136,9 +155,14 @@ async def test_nothing_is_taken_back_once_the_state_has_moved_on(site: Site) -> 
     assert {"all", key("news")} == await off(site)
 
 
-async def test_the_right_to_come_back_ends_with_its_day_and_serves_no_other_link(site: Site) -> None:
+async def test_the_right_to_come_back_ends_with_its_day_and_serves_no_other_link(
+    site: Site,
+) -> None:
     """Catalogue Q13, T4."""
-    opened, other = page(site), SdkPage(site, site.token("eve@example.com", purpose=Purpose.PREFERENCES))
+    opened, other = (
+        page(site),
+        SdkPage(site, site.token("eve@example.com", purpose=Purpose.PREFERENCES)),
+    )
     await opened.act("0")
     await other.act("0")
     other.remembered = opened.remembered
@@ -152,7 +176,9 @@ async def test_the_right_to_come_back_ends_with_its_day_and_serves_no_other_link
     assert {"all"} == await off(site, "eve@example.com")
 
 
-async def test_a_group_page_shows_leaves_and_takes_back_the_campaigns_groups_alone(site: Site) -> None:
+async def test_a_group_page_shows_leaves_and_takes_back_the_campaigns_groups_alone(
+    site: Site,
+) -> None:
     """As CleverTap's documents say."""
     await with_groups(site, "News", "Offers", "Events")
     await site.click(f"/u?qmoe={site.token(groups=('offers',))}")
@@ -163,10 +189,14 @@ async def test_a_group_page_shows_leaves_and_takes_back_the_campaigns_groups_alo
     was_off = await off(site)
     back = await opened.act("1")
 
-    assert [("News", False), ("Offers", True)] == [(one["name"], one["isUnsubscribed"]) for one in profile["groups"]]  # type: ignore[attr-defined]
+    assert [("News", False), ("Offers", True)] == [
+        (one["name"], one["isUnsubscribed"])
+        for one in profile["groups"]  # type: ignore[attr-defined]
+    ]
     assert ("0", "1") == (left, back)
     assert {key("news"), key("offers")} == was_off
-    assert {key("offers")} == await off(site)  # left by another way before: not this page's to take back
+    # left by another way before: not this page's to take back
+    assert {key("offers")} == await off(site)
 
 
 async def test_a_group_page_of_a_campaign_without_groups_leaves_all_mail(site: Site) -> None:
@@ -192,7 +222,10 @@ async def test_chosen_groups_are_saved_and_may_be_chosen_again_on_the_same_page(
     assert ("0", "1", "1") == (first, second, same)
     assert {key("offers"), key("events")} == after_first
     assert set() == await off(site)
-    assert Source.LANDING_PAGE is (await site.state()).groups[next(iter((await site.state()).groups))].source
+    assert (
+        Source.LANDING_PAGE
+        is (await site.state()).groups[next(iter((await site.state()).groups))].source
+    )
 
 
 async def test_a_group_that_was_not_touched_overrules_no_other_page(site: Site) -> None:
@@ -235,7 +268,9 @@ async def test_a_page_that_never_looked_switches_nothing_on_but_everything_off(s
     assert {key("news"), key("offers")} == await off(site)
 
 
-async def test_a_group_switched_on_while_all_mail_is_off_brings_that_group_alone(site: Site) -> None:
+async def test_a_group_switched_on_while_all_mail_is_off_brings_that_group_alone(
+    site: Site,
+) -> None:
     """CleverTap's documents, and the rules of `app.core.preference_form`."""
     await with_groups(site, "News", "Offers", "Events")
     opened = page(site, groups=("news", "offers"), page_type="group")
@@ -291,7 +326,11 @@ async def test_leaving_waits_for_no_store_and_switching_on_does(tmp_path: Path) 
         partly = await opened.choose(News=True, Offers=False)
         back = await opened.act("1")
 
-        assert ("0", "wzrk_email_subscription_failed", "wzrk_email_subscription_failed") == (left, partly, back)
+        assert ("0", "wzrk_email_subscription_failed", "wzrk_email_subscription_failed") == (
+            left,
+            partly,
+            back,
+        )
         assert [(EVERYTHING,), (group_key(GroupId("news")),)] == [
             row.groups or (EVERYTHING,) for _, row in await spool.unconfirmed(after=0, limit=9)
         ]

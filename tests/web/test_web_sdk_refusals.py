@@ -1,4 +1,6 @@
-"""What the Web SDK's addresses do not do: change anything for who is not the brand's page, or say more than a script may."""
+"""What the Web SDK's addresses do not do: change anything for who is not the brand's page, or say
+more than a script may.
+"""
 
 import json
 from collections.abc import AsyncIterator
@@ -46,8 +48,13 @@ async def ask(site: Site, rest: str, *, token: str = "", **fields: str) -> Reply
 
 
 @pytest.mark.parametrize("sub", ["0", "1", "2"])
-@pytest.mark.parametrize("purpose", [Purpose.ONE_CLICK, Purpose.CALLBACK, Purpose.MAILTO, Purpose.ONE_CLICK | Purpose.MAILTO])
-async def test_a_token_of_another_purpose_never_acts_here(site: Site, purpose: Purpose, sub: str) -> None:
+@pytest.mark.parametrize(
+    "purpose",
+    [Purpose.ONE_CLICK, Purpose.CALLBACK, Purpose.MAILTO, Purpose.ONE_CLICK | Purpose.MAILTO],
+)
+async def test_a_token_of_another_purpose_never_acts_here(
+    site: Site, purpose: Purpose, sub: str
+) -> None:
     """Catalogue T4."""
     await with_groups(site, "News")
     token = site.token(purpose=purpose)
@@ -88,7 +95,9 @@ async def test_what_is_not_the_brands_own_data_changes_nothing(site: Site, data:
 
 
 @pytest.mark.parametrize("dest", ["document", "iframe", "empty", "image", "style", "SCRIPT", ""])
-async def test_only_a_script_tag_and_a_browser_that_says_nothing_change_anything(site: Site, dest: str) -> None:
+async def test_only_a_script_tag_and_a_browser_that_says_nothing_change_anything(
+    site: Site, dest: str
+) -> None:
     """Catalogue E4, L7: nobody follows a link, or loads a picture, and has unsubscribed."""
     refused = await ask(site, f"&d={quote(ACME_DATA, safe='')}&sub=0", Sec_Fetch_Dest=dest)
     unchanged = await off(site)
@@ -115,7 +124,9 @@ async def test_only_a_script_tag_and_a_browser_that_says_nothing_change_anything
         None,
     ],
 )
-async def test_groups_that_cannot_be_understood_are_refused_whole(site: Site, groups: object) -> None:
+async def test_groups_that_cannot_be_understood_are_refused_whole(
+    site: Site, groups: object
+) -> None:
     await with_groups(site, "News", "Offers")
     opened = page(site)
     await opened.look(with_groups=True)
@@ -144,12 +155,17 @@ async def test_an_unknown_act_is_none(site: Site, sub: str) -> None:
 
 async def test_a_query_of_very_many_parameters_is_refused(site: Site) -> None:
     """Catalogue L10."""
-    assert SAVE_FAILED == told(await ask(site, f"&d={quote(ACME_DATA, safe='')}&sub=0{'&x=1' * 500}"))[0]
+    assert (
+        SAVE_FAILED
+        == told(await ask(site, f"&d={quote(ACME_DATA, safe='')}&sub=0{'&x=1' * 500}"))[0]
+    )
     assert 0 == (await site.state()).sequence
 
 
 async def test_of_an_event_with_very_many_parameters_none_is_read(site: Site) -> None:
-    """Catalogue L10: anybody may ask `/a`, with no link at all; to read 16 KB of parameters would hold the loop for many milliseconds."""
+    """Catalogue L10: anybody may ask `/a`, with no link at all; to read 16 KB of parameters would
+    hold the loop for many milliseconds.
+    """
     few = await site.ask("GET", "/a?gc=kept-device&rn=7&d=", fields=AS_SCRIPT)
     many = await site.ask("GET", f"/a?gc=kept-device&rn=7{'&%41=%42' * 500}", fields=AS_SCRIPT)
 
@@ -179,20 +195,31 @@ async def test_a_link_of_a_brand_that_has_left_shows_nobody_and_saves_nothing(si
 
 
 @pytest.mark.parametrize("centre", [PreferenceCentre.NONE, PreferenceCentre.SYSTEM])
-async def test_a_page_that_masks_the_address_is_not_betrayed_by_another_way(centre: PreferenceCentre) -> None:
+async def test_a_page_that_masks_the_address_is_not_betrayed_by_another_way(
+    centre: PreferenceCentre,
+) -> None:
     """Catalogue N20: only a page of the brand's own is told whom it is for."""
     async with running(brand=replace(BRAND, preference_centre=centre)) as site:
         acts = [f"&d={quote(ACME_DATA, safe='')}&sub={act}" for act in "012"]
         replies = [await ask(site, rest) for rest in ("", "&fetchGroups=true", *acts)]
         token = site.token(purpose=Purpose.PREFERENCES)
-        replies += [await site.ask("GET", f"/{path}?e={token}&r=1", fields=AS_SCRIPT) for path in ("a", "r", "preferences", "unsubscribe")]
+        replies += [
+            await site.ask("GET", f"/{path}?e={token}&r=1", fields=AS_SCRIPT)
+            for path in ("a", "r", "preferences", "unsubscribe")
+        ]
 
         assert {LOOK_FAILED, SAVE_FAILED} == {told(reply)[0] for reply in replies[:5]}
-        assert not [reply.text for reply in replies if "bob@example.com" in reply.text or "bob%40" in reply.text]
+        assert not [
+            reply.text
+            for reply in replies
+            if "bob@example.com" in reply.text or "bob%40" in reply.text
+        ]
         assert 0 == (await site.state()).sequence
 
 
-async def test_what_stands_in_a_bad_link_is_not_unpacked(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_stands_in_a_bad_link_is_not_unpacked(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The cheap look at the token comes before the costly one at what the page has sent."""
     unpacked: list[str] = []
 
@@ -212,23 +239,41 @@ async def test_what_stands_in_a_bad_link_is_not_unpacked(site: Site, monkeypatch
 
 async def test_a_session_is_read_from_little_data_only(site: Site) -> None:
     """`/a` asks for no link, so anybody may send it something to unpack."""
-    short, long = packed({"s": 77}), packed({"s": 77, "x": [chr(300 + number) for number in range(9_000)]})
+    short, long = (
+        packed({"s": 77}),
+        packed({"s": 77, "x": [chr(300 + number) for number in range(9_000)]}),
+    )
 
     assert "77" in (await site.ask("GET", f"/a?d={quote(short, safe='')}", fields=AS_SCRIPT)).text
-    assert "77," not in (await site.ask("GET", f"/a?d={quote(long, safe='')}", fields=AS_SCRIPT)).text
+    assert (
+        "77," not in (await site.ask("GET", f"/a?d={quote(long, safe='')}", fields=AS_SCRIPT)).text
+    )
 
 
 async def test_what_a_link_rewriter_does_to_the_token_is_forgiven(site: Site) -> None:
-    """Catalogue T11; the SDK turns a plus sign into a space, and `encoded=true` says that the page's server has encoded once more."""
+    """Catalogue T11; the SDK turns a plus sign into a space, and `encoded=true` says that the
+    page's server has encoded once more.
+    """
     token = site.token(purpose=Purpose.PREFERENCES)
     twice = quote("".join(f"%{ord(char):02X}" for char in token), safe="")
 
-    for spelling in (f"{token[:9]}+{token[9:]}", f"{token}%20", f"{token}%3E", twice, f"{twice}&encoded=true", f"{token}&e=other"):
+    for spelling in (
+        f"{token[:9]}+{token[9:]}",
+        f"{token}%20",
+        f"{token}%3E",
+        twice,
+        f"{twice}&encoded=true",
+        f"{token}&e=other",
+    ):
         assert "wzrk_email_fetched" == calls((await ask(site, "", token=spelling)).text)[-1][0]
 
 
 async def test_data_whose_plus_signs_became_spaces_is_read(site: Site) -> None:
-    text = next(text for number in range(999) if "+" in (text := packed({"id": "acme", "x": chr(200 + number) * 9, "unsubGroups": []})))
+    text = next(
+        text
+        for number in range(999)
+        if "+" in (text := packed({"id": "acme", "x": chr(200 + number) * 9, "unsubGroups": []}))
+    )
 
     reply = await ask(site, f"&d={text}&sub=0")
 
@@ -248,8 +293,16 @@ async def test_every_other_method_changes_nothing(site: Site, path: str, method:
     assert 0 == (await site.state()).sequence
 
 
-async def test_every_answer_is_a_script_that_any_page_may_load_and_nobody_may_keep(site: Site) -> None:
-    for target in (f"/e?e={site.token(purpose=Purpose.PREFERENCES)}", "/e?e=bad&sub=0", "/e", "/a?rn=1", "/r?r=1"):
+async def test_every_answer_is_a_script_that_any_page_may_load_and_nobody_may_keep(
+    site: Site,
+) -> None:
+    for target in (
+        f"/e?e={site.token(purpose=Purpose.PREFERENCES)}",
+        "/e?e=bad&sub=0",
+        "/e",
+        "/a?rn=1",
+        "/r?r=1",
+    ):
         reply = await site.ask("GET", target, fields=AS_SCRIPT)
 
         assert 200 == reply.status
@@ -277,21 +330,32 @@ async def test_no_address_and_no_name_ends_the_script(site: Site) -> None:
     assert "&" not in reply.text.replace("&&", "")
 
 
-async def test_fifty_groups_with_long_descriptions_fit_into_the_url_that_brings_them_back(site: Site) -> None:
-    """CleverTap's documents: the SDK sends with every request what the page has given it, descriptions too."""
+async def test_fifty_groups_with_long_descriptions_fit_into_the_url_that_brings_them_back(
+    site: Site,
+) -> None:
+    """CleverTap's documents: the SDK sends with every request what the page has given it,
+    descriptions too.
+    """
     groups = Groups(site.book, lambda: site.now_ms)
     for number in range(50):
         await groups.create(
-            ACME, name=f"Neuigkeiten aus der Abteilung {number}", description=f"{number} mal Wichtiges aus aller Welt. " * 14
+            ACME,
+            name=f"Neuigkeiten aus der Abteilung {number}",
+            description=f"{number} mal Wichtiges aus aller Welt. " * 14,
         )
     opened = page(site)
     opened.groups = (await opened.look(with_groups=True))[1]["groups"]
 
-    assert len(packed({"id": "acme", "unsubGroups": opened.groups, "cUsY": opened.remembered})) <= MAX_DATA_CHARS
+    assert (
+        len(packed({"id": "acme", "unsubGroups": opened.groups, "cUsY": opened.remembered}))
+        <= MAX_DATA_CHARS
+    )
     assert "0" == await opened.act("0")
 
 
-async def test_groups_that_cannot_be_read_are_not_guessed_and_the_way_out_stays_open(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_groups_that_cannot_be_read_are_not_guessed_and_the_way_out_stays_open(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As CleverTap's documents say. Catalogue E8."""
 
     async def unread(*_: object) -> None:
@@ -323,17 +387,30 @@ async def test_what_could_not_be_made_durable_is_told_as_failed(site: Site) -> N
 
 
 async def test_the_encrypted_form_is_sent_back_to_the_script_tag(site: Site) -> None:
-    """The SDK asks by fetch with a field of its own, so the browser asks for permission first; for 402 the SDK adds the script tag."""
+    """The SDK asks by fetch with a field of its own, so the browser asks for permission first; for
+    402 the SDK adds the script tag.
+    """
     for path in ("/e", "/a"):
         target = f"{path}?e={site.token(purpose=Purpose.PREFERENCES)}&d={quote(ACME_DATA, safe='')}&sub=0"
         asked = await site.ask(
-            "OPTIONS", target, fields={"Origin": "https://acme.example", "Access-Control-Request-Headers": "x-clevertap-encryption-enabled"}
+            "OPTIONS",
+            target,
+            fields={
+                "Origin": "https://acme.example",
+                "Access-Control-Request-Headers": "x-clevertap-encryption-enabled",
+            },
         )
-        answered = await site.ask("GET", target, fields={"X-CleverTap-Encryption-Enabled": "true", "Sec-Fetch-Dest": "empty"})
+        answered = await site.ask(
+            "GET",
+            target,
+            fields={"X-CleverTap-Encryption-Enabled": "true", "Sec-Fetch-Dest": "empty"},
+        )
 
         assert (200, 402) == (asked.status, answered.status)
         assert "x-clevertap-encryption-enabled" in asked["Access-Control-Allow-Headers"].lower()
-        assert "*" == asked["Access-Control-Allow-Origin"] == answered["Access-Control-Allow-Origin"]
+        assert (
+            "*" == asked["Access-Control-Allow-Origin"] == answered["Access-Control-Allow-Origin"]
+        )
     assert 0 == (await site.state()).sequence
 
 
@@ -354,8 +431,13 @@ async def test_a_page_event_is_answered_with_ids_and_its_own_number(site: Site) 
         assert [int(session), False, number, False] == rest
 
 
-@pytest.mark.parametrize(("given", "kept"), [("0123456789abcdef" * 2, True), ("_w_user-7", True), ("a%22b", False), ("x" * 200, False)])
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [("0123456789abcdef" * 2, True), ("_w_user-7", True), ("a%22b", False), ("x" * 200, False)],
+)
 async def test_a_device_keeps_the_id_it_has(site: Site, given: str, kept: bool) -> None:
-    ((_, (device, *_rest)),) = calls((await site.ask("GET", f"/a?rn=1&gc={given}", fields=AS_SCRIPT)).text)
+    ((_, (device, *_rest)),) = calls(
+        (await site.ask("GET", f"/a?rn=1&gc={given}", fields=AS_SCRIPT)).text
+    )
 
     assert kept == (json.dumps(device) == json.dumps(given))

@@ -45,13 +45,27 @@ def test_a_spool_that_cannot_be_opened_leaves_the_clicks_to_the_store(tmp_path: 
         "SIGNOFF_WEB__TLS_LISTEN": tls,
     }
     mint = [sys.executable, "-m", "app", "token", "mint", "ann@example.net", "--json"]
-    token = json.loads(subprocess.run(mint, cwd=tmp_path, env=environment, check=True, capture_output=True, timeout=60).stdout)[0]["token"]
-    process = subprocess.Popen([sys.executable, "-m", "app", "web"], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    token = json.loads(
+        subprocess.run(
+            mint, cwd=tmp_path, env=environment, check=True, capture_output=True, timeout=60
+        ).stdout
+    )[0]["token"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app", "web"],
+        cwd=tmp_path,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     try:
         assert process.stderr is not None
-        log_lines = list(itertools.takewhile(lambda line: "process_started" not in line, process.stderr))
+        log_lines = list(
+            itertools.takewhile(lambda line: "process_started" not in line, process.stderr)
+        )
 
-        with urllib.request.urlopen(f"http://{listen}/u?qmoe={token}", data=b"List-Unsubscribe=One-Click", timeout=20) as clicked:
+        with urllib.request.urlopen(
+            f"http://{listen}/u?qmoe={token}", data=b"List-Unsubscribe=One-Click", timeout=20
+        ) as clicked:
             status = clicked.status
         with urllib.request.urlopen(f"http://{health}/readyz", timeout=20) as ready:
             checks = json.load(ready)["checks"]
@@ -78,7 +92,9 @@ def test_a_traceback_shows_no_values(readable: str) -> None:
         "    log.logger('test').error(log.LogEvent.UNEXPECTED_ERROR, exc_info=exc)\n"
     )
 
-    written = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=60).stderr
+    written = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=60
+    ).stderr
 
     assert "ValueError: invalid literal" in written
     assert "a-secret" not in written

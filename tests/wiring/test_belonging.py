@@ -1,4 +1,6 @@
-"""Every process and command refuses a store that was made with another pepper, in words that say what to do."""
+"""Every process and command refuses a store that was made with another pepper, in words that say
+what to do.
+"""
 
 import asyncio
 import sys
@@ -39,7 +41,9 @@ def change_pepper(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", STORE_COMMANDS)
-async def test_nothing_starts_with_another_pepper_than_the_store_was_made_with(name: str, tmp_path: Path) -> None:
+async def test_nothing_starts_with_another_pepper_than_the_store_was_made_with(
+    name: str, tmp_path: Path
+) -> None:
     """Catalogue N24."""
     services = Services(tmp_path, {"INBOX__DOMAIN": "in.example.com"})
     made, _ = await run(services, "app", "groups", "list")
@@ -63,7 +67,9 @@ async def test_doctor_and_config_tell_by_which_keyring_the_store_is_known(tmp_pa
     code, bad = await run(services, "app", "doctor", "--no-dns")
     _, after = await run(services, "app", "config")
 
-    known, other = (text.split("fingerprint of the pepper ")[1].split()[0] for text in (before, after))
+    known, other = (
+        text.split("fingerprint of the pepper ")[1].split()[0] for text in (before, after)
+    )
     assert known in good
     assert known != other
     assert 1 == code
@@ -71,7 +77,9 @@ async def test_doctor_and_config_tell_by_which_keyring_the_store_is_known(tmp_pa
     assert other in bad
 
 
-async def test_a_relay_that_started_while_its_store_was_away_ends_when_that_turns_out_to_be_foreign(tmp_path: Path) -> None:
+async def test_a_relay_that_started_while_its_store_was_away_ends_when_that_turns_out_to_be_foreign(
+    tmp_path: Path,
+) -> None:
     """Catalogue N24: nothing is sent meanwhile, and the process says why it ends."""
     services = Services(tmp_path, {})
     await run(services, "app", "groups", "list")
@@ -84,7 +92,8 @@ async def test_a_relay_that_started_while_its_store_was_away_ends_when_that_turn
     embedded = EmbeddedStore(tmp_path / "var/store")
     await asyncio.to_thread(embedded.ensure)
     try:
-        socket.symlink_to(embedded.url.removeprefix("unix://"))  # the same store, under the name that the relay knows
+        # the same store, under the name that the relay knows
+        socket.symlink_to(embedded.url.removeprefix("unix://"))
         code = await relay.ended()
     finally:
         await asyncio.to_thread(embedded.release)

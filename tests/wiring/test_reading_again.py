@@ -1,4 +1,6 @@
-"""A running process reads its keyring again when it gets SIGHUP, and keeps the one it has when the new one cannot be used."""
+"""A running process reads its keyring again when it gets SIGHUP, and keeps the one it has when the
+new one cannot be used.
+"""
 
 import asyncio
 import os
@@ -27,7 +29,11 @@ NOW_MS = 1_772_532_000_000
 def settings_in(folder: Path) -> Settings:
     brands = {"acme": {"sender_domains": ["acme.example"]}}
     return Settings.model_validate(
-        {"public_url": "https://unsubscribe.example.com", "keyring_file": folder / "keyring.toml", "brands": brands}
+        {
+            "public_url": "https://unsubscribe.example.com",
+            "keyring_file": folder / "keyring.toml",
+            "brands": brands,
+        }
     )
 
 
@@ -35,7 +41,9 @@ def write(folder: Path, *keys: object, pepper: bytes = PEPPER) -> None:
     write_secret(folder / "keyring.toml", dump(keys, pepper))  # type: ignore[arg-type] # the tests give master keys
 
 
-async def test_everybody_who_holds_the_keyring_mints_with_a_new_key_and_a_revoked_one_opens_nothing(tmp_path: Path) -> None:
+async def test_everybody_who_holds_the_keyring_mints_with_a_new_key_and_a_revoked_one_opens_nothing(
+    tmp_path: Path,
+) -> None:
     """Catalogue D19, T3."""
     write(tmp_path, FIRST)
     settings = settings_in(tmp_path)
@@ -45,17 +53,29 @@ async def test_everybody_who_holds_the_keyring_mints_with_a_new_key_and_a_revoke
     digest = codec.digest("ann@example.net", brand=brand)
 
     def token() -> str:
-        return codec.minter(brand=brand, purpose=Purpose.ONE_CLICK, at_ms=NOW_MS).mint(address="ann@example.net", digest=digest)
+        return codec.minter(brand=brand, purpose=Purpose.ONE_CLICK, at_ms=NOW_MS).mint(
+            address="ann@example.net", digest=digest
+        )
 
     old = token()
 
     def ignore(*_: object) -> None:
         """Take over nothing but the keys."""
 
-    async with following(settings, keyring, hangups=hangups(), adopt=ignore, log=logger("test"), load=lambda: settings):
+    async with following(
+        settings,
+        keyring,
+        hangups=hangups(),
+        adopt=ignore,
+        log=logger("test"),
+        load=lambda: settings,
+    ):
         write(tmp_path, replace(FIRST, status=KeyStatus.ACTIVE), SECOND)
         await hangup(lambda: keyring.minting_key(NOW_MS).id == 2)
-        new, still = codec.open(token(), purpose=Purpose.ONE_CLICK), codec.open(old, purpose=Purpose.ONE_CLICK)
+        new, still = (
+            codec.open(token(), purpose=Purpose.ONE_CLICK),
+            codec.open(old, purpose=Purpose.ONE_CLICK),
+        )
         write(tmp_path, replace(FIRST, status=KeyStatus.REVOKED), SECOND)
         await hangup(lambda: not opens(keyring, 1))
 

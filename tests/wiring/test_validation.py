@@ -24,14 +24,25 @@ domain = "shop.example"
 selector = "s1"
 key_file = "s1.pem"
 """
-EVERYBODY = (show_config, app_commands.web, app_commands.worker, smtp_commands.relay, smtp_commands.inbox, smtp_commands.mailbox)
+EVERYBODY = (
+    show_config,
+    app_commands.web,
+    app_commands.worker,
+    smtp_commands.relay,
+    smtp_commands.inbox,
+    smtp_commands.mailbox,
+)
 BAD = {
     "no TOML": ("= [", "SIGNOFF_CONFIG: signoff.toml: not TOML"),
     "an unknown key": (GOOD.replace("[inbox]", "bogus = 1\n[inbox]"), "bogus: no such setting"),
     "a wrong type": (GOOD.replace("[inbox]", "relay = 7\n[inbox]"), "relay: "),
-    "a DKIM key that is none": (GOOD.replace("s1.pem", "junk.pem"), "brands.shop.dkim.0.key_file: junk.pem: DKIM key: not a readable"),
+    "a DKIM key that is none": (
+        GOOD.replace("s1.pem", "junk.pem"),
+        "brands.shop.dkim.0.key_file: junk.pem: DKIM key: not a readable",
+    ),
     "two keys of one selector": (
-        GOOD + '[[brands.shop.dkim]]\ndomain = "shop.example"\nselector = "s1"\nkey_file = "s1.pem"\n',
+        GOOD
+        + '[[brands.shop.dkim]]\ndomain = "shop.example"\nselector = "s1"\nkey_file = "s1.pem"\n',
         "brands.shop.dkim: DKIM keys of shop.example: two have the selector s1",
     ),
     "a keyring that is none": (GOOD.replace("keyring.toml", "junk.pem"), "keyring_file: junk.pem"),
@@ -40,12 +51,22 @@ BAD = {
         "relay.tls_cert_file: junk.pem, junk.pem: cannot be used as a certificate",
     ),
     "a password without TLS": (
-        GOOD + '[relay]\ndownstream = "smtp://mail.example.com?tls=none"\ndownstream_user = "a"\ndownstream_password = "b"\n',
+        GOOD + '[relay]\ndownstream = "smtp://mail.example.com?tls=none"\ndownstream_user ='
+        ' "a"\ndownstream_password = "b"\n',
         "relay.downstream: credentials are never sent without TLS",
     ),
-    "the relay as its own downstream": (GOOD + '[relay]\ndownstream = "smtp://127.0.0.1:2525"\n', "is the relay itself"),
-    "a store URL that leads nowhere": (GOOD + '[store]\nurl = "redis://host:port/0"\n', "store.url: "),
-    "a file in the place of the Maildir": (GOOD.replace("[inbox]", '[inbox]\nmaildir = "s1.pem/box"'), "inbox.maildir: s1.pem/box"),
+    "the relay as its own downstream": (
+        GOOD + '[relay]\ndownstream = "smtp://127.0.0.1:2525"\n',
+        "is the relay itself",
+    ),
+    "a store URL that leads nowhere": (
+        GOOD + '[store]\nurl = "redis://host:port/0"\n',
+        "store.url: ",
+    ),
+    "a file in the place of the Maildir": (
+        GOOD.replace("[inbox]", '[inbox]\nmaildir = "s1.pem/box"'),
+        "inbox.maildir: s1.pem/box",
+    ),
 }
 
 

@@ -1,4 +1,6 @@
-"""A worker in this process on a real store: everything real but the clock's pauses, which are short."""
+"""A worker in this process on a real store: everything real but the clock's pauses, which are
+short.
+"""
 
 import asyncio
 import os
@@ -10,7 +12,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from app.core.keyring import Keyring, KeyStatus, MasterKey
 from app.core.model import BrandId, BrandNumber, CampaignId, RecipientDigest, Source, Statement
 from app.core.token import TokenCodec
-from app.core.webhook import ENDPOINT_GONE_MS, SCHEDULE, Endpoint, Reach, WebhookFormat, endpoint_key
+from app.core.webhook import (
+    ENDPOINT_GONE_MS,
+    SCHEDULE,
+    Endpoint,
+    Reach,
+    WebhookFormat,
+    endpoint_key,
+)
 from app.observe.log import logger
 from app.outbound.webhooks import WebhookClient
 from app.store.counters import RedisTallies
@@ -28,7 +37,9 @@ from app.worker.webhook_request import DeliveryEvents
 from app.worker.witness import DeliveryWitness
 from app.worker.worker import Pace, Worker
 
-KEYRING = Keyring(keys=[MasterKey(id=1, secret=b"k" * 32, status=KeyStatus.PRIMARY)], pepper=b"p" * 32)
+KEYRING = Keyring(
+    keys=[MasterKey(id=1, secret=b"k" * 32, status=KeyStatus.PRIMARY)], pepper=b"p" * 32
+)
 CODEC = TokenCodec(keyring=KEYRING, data_centre=1)
 SECRET = b"s" * 32
 ALL = range(256)  # the partitions
@@ -40,7 +51,9 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def endpoint_of(url: str, *, brand: int = 7, form: WebhookFormat = WebhookFormat.STANDARD, **parts: object) -> Endpoint:
+def endpoint_of(
+    url: str, *, brand: int = 7, form: WebhookFormat = WebhookFormat.STANDARD, **parts: object
+) -> Endpoint:
     number = BrandNumber(brand)
     named = {"secrets": (SECRET,), "reach": Reach.LOOPBACK, **parts}
     return Endpoint(
@@ -54,7 +67,9 @@ def endpoint_of(url: str, *, brand: int = 7, form: WebhookFormat = WebhookFormat
     )
 
 
-def statement_of(address: str, *, brand: int = 7, subscribed: bool = False, at_ms: int = 0, **parts: object) -> Statement:
+def statement_of(
+    address: str, *, brand: int = 7, subscribed: bool = False, at_ms: int = 0, **parts: object
+) -> Statement:
     number = BrandNumber(brand)
     plain = Statement(
         id=os.urandom(16),
@@ -87,7 +102,9 @@ async def working(
     gone_ms: int = ENDPOINT_GONE_MS,
     keyring: Keyring = KEYRING,
 ) -> AsyncIterator[RedisStore]:
-    """Run a worker on this store for as long as the context is open; yields the store as another process sees it."""
+    """Run a worker on this store for as long as the context is open; yields the store as another
+    process sees it.
+    """
     async with AsyncExitStack() as stack:
         own = RedisStore(url, timeout=10)
         stack.push_async_callback(own.close)
@@ -99,7 +116,13 @@ async def working(
             endpoints=by_key,
             deliveries=deliveries,
             send=parting(
-                sender(client, DeliveryEvents(codec=CODEC, groups=CachedGroups(RedisGroups(own.connection), now_ms, renewed_ms=0))),
+                sender(
+                    client,
+                    DeliveryEvents(
+                        codec=CODEC,
+                        groups=CachedGroups(RedisGroups(own.connection), now_ms, renewed_ms=0),
+                    ),
+                ),
                 shipping(client, Shipper(keyring=keyring, data_centre=1, clock=now_ms)),
             ),
             clock=clock,
@@ -149,4 +172,6 @@ async def eventually(holds: Callable[[], object], seconds: float = 30) -> None:
 
 async def settled(store: RedisStore) -> bool:
     """Tell whether nothing waits any more, in work streams or for a delivery."""
-    return not await RedisWork(store.connection).lag(ALL) and not await RedisDeliveries(store.connection).oldest(ALL)
+    return not await RedisWork(store.connection).lag(ALL) and not await RedisDeliveries(
+        store.connection
+    ).oldest(ALL)

@@ -1,4 +1,6 @@
-"""A worker one of whose parts has ended is no worker: the process ends, and whoever watches it starts another."""
+"""A worker one of whose parts has ended is no worker: the process ends, and whoever watches it
+starts another.
+"""
 
 from pathlib import Path
 
@@ -9,7 +11,9 @@ from app.wiring import worker
 from app.worker.history import Trimmer
 
 
-async def test_a_part_that_ends_ends_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_part_that_ends_ends_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Catalogue Q2."""
 
     async def broken(_: Trimmer) -> None:

@@ -11,7 +11,15 @@ from app.store.redis import RedisStore
 from app.usecases.webhooks import Webhooks
 from app.worker.breaker import Breaker
 from tests.support.receiver import Receiver, Told, receiving
-from tests.worker.running import KEYRING, endpoint_of, eventually, now_ms, settled, statement_of, working
+from tests.worker.running import (
+    KEYRING,
+    endpoint_of,
+    eventually,
+    now_ms,
+    settled,
+    statement_of,
+    working,
+)
 
 HOME = 2
 AT_HOME = TokenCodec(keyring=KEYRING, data_centre=HOME)
@@ -28,7 +36,9 @@ def shipped(told: Told) -> Statement:
     return shipment.statement
 
 
-async def test_a_statement_is_shipped_home_and_told_to_no_brand_from_here(url: str, store: RedisStore) -> None:
+async def test_a_statement_is_shipped_home_and_told_to_no_brand_from_here(
+    url: str, store: RedisStore
+) -> None:
     """The event's sequence counts at home, so the home tells it."""
     click = statement_of("ann@example.net", home=HOME)
     async with (
@@ -45,7 +55,9 @@ async def test_a_statement_is_shipped_home_and_told_to_no_brand_from_here(url: s
     assert [] == brand.book
 
 
-async def test_a_statement_that_changed_nothing_here_is_shipped_too(url: str, store: RedisStore) -> None:
+async def test_a_statement_that_changed_nothing_here_is_shipped_too(
+    url: str, store: RedisStore
+) -> None:
     async with receiving() as centre, working(url, [home_at(centre)]):
         for _ in range(2):
             await store.apply(statement_of("ann@example.net", home=HOME))
@@ -54,7 +66,9 @@ async def test_a_statement_that_changed_nothing_here_is_shipped_too(url: str, st
     assert 2 == len({shipped(told).id for told in centre.book})
 
 
-async def test_the_request_is_one_of_the_callback_api_with_a_token_for_the_same_recipient(url: str, store: RedisStore) -> None:
+async def test_the_request_is_one_of_the_callback_api_with_a_token_for_the_same_recipient(
+    url: str, store: RedisStore
+) -> None:
     click = statement_of("ann@example.net", home=HOME, groups=(GroupKey(5),))
     async with receiving() as centre, working(url, [home_at(centre)]):
         await store.apply(click)
@@ -74,9 +88,13 @@ async def test_the_request_is_one_of_the_callback_api_with_a_token_for_the_same_
 
 
 async def test_no_token_goes_beside_what_a_token_cannot_say(url: str, store: RedisStore) -> None:
-    """A token alone unsubscribes, so it never travels with a return; and one of many groups fits into no URL."""
+    """A token alone unsubscribes, so it never travels with a return; and one of many groups fits
+    into no URL.
+    """
     back = statement_of("ann@example.net", home=HOME, subscribed=True)
-    many = statement_of("bob@example.net", home=HOME, groups=tuple(GroupKey(number) for number in range(1, 51)))
+    many = statement_of(
+        "bob@example.net", home=HOME, groups=tuple(GroupKey(number) for number in range(1, 51))
+    )
     async with receiving() as centre, working(url, [home_at(centre)]):
         for statement in (back, many):
             await store.apply(statement)
@@ -87,7 +105,9 @@ async def test_no_token_goes_beside_what_a_token_cannot_say(url: str, store: Red
 
 
 async def test_nothing_that_a_home_answers_makes_us_give_up(url: str, store: RedisStore) -> None:
-    """More failures than the schedule of webhooks has tries, 410 among them: then it answers, and has it."""
+    """More failures than the schedule of webhooks has tries, 410 among them: then it answers, and
+    has it.
+    """
     statuses = [500, 410, 400, 404, 302, 429] * 4
     failed = metrics.SHIPMENTS.labels("failed")
     before = failed._value.get()
@@ -106,7 +126,9 @@ async def test_nothing_that_a_home_answers_makes_us_give_up(url: str, store: Red
     assert len(statuses) == failed._value.get() - before
 
 
-async def test_what_a_home_did_not_take_is_shipped_by_the_next_worker(url: str, store: RedisStore) -> None:
+async def test_what_a_home_did_not_take_is_shipped_by_the_next_worker(
+    url: str, store: RedisStore
+) -> None:
     """Catalogue Q2."""
     async with receiving(statuses=[503] * 1000) as centre:
         async with working(url, [home_at(centre)]):
@@ -133,22 +155,33 @@ async def test_a_data_centre_that_the_settings_no_longer_list_leaves_a_dead_lett
         await desk.resend(None)
         await eventually(lambda: centre.book)
 
-    assert (home_key(HOME), "data_centres no longer lists data centre 2") == (letter.delivery.endpoint, letter.delivery.reason)
+    assert (home_key(HOME), "data_centres no longer lists data centre 2") == (
+        letter.delivery.endpoint,
+        letter.delivery.reason,
+    )
     assert letter.delivery.statement._replace(home=0) == shipped(centre.book[0])
 
 
 async def test_without_a_key_that_mints_a_statement_waits(url: str, store: RedisStore) -> None:
-    later = Keyring(keys=[MasterKey(id=1, secret=b"k" * 32, status=KeyStatus.PRIMARY, not_before_ms=2**47)], pepper=b"p" * 32)
+    later = Keyring(
+        keys=[MasterKey(id=1, secret=b"k" * 32, status=KeyStatus.PRIMARY, not_before_ms=2**47)],
+        pepper=b"p" * 32,
+    )
     async with receiving() as centre:
         async with working(url, [home_at(centre)], keyring=later):
             await store.apply(statement_of("ann@example.net", home=HOME))
             await eventually(lambda: _failed(store))
         assert [] == centre.book
-        assert await _failed(store)  # and due at once: the first worker may have put it off once more
+        # and due at once: the first worker may have put it off once more
+        assert await _failed(store)
         async with working(url, [home_at(centre)], name="next"):
             await eventually(lambda: centre.book)
 
 
 async def _failed(store: RedisStore) -> bool:
-    taken = await RedisDeliveries(store.connection).take(range(256), now_ms=2**47, until_ms=0, limit=10)
-    return any(delivery.reason == "the keyring has no primary key that may mint yet" for delivery in taken)
+    taken = await RedisDeliveries(store.connection).take(
+        range(256), now_ms=2**47, until_ms=0, limit=10
+    )
+    return any(
+        delivery.reason == "the keyring has no primary key that may mint yet" for delivery in taken
+    )

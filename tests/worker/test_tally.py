@@ -20,13 +20,22 @@ async def counted(store: RedisStore) -> dict[tuple[str, str], int]:
     return found
 
 
-async def test_each_change_is_counted_once_though_two_workers_read_it(url: str, store: RedisStore) -> None:
-    async with receiving() as receiver, working(url, [endpoint_of(receiver.url)]), working(url, [], name="other"):
+async def test_each_change_is_counted_once_though_two_workers_read_it(
+    url: str, store: RedisStore
+) -> None:
+    async with (
+        receiving() as receiver,
+        working(url, [endpoint_of(receiver.url)]),
+        working(url, [], name="other"),
+    ):
         for number in range(20):
             await store.apply(statement_of(f"r{number}@example.net"))
-            await store.apply(statement_of(f"r{number}@example.net"))  # the second click changes nothing
+            # the second click changes nothing
+            await store.apply(statement_of(f"r{number}@example.net"))
         await store.apply(statement_of("r0@example.net", subscribed=True, at_ms=now_ms() + 1))
-        await store.apply(statement_of("ann@example.net", source=Source.MAILTO, campaign=CampaignId("")))
+        await store.apply(
+            statement_of("ann@example.net", source=Source.MAILTO, campaign=CampaignId(""))
+        )
         await eventually(lambda: settled(store))
 
     assert {

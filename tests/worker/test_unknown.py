@@ -1,4 +1,6 @@
-"""Events of brands that a worker does not know, and deliveries of endpoints that the settings no longer have."""
+"""Events of brands that a worker does not know, and deliveries of endpoints that the settings no
+longer have.
+"""
 
 from app.core.brands import Brands
 from app.core.groups import EVERYTHING
@@ -16,7 +18,15 @@ from app.usecases.webhooks import Webhooks
 from app.worker.scheduler import Scheduler
 from app.worker.witness import DeliveryWitness
 from tests.support.receiver import Receiver, receiving
-from tests.worker.running import ALL, endpoint_of, eventually, now_ms, settled, statement_of, working
+from tests.worker.running import (
+    ALL,
+    endpoint_of,
+    eventually,
+    now_ms,
+    settled,
+    statement_of,
+    working,
+)
 
 KNOWN, NEW = BrandNumber(7), BrandNumber(8)
 HOUR = 3_600_000
@@ -27,7 +37,16 @@ def ids(receiver: Receiver) -> list[str]:
 
 
 async def measured(store: RedisStore, *, later_ms: int = 0) -> Measure:
-    brands = Brands([Brand(id=BrandId("seven"), number=KNOWN, name="Seven", sender_domains=frozenset({"seven.example"}))])
+    brands = Brands(
+        [
+            Brand(
+                id=BrandId("seven"),
+                number=KNOWN,
+                name="Seven",
+                sender_domains=frozenset({"seven.example"}),
+            )
+        ]
+    )
     return await Backlog(
         work=RedisWork(store.connection),
         deliveries=RedisDeliveries(store.connection),
@@ -60,7 +79,9 @@ async def test_an_event_of_an_unknown_brand_waits_is_counted_and_is_told_once_wh
     assert 0 == after.unknown
 
 
-async def test_many_events_of_an_unknown_brand_hold_up_no_event_of_a_known_one(url: str, store: RedisStore) -> None:
+async def test_many_events_of_an_unknown_brand_hold_up_no_event_of_a_known_one(
+    url: str, store: RedisStore
+) -> None:
     """Catalogue N11: all in one partition, the strange ones first."""
     first = statement_of("ann@example.net", brand=NEW)
     crowd = [
@@ -81,7 +102,9 @@ async def test_many_events_of_an_unknown_brand_hold_up_no_event_of_a_known_one(u
     assert ([last.id.hex()], 300) == (ids(receiver), count)
 
 
-async def test_a_worker_that_knows_the_brand_takes_it_up_also_from_the_partitions_of_one_that_does_not(url: str, store: RedisStore) -> None:
+async def test_a_worker_that_knows_the_brand_takes_it_up_also_from_the_partitions_of_one_that_does_not(
+    url: str, store: RedisStore
+) -> None:
     """Catalogue N11: a rolling deployment, in which the old worker lives on beside the new one."""
     async with (
         receiving() as receiver,
@@ -97,7 +120,9 @@ async def test_a_worker_that_knows_the_brand_takes_it_up_also_from_the_partition
     assert 50 == len(receiver.book)
 
 
-async def test_an_event_of_a_known_brand_without_endpoints_is_done(url: str, store: RedisStore) -> None:
+async def test_an_event_of_a_known_brand_without_endpoints_is_done(
+    url: str, store: RedisStore
+) -> None:
     async with working(url, [], brands=[KNOWN]):
         await store.apply(statement_of("ann@example.net"))
         await eventually(lambda: settled(store))
@@ -105,8 +130,12 @@ async def test_an_event_of_a_known_brand_without_endpoints_is_done(url: str, sto
     assert 0 == await RedisWork(store.connection).aside_count(ALL)
 
 
-async def test_what_waits_for_an_endpoint_that_nobody_has_any_more_is_cancelled_and_is_no_breach(url: str, store: RedisStore) -> None:
-    """Catalogue N11: it says why, raises no alarm, and can be sent again once the endpoint is back."""
+async def test_what_waits_for_an_endpoint_that_nobody_has_any_more_is_cancelled_and_is_no_breach(
+    url: str, store: RedisStore
+) -> None:
+    """Catalogue N11: it says why, raises no alarm, and can be sent again once the endpoint is
+    back.
+    """
     breaches = SLA_BREACHES._value.get()
     async with receiving(statuses=[500]) as receiver:
         endpoint = endpoint_of(receiver.url)
@@ -116,7 +145,9 @@ async def test_what_waits_for_an_endpoint_that_nobody_has_any_more_is_cancelled_
             await eventually(lambda: _attempted(store))
         before = SLA_BREACHES._value.get()
         deliveries = RedisDeliveries(store.connection)
-        await deliveries.postpone([(delivery, now_ms()) for delivery, _ in await deliveries.pending(KNOWN, limit=9)])
+        await deliveries.postpone(
+            [(delivery, now_ms()) for delivery, _ in await deliveries.pending(KNOWN, limit=9)]
+        )
         webhooks = Webhooks(deliveries=deliveries, endpoints=(), clock=now_ms)
         async with working(url, [], brands=[KNOWN], gone_ms=20):
             await eventually(lambda: webhooks.dead_letters(KNOWN))
@@ -126,8 +157,12 @@ async def test_what_waits_for_an_endpoint_that_nobody_has_any_more_is_cancelled_
         async with working(url, [endpoint], name="back"):
             await eventually(lambda: len(receiver.book) == 2)
 
-    assert "cancelled: no endpoint of the settings has the URL and format any more" == letter.delivery.reason
-    assert (0, breaches + 1) == (measure.pending_ms, before)  # the one breach is the failed attempt, when the endpoint was still there
+    assert (
+        "cancelled: no endpoint of the settings has the URL and format any more"
+        == letter.delivery.reason
+    )
+    # the one breach is the failed attempt, when the endpoint was still there
+    assert (0, breaches + 1) == (measure.pending_ms, before)
     assert before == SLA_BREACHES._value.get()
     assert 1 == len(set(ids(receiver)))
 
@@ -136,7 +171,13 @@ async def test_what_waits_for_an_endpoint_that_another_process_has_is_not_cancel
     """Catalogue N11: a rolling deployment that adds an endpoint; by a clock that the test moves."""
     now = [10_000]
     deliveries, key = MemoryDeliveries(), endpoint_of("http://127.0.0.1:9/").key
-    delivery = Delivery(endpoint=key, statement=statement_of("ann@example.net"), changed=(EVERYTHING,), sequence=1, queued_ms=0)
+    delivery = Delivery(
+        endpoint=key,
+        statement=statement_of("ann@example.net"),
+        changed=(EVERYTHING,),
+        sequence=1,
+        queued_ms=0,
+    )
     deliveries.add(delivery, due_ms=0)
     scheduler = Scheduler(
         endpoints={},
@@ -167,4 +208,7 @@ async def _nowhere(_: object, __: object) -> ReceiverAnswer:
 
 
 async def _attempted(store: RedisStore) -> bool:
-    return any(delivery.attempts for delivery, _ in await RedisDeliveries(store.connection).pending(KNOWN, limit=9))
+    return any(
+        delivery.attempts
+        for delivery, _ in await RedisDeliveries(store.connection).pending(KNOWN, limit=9)
+    )

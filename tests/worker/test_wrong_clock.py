@@ -1,4 +1,6 @@
-"""Clocks that somebody sets while the worker runs: retries go on, and nothing is deleted, given up or cancelled before its time."""
+"""Clocks that somebody sets while the worker runs: retries go on, and nothing is deleted, given up
+or cancelled before its time.
+"""
 
 import pytest
 
@@ -22,7 +24,9 @@ from tests.support.receiver import receiving
 from tests.worker.running import endpoint_of, eventually, now_ms, settled, statement_of, working
 
 DAY, YEAR = 86_400_000, 365 * 86_400_000
-BRAND = Brand(id=BrandId("b7"), number=BrandNumber(7), name="B7", sender_domains=frozenset(("b7.example",)))
+BRAND = Brand(
+    id=BrandId("b7"), number=BrandNumber(7), name="B7", sender_domains=frozenset(("b7.example",))
+)
 
 
 class Settable:
@@ -36,12 +40,17 @@ class Settable:
 
 
 @pytest.mark.parametrize("jump", [-DAY, DAY, 4 * YEAR])
-async def test_retries_go_on_and_nothing_is_given_up_when_the_machines_clock_is_set(jump: int, url: str, store: RedisStore) -> None:
+async def test_retries_go_on_and_nothing_is_given_up_when_the_machines_clock_is_set(
+    jump: int, url: str, store: RedisStore
+) -> None:
     """Catalogue N28: the worker goes by the store's time."""
     machine = Settable()
     clock = StoreClock(store.connection, wall=machine)
     await clock.look()
-    async with receiving(statuses=[503, 503, 503]) as receiver, working(url, [endpoint_of(receiver.url)], clock=clock):
+    async with (
+        receiving(statuses=[503, 503, 503]) as receiver,
+        working(url, [endpoint_of(receiver.url)], clock=clock),
+    ):
         await store.apply(statement_of("ann@example.net"))
         await receiver.until(lambda one: len(one.book) >= 1)
         machine.ahead_ms = jump
@@ -86,7 +95,9 @@ async def trimmed(store: RedisStore, *, ahead_ms: int, days: int) -> int:
     witness = DeliveryWitness(logger("test"))
     machine = Settable()
     machine.ahead_ms = ahead_ms
-    return await Trimmer(work=RedisWork(store.connection), brands=brands, days=days, clock=machine, witness=witness).trim()
+    return await Trimmer(
+        work=RedisWork(store.connection), brands=brands, days=days, clock=machine, witness=witness
+    ).trim()
 
 
 @pytest.mark.parametrize("ahead", [4 * YEAR, -4 * YEAR, DAY, -DAY, MOST_APART_MS + 60_000])
@@ -106,7 +117,9 @@ async def test_a_clock_that_is_hours_or_years_off_deletes_nothing(
     assert "deletion_refused" in printed.out + printed.err
 
 
-async def test_what_is_old_by_the_stores_time_is_deleted_and_what_is_young_stays(store: RedisStore) -> None:
+async def test_what_is_old_by_the_stores_time_is_deleted_and_what_is_young_stays(
+    store: RedisStore,
+) -> None:
     """Catalogue N28."""
     statement = statement_of("ann@example.net")
     key = keys.history(BRAND.number, statement.digest[0])
@@ -121,26 +134,43 @@ async def test_what_is_old_by_the_stores_time_is_deleted_and_what_is_young_stays
     assert 1 == len(await store.history(BRAND.number, statement.digest))
 
 
-async def test_an_erasure_by_a_clock_years_ahead_keeps_no_later_address_out(store: RedisStore) -> None:
+async def test_an_erasure_by_a_clock_years_ahead_keeps_no_later_address_out(
+    store: RedisStore,
+) -> None:
     """Catalogue N28: in the store and in its twin."""
     store.keep_addresses_of(frozenset((BRAND.number,)))
     twin = MemoryStore(addresses_of=frozenset((BRAND.number,)))
     later = statement_of("ann@example.net", at_ms=now_ms() + DAY)
-    await RedisRecipientIndex(store.connection).erase(BRAND.number, later.digest, erased_ms=now_ms() + 4 * YEAR)
+    await RedisRecipientIndex(store.connection).erase(
+        BRAND.number, later.digest, erased_ms=now_ms() + 4 * YEAR
+    )
     twin.erase(BRAND.number, later.digest, now_ms() + 4 * YEAR)
 
     await store.apply(later)
     await twin.apply(later)
 
-    (known,) = await RedisRecipientIndex(store.connection).recipients(BRAND.number, after=None, limit=1)
-    assert later.sealed_address == known.sealed_address == twin.known(BRAND.number)[0].sealed_address
+    (known,) = await RedisRecipientIndex(store.connection).recipients(
+        BRAND.number, after=None, limit=1
+    )
+    assert (
+        later.sealed_address == known.sealed_address == twin.known(BRAND.number)[0].sealed_address
+    )
 
 
 @pytest.mark.parametrize(
     ("now", "due", "come"),
-    [(1000, 1000, True), (1001, 1000, True), (999, 1000, False), (500, 1000, False), (499, 1000, True), (1000 - DAY, 1000, True)],
+    [
+        (1000, 1000, True),
+        (1001, 1000, True),
+        (999, 1000, False),
+        (500, 1000, False),
+        (499, 1000, True),
+        (1000 - DAY, 1000, True),
+    ],
 )
-def test_a_time_that_was_noted_farther_ahead_than_any_has_come(now: int, due: int, come: bool) -> None:
+def test_a_time_that_was_noted_farther_ahead_than_any_has_come(
+    now: int, due: int, come: bool
+) -> None:
     """Catalogue N28."""
     assert come == has_come(now, due, every_ms=500)
 

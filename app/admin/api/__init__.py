@@ -1,1 +1,3 @@
-"""The admin API: one table of operations (`table`), which the routes, the OpenAPI document and the page for people are all made from."""
+"""The admin API: one table of operations (`table`), which the routes, the OpenAPI document and the
+page for people are all made from.
+"""

@@ -1,9 +1,14 @@
-"""The way into the API: who calls, whether they may and how often, what they say; then the operation; then its answer or a problem.
+"""The way into the API: who calls, whether they may and how often, what they say; then the
+operation; then its answer or a problem.
 
-1. A missing, malformed, unknown or revoked key gets one and the same 401 (catalogue L8), before anything else of the request is looked at.
-2. Then the key is counted, over all nodes (Q10): beyond the limit 429, with the seconds until the next try.
-3. Then its right: the operation's scope, and the brand of the path. A brand that does not exist is 403 too, but for the installation's key.
-4. Errors of what the caller says are problem documents (RFC 9457) that name the place; the caller is an operator, so they get its text too.
+1. A missing, malformed, unknown or revoked key gets one and the same 401 (catalogue L8), before
+   anything else of the request is looked at.
+2. Then the key is counted, over all nodes (Q10): beyond the limit 429, with the seconds until the
+   next try.
+3. Then its right: the operation's scope, and the brand of the path. A brand that does not exist is
+   403 too, but for the installation's key.
+4. Errors of what the caller says are problem documents (RFC 9457) that name the place; the caller
+   is an operator, so they get its text too.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -16,7 +21,14 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from app.admin.api.call import AnyOperation, Call, Model, Sendable
-from app.admin.api.reading import BadRequest, ClientGone, body_pieces, check_media, read_json, read_query
+from app.admin.api.reading import (
+    BadRequest,
+    ClientGone,
+    body_pieces,
+    check_media,
+    read_json,
+    read_query,
+)
 from app.core.api_key import ApiKey
 from app.core.brands import Brands
 from app.core.errors import AddressInvalid, InvalidInput
@@ -31,7 +43,9 @@ _CHALLENGE = 'Bearer realm="signoff"'
 
 
 class AddressConvertor(Convertor[str]):
-    """An address in a path: a slash may stand in its local part (it comes decoded), and none behind the @, where other names begin."""
+    """An address in a path: a slash may stand in its local part (it comes decoded), and none behind
+    the @, where other names begin.
+    """
 
     regex = "(?s:.*@)?[^/]*"
 
@@ -56,18 +70,24 @@ class Authentication:
         self._limit = limit
 
     def routes(self, operations: Sequence[AnyOperation]) -> list[Route]:
-        """Return one route a path, which knows all its methods: so 405 tells the true ones (catalogue E13)."""
+        """Return one route a path, which knows all its methods: so 405 tells the true ones
+        (catalogue E13).
+        """
         paths = dict.fromkeys(operation.path for operation in operations)
         routes = []
         for path in paths:
-            own = {operation.method: operation for operation in operations if operation.path == path}
+            own = {
+                operation.method: operation for operation in operations if operation.path == path
+            }
             route = path.replace("{address}", "{address:address}")
             routes.append(Route(route, _Path(self, own), methods=[*own, "OPTIONS"]))
         return routes
 
     async def answer(self, operation: AnyOperation, scope: Scope, receive: Receive) -> Sendable:
         """Return the answer to one request. Raises ClientGone when there is nobody to get it."""
-        fields = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        fields = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
         key = await self._api_keys.recognise(_bearer(fields.get("authorization", "")))
         if key is None:
             return problem_of_status(401, WWW_Authenticate=_CHALLENGE)
@@ -80,16 +100,35 @@ class Authentication:
             return await self._answer(operation, key, fields, scope, receive)
         except BadRequest as exc:
             faults = [{"place": fault.place, "message": fault.message} for fault in exc.faults]
-            return problem_of_status(exc.status, {"detail": exc.detail} | ({"errors": faults} if faults else {}), **exc.fields)
+            return problem_of_status(
+                exc.status,
+                {"detail": exc.detail} | ({"errors": faults} if faults else {}),
+                **exc.fields,
+            )
         except InvalidInput as exc:
             return problem(exc, {"detail": str(exc)})
 
-    async def _answer(self, operation: AnyOperation, key: ApiKey, fields: dict[str, str], scope: Scope, receive: Receive) -> Sendable:
+    async def _answer(
+        self,
+        operation: AnyOperation,
+        key: ApiKey,
+        fields: dict[str, str],
+        scope: Scope,
+        receive: Receive,
+    ) -> Sendable:
         def pieces() -> AsyncIterator[bytes]:
             return body_pieces(receive, most=operation.body_bytes)
 
-        path = dict(scope.get("path_params", {}))  # a route without parameters is found by its path alone
-        call = Call(key=key, brands=self._brands, path=path, fields=fields, head=scope["method"] == "HEAD", pieces=pieces)
+        # a route without parameters is found by its path alone
+        path = dict(scope.get("path_params", {}))
+        call = Call(
+            key=key,
+            brands=self._brands,
+            path=path,
+            fields=fields,
+            head=scope["method"] == "HEAD",
+            pieces=pieces,
+        )
         if "brand" in path:
             if not key.covers(BrandId(path["brand"])):
                 return problem_of_status(403, {"detail": "The key is of another brand."})
@@ -100,7 +139,12 @@ class Authentication:
         body = await self._body(operation, fields, pieces)
         return await operation.endpoint(call, query, body)
 
-    async def _body(self, operation: AnyOperation, fields: dict[str, str], pieces: Callable[[], AsyncIterator[bytes]]) -> Model:
+    async def _body(
+        self,
+        operation: AnyOperation,
+        fields: dict[str, str],
+        pieces: Callable[[], AsyncIterator[bytes]],
+    ) -> Model:
         model: type[Model] = operation.body
         if operation.body_media:
             check_media(fields, operation.body_media)
@@ -119,7 +163,9 @@ class _Path:
     def __init__(self, entry: Authentication, operations: dict[str, AnyOperation]) -> None:
         self._entry = entry
         self._operations = operations
-        self._allow = ", ".join(sorted({*operations, "OPTIONS", *({"HEAD"} if "GET" in operations else ())}))
+        self._allow = ", ".join(
+            sorted({*operations, "OPTIONS", *({"HEAD"} if "GET" in operations else ())})
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] == "OPTIONS":
@@ -140,8 +186,12 @@ def _bearer(field: str) -> str:
 
 
 def _address(scope: Scope) -> str:
-    """Return the address in the path, from the path as it was sent: there alone a slash in a local part differs from one between names."""
-    segments = [segment for segment in scope["raw_path"].partition(b"/v1/brands/")[2].split(b"/") if segment]
+    """Return the address in the path, from the path as it was sent: there alone a slash in a local
+    part differs from one between names.
+    """
+    segments = [
+        segment for segment in scope["raw_path"].partition(b"/v1/brands/")[2].split(b"/") if segment
+    ]
     decoded = [unquote_to_bytes(segment) for segment in segments]
     names = scope["path"].count("/") - scope["path_params"]["address"].count("/")
     if len(segments) < 3 or len(segments) + 2 != names:  # noqa: PLR2004 - brand, `recipients`, address

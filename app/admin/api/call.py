@@ -1,7 +1,7 @@
 """One operation of the API, and one call of it.
 
-An endpoint is a function of a call, its checked query and its checked body. It knows neither HTTP's framing nor who may do what: `entry`
-does the former, and the operation says the latter.
+An endpoint is a function of a call, its checked query and its checked body. It knows neither HTTP's
+framing nor who may do what: `entry` does the former, and the operation says the latter.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -36,12 +36,15 @@ class NoBody(Model):
 Q = TypeVar("Q", bound=Model)
 B = TypeVar("B", bound=Model)
 
-Sendable = Callable[[Scope, Receive, Send], Awaitable[None]]  # `app.http.answers.Answer`, or one that goes out piece by piece
+# `app.http.answers.Answer`, or one that goes out piece by piece
+Sendable = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One call by somebody who may make it. `pieces` gives the body where the operation reads it itself."""
+    """One call by somebody who may make it. `pieces` gives the body where the operation reads it
+    itself.
+    """
 
     key: ApiKey
     brands: Brands
@@ -75,9 +78,11 @@ class Operation(Generic[Q, B]):
     description: str = ""
     problems: tuple[int, ...] = ()  # beyond those that follow from the rest
     media: tuple[str, ...] = ()  # of the answer, beside application/json
-    body_media: tuple[str, ...] = ()  # of a body that the endpoint reads itself, in the place of JSON
+    # of a body that the endpoint reads itself, in the place of JSON
+    body_media: tuple[str, ...] = ()
     body_bytes: int = JSON_BODY_BYTES
-    fields: Mapping[str, str] = field(default_factory=dict)  # request fields that matter, each with what it means
+    # request fields that matter, each with what it means
+    fields: Mapping[str, str] = field(default_factory=dict)
     answer_fields: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -86,4 +91,5 @@ class Operation(Generic[Q, B]):
         return self.body is not NoBody or bool(self.body_media)
 
 
-AnyOperation = Operation[Any, Any]  # Any: each operation has models of its own, and what comes in is checked against them
+# Any: each operation has models of its own, and what comes in is checked against them
+AnyOperation = Operation[Any, Any]

@@ -62,7 +62,10 @@ class GroupEndpoints:
                 method="POST",
                 path=f"{OF_BRAND}/groups",
                 summary="Create a subscription group",
-                description="50 may be active at once. A name is unique in the brand without regard to case, archived groups included.",
+                description=(
+                    "50 may be active at once. A name is unique in the brand without regard to"
+                    " case, archived groups included."
+                ),
                 endpoint=self.create,
                 query=NoQuery,
                 body=GroupNew,
@@ -99,7 +102,10 @@ class GroupEndpoints:
                 method="DELETE",
                 path=group,
                 summary="Archive a group",
-                description="A group is never deleted: links in mails already sent name it. The same as archive.",
+                description=(
+                    "A group is never deleted: links in mails already sent name it. The same as"
+                    " archive."
+                ),
                 endpoint=self.archive,
                 query=NoQuery,
                 body=NoBody,
@@ -152,17 +158,25 @@ class GroupEndpoints:
     async def create(self, call: Call, _query: NoQuery, body: GroupNew) -> Answer:
         """Create a group."""
         group_id = None if body.id is None else GroupId(body.id)
-        group = await self._services.groups.create(call.brand.number, name=body.name, description=body.description, id=group_id)
+        group = await self._services.groups.create(
+            call.brand.number, name=body.name, description=body.description, id=group_id
+        )
         await self._note(call, AuditAction.GROUP_CREATED, group)
-        return shown(201, group_view(group), Location=f"/v1/brands/{call.brand.id}/groups/{group.id}")
+        return shown(
+            201, group_view(group), Location=f"/v1/brands/{call.brand.id}/groups/{group.id}"
+        )
 
     async def group(self, call: Call, _query: NoQuery, _body: NoBody) -> Answer:
         """Show one group."""
-        return shown(200, group_view(await self._services.groups.find(call.brand.number, _named(call))))
+        return shown(
+            200, group_view(await self._services.groups.find(call.brand.number, _named(call)))
+        )
 
     async def edit(self, call: Call, _query: NoQuery, body: GroupEdit) -> Answer:
         """Change name, description or both."""
-        group = await self._services.groups.edit(call.brand.number, _named(call), name=body.name, description=body.description)
+        group = await self._services.groups.edit(
+            call.brand.number, _named(call), name=body.name, description=body.description
+        )
         await self._note(call, AuditAction.GROUP_EDITED, group)
         return shown(200, group_view(group))
 
@@ -179,7 +193,9 @@ class GroupEndpoints:
         return shown(200, group_view(group))
 
     async def _note(self, call: Call, action: AuditAction, group: SubscriptionGroup) -> None:
-        await self._services.auditing.note(call.brand, call.key.id, action, group.id, name=group.name)
+        await self._services.auditing.note(
+            call.brand, call.key.id, action, group.id, name=group.name
+        )
 
 
 def _named(call: Call) -> GroupId:

@@ -45,7 +45,10 @@ class OperatorEndpoints:
                 method="GET",
                 path=f"{OF_BRAND}/events",
                 summary="What happened, from a cursor on",
-                description="Each change once, in the order of its arrival. `next` is always there: ask again with it.",
+                description=(
+                    "Each change once, in the order of its arrival. `next` is always there: ask"
+                    " again with it."
+                ),
                 endpoint=self.events,
                 query=EventQuery,
                 body=NoBody,
@@ -113,7 +116,10 @@ class OperatorEndpoints:
                 method="POST",
                 path=f"{OF_BRAND}/keys",
                 summary="Make an API key of the brand",
-                description="Its text is in this answer and nowhere else. It can do no more than the key that makes it.",
+                description=(
+                    "Its text is in this answer and nowhere else. It can do no more than the key"
+                    " that makes it."
+                ),
                 endpoint=self.make_key,
                 query=NoQuery,
                 body=KeyNew,
@@ -150,7 +156,9 @@ class OperatorEndpoints:
             raise RuleViolation("a cursor says where to go on, so `since` says nothing beside it")
         words = await self._services.words(call.brand)
         since_ms = milliseconds(query.since) or 0
-        arrivals, following = await self._services.feed.page(call.brand, words, cursor=query.cursor, since_ms=since_ms, limit=query.limit)
+        arrivals, following = await self._services.feed.page(
+            call.brand, words, cursor=query.cursor, since_ms=since_ms, limit=query.limit
+        )
         events = [facts(one.event) | {"arrived": moment(one.arrived_ms)} for one in arrivals]
         return shown(200, EventPage(events=events, next=following))
 
@@ -165,7 +173,9 @@ class OperatorEndpoints:
             )
             for state in await self._services.webhooks.endpoints(call.brand.number)
         ]
-        return shown(200, WebhookView(endpoints=endpoints, waiting=await self._waiting(call, _WAITING_SHOWN)))
+        return shown(
+            200, WebhookView(endpoints=endpoints, waiting=await self._waiting(call, _WAITING_SHOWN))
+        )
 
     async def deliveries(self, call: Call, query: LimitQuery, _body: NoBody) -> Answer:
         """Show what waits."""
@@ -173,29 +183,51 @@ class OperatorEndpoints:
 
     async def dead_letters(self, call: Call, query: PageQuery, _body: NoBody) -> Answer:
         """Give a page of what was given up."""
-        letters = await self._services.webhooks.dead_letters(call.brand.number, after=query.cursor, limit=query.limit)
+        letters = await self._services.webhooks.dead_letters(
+            call.brand.number, after=query.cursor, limit=query.limit
+        )
         urls = await self._urls(call)
-        views = [_delivery_view(one.delivery, urls, cursor=one.cursor, given_up=moment(one.at_ms)) for one in letters]
+        views = [
+            _delivery_view(one.delivery, urls, cursor=one.cursor, given_up=moment(one.at_ms))
+            for one in letters
+        ]
         following = letters[-1].cursor if len(letters) == query.limit else None
         return shown(200, DeadLetterPage(dead_letters=views, next=following))
 
     async def resend(self, call: Call, _query: NoQuery, body: Resend) -> Answer:
         """Deliver dead letters anew."""
         resent = await self._services.webhooks.resend(call.brand.number, body.cursors)
-        await self._services.auditing.note(call.brand, call.key.id, AuditAction.WEBHOOK_RESENT, "", resent=str(resent))
+        await self._services.auditing.note(
+            call.brand, call.key.id, AuditAction.WEBHOOK_RESENT, "", resent=str(resent)
+        )
         return shown(200, Resent(resent=resent))
 
     async def keys(self, call: Call, _query: NoQuery, _body: NoBody) -> Answer:
         """List the keys of the brand."""
-        return shown(200, KeyList(keys=[key_view(key) for key in await self._services.api_keys.list(call.brand.id)]))
+        return shown(
+            200,
+            KeyList(
+                keys=[key_view(key) for key in await self._services.api_keys.list(call.brand.id)]
+            ),
+        )
 
     async def make_key(self, call: Call, _query: NoQuery, body: KeyNew) -> Answer:
-        """Make a key of the brand. It can do no more than the key that makes it, unless that is the installation's."""
+        """Make a key of the brand. It can do no more than the key that makes it, unless that is the
+        installation's.
+        """
         scopes = frozenset(body.scopes)
         if call.key.brand != INSTALLATION and not scopes <= call.key.scopes:
             raise RuleViolation("a key can give no scope that it does not have itself")
-        key, text = await self._services.api_keys.create(call.brand.id, name=body.name, scopes=scopes)
-        await self._services.auditing.note(call.brand, call.key.id, AuditAction.KEY_CREATED, key.id, scopes=" ".join(sorted(scopes)))
+        key, text = await self._services.api_keys.create(
+            call.brand.id, name=body.name, scopes=scopes
+        )
+        await self._services.auditing.note(
+            call.brand,
+            call.key.id,
+            AuditAction.KEY_CREATED,
+            key.id,
+            scopes=" ".join(sorted(scopes)),
+        )
         return shown(201, KeyMade(key=key_view(key), text=text))
 
     async def revoke_key(self, call: Call, _query: NoQuery, _body: NoBody) -> Answer:
@@ -206,15 +238,25 @@ class OperatorEndpoints:
         return answer(204, "application/json", b"")
 
     async def _waiting(self, call: Call, limit: int) -> list[DeliveryView]:
-        waiting, urls = await self._services.webhooks.waiting(call.brand.number, limit=limit), await self._urls(call)
-        return [_delivery_view(one.delivery, urls, next_attempt=moment(one.due_ms)) for one in waiting]
+        waiting, urls = (
+            await self._services.webhooks.waiting(call.brand.number, limit=limit),
+            await self._urls(call),
+        )
+        return [
+            _delivery_view(one.delivery, urls, next_attempt=moment(one.due_ms)) for one in waiting
+        ]
 
     async def _urls(self, call: Call) -> dict[EndpointKey, str]:
-        return {state.endpoint.key: shown_url(state.endpoint) for state in await self._services.webhooks.endpoints(call.brand.number)}
+        return {
+            state.endpoint.key: shown_url(state.endpoint)
+            for state in await self._services.webhooks.endpoints(call.brand.number)
+        }
 
     async def audit(self, call: Call, query: PageQuery, _body: NoBody) -> Answer:
         """Give a page of what was done to the brand."""
-        entries = await self._services.audit.entries(call.brand.number, after=entry_of(query.cursor), limit=query.limit)
+        entries = await self._services.audit.entries(
+            call.brand.number, after=entry_of(query.cursor), limit=query.limit
+        )
         following = entries[-1].entry_id if len(entries) == query.limit else None
         return shown(200, AuditPage(audit=[audit_view(entry) for entry in entries], next=following))
 
@@ -230,7 +272,9 @@ def _delivery_view(
     statement = delivery.statement
     return DeliveryView(
         id=statement.id.hex(),
-        event=event_name(subscribed=statement.subscribed, source=statement.source, changed=delivery.changed).value,
+        event=event_name(
+            subscribed=statement.subscribed, source=statement.source, changed=delivery.changed
+        ).value,
         recipient=statement.digest.hex(),
         endpoint=urls.get(delivery.endpoint, delivery.endpoint.hex()),
         attempts=delivery.attempts,

@@ -36,7 +36,10 @@ class RecipientEndpoints:
                 method="GET",
                 path=_PATH,
                 summary="What a recipient said",
-                description="Somebody who never said anything is subscribed to everything. The ETag is the sequence of the state.",
+                description=(
+                    "Somebody who never said anything is subscribed to everything. The ETag is the"
+                    " sequence of the state."
+                ),
                 endpoint=self.state,
                 query=NoQuery,
                 body=NoBody,
@@ -49,7 +52,10 @@ class RecipientEndpoints:
                 method="DELETE",
                 path=_PATH,
                 summary="Erase a recipient",
-                description="Leaves only the keyed hash and what it has left, so that a suppression goes on to hold. Idempotent.",
+                description=(
+                    "Leaves only the keyed hash and what it has left, so that a suppression goes on"
+                    " to hold. Idempotent."
+                ),
                 endpoint=self.erase,
                 query=NoQuery,
                 body=NoBody,
@@ -84,7 +90,10 @@ class RecipientEndpoints:
                 method="POST",
                 path=f"{_PATH}/unsubscribe",
                 summary="Unsubscribe a recipient",
-                description="Durable before the answer, like a click. Idempotent: a second one changes nothing.",
+                description=(
+                    "Durable before the answer, like a click. Idempotent: a second one changes"
+                    " nothing."
+                ),
                 endpoint=self.unsubscribe,
                 query=NoQuery,
                 body=Unsubscribe,
@@ -96,7 +105,10 @@ class RecipientEndpoints:
                 method="POST",
                 path=f"{_PATH}/resubscribe",
                 summary="Subscribe a recipient again who has consented to it",
-                description="409 when the recipient said something since the state was read. The consent is kept in the audit.",
+                description=(
+                    "409 when the recipient said something since the state was read. The consent is"
+                    " kept in the audit."
+                ),
                 endpoint=self.resubscribe,
                 query=NoQuery,
                 body=Resubscribe,
@@ -119,33 +131,50 @@ class RecipientEndpoints:
 
     async def history(self, call: Call, query: LimitQuery, _body: NoBody) -> Answer:
         """Show what happened, the oldest first."""
-        entries = await self._services.recipients.history(call.brand, call.path["address"], limit=query.limit)
+        entries = await self._services.recipients.history(
+            call.brand, call.path["address"], limit=query.limit
+        )
         digest = self._services.recipients.digest(call.brand, call.path["address"])
         self._services.auditing.saw(call.brand, call.key.id, "history", digest.hex())
         words = await self._services.words(call.brand)
         arrivals = [self._services.feed.arrival(call.brand, words, entry) for entry in entries]
-        return shown(200, EventPage(events=[facts(one.event) | {"arrived": moment(one.arrived_ms)} for one in arrivals]))
+        return shown(
+            200,
+            EventPage(
+                events=[facts(one.event) | {"arrived": moment(one.arrived_ms)} for one in arrivals]
+            ),
+        )
 
     async def unsubscribe(self, call: Call, _query: NoQuery, body: Unsubscribe) -> Answer:
-        """Unsubscribe, durably, as a click does. All mail needs no list of groups, so it works while the store is away."""
+        """Unsubscribe, durably, as a click does. All mail needs no list of groups, so it works
+        while the store is away.
+        """
         scope = (await self._services.words(call.brand)).scope(body.groups) if body.groups else ()
         try:
-            statement, copies = await self._services.recipients.unsubscribe(call.brand, call.path["address"], scope)
+            statement, copies = await self._services.recipients.unsubscribe(
+                call.brand, call.path["address"], scope
+            )
         except StoreUnavailable:
             UNSUBSCRIBES.labels(Source.API.label, "unavailable").inc()
             raise
         UNSUBSCRIBES.labels(Source.API.label, "saved").inc()
-        await self._note(call, AuditAction.RECIPIENT_UNSUBSCRIBED, statement, groups=" ".join(body.groups))
+        await self._note(
+            call, AuditAction.RECIPIENT_UNSUBSCRIBED, statement, groups=" ".join(body.groups)
+        )
         return _saved(statement, copies)
 
     async def resubscribe(self, call: Call, _query: NoQuery, body: Resubscribe) -> Answer:
-        """Subscribe again, with the recipient's consent, if nothing has happened since the state was read (catalogue Q6)."""
+        """Subscribe again, with the recipient's consent, if nothing has happened since the state
+        was read (catalogue Q6).
+        """
         scope: tuple[GroupKey, ...] = ()
         if body.groups:
             words: GroupWords = await self._services.words(call.brand)
             scope = words.scope(body.groups)
         sequence = _sequence(call, body)
-        statement, copies = await self._services.recipients.resubscribe(call.brand, call.path["address"], scope, sequence=sequence)
+        statement, copies = await self._services.recipients.resubscribe(
+            call.brand, call.path["address"], scope, sequence=sequence
+        )
         detail = {"consent": body.consent, "groups": " ".join(body.groups)}
         await self._note(call, AuditAction.RECIPIENT_RESUBSCRIBED, statement, **detail)
         return _saved(statement, copies)
@@ -154,20 +183,38 @@ class RecipientEndpoints:
         """Erase everything but the keyed hash and what it is suppressed from (catalogue Q12)."""
         digest = self._services.recipients.digest(call.brand, call.path["address"])
         await self._services.erase(call.brand, digest)
-        await self._services.auditing.note(call.brand, call.key.id, AuditAction.RECIPIENT_ERASED, digest.hex())
+        await self._services.auditing.note(
+            call.brand, call.key.id, AuditAction.RECIPIENT_ERASED, digest.hex()
+        )
         return answer(204, "application/json", b"")
 
-    async def _note(self, call: Call, action: AuditAction, statement: Statement, **detail: str) -> None:
+    async def _note(
+        self, call: Call, action: AuditAction, statement: Statement, **detail: str
+    ) -> None:
         said = {name: text for name, text in detail.items() if text}
-        await self._services.auditing.note(call.brand, call.key.id, action, statement.digest.hex(), statement=statement.id.hex(), **said)
+        await self._services.auditing.note(
+            call.brand,
+            call.key.id,
+            action,
+            statement.digest.hex(),
+            statement=statement.id.hex(),
+            **said,
+        )
 
 
 def _saved(statement: Statement, acknowledgement: Acknowledgement) -> Answer:
-    return shown(200, Saved(id=statement.id.hex(), recipient=statement.digest.hex(), copies=acknowledgement.copies))
+    return shown(
+        200,
+        Saved(
+            id=statement.id.hex(), recipient=statement.digest.hex(), copies=acknowledgement.copies
+        ),
+    )
 
 
 def _sequence(call: Call, body: Resubscribe) -> int:
-    """Return the sequence that the caller saw: from the body, or from If-Match (RFC 9110 13.1.1)."""
+    """Return the sequence that the caller saw: from the body, or from If-Match (RFC 9110
+    13.1.1).
+    """
     field = call.fields.get("if-match")
     found = _ETAG.fullmatch(field.strip()) if field else None
     if field and found is None:
@@ -176,5 +223,8 @@ def _sequence(call: Call, body: Resubscribe) -> int:
     if body.sequence is not None:
         seen.add(body.sequence)
     if len(seen) != 1:
-        raise RuleViolation("the sequence that was seen must be told, by `sequence` or by If-Match, and not as two different ones")
+        raise RuleViolation(
+            "the sequence that was seen must be told, by `sequence` or by If-Match, and not as two"
+            " different ones"
+        )
     return seen.pop()

@@ -112,21 +112,32 @@ class TakenView(View):
     """An accepted line."""
 
     line: int
-    recipient: Annotated[str, Field(description="the address, or the digest in a list without addresses")]
+    recipient: Annotated[
+        str, Field(description="the address, or the digest in a list without addresses")
+    ]
     groups: Annotated[list[str], Field(description="what is left: names of groups, or `all`")]
-    at: Annotated[Time | None, Field(description="the time of leaving, where the line gives one")] = None
+    at: Annotated[
+        Time | None, Field(description="the time of leaving, where the line gives one")
+    ] = None
 
 
 class ImportView(View):
     """What became of a list."""
 
-    id: Annotated[str | None, Field(description="by which the import can be undone; a dry run has none")] = None
+    id: Annotated[
+        str | None, Field(description="by which the import can be undone; a dry run has none")
+    ] = None
     dry_run: bool
     read: int
     accepted: AcceptedView
-    skipped_subscribed: Annotated[int, Field(description="lines that say that the person is subscribed")]
+    skipped_subscribed: Annotated[
+        int, Field(description="lines that say that the person is subscribed")
+    ]
     undated: Annotated[int, Field(description="accepted without a time of leaving: taken as now")]
-    overruled: Annotated[int, Field(description="accepted, though the recipient has said something newer, which holds")]
+    overruled: Annotated[
+        int,
+        Field(description="accepted, though the recipient has said something newer, which holds"),
+    ]
     refused: Annotated[list[ProblemLine], Field(description="the first thousand")]
     refused_count: int
     first: Annotated[list[TakenView], Field(description="the first accepted lines")]
@@ -192,7 +203,9 @@ class EndpointView(View):
 
     url: str
     format: str
-    scopes: Annotated[list[str], Field(description="what it hears of: `all` mail, `groups`, or both")]
+    scopes: Annotated[
+        list[str], Field(description="what it hears of: `all` mail, `groups`, or both")
+    ]
     switched_off: bool
 
 
@@ -297,4 +310,6 @@ class Problem(View):
 
 def shown(status: int, view: View, **fields: str) -> Answer:
     """Return the answer that a view is."""
-    return answer(status, "application/json", view.model_dump_json(exclude_none=True).encode(), **fields)
+    return answer(
+        status, "application/json", view.model_dump_json(exclude_none=True).encode(), **fields
+    )

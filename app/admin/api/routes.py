@@ -1,4 +1,6 @@
-"""The one table of the admin API: its routes, the OpenAPI document and the page for people are made of it."""
+"""The one table of the admin API: its routes, the OpenAPI document and the page for people are made
+of it.
+"""
 
 from collections.abc import Sequence
 

@@ -40,10 +40,18 @@ def brand_view(brand: Brand) -> BrandView:
 
 def group_view(group: SubscriptionGroup) -> GroupView:
     """Return a group as the API shows it."""
-    return GroupView(id=group.id, name=group.name, description=group.description, archived=group.archived, created=moment(group.created_ms))
+    return GroupView(
+        id=group.id,
+        name=group.name,
+        description=group.description,
+        archived=group.archived,
+        created=moment(group.created_ms),
+    )
 
 
-def recipient_view(digest: RecipientDigest, state: Preferences, words: GroupWords, *, address: str) -> RecipientView:
+def recipient_view(
+    digest: RecipientDigest, state: Preferences, words: GroupWords, *, address: str
+) -> RecipientView:
     """Return a recipient as the API shows them."""
     return RecipientView(
         recipient=digest.hex(),
@@ -68,7 +76,13 @@ def key_view(key: ApiKey) -> KeyView:
 
 def audit_view(entry: AuditEntry) -> AuditView:
     """Return an entry of the audit as the API shows it."""
-    return AuditView(at=moment(entry.at_ms), actor=entry.actor, action=entry.action.value, target=entry.target, detail=dict(entry.detail))
+    return AuditView(
+        at=moment(entry.at_ms),
+        actor=entry.actor,
+        action=entry.action.value,
+        target=entry.target,
+        detail=dict(entry.detail),
+    )
 
 
 def row_view(row: Row) -> SuppressionView:
@@ -103,7 +117,12 @@ def import_view(report: ImportReport, *, dry_run: bool) -> ImportView:
         refused=[ProblemLine(line=line, reason=reason) for line, reason in report.problems],
         refused_count=report.refused,
         first=[
-            TakenView(line=one.line, recipient=one.recipient, groups=list(one.groups), at=moment(one.at_ms or 0) or None)
+            TakenView(
+                line=one.line,
+                recipient=one.recipient,
+                groups=list(one.groups),
+                at=moment(one.at_ms or 0) or None,
+            )
             for one in report.first
         ],
     )
@@ -112,7 +131,11 @@ def import_view(report: ImportReport, *, dry_run: bool) -> ImportView:
 def imported_view(one: Imported) -> ImportedView:
     """Return an import as the API shows it."""
     return ImportedView(
-        id=one.id, at=moment(one.at_ms), by=one.actor, counts=one.counts, undone=moment(one.undone_ms) if one.undone_ms else None
+        id=one.id,
+        at=moment(one.at_ms),
+        by=one.actor,
+        counts=one.counts,
+        undone=moment(one.undone_ms) if one.undone_ms else None,
     )
 
 

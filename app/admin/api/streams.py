@@ -12,9 +12,11 @@ from app.observe.log import LogEvent, logger
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamAnswer:
-    """A list of any length. `first` is there already, so a store that is away is still told by the status.
+    """A list of any length. `first` is there already, so a store that is away is still told by the
+    status.
 
-    One that goes away later can only be told by breaking off: the body's end is not sent, so no client takes half a list for a whole.
+    One that goes away later can only be told by breaking off: the body's end is not sent, so no
+    client takes half a list for a whole.
     """
 
     media_type: str

@@ -1,7 +1,8 @@
-"""The numbers of a bar chart: which bar of which series stands where. Drawn as SVG by the template, which sets every colour in its style.
+"""The numbers of a bar chart: which bar of which series stands where. Drawn as SVG by the template,
+which sets every colour in its style.
 
-A chart has a width of one for each day and a height of a hundred; the browser stretches it, and texts stand beside it as HTML, so that they
-keep their size on any screen.
+A chart has a width of one for each day and a height of a hundred; the browser stretches it, and
+texts stand beside it as HTML, so that they keep their size on any screen.
 """
 
 from collections.abc import Sequence
@@ -62,15 +63,25 @@ class Chart(NamedTuple):
 
 
 def chart(days: Sequence[Day]) -> Chart:
-    """Return the chart of who asked to leave on these days. Imports are not in it: one would flatten everything else."""
-    counts = [tuple(sum(day.left.get(source.label, 0) for source in series.sources) for series in SERIES) for day in days]
+    """Return the chart of who asked to leave on these days. Imports are not in it: one would
+    flatten everything else.
+    """
+    counts = [
+        tuple(sum(day.left.get(source.label, 0) for source in series.sources) for series in SERIES)
+        for day in days
+    ]
     top = round_top(max(map(sum, counts), default=0))
-    columns = tuple(Column(day.day, _bars(at, count, top), count) for at, (day, count) in enumerate(zip(days, counts, strict=True)))
+    columns = tuple(
+        Column(day.day, _bars(at, count, top), count)
+        for at, (day, count) in enumerate(zip(days, counts, strict=True))
+    )
     return Chart(columns, top, len(days))
 
 
 def round_top(most: int) -> int:
-    """Return the next even value of the form 2, 4, 6, 10 times a power of ten, so that its half is whole and easy to read."""
+    """Return the next even value of the form 2, 4, 6, 10 times a power of ten, so that its half is
+    whole and easy to read.
+    """
     step = 1
     while True:
         for first in (2, 4, 6, 10):
@@ -85,5 +96,7 @@ def _bars(at: int, counts: Sequence[int], top: int) -> tuple[Bar, ...]:
         height = HEIGHT * count / top
         y -= height
         if count:
-            bars.append(Bar(number, round(at + _GAP / 2, 3), round(y, 3), 1 - _GAP, round(height, 3)))
+            bars.append(
+                Bar(number, round(at + _GAP / 2, 3), round(y, 3), 1 - _GAP, round(height, 3))
+            )
     return tuple(bars)

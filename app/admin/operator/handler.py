@@ -1,8 +1,9 @@
-"""One address of the operator's page: who may come in, which forms are taken, and what is shown when something cannot be done.
+"""One address of the operator's page: who may come in, which forms are taken, and what is shown
+when something cannot be done.
 
-A handler is made of two functions: one shows the page, for GET; one acts on a form of our own page, for POST. Before either come, in this
-order: the session, the key's limit and its right to read, the brand of the path, and for a form its origin, its size, and the session's
-text in it.
+A handler is made of two functions: one shows the page, for GET; one acts on a form of our own page,
+for POST. Before either come, in this order: the session, the key's limit and its right to read, the
+brand of the path, and for a form its origin, its size, and the session's text in it.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -49,7 +50,11 @@ Act = Callable[[OperatorRequest, Fields], Awaitable[Answer]]
 
 _NO_BRAND = 404, "There is no such brand", "Or the key with which you signed in is of another one."
 _REFUSALS = {
-    Refusal.FOREIGN: (403, "This form is not of this page", "Another site sent it. Nothing was done."),
+    Refusal.FOREIGN: (
+        403,
+        "This form is not of this page",
+        "Another site sent it. Nothing was done.",
+    ),
     Refusal.TOO_LARGE: (413, "This form is too large", "Nothing was done."),
     Refusal.MALFORMED: (400, "This form cannot be read", "Nothing was done."),
 }
@@ -58,7 +63,9 @@ _REFUSALS = {
 class Handler:
     """Answers GET, HEAD and POST on one path."""
 
-    def __init__(self, login: Login, renderer: OperatorRenderer, *, show: Show, act: Act | None = None) -> None:
+    def __init__(
+        self, login: Login, renderer: OperatorRenderer, *, show: Show, act: Act | None = None
+    ) -> None:
         self._login = login
         self._renderer = renderer
         self._show = show
@@ -77,18 +84,37 @@ class Handler:
         try:
             operator = await self._login.admit(scope)
             answer = (
-                self._login.with_session(await self._admitted(scope, operator, form), operator, scope) if operator else redirect(SIGN_IN)
+                self._login.with_session(
+                    await self._admitted(scope, operator, form), operator, scope
+                )
+                if operator
+                else redirect(SIGN_IN)
             )
         except SignoffError as exc:
             answer = trouble_of(self._renderer, exc, None)
         await answer(scope, receive, send)
 
-    async def _admitted(self, scope: Scope, operator: Operator, form: Fields | Refusal | None) -> Answer:
+    async def _admitted(
+        self, scope: Scope, operator: Operator, form: Fields | Refusal | None
+    ) -> Answer:
         pause = await self._login.pause(operator)
         if pause:
-            return trouble(self._renderer, 429, "Too many requests with this key", "Wait a moment.", operator, Retry_After=str(pause))
+            return trouble(
+                self._renderer,
+                429,
+                "Too many requests with this key",
+                "Wait a moment.",
+                operator,
+                Retry_After=str(pause),
+            )
         if not operator.may(KeyScope.READ):
-            return trouble(self._renderer, 403, "This key may not read", "Sign in with one that has the scope read.", operator)
+            return trouble(
+                self._renderer,
+                403,
+                "This key may not read",
+                "Sign in with one that has the scope read.",
+                operator,
+            )
         named = scope["path_params"].get("brand") if "path_params" in scope else None
         brand = next((brand for brand in operator.brands if brand.id == named), None)
         if named is not None and brand is None:
@@ -107,18 +133,38 @@ class Handler:
             return trouble(self._renderer, *_REFUSALS[form], visit.operator)
         if not self._login.is_own_form(visit.operator, form.one(FORM_TOKEN)):
             return trouble(
-                self._renderer, 403, "This form is of an earlier session", "Nothing was done. Open the page again.", visit.operator
+                self._renderer,
+                403,
+                "This form is of an earlier session",
+                "Nothing was done. Open the page again.",
+                visit.operator,
             )
         return await self._act(visit, form)
 
 
-def trouble(renderer: OperatorRenderer, status: int, title: str, text: str, operator: Operator | None, **fields: str) -> Answer:
+def trouble(
+    renderer: OperatorRenderer,
+    status: int,
+    title: str,
+    text: str,
+    operator: Operator | None,
+    **fields: str,
+) -> Answer:
     """Return a page that says why not."""
-    return renderer.page("trouble", {"operator": operator, "brand": None, "title": title, "detail": text}, status=status, **fields)
+    return renderer.page(
+        "trouble",
+        {"operator": operator, "brand": None, "title": title, "detail": text},
+        status=status,
+        **fields,
+    )
 
 
-def trouble_of(renderer: OperatorRenderer, error: SignoffError, operator: Operator | None) -> Answer:
-    """Return the page of an error. Who is in is an operator, who gets the text of what they said wrong."""
+def trouble_of(
+    renderer: OperatorRenderer, error: SignoffError, operator: Operator | None
+) -> Answer:
+    """Return the page of an error. Who is in is an operator, who gets the text of what they said
+    wrong.
+    """
     row = HTTP_STATUS[type(error)]
     text = str(error) if isinstance(error, InvalidInput) and operator else ""
     again = {"Retry_After": str(RETRY_AFTER_SECONDS)} if error.temporary else {}

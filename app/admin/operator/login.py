@@ -1,7 +1,8 @@
 """Who comes in: an API key shown once in a form, then the session's cookie (catalogue L8).
 
-The cookie is HttpOnly and SameSite=Strict and names only pages of the operator. It is Secure wherever the page came over TLS; on the bare
-loopback, where this listener is by default, some browsers would not keep such a one.
+The cookie is HttpOnly and SameSite=Strict and names only pages of the operator. It is Secure
+wherever the page came over TLS; on the bare loopback, where this listener is by default, some
+browsers would not keep such a one.
 """
 
 from dataclasses import dataclass, replace
@@ -21,7 +22,8 @@ from app.usecases.call_limit import CallLimit
 from app.usecases.ports import Clock, EndedSessions
 
 COOKIE = "signoff_operator"
-MAX_COOKIES = 8_192  # octets of all cookies of a request; other pages of the same host may have set some
+# octets of all cookies of a request; other pages of the same host may have set some
+MAX_COOKIES = 8_192
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +73,9 @@ class Login:
         return self._operator(key, OperatorSession(key_id=key.id, since_ms=now, seen_ms=now))
 
     async def admit(self, scope: Scope) -> Operator | None:
-        """Return whose session the request's cookie is; None when there is none, or it is over. Raises StoreUnavailable."""
+        """Return whose session the request's cookie is; None when there is none, or it is over.
+        Raises StoreUnavailable.
+        """
         text = _cookie(scope)
         try:
             key = await self._api_keys.good(self._sessions.key_id(text))
@@ -79,12 +83,19 @@ class Login:
         except InvalidInput:
             return None
         now = self._clock()
-        if key is None or session is None or session.is_over(now) or await self._ended.has_ended(session.name):
+        if (
+            key is None
+            or session is None
+            or session.is_over(now)
+            or await self._ended.has_ended(session.name)
+        ):
             return None
         return self._operator(key, session._replace(seen_ms=now))
 
     async def sign_out(self, scope: Scope) -> None:
-        """End the request's session for good, in every browser that has its cookie. Raises StoreUnavailable when that cannot be kept."""
+        """End the request's session for good, in every browser that has its cookie. Raises
+        StoreUnavailable when that cannot be kept.
+        """
         operator = await self.admit(scope)
         if operator is not None:
             await self._ended.end(operator.session.name, kept_ms=LONGEST_MS)
@@ -92,10 +103,17 @@ class Login:
 
     def _operator(self, key: ApiKey, session: OperatorSession) -> Operator:
         seen = tuple(brand for brand in self._brands if key.covers(brand.id))
-        return Operator(key=key, session=session, form_token=self._sessions.form_token(session, key), brands=seen)
+        return Operator(
+            key=key,
+            session=session,
+            form_token=self._sessions.form_token(session, key),
+            brands=seen,
+        )
 
     async def pause(self, operator: Operator) -> int:
-        """Count one request as one of the key's; return 0, or after how many seconds to come again (catalogue Q10)."""
+        """Count one request as one of the key's; return 0, or after how many seconds to come again
+        (catalogue Q10).
+        """
         return await self._limit.pause(operator.key.id)
 
     def is_own_form(self, operator: Operator, text: str) -> bool:
@@ -107,7 +125,9 @@ class Login:
 
     def with_session(self, answer: Answer, operator: Operator, scope: Scope) -> Answer:
         """Return the answer with the session's cookie, which lasts anew from now."""
-        return _with_cookie(answer, self._sessions.sign(operator.session, operator.key), LONGEST_MS // 1000, scope)
+        return _with_cookie(
+            answer, self._sessions.sign(operator.session, operator.key), LONGEST_MS // 1000, scope
+        )
 
 
 def without_session(answer: Answer, scope: Scope) -> Answer:
@@ -122,12 +142,18 @@ def _with_cookie(answer: Answer, value: str, seconds: int, scope: Scope) -> Answ
 
 
 def _is_private(scope: Scope) -> bool:
-    """Tell whether the browser speaks TLS, to us or to a proxy that says so. Who lies about it has only their own cookie lost."""
-    return scope["scheme"] == "https" or _field(scope, b"x-forwarded-proto").strip().lower() == "https"
+    """Tell whether the browser speaks TLS, to us or to a proxy that says so. Who lies about it has
+    only their own cookie lost.
+    """
+    return (
+        scope["scheme"] == "https" or _field(scope, b"x-forwarded-proto").strip().lower() == "https"
+    )
 
 
 def _cookie(scope: Scope) -> str:
-    """Return the value of our cookie, of which no character needs quoting; nothing of the others is read (RFC 6265 4.2.1)."""
+    """Return the value of our cookie, of which no character needs quoting; nothing of the others is
+    read (RFC 6265 4.2.1).
+    """
     cookies = _field(scope, b"cookie")
     if len(cookies) > MAX_COOKIES:
         return ""

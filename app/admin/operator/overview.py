@@ -19,7 +19,9 @@ _LETTERS_COUNTED = 100
 class OverviewPages:
     """Shows `/operator` and `/operator/brands/{brand}`."""
 
-    def __init__(self, renderer: OperatorRenderer, overview: Overview, services: Administration) -> None:
+    def __init__(
+        self, renderer: OperatorRenderer, overview: Overview, services: Administration
+    ) -> None:
         self._renderer = renderer
         self._overview = overview
         self._services = services
@@ -30,12 +32,21 @@ class OverviewPages:
         if len(brands) == 1:
             return redirect(of_brand(brands[0]))
         overviews = [(brand, await self._overview.of(brand)) for brand in brands]
-        about = {"operator": visit.operator, "brand": None, "overviews": overviews, "measure": self._overview.measure()}
-        return self._renderer.page("brands", {**about, "promised_ms": PROMISED_MS, "alarm_ms": ALARM_MS, "days": DAYS})
+        about = {
+            "operator": visit.operator,
+            "brand": None,
+            "overviews": overviews,
+            "measure": self._overview.measure(),
+        }
+        return self._renderer.page(
+            "brands", {**about, "promised_ms": PROMISED_MS, "alarm_ms": ALARM_MS, "days": DAYS}
+        )
 
     async def brand(self, visit: OperatorRequest) -> Answer:
         """Show one brand."""
-        letters = await self._services.webhooks.dead_letters(visit.brand.number, limit=_LETTERS_COUNTED)
+        letters = await self._services.webhooks.dead_letters(
+            visit.brand.number, limit=_LETTERS_COUNTED
+        )
         overview, measure = await self._overview.of(visit.brand), self._overview.measure()
         values = {
             "overview": overview,
@@ -44,7 +55,9 @@ class OverviewPages:
             "series": SERIES,
             "campaigns": overview.campaigns[:_CAMPAIGNS_SHOWN],
             "campaigns_left_out": max(0, len(overview.campaigns) - _CAMPAIGNS_SHOWN),
-            "letters": f"{_LETTERS_COUNTED} or more" if len(letters) == _LETTERS_COUNTED else str(len(letters)),
+            "letters": f"{_LETTERS_COUNTED} or more"
+            if len(letters) == _LETTERS_COUNTED
+            else str(len(letters)),
             "measure": measure,
             "unreturned_ms": measure.unreturned_ms.get(visit.brand.id) if measure else None,
             "never": math.inf,
@@ -52,4 +65,7 @@ class OverviewPages:
             "alarm_ms": ALARM_MS,
             "days": DAYS,
         }
-        return self._renderer.page("brand", {"operator": visit.operator, "brand": visit.brand, "here": "overview", **values})
+        return self._renderer.page(
+            "brand",
+            {"operator": visit.operator, "brand": visit.brand, "here": "overview", **values},
+        )

@@ -1,7 +1,8 @@
 """One recipient: looked for by address, shown with state and history, unsubscribed or erased.
 
-The address travels in bodies alone, never in an address of a page: those stay in browsers' histories and proxies' logs. So the answer to a
-form is the page itself; sent a second time it changes nothing.
+The address travels in bodies alone, never in an address of a page: those stay in browsers'
+histories and proxies' logs. So the answer to a form is the page itself; sent a second time it
+changes nothing.
 """
 
 from collections.abc import Sequence
@@ -57,22 +58,34 @@ class RecipientPages:
         try:
             self._services.recipients.digest(visit.brand, address)
         except AddressInvalid as exc:
-            return self._page(visit, address=address, fault=f"{str(exc)[:1].upper()}{str(exc)[1:]}.", status=422)
+            return self._page(
+                visit, address=address, fault=f"{str(exc)[:1].upper()}{str(exc)[1:]}.", status=422
+            )
         if deed == "look":
             return await self._found(visit, address)
         if not visit.may_write:
-            return trouble(self._renderer, 403, "This key may not write", "Nothing was changed.", visit.operator)
+            return trouble(
+                self._renderer,
+                403,
+                "This key may not write",
+                "Nothing was changed.",
+                visit.operator,
+            )
         if deed == "unsubscribe":
             return await self._unsubscribe(visit, address, form.one("scope"))
         if deed == "erase" and form.one("sure") == "yes":
             return await self._erase(visit, address)
-        return await self._found(visit, address, fault="Nothing was done: tick the box that says that you are sure.")
+        return await self._found(
+            visit, address, fault="Nothing was done: tick the box that says that you are sure."
+        )
 
     async def _unsubscribe(self, visit: OperatorRequest, address: str, scope: str) -> Answer:
         # All mail needs no list of groups, so it works while the store is away.
         groups = () if scope == ALL else (await self._services.words(visit.brand)).scope((scope,))
         try:
-            statement, copies = await self._services.recipients.unsubscribe(visit.brand, address, groups)
+            statement, copies = await self._services.recipients.unsubscribe(
+                visit.brand, address, groups
+            )
         except StoreUnavailable:
             UNSUBSCRIBES.labels(Source.API.label, ClickResult.UNAVAILABLE).inc()
             raise
@@ -80,18 +93,30 @@ class RecipientPages:
         detail = {"statement": statement.id.hex(), "groups": "" if scope == ALL else scope}
         action = AuditAction.RECIPIENT_UNSUBSCRIBED
         said = {name: text for name, text in detail.items() if text}
-        await self._services.auditing.note(visit.brand, visit.operator.key.id, action, statement.digest.hex(), **said)
+        await self._services.auditing.note(
+            visit.brand, visit.operator.key.id, action, statement.digest.hex(), **said
+        )
         places = "in two places" if copies.copies > 1 else "in one place"
-        return await self._found(visit, address, note=f"Unsubscribed. This is durable {places}, and holds for every mail from now on.")
+        return await self._found(
+            visit,
+            address,
+            note=f"Unsubscribed. This is durable {places}, and holds for every mail from now on.",
+        )
 
     async def _erase(self, visit: OperatorRequest, address: str) -> Answer:
         digest = self._services.recipients.digest(visit.brand, address)
         known = await self._services.erase(visit.brand, digest)
-        await self._services.auditing.note(visit.brand, visit.operator.key.id, AuditAction.RECIPIENT_ERASED, digest.hex())
+        await self._services.auditing.note(
+            visit.brand, visit.operator.key.id, AuditAction.RECIPIENT_ERASED, digest.hex()
+        )
         erased = "Erased. What this recipient had left stays suppressed under the keyed hash."
-        return await self._found(visit, address, note=erased if known else "There was nothing to erase.")
+        return await self._found(
+            visit, address, note=erased if known else "There was nothing to erase."
+        )
 
-    async def _found(self, visit: OperatorRequest, address: str, *, note: str = "", fault: str = "") -> Answer:
+    async def _found(
+        self, visit: OperatorRequest, address: str, *, note: str = "", fault: str = ""
+    ) -> Answer:
         try:
             words = await self._services.words(visit.brand)
             shown = await self._shown(visit, address, words)
@@ -99,11 +124,21 @@ class RecipientPages:
         except StoreUnavailable:
             if not note:
                 raise
-            return self._page(visit, address=address, note=f"{note} The state cannot be read just now.")
-        groups = [(group.id, group.name) for group in await self._services.groups.list(visit.brand.number) if not group.archived]
-        return self._page(visit, address=address, shown=shown, groups=groups, note=note, fault=fault)
+            return self._page(
+                visit, address=address, note=f"{note} The state cannot be read just now."
+            )
+        groups = [
+            (group.id, group.name)
+            for group in await self._services.groups.list(visit.brand.number)
+            if not group.archived
+        ]
+        return self._page(
+            visit, address=address, shown=shown, groups=groups, note=note, fault=fault
+        )
 
-    async def _shown(self, visit: OperatorRequest, address: str, words: GroupWords) -> ShownRecipient:
+    async def _shown(
+        self, visit: OperatorRequest, address: str, words: GroupWords
+    ) -> ShownRecipient:
         recipients = self._services.recipients
         state = await recipients.state(visit.brand, address)
         entries = await recipients.history(visit.brand, address, limit=_HISTORY_SHOWN)
@@ -129,10 +164,24 @@ class RecipientPages:
         fault: str = "",
         status: int = 200,
     ) -> Answer:
-        about = {"operator": visit.operator, "brand": visit.brand, "here": "recipient", "may_write": visit.may_write}
-        values = {"address": address, "shown": shown, "groups": groups, "note": note, "fault": fault, "sources": SOURCE_NAMES}
+        about = {
+            "operator": visit.operator,
+            "brand": visit.brand,
+            "here": "recipient",
+            "may_write": visit.may_write,
+        }
+        values = {
+            "address": address,
+            "shown": shown,
+            "groups": groups,
+            "note": note,
+            "fault": fault,
+            "sources": SOURCE_NAMES,
+        }
         return self._renderer.page("recipient", {**about, **values}, status=status)
 
 
 def _state(name: str, subscription: Subscription) -> State:
-    return State(name, subscription, SOURCE_NAMES[subscription.source] if subscription.source else "")
+    return State(
+        name, subscription, SOURCE_NAMES[subscription.source] if subscription.source else ""
+    )

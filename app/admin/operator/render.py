@@ -1,7 +1,8 @@
-"""What all pages of the operator have in common: templates, one inlined style, how numbers and times read, and the policy of the page.
+"""What all pages of the operator have in common: templates, one inlined style, how numbers and
+times read, and the policy of the page.
 
-For people who run the service, like the API's document, and so in English alone. No script: every page works in any browser, and the policy
-lets none run. Nothing is loaded but our own icon.
+For people who run the service, like the API's document, and so in English alone. No script: every
+page works in any browser, and the policy lets none run. Nothing is loaded but our own icon.
 """
 
 import base64
@@ -27,19 +28,37 @@ class OperatorRenderer:
     """Renders the templates beside this module."""
 
     def __init__(self) -> None:
-        style = resources.files("app.admin.operator").joinpath("operator.css").read_text(encoding="utf-8")
+        style = (
+            resources.files("app.admin.operator")
+            .joinpath("operator.css")
+            .read_text(encoding="utf-8")
+        )
         digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
         self._policy = (
-            f"default-src 'none'; style-src 'sha256-{digest}'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+            f"default-src 'none'; style-src 'sha256-{digest}'; img-src 'self'; form-action 'self';"
+            " base-uri 'none'; frame-ancestors 'none'"
         )
         self._templates = Environment(
-            loader=PackageLoader("app.admin", "operator"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+            loader=PackageLoader("app.admin", "operator"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
         )
         self._templates.globals["style"] = Markup(style)  # noqa: S704 - our own file
         self._templates.globals["home"] = HOME
-        self._templates.filters |= {"number": number, "age": age, "moment": moment, "day": day, "share": share, "way": way}
+        self._templates.filters |= {
+            "number": number,
+            "age": age,
+            "moment": moment,
+            "day": day,
+            "share": share,
+            "way": way,
+        }
 
-    def page(self, template: str, values: Mapping[str, object], *, status: int = 200, **fields: str) -> Answer:
+    def page(
+        self, template: str, values: Mapping[str, object], *, status: int = 200, **fields: str
+    ) -> Answer:
         """Return the page that these values make of the template."""
         html = self._templates.get_template(f"{template}.html").render(values)
         return answer(status, "text/html; charset=utf-8", html.encode(), csp=self._policy, **fields)
@@ -56,7 +75,9 @@ def number(count: int) -> str:
 
 
 def way(source: Source) -> str:
-    """Return a source in words; unlike the names of events, which one way shares with another, each has its own."""
+    """Return a source in words; unlike the names of events, which one way shares with another, each
+    has its own.
+    """
     return "API" if source is Source.API else source.label.replace("_", " ").capitalize()
 
 
@@ -79,7 +100,9 @@ def age(milliseconds: float) -> str:
 
 def moment(at_ms: int) -> str:
     """Return a time in UTC, to the second; a dash for none."""
-    return datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y-%m-%d %H:%M:%S") if at_ms else "–"
+    return (
+        datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y-%m-%d %H:%M:%S") if at_ms else "–"
+    )
 
 
 def day(number_of_day: int) -> str:

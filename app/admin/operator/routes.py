@@ -54,7 +54,10 @@ def operator_routes(parts: OperatorParts) -> list[Route]:
         log=parts.log,
     )
     overview = OverviewPages(renderer, parts.overview, parts.services)
-    deliveries, recipient = DeliveryPages(renderer, parts.services), RecipientPages(renderer, parts.services)
+    deliveries, recipient = (
+        DeliveryPages(renderer, parts.services),
+        RecipientPages(renderer, parts.services),
+    )
     samples = SamplePages(renderer, links=parts.links, codec=parts.codec, clock=parts.clock)
     rooms = {
         HOME: Handler(login, renderer, show=overview.brands),

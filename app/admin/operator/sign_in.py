@@ -11,7 +11,9 @@ from app.http.forms import Refusal, read_form
 
 
 class SignIn:
-    """Answers `/operator/sign-in`. The form needs no text of a session, for who sends it brings the key with it."""
+    """Answers `/operator/sign-in`. The form needs no text of a session, for who sends it brings the
+    key with it.
+    """
 
     def __init__(self, login: Login, renderer: OperatorRenderer) -> None:
         self._login = login
@@ -25,7 +27,11 @@ class SignIn:
         form = await read_form(scope, receive, own_origin="")
         if form is Refusal.GONE:
             return
-        answer = self._page(400, "The form could not be read.") if isinstance(form, Refusal) else await self._enter(form.one("key"), scope)
+        answer = (
+            self._page(400, "The form could not be read.")
+            if isinstance(form, Refusal)
+            else await self._enter(form.one("key"), scope)
+        )
         await answer(scope, receive, send)
 
     async def _enter(self, text: str, scope: Scope) -> Answer:
@@ -34,15 +40,21 @@ class SignIn:
         except SignoffError as exc:
             return trouble_of(self._renderer, exc, None)
         if operator is None:
-            return self._page(401, "This is no valid API key.", WWW_Authenticate='Bearer realm="signoff"')
+            return self._page(
+                401, "This is no valid API key.", WWW_Authenticate='Bearer realm="signoff"'
+            )
         return self._login.with_session(redirect(HOME), operator, scope)
 
     def _page(self, status: int, note: str, **fields: str) -> Answer:
-        return self._renderer.page("sign-in", {"operator": None, "brand": None, "note": note}, status=status, **fields)
+        return self._renderer.page(
+            "sign-in", {"operator": None, "brand": None, "note": note}, status=status, **fields
+        )
 
 
 class SignOut:
-    """Answers `/operator/sign-out`. A foreign form could do no more than that, and is refused all the same."""
+    """Answers `/operator/sign-out`. A foreign form could do no more than that, and is refused all
+    the same.
+    """
 
     def __init__(self, login: Login, renderer: OperatorRenderer) -> None:
         self._login = login

@@ -1,7 +1,9 @@
-"""What the name of a column says, where no format knows it: a question about all mail, about a group, about another channel, or groups.
+"""What the name of a column says, where no format knows it: a question about all mail, about a
+group, about another channel, or groups.
 
-A name is cut at the words that everybody uses (`unsubscribed`, `opted out`, `subscribed`); what is left of it decides. Nothing, or words
-that say no more (`email`, `is`, `has`): the question is about all mail. Anything else names something of its own: a group, a channel.
+A name is cut at the words that everybody uses (`unsubscribed`, `opted out`, `subscribed`); what is
+left of it decides. Nothing, or words that say no more (`email`, `is`, `has`): the question is about
+all mail. Anything else names something of its own: a group, a channel.
 """
 
 import re
@@ -15,22 +17,45 @@ SCOPE = (  # columns that say what was left; those of one row name one and the s
     ("topic", "topics", "topicname"),
     ("list", "lists", "listname", "listid", "listids"),
     ("stream", "messagestream"),
-    ("audience", "audiences", "audiencename", "segment", "segments", "subscriptiontype", "subscriptiontypes"),
-    ("newsletter", "newsletters", "mailinglist", "mailinglists", "category", "categories", "unsubscribedfrom"),
+    (
+        "audience",
+        "audiences",
+        "audiencename",
+        "segment",
+        "segments",
+        "subscriptiontype",
+        "subscriptiontypes",
+    ),
+    (
+        "newsletter",
+        "newsletters",
+        "mailinglist",
+        "mailinglists",
+        "category",
+        "categories",
+        "unsubscribedfrom",
+    ),
     ("subscriptiongroup", "subscriptiongroups", "suppressiongroup", "unsubscribegroup", "asmgroup"),
     ("preference", "preferences", "emailpreference", "emailpreferences"),
 )
 _SCOPES = frozenset(name for columns in SCOPE for name in columns)
-_LEAVES = r"unsubscribed?|unsub|opted?out|optout|suppressed|suppression|suppress|blacklisted|blacklist|blocklisted|blocklist"
+_LEAVES = (
+    r"unsubscribed?|unsub|opted?out|optout|suppressed|suppression|suppress"
+    r"|blacklisted|blacklist|blocklisted|blocklist"
+)
 _STAYS = r"subscribed|opted?in|optin"
-_CORE = re.compile(rf"(?P<leaves>{_LEAVES})|(?P<stays>{_STAYS})|(?P<status>subscription|consent|status)")
+_CORE = re.compile(
+    rf"(?P<leaves>{_LEAVES})|(?P<stays>{_STAYS})|(?P<status>subscription|consent|status)"
+)
 _FILLERS = re.compile(
     r"(?:is|has|have|hs|ever|currently|e?mails?|e|all|any|global(?:ly)?|marketing|from|of|to|the|user|contact|customer|member)*\Z"
 )
 _OF_GROUPS = re.compile(
     r"(?:groups?|lists?|topics?|messagetypes?|types?|categor(?:y|ies)|streams?|audiences?|segments?)(?:ids?|names?|uuids?|keys?)?\Z"
 )
-_CHANNEL = re.compile(r"sms|phone|push|whatsapp|mobile|fax|call|postal|directmail|viber|telegram|(?:\A|_)web")
+_CHANNEL = re.compile(
+    r"sms|phone|push|whatsapp|mobile|fax|call|postal|directmail|viber|telegram|(?:\A|_)web"
+)
 
 
 class Asks(Enum):
@@ -67,7 +92,9 @@ def is_of_channel(column: str) -> bool:
 
 
 def stem(column: str) -> str:
-    """Return a column of groups without its last word: `unsubscribegroupid` and `unsubscribegroupname` are of one stem."""
+    """Return a column of groups without its last word: `unsubscribegroupid` and
+    `unsubscribegroupname` are of one stem.
+    """
     return re.sub(r"(?:ids?|names?|uuids?|keys?)\Z", "", column)
 
 

@@ -1,10 +1,12 @@
 """The exports that are known: one row of `FORMATS` a kind of file. To add a vendor is to add a row.
 
-A row says only what differs from the words that all of them share (`app.core.lists.status`, `app.core.lists.reader`):
+A row says only what differs from the words that all of them share (`app.core.lists.status`,
+`app.core.lists.reader`):
 
 * by which columns a file is recognised, and which others it may have;
-* in which columns the address stands, and times of leaving. A creation date is one only where the row says so: in a list of suppressions
-  an entry is created when somebody leaves, in a list of contacts when they come;
+* in which columns the address stands, and times of leaving. A creation date is one only where the
+  row says so: in a list of suppressions an entry is created when somebody leaves, in a list of
+  contacts when they come;
 * which further words of a status mean that somebody has left or is subscribed;
 * which columns say what was left, and which only look as if they said something.
 
@@ -37,11 +39,39 @@ class ListFormat(StrEnum):
     SIGNOFF = "signoff"
 
 
-ADDRESSES = ("email", "emailaddress", "mail", "address", "recipient", "subscriber", "subscriberemail", "contactemail", "emailadresse")
-_LEAVING = ("unsubscribe", "unsubscribed", "unsub", "optout", "optedout", "suppressed", "suppression", "blocklisted", "blacklisted", "left")
+ADDRESSES = (
+    "email",
+    "emailaddress",
+    "mail",
+    "address",
+    "recipient",
+    "subscriber",
+    "subscriberemail",
+    "contactemail",
+    "emailadresse",
+)
+_LEAVING = (
+    "unsubscribe",
+    "unsubscribed",
+    "unsub",
+    "optout",
+    "optedout",
+    "suppressed",
+    "suppression",
+    "blocklisted",
+    "blacklisted",
+    "left",
+)
 LEAVING_TIMES = (
     *(f"{what}{when}" for what in _LEAVING for when in ("at", "on", "date", "time", "timestamp")),
-    *("datesuppressed", "dateunsubscribed", "unsubscribeddateutc", "cleantime", "bouncedat", "complainedat"),
+    *(
+        "datesuppressed",
+        "dateunsubscribed",
+        "unsubscribeddateutc",
+        "cleantime",
+        "bouncedat",
+        "complainedat",
+    ),
 )
 
 
@@ -54,23 +84,34 @@ class FormatRules:
     address: tuple[str, ...] = ADDRESSES
     digest: str = ""  # the column of a recipient's digest, in our own exports
     times: tuple[str, ...] = ()  # of leaving, before those that say so by their names
-    epoch_only: bool = False  # the vendor writes its times as seconds since 1970: any other is somebody's own column
+    # the vendor writes its times as seconds since 1970: any other is somebody's own column
+    epoch_only: bool = False
     status: tuple[str, ...] = ()  # columns of a status, beside those that are called so
     left: frozenset[str] = frozenset()  # further words that mean that somebody has left
     subscribed: frozenset[str] = frozenset()
-    scope: tuple[tuple[str, ...], ...] = ()  # columns that say what was left, each by alternatives, beside those that are called so
+    # columns that say what was left, each by alternatives, beside those that are called so
+    scope: tuple[tuple[str, ...], ...] = ()
     topics: tuple[str, ...] = ()  # columns of a list of groups, each with a status of its own
-    within: tuple[str, ...] = ()  # objects of somebody's own data: what their members are called says nothing
-    placed: frozenset[str] = frozenset()  # columns that must say what was left where they stand at all
-    suppressions: tuple[str, ...] = ()  # columns of a list of reasons not to write to somebody: one is enough, whatever the status says
+    # objects of somebody's own data: what their members are called says nothing
+    within: tuple[str, ...] = ()
+    # columns that must say what was left where they stand at all
+    placed: frozenset[str] = frozenset()
+    # columns of a list of reasons not to write to somebody: one is enough, whatever the status says
+    suppressions: tuple[str, ...] = ()
     silent: frozenset[str] = frozenset()  # columns that look as if they said something
-    left_lists: tuple[str, ...] = ()  # columns of a list of groups that were left, whatever the status says
-    contacts: bool = False  # lists people whether they have left or not: without a word that they have, a line is refused
+    # columns of a list of groups that were left, whatever the status says
+    left_lists: tuple[str, ...] = ()
+    # lists people whether they have left or not: without a word that they have, a line is refused
+    contacts: bool = False
 
     @property
     def scope_columns(self) -> frozenset[str]:
         """Return the columns that say what was left."""
-        return frozenset(name for names in self.scope for name in names) | frozenset(self.topics) | frozenset(self.left_lists)
+        return (
+            frozenset(name for names in self.scope for name in names)
+            | frozenset(self.topics)
+            | frozenset(self.left_lists)
+        )
 
 
 def _set(text: str) -> frozenset[str]:
@@ -81,7 +122,11 @@ FORMATS: Mapping[ListFormat, tuple[FormatRules, ...]] = MappingProxyType(
     {
         ListFormat.SIGNOFF: (
             FormatRules(
-                marks=_set("recipient group since"), address=("address",), digest="recipient", times=("since",), silent=_set("source last")
+                marks=_set("recipient group since"),
+                address=("address",),
+                digest="recipient",
+                times=("since",),
+                silent=_set("source last"),
             ),
         ),
         ListFormat.SENDGRID: (
@@ -117,7 +162,9 @@ FORMATS: Mapping[ListFormat, tuple[FormatRules, ...]] = MappingProxyType(
                 left=_set("hardbounce spamcomplaint manualsuppression"),
                 silent=_set("origin"),
             ),
-            FormatRules(marks=_set("emailaddress origin"), times=("createdat",), silent=_set("origin")),
+            FormatRules(
+                marks=_set("emailaddress origin"), times=("createdat",), silent=_set("origin")
+            ),
         ),
         ListFormat.SES: (
             FormatRules(
@@ -134,7 +181,10 @@ FORMATS: Mapping[ListFormat, tuple[FormatRules, ...]] = MappingProxyType(
                 contacts=True,
             ),
             FormatRules(
-                marks=_set("emailaddress lastupdatetime"), times=("lastupdatetime",), status=("reason",), left=_set("bounce complaint")
+                marks=_set("emailaddress lastupdatetime"),
+                times=("lastupdatetime",),
+                status=("reason",),
+                left=_set("bounce complaint"),
             ),
         ),
         ListFormat.MAILCHIMP: (
@@ -142,13 +192,19 @@ FORMATS: Mapping[ListFormat, tuple[FormatRules, ...]] = MappingProxyType(
                 marks=_set("emailaddress status lastchanged"),
                 times=("lastchanged",),
                 left=_set("cleaned"),
-                silent=_set("tags listid consentstoonetoonemessaging smssubscriptionstatus unsubscribereason"),
+                silent=_set(
+                    "tags listid consentstoonetoonemessaging smssubscriptionstatus"
+                    " unsubscribereason"
+                ),
                 contacts=True,
             ),
             FormatRules(
                 marks=_set("emailaddress leid euid"),
                 times=("unsubtime", "cleantime"),
-                silent=_set("tags unsubreason unsubreasonother unsubcampaigntitle unsubcampaignid cleancampaigntitle cleancampaignid"),
+                silent=_set(
+                    "tags unsubreason unsubreasonother unsubcampaigntitle unsubcampaignid"
+                    " cleancampaigntitle cleancampaignid"
+                ),
                 contacts=True,
             ),
         ),
@@ -161,7 +217,11 @@ FORMATS: Mapping[ListFormat, tuple[FormatRules, ...]] = MappingProxyType(
             ),
         ),
         ListFormat.KLAVIYO: (
-            FormatRules(marks=_set("email datesuppressed"), times=("datesuppressed",), silent=_set("suppressionreason")),
+            FormatRules(
+                marks=_set("email datesuppressed"),
+                times=("datesuppressed",),
+                silent=_set("suppressionreason"),
+            ),
             FormatRules(
                 marks=_set("attributesemail attributessubscriptionsemailmarketingconsent"),
                 address=("attributesemail",),
@@ -170,14 +230,21 @@ FORMATS: Mapping[ListFormat, tuple[FormatRules, ...]] = MappingProxyType(
                 suppressions=("attributessubscriptionsemailmarketingsuppression",),
                 left_lists=("attributessubscriptionsemailmarketinglistsuppressions",),
                 silent=_set(
-                    "attributessubscriptionsemailmarketingsuppression attributessubscriptionsemailmarketinglistsuppressions "
-                    "attributessubscriptionsemailmarketingdoubleoptin attributessubscriptionsemailmarketingcanreceiveemailmarketing"
+                    "attributessubscriptionsemailmarketingsuppression"
+                    " attributessubscriptionsemailmarketinglistsuppressions"
+                    " attributessubscriptionsemailmarketingdoubleoptin"
+                    " attributessubscriptionsemailmarketingcanreceiveemailmarketing"
                 ),
                 contacts=True,
             ),
         ),
         ListFormat.KEILA: (
-            FormatRules(marks=_set("email firstname lastname status data"), left=_set("unreachable"), silent=_set("data"), contacts=True),
+            FormatRules(
+                marks=_set("email firstname lastname status data"),
+                left=_set("unreachable"),
+                silent=_set("data"),
+                contacts=True,
+            ),
         ),
         ListFormat.LISTMONK: (
             FormatRules(
@@ -198,12 +265,25 @@ FORMATS: Mapping[ListFormat, tuple[FormatRules, ...]] = MappingProxyType(
         ),
         ListFormat.MAILTRAIN: (
             FormatRules(
-                marks=_set("cid email status"), left=_set("2 3 4"), subscribed=_set("1"), silent=_set("optinip optincountry"), contacts=True
+                marks=_set("cid email status"),
+                left=_set("2 3 4"),
+                subscribed=_set("1"),
+                silent=_set("optinip optincountry"),
+                contacts=True,
             ),
-            FormatRules(marks=_set("hashemail email status"), left=_set("2 3 4"), subscribed=_set("1"), contacts=True),
+            FormatRules(
+                marks=_set("hashemail email status"),
+                left=_set("2 3 4"),
+                subscribed=_set("1"),
+                contacts=True,
+            ),
         ),
         ListFormat.HUBSPOT: (
-            FormatRules(marks=_set("recordid email"), silent=_set("leadstatus hsleadstatus lifecyclestage tags"), contacts=True),
+            FormatRules(
+                marks=_set("recordid email"),
+                silent=_set("leadstatus hsleadstatus lifecyclestage tags"),
+                contacts=True,
+            ),
             FormatRules(
                 marks=_set("recipient subscriptionstatuses"),
                 topics=("subscriptionstatuses",),
@@ -211,7 +291,11 @@ FORMATS: Mapping[ListFormat, tuple[FormatRules, ...]] = MappingProxyType(
                 silent=_set("subscriptionstatuses"),
                 contacts=True,
             ),
-            FormatRules(marks=_set("email unsubscribedfromallemail"), silent=_set("leadstatus hsleadstatus lifecyclestage"), contacts=True),
+            FormatRules(
+                marks=_set("email unsubscribedfromallemail"),
+                silent=_set("leadstatus hsleadstatus lifecyclestage"),
+                contacts=True,
+            ),
         ),
         ListFormat.ACTIVECAMPAIGN: (
             FormatRules(
@@ -222,9 +306,17 @@ FORMATS: Mapping[ListFormat, tuple[FormatRules, ...]] = MappingProxyType(
                 silent=_set("tags sdate"),
                 contacts=True,
             ),
-            FormatRules(marks=_set("email cdate udate orgid"), silent=_set("bouncedhard bouncedsoft bounceddate"), contacts=True),
             FormatRules(
-                marks=_set("email status tags accountname"), left=_set("2 3"), subscribed=_set("1"), silent=_set("tags"), contacts=True
+                marks=_set("email cdate udate orgid"),
+                silent=_set("bouncedhard bouncedsoft bounceddate"),
+                contacts=True,
+            ),
+            FormatRules(
+                marks=_set("email status tags accountname"),
+                left=_set("2 3"),
+                subscribed=_set("1"),
+                silent=_set("tags"),
+                contacts=True,
             ),
         ),
         ListFormat.KIT: (
@@ -243,7 +335,9 @@ FORMATS: Mapping[ListFormat, tuple[FormatRules, ...]] = MappingProxyType(
 
 
 def recognised(columns: frozenset[str], wanted: ListFormat | None) -> FormatRules | None:
-    """Return the row by which a file of these columns is read: of the wanted kind, else the first that fits; None without addresses."""
+    """Return the row by which a file of these columns is read: of the wanted kind, else the first
+    that fits; None without addresses.
+    """
     rows = FORMATS[wanted] if wanted else [row for rows in FORMATS.values() for row in rows]
     for row in rows:
         if row.marks <= columns and (not row.only or columns <= row.marks | row.only):

@@ -1,8 +1,10 @@
-"""Records become entries: who, whether they have left, what, and when; or why a line says none of it.
+"""Records become entries: who, whether they have left, what, and when; or why a line says none of
+it.
 
-Without a named format the columns decide (`app.core.lists.formats`). Without a header it is the first cell with an address in it; under a
-header of other names, as in `Kontakt;Datum`, the first line with an address decides. Only what a line says was left is left: a column of
-groups, tags or topics is never passed over, and a group is meant by its id or its name.
+Without a named format the columns decide (`app.core.lists.formats`). Without a header it is the
+first cell with an address in it; under a header of other names, as in `Kontakt;Datum`, the first
+line with an address decides. Only what a line says was left is left: a column of groups, tags or
+topics is never passed over, and a group is meant by its id or its name.
 """
 
 import re
@@ -13,8 +15,22 @@ from app.core.errors import RuleViolation
 from app.core.lists.columns import plain_name
 from app.core.lists.documents import Record
 from app.core.lists.formats import LEAVING_TIMES, FormatRules, ListFormat, recognised
-from app.core.lists.scopes import Alternatives, have_a_status, refuse_unplaced, scope_columns, scope_of, topics
-from app.core.lists.status import LineVerdict, Silent, is_answer, questions_by_group, read_word, verdict_of
+from app.core.lists.scopes import (
+    Alternatives,
+    have_a_status,
+    refuse_unplaced,
+    scope_columns,
+    scope_of,
+    topics,
+)
+from app.core.lists.status import (
+    LineVerdict,
+    Silent,
+    is_answer,
+    questions_by_group,
+    read_word,
+    verdict_of,
+)
 from app.core.lists.times import EPOCH, read_time
 from app.core.visible import visible
 
@@ -22,7 +38,8 @@ from app.core.visible import visible
 class Entry(NamedTuple):
     """One line of a list.
 
-    `groups` is what was left: empty when the line does not say, `all` for all mail. `at_ms` is None when no time of leaving can be read.
+    `groups` is what was left: empty when the line does not say, `all` for all mail. `at_ms` is None
+    when no time of leaving can be read.
     """
 
     line: int
@@ -32,7 +49,8 @@ class Entry(NamedTuple):
     at_ms: int | None = None
     subscribed: bool = False  # the line says that they have not left
     problem: str = ""
-    others: tuple[str, ...] = ()  # cells of a table without a header: one that is a group of the brand would be passed over
+    # cells of a table without a header: one that is a group of the brand would be passed over
+    others: tuple[str, ...] = ()
 
 
 _ESCAPED = re.compile(r"^'(?=[=+\-@\t\r'])")
@@ -41,7 +59,9 @@ _SINGLE = FormatRules(marks=frozenset())
 
 
 class ListReader:
-    """Turns records into entries. The first record may be a header; a JSON object names its own columns."""
+    """Turns records into entries. The first record may be a header; a JSON object names its own
+    columns.
+    """
 
     def __init__(self, format: ListFormat | None = None) -> None:
         self._format = format
@@ -55,28 +75,38 @@ class ListReader:
     def read(self, record: Record) -> Entry | None:
         """Return the entry of a record, with a problem when it is none; None for the header."""
         if record.problem:
-            self._unreadable = self._unreadable or (self._header is None and record.members is None and record.line == 1)
+            self._unreadable = self._unreadable or (
+                self._header is None and record.members is None and record.line == 1
+            )
             return Entry(record.line, problem=record.problem)
         if record.members is not None:
             self._spelled = {plain_name(name): name for name in record.members}
             pairs = [(plain_name(name), value) for name, value in record.members.items()]
             return self._entry(record.line, dict(pairs), problem=_differing(pairs))
         if self._unreadable:
-            return Entry(record.line, problem="the first line, which may be the header, cannot be read")
+            return Entry(
+                record.line, problem="the first line, which may be the header, cannot be read"
+            )
         if self._header is None or (self._nameless and self._is_header(record)):
             return self._first(record)
         if not self._header:
             return self._bare(record)
-        cells = [_ESCAPED.sub("", cell) for cell in record.cells] if self._ours else list(record.cells)
+        cells = (
+            [_ESCAPED.sub("", cell) for cell in record.cells] if self._ours else list(record.cells)
+        )
         if self._nameless:
             self._name_column(cells)
         pairs = list(zip(self._header, cells, strict=False))
-        return self._entry(record.line, dict(pairs), problem=_misfit(self._header, cells) or _differing(pairs))
+        return self._entry(
+            record.line, dict(pairs), problem=_misfit(self._header, cells) or _differing(pairs)
+        )
 
     def _is_header(self, record: Record) -> bool:
         """Say whether a line is the header of the table, below a title that was taken for one."""
         names = frozenset(plain_name(cell) for cell in record.cells)
-        return recognised(names, self._format) is not None and not any(_ADDRESS.fullmatch(cell) for cell in record.cells)
+        return recognised(names, self._format) is not None and not any(
+            _ADDRESS.fullmatch(cell) for cell in record.cells
+        )
 
     def _first(self, record: Record) -> Entry | None:
         names = [plain_name(cell) for cell in record.cells]
@@ -94,14 +124,18 @@ class ListReader:
         return self._bare(record)
 
     def _name_column(self, cells: Sequence[str]) -> None:
-        """Give the first column with an address in it the name that it should have had, under a header that names none."""
+        """Give the first column with an address in it the name that it should have had, under a
+        header that names none.
+        """
         at = next((at for at, cell in enumerate(cells) if _ADDRESS.fullmatch(cell)), None)
         if self._header and at is not None and at < len(self._header):
             self._header = [*self._header[:at], "email", *self._header[at + 1 :]]
             self._nameless = False
 
     def _bare(self, record: Record) -> Entry:
-        """Read a line of a table without a header: an address, and perhaps a word of a status in another cell."""
+        """Read a line of a table without a header: an address, and perhaps a word of a status in
+        another cell.
+        """
         if len(record.cells) <= self._address_at or not record.cells[self._address_at]:
             return Entry(record.line, problem="no address")
         others = [cell for at, cell in enumerate(record.cells) if at != self._address_at]
@@ -111,7 +145,9 @@ class ListReader:
             return Entry(
                 record.line,
                 address=record.cells[self._address_at],
-                problem=f'"{visible(answer)}" in a table without a header: what it answers is not known',
+                problem=(
+                    f'"{visible(answer)}" in a table without a header: what it answers is not known'
+                ),
             )
         return Entry(
             record.line,
@@ -131,7 +167,9 @@ class ListReader:
         if problem and "@" in address:
             return Entry(line, address=address, digest="" if address else digest, problem=problem)
         if row.within:
-            cells = {name: value for name, value in cells.items() if not name.startswith(row.within)}
+            cells = {
+                name: value for name, value in cells.items() if not name.startswith(row.within)
+            }
         try:
             groups, subscribed = self._said(cells, row)
         except RuleViolation as exc:
@@ -145,13 +183,29 @@ class ListReader:
             subscribed=subscribed,
         )
 
-    def _said(self, cells: Mapping[str, str], row: FormatRules) -> tuple[tuple[Alternatives, ...], bool]:
-        """Return what a line says was left, and whether it says that nothing was. Raises RuleViolation."""
+    def _said(
+        self, cells: Mapping[str, str], row: FormatRules
+    ) -> tuple[tuple[Alternatives, ...], bool]:
+        """Return what a line says was left, and whether it says that nothing was. Raises
+        RuleViolation.
+        """
         scopes = scope_columns(cells, row)
         judged = [name for names in scopes for name in names if have_a_status(cells[name])]
-        listed = [(group, said) for name in (*row.topics, *judged) if cells.get(name) for group, said in topics(cells[name], row)]
-        listed += [(group, LineVerdict.LEFT) for name in row.left_lists if cells.get(name) for group, _ in topics(cells[name], row)]
-        listed += [((self._group_in(column),), said) for column, said in questions_by_group(cells, row)]
+        listed = [
+            (group, said)
+            for name in (*row.topics, *judged)
+            if cells.get(name)
+            for group, said in topics(cells[name], row)
+        ]
+        listed += [
+            (group, LineVerdict.LEFT)
+            for name in row.left_lists
+            if cells.get(name)
+            for group, _ in topics(cells[name], row)
+        ]
+        listed += [
+            ((self._group_in(column),), said) for column, said in questions_by_group(cells, row)
+        ]
         some = tuple(group for group, said in listed if said is LineVerdict.LEFT)
         try:
             verdict = verdict_of(cells, row)
@@ -187,7 +241,9 @@ def _time_of(cells: Mapping[str, str], row: FormatRules) -> int | None:
 
 
 def _misfit(header: Sequence[str], cells: Sequence[str]) -> str:
-    """Return what is wrong with a row that has not a cell for each column; empty cells at its end are none."""
+    """Return what is wrong with a row that has not a cell for each column; empty cells at its end
+    are none.
+    """
     while len(cells) > len(header) and not cells[-1]:
         cells = cells[:-1]
     return "" if len(cells) == len(header) else f"{len(cells)} cells below {len(header)} columns"

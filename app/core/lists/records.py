@@ -1,11 +1,14 @@
-"""Bytes of a file, as they come, into records: CSV (RFC 4180) with any usual separator, a JSON object a line, or a JSON document of a list.
+"""Bytes of a file, as they come, into records: CSV (RFC 4180) with any usual separator, a JSON
+object a line, or a JSON document of a list.
 
-1. Memory is bounded whatever the file: a line longer than MAX_LINE_CHARS is refused and skipped to its end.
-2. A byte order mark decides between UTF-8 and UTF-16. Bytes that are no UTF-8 stay in their cell as lone surrogates, so they spoil the line
-   only when they stand where something is read from.
-3. A quoted cell may hold line ends; LF, CRLF and CR are all one. A quote that is not closed within MAX_RECORD_LINES, or not as it must be,
-   is a broken line of its own, and the lines after it are read as if it had not been there: one bad quote must not swallow a thousand
-   people. A quote within a cell that began without one is a character like any other.
+1. Memory is bounded whatever the file: a line longer than MAX_LINE_CHARS is refused and skipped to
+   its end.
+2. A byte order mark decides between UTF-8 and UTF-16. Bytes that are no UTF-8 stay in their cell as
+   lone surrogates, so they spoil the line only when they stand where something is read from.
+3. A quoted cell may hold line ends; LF, CRLF and CR are all one. A quote that is not closed within
+   MAX_RECORD_LINES, or not as it must be, is a broken line of its own, and the lines after it are
+   read as if it had not been there: one bad quote must not swallow a thousand people. A quote
+   within a cell that began without one is a character like any other.
 4. A record has the number of its first line, which is what an editor shows.
 """
 
@@ -16,16 +19,29 @@ import re
 from collections import deque
 from collections.abc import Iterator
 
-from app.core.lists.documents import HEAD_CHARS, MAX_LINE_CHARS, DocumentReader, Record, object_record, opening_of
+from app.core.lists.documents import (
+    HEAD_CHARS,
+    MAX_LINE_CHARS,
+    DocumentReader,
+    Record,
+    object_record,
+    opening_of,
+)
 
 MAX_RECORD_LINES = 20
 
 _SEPARATORS = ",;\t|"
 _OBJECTS = "{"  # in the place of a separator: each line is a JSON object
-_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
 _LONGEST_MARK = 3
-_SEPARATOR_LINE = re.compile(rf'"?sep=([{_SEPARATORS}])"?', re.IGNORECASE)  # what Excel writes above a table for itself
-_OPEN_QUOTE = "unexpected end of data"  # csv's word for it; nothing else tells it from a quote that is closed wrongly
+# what Excel writes above a table for itself
+_SEPARATOR_LINE = re.compile(rf'"?sep=([{_SEPARATORS}])"?', re.IGNORECASE)
+# csv's word for it; nothing else tells it from a quote that is closed wrongly
+_OPEN_QUOTE = "unexpected end of data"
 
 
 class RecordReader:
@@ -40,7 +56,8 @@ class RecordReader:
         self._text = ""
         self._skipping = False
         self._line = 0
-        self._open: deque[tuple[int, str]] = deque()  # lines of a record whose last quote is not closed
+        # lines of a record whose last quote is not closed
+        self._open: deque[tuple[int, str]] = deque()
         self._separator = ""
 
     def feed(self, piece: bytes) -> Iterator[Record]:
@@ -59,7 +76,9 @@ class RecordReader:
             if len(piece) < _LONGEST_MARK and not final:
                 self._undecoded = piece
                 return ""
-            mark, encoding = next((pair for pair in _MARKS if piece.startswith(pair[0])), (b"", "utf-8"))
+            mark, encoding = next(
+                (pair for pair in _MARKS if piece.startswith(pair[0])), (b"", "utf-8")
+            )
             errors = "surrogateescape" if encoding == "utf-8" else "replace"
             self._decoder = codecs.getincrementaldecoder(encoding)(errors)
             piece = piece[len(mark) :]
@@ -77,11 +96,15 @@ class RecordReader:
             yield from self._lines(text, final=final)
 
     def _decided(self, text: str) -> str:
-        """Decide by its beginning whether the file is a document, and return what is still to be read."""
+        """Decide by its beginning whether the file is a document, and return what is still to be
+        read.
+        """
         opening = opening_of(text[:HEAD_CHARS])
         if opening is None:
             return text
-        self._document = DocumentReader(text[: opening.characters], alone=opening.alone, name=opening.name)
+        self._document = DocumentReader(
+            text[: opening.characters], alone=opening.alone, name=opening.name
+        )
         return text[opening.characters :]
 
     def _lines(self, text: str, *, final: bool) -> Iterator[Record]:
@@ -120,18 +143,32 @@ class RecordReader:
             return
         if not self._separator:  # the first line decides for the whole file
             told = _SEPARATOR_LINE.fullmatch(text.strip(" "))
-            self._separator = told[1] if told else _OBJECTS if text.lstrip().startswith("{") else max(_SEPARATORS, key=text.count)
+            self._separator = (
+                told[1]
+                if told
+                else _OBJECTS
+                if text.lstrip().startswith("{")
+                else max(_SEPARATORS, key=text.count)
+            )
             if told:
                 self._open.clear()
                 return
         first = self._open[0][0]
         try:
-            record = object_record(text, first) if self._separator == _OBJECTS else self._row(text, first)
+            record = (
+                object_record(text, first)
+                if self._separator == _OBJECTS
+                else self._row(text, first)
+            )
         except csv.Error as exc:
             is_open = _OPEN_QUOTE in str(exc)
             if is_open and len(self._open) <= MAX_RECORD_LINES and len(text) <= MAX_LINE_CHARS:
                 return
-            yield from self._give_up("a quote that is never closed" if is_open or len(self._open) > 1 else f"not CSV: {exc}")
+            yield from self._give_up(
+                "a quote that is never closed"
+                if is_open or len(self._open) > 1
+                else f"not CSV: {exc}"
+            )
         else:
             self._open.clear()
             yield record
@@ -146,6 +183,13 @@ class RecordReader:
             yield from self._close()
 
     def _row(self, text: str, line: int) -> Record:
-        """Return the record of a line, or of several when its quotes span them. Raises csv.Error."""
-        (cells,) = csv.reader(io.StringIO(text, newline=""), delimiter=self._separator, skipinitialspace=True, strict=True)
+        """Return the record of a line, or of several when its quotes span them. Raises
+        csv.Error.
+        """
+        (cells,) = csv.reader(
+            io.StringIO(text, newline=""),
+            delimiter=self._separator,
+            skipinitialspace=True,
+            strict=True,
+        )
         return Record(line, cells=tuple(cell.strip() for cell in cells))

@@ -1,7 +1,9 @@
-"""Our own lists: one row for each thing that a recipient has left, as CSV or as a JSON object a line.
+"""Our own lists: one row for each thing that a recipient has left, as CSV or as a JSON object a
+line.
 
-A spreadsheet takes a cell that begins with `=`, `+`, `-` or `@` for a formula, and `+bob@example.com` is an address: such a cell gets an
-apostrophe before it, and so does one that begins with an apostrophe, so that our own import takes exactly one away.
+A spreadsheet takes a cell that begins with `=`, `+`, `-` or `@` for a formula, and
+`+bob@example.com` is an address: such a cell gets an apostrophe before it, and so does one that
+begins with an apostrophe, so that our own import takes exactly one away.
 """
 
 import csv
@@ -51,7 +53,10 @@ def moment(at_ms: int) -> str:
     """Return a time as ISO 8601 in UTC with milliseconds; empty for 0."""
     if not at_ms:
         return ""
-    return datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{at_ms % 1000:03d}Z"
+    return (
+        datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        + f".{at_ms % 1000:03d}Z"
+    )
 
 
 def _line(cells: Iterable[str]) -> bytes:

@@ -5,14 +5,17 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 EPOCH = re.compile(r"\d{9,13}(?:\.\d+)?")
-_MILLISECONDS_FROM = 100_000_000_000  # an epoch this large cannot be seconds: it would be the year 5138
+# an epoch this large cannot be seconds: it would be the year 5138
+_MILLISECONDS_FROM = 100_000_000_000
 _YEAR_FIRST = re.compile(r"(\d{4})[/.](\d{1,2})[/.](\d{1,2})")
 
 
 def read_time(text: str) -> int | None:
-    """Return UTC milliseconds of an epoch (seconds or milliseconds), ISO 8601, or the date of a mail; None for anything else.
+    """Return UTC milliseconds of an epoch (seconds or milliseconds), ISO 8601, or the date of a
+    mail; None for anything else.
 
-    A time without a zone is UTC. A date whose day and month could be exchanged (`02/03/2024`) is none: it is never guessed.
+    A time without a zone is UTC. A date whose day and month could be exchanged (`02/03/2024`) is
+    none: it is never guessed.
     """
     text = text.strip()
     if EPOCH.fullmatch(text):
@@ -23,7 +26,9 @@ def read_time(text: str) -> int | None:
     for parse in (datetime.fromisoformat, parsedate_to_datetime):
         try:
             moment = parse(text)
-            return max(0, int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000))
+            return max(
+                0, int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+            )
         except (ValueError, IndexError, OverflowError):
             continue
     return None

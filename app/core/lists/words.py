@@ -1,4 +1,6 @@
-"""The words by which lists say that somebody has left or is subscribed, and the usual names of columns, without case and punctuation."""
+"""The words by which lists say that somebody has left or is subscribed, and the usual names of
+columns, without case and punctuation.
+"""
 
 import re
 
@@ -36,14 +38,49 @@ LEFT_WORDS = frozenset(
         "neversubscribe",
     ]
 )
-SUBSCRIBED_WORDS = frozenset(["subscribed", "subscribe", "active", "enabled", "confirmed", "optedin", "optin", "in", "granted", "allowed"])
-YES, NO = frozenset(["true", "1", "yes", "y", "t", "on"]), frozenset(("false", "0", "no", "n", "f", "off", ""))
+SUBSCRIBED_WORDS = frozenset(
+    [
+        "subscribed",
+        "subscribe",
+        "active",
+        "enabled",
+        "confirmed",
+        "optedin",
+        "optin",
+        "in",
+        "granted",
+        "allowed",
+    ]
+)
+YES, NO = (
+    frozenset(["true", "1", "yes", "y", "t", "on"]),
+    frozenset(("false", "0", "no", "n", "f", "off", "")),
+)
 ANSWERS = frozenset(  # a number may be a count
     "true false yes no y n t f on off ja nein oui non si sí não sim nej nei kyllä tak nie ano evet hayır да нет так ні "  # noqa: SIM905 - read as a row
     "wahr falsch vrai faux verdadero falso verdadeiro vero".split()
 )
-ASKS_FOR_MAIL = re.compile(r"receiv|mail|news|market|accept|agree|permission|allow|want|erw|empf|recoit|reçoit|recib|acept|abon")
-NO_VALUE = frozenset(("", "null", "none", "nil", "na", "nan", "never", "n", "no", "false", "0", "00000000000000", "00000000", "undefined"))
+ASKS_FOR_MAIL = re.compile(
+    r"receiv|mail|news|market|accept|agree|permission|allow|want|erw|empf|recoit|reçoit|recib|acept|abon"
+)
+NO_VALUE = frozenset(
+    (
+        "",
+        "null",
+        "none",
+        "nil",
+        "na",
+        "nan",
+        "never",
+        "n",
+        "no",
+        "false",
+        "0",
+        "00000000000000",
+        "00000000",
+        "undefined",
+    )
+)
 DATE = re.compile(r"\d{1,4}[-/.]\s?\d{1,2}[-/.]\s?\d{1,4}|\d{1,2}:\d{2}|\b(?:19|20)\d{2}\b")
 OPEN_STATES = frozenset(("unconfirmed", "inactive", "pending", "notconfirmed", "unverified"))
 STATUS = frozenset(
@@ -129,7 +166,9 @@ LEFT_IF_NO = frozenset(
         "emailallowed",
     ]
 )
-SUBSCRIBED_IF_YES = frozenset(["active", "isactive", "enabled", "isenabled", "confirmed", "isconfirmed"])
+SUBSCRIBED_IF_YES = frozenset(
+    ["active", "isactive", "enabled", "isenabled", "confirmed", "isconfirmed"]
+)
 SAYS_NOTHING = re.compile(
     r"(?:id|ids|uid|uuid|key|at|on|date|time|timestamp|ip|url|link|source|reason|other|by|campaign|title|count|rate|type|name|code|number|"
     r"groups?|lists?|topics?|from|token|hash|method|country|page|form|history|method|text|comment|note|notes)\Z"

@@ -1,8 +1,9 @@
 """The canonical forms of RFC 6376 3.4: relaxed header fields, simple and relaxed bodies.
 
-Linear in time on any input. Bodies go through passes of `bytes.replace` over pieces of CHUNK_BYTES, so a thread that hashes a large one
-lets the interpreter go at every piece (catalogue D8). Between two pieces only two facts are carried: the last bytes whose meaning the
-next piece decides, and how many empty lines wait for text that makes them count.
+Linear in time on any input. Bodies go through passes of `bytes.replace` over pieces of CHUNK_BYTES,
+so a thread that hashes a large one lets the interpreter go at every piece (catalogue D8). Between
+two pieces only two facts are carried: the last bytes whose meaning the next piece decides, and how
+many empty lines wait for text that makes them count.
 """
 
 import hashlib
@@ -12,8 +13,10 @@ from enum import StrEnum
 
 CHUNK_BYTES = 256 * 1024
 
-_LONG_RUNS = (b" " * 32, b" " * 8)  # a run of n spaces takes n/32 replacements first, not n/2: 990-space lines are twice as fast
-_LOOK_BACK_BYTES = 4096  # nearly every mail ends with one CRLF: no more than this is copied to see it
+# a run of n spaces takes n/32 replacements first, not n/2: 990-space lines are twice as fast
+_LONG_RUNS = (b" " * 32, b" " * 8)
+# nearly every mail ends with one CRLF: no more than this is copied to see it
+_LOOK_BACK_BYTES = 4096
 _CRLF = b"\r\n"
 _CRLFS_REVERSED = re.compile(rb"(?:\n\r)*+")
 
@@ -26,16 +29,20 @@ class BodyMode(StrEnum):
 
 
 def relaxed(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """Return the relaxed form of header fields (RFC 6376 3.4.2), in this order, each with its CRLF; given as lower-case name and raw field.
+    """Return the relaxed form of header fields (RFC 6376 3.4.2), in this order, each with its CRLF;
+    given as lower-case name and raw field.
 
-    All go through the passes together, which costs half of one by one: no name begins with a space, so a CRLF before one is a fold.
+    All go through the passes together, which costs half of one by one: no name begins with a space,
+    so a CRLF before one is a fold.
     """
     cut = [name + b":" + raw[len(name) + 1 :].strip(b" \t\r\n") + _CRLF for name, raw in fields]
     return _collapse(b"".join(cut).replace(b"\r\n ", b" ").replace(b"\r\n\t", b" "))
 
 
 def body_hash(body: bytes | memoryview, mode: BodyMode, *, chunk_bytes: int = CHUNK_BYTES) -> bytes:
-    """Return the SHA-256 of the canonical body (RFC 6376 3.4.3, 3.4.4), working in pieces of `chunk_bytes`."""
+    """Return the SHA-256 of the canonical body (RFC 6376 3.4.3, 3.4.4), working in pieces of
+    `chunk_bytes`.
+    """
     view = memoryview(body)
     return (_hash_simple if mode is BodyMode.SIMPLE else _hash_relaxed)(view, chunk_bytes)
 

@@ -1,10 +1,13 @@
 """The `X-Signoff-*` fields: what the sender says about one mail, read strictly.
 
-A field that cannot be understood is refused, and so is a name that we do not know, or one so close to ours that nobody else can be meant
-(`app.core.mail.control_names`): guessing would send wrong mail. Mail software encodes and folds what it does not know, so encoded words
-(RFC 2047) are read, and a fold is a space. Every `X-Signoff-*` field is dropped before a mail leaves (`app.core.mail.stamp`).
+A field that cannot be understood is refused, and so is a name that we do not know, or one so close
+to ours that nobody else can be meant (`app.core.mail.control_names`): guessing would send wrong
+mail. Mail software encodes and folds what it does not know, so encoded words (RFC 2047) are read,
+and a fold is a space. Every `X-Signoff-*` field is dropped before a mail leaves
+(`app.core.mail.stamp`).
 
-The text of each error names the field and the fault. The sender reads it in the SMTP reply, so foreign text in it is bounded and escaped.
+The text of each error names the field and the fault. The sender reads it in the SMTP reply, so
+foreign text in it is bounded and escaped.
 """
 
 import json
@@ -42,21 +45,30 @@ MAX_ATTRIBUTES_OCTETS = 8192  # of one recipient
 MAX_ATTRIBUTE_MAP_OCTETS = 65_536  # of all recipients of a message
 
 _FORBIDDEN_IN_GROUP = frozenset("<>")  # as `app.core.groups`: no group is called so
-_UNPRINTABLE = frozenset(("Cc", "Cs", "Zl", "Zp"))  # Unicode categories: control, surrogate, line and paragraph separator
+# Unicode categories: control, surrogate, line and paragraph separator
+_UNPRINTABLE = frozenset(("Cc", "Cs", "Zl", "Zp"))
 _YES_NO: Mapping[str, bool] = MappingProxyType({"yes": True, "no": False})
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attributes:
-    """What the sender says of people: of the one recipient (`flat`), or of each (`by_address`, whose keys are as `identity` gives them)."""
+    """What the sender says of people: of the one recipient (`flat`), or of each (`by_address`,
+    whose keys are as `identity` gives them).
+    """
 
     flat: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
     by_address: Mapping[str, Mapping[str, str]] | None = None
 
     def of(self, address: str) -> Mapping[str, str]:
-        """Return what is said of one recipient, nothing for an address that a map does not name. Raises AddressInvalid."""
-        return self.flat if self.by_address is None else self.by_address.get(identity(address), _NOTHING)
+        """Return what is said of one recipient, nothing for an address that a map does not name.
+        Raises AddressInvalid.
+        """
+        return (
+            self.flat
+            if self.by_address is None
+            else self.by_address.get(identity(address), _NOTHING)
+        )
 
 
 NO_ATTRIBUTES = Attributes()
@@ -64,7 +76,9 @@ NO_ATTRIBUTES = Attributes()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Controls:
-    """What the control fields of one mail say. Groups are as the sender names them: by id or by name."""
+    """What the control fields of one mail say. Groups are as the sender names them: by id or by
+    name.
+    """
 
     class_: MailClass | None = None
     campaign: CampaignId = NO_CAMPAIGN
@@ -82,7 +96,8 @@ _SILENT = Controls()
 def read(message: Message) -> Controls:
     """Return what the control fields say.
 
-    Raises MarkingInvalid for a name that is none of theirs, and for a field that is repeated or has a value outside its rules.
+    Raises MarkingInvalid for a name that is none of theirs, and for a field that is repeated or has
+    a value outside its rules.
     """
     found = controls_among(message.fields)
     if not found:
@@ -107,15 +122,20 @@ def read(message: Message) -> Controls:
 
 
 def refuse_unheard(message: Message, whose: str) -> None:
-    """Raise MarkingInvalid when a mail whose marks nobody will obey bears some; `whose` says why nobody will."""
+    """Raise MarkingInvalid when a mail whose marks nobody will obey bears some; `whose` says why
+    nobody will.
+    """
     found = controls_among(message.fields)
     if found:
-        raise MarkingInvalid(f"{plain(found[0].raw[: len(found[0].name)].decode('ascii'))} stands in a mail {whose}")
+        raise MarkingInvalid(
+            f"{plain(found[0].raw[: len(found[0].name)].decode('ascii'))} stands in a mail {whose}"
+        )
 
 
 def is_group_name(name: str) -> bool:
     """Say whether a group may be called so, by its id or its name."""
-    quoted = name[:1] == name[-1:] == '"'  # somebody's list syntax, not a name; a group that is called so goes by its id
+    # somebody's list syntax, not a name; a group that is called so goes by its id
+    quoted = name[:1] == name[-1:] == '"'
     if not 0 < len(name) <= MAX_GROUP_CHARS or quoted or not _FORBIDDEN_IN_GROUP.isdisjoint(name):
         return False
     return is_printable(name) and folded_name(name) != ALL
@@ -123,7 +143,9 @@ def is_group_name(name: str) -> bool:
 
 def is_printable(text: str) -> bool:
     """Say whether text can stand in a log line and in a header field (catalogue L2)."""
-    return text.isprintable() or not any(unicodedata.category(char) in _UNPRINTABLE for char in text)
+    return text.isprintable() or not any(
+        unicodedata.category(char) in _UNPRINTABLE for char in text
+    )
 
 
 def _text(field: Field) -> str:
@@ -133,7 +155,8 @@ def _text(field: Field) -> str:
     except UnicodeDecodeError as exc:
         raise MarkingInvalid(f"{name} is not UTF-8") from exc
     try:
-        text = decoded(text.replace("\t", " ").strip(" "), errors="strict")  # a tab is what some software folds with
+        # a tab is what some software folds with
+        text = decoded(text.replace("\t", " ").strip(" "), errors="strict")
     except ValueError as exc:
         raise MarkingInvalid(f"{name} {exc}") from exc
     if not text:
@@ -167,9 +190,14 @@ def _groups(texts: Mapping[bytes, str], field: bytes) -> tuple[GroupId, ...]:
         raise MarkingInvalid(f"{NAMES[field]} names more than {MAX_GROUPS} groups")
     for name in names:
         if folded_name(name) == ALL:
-            raise MarkingInvalid(f'{NAMES[field]} holds "{plain(name)}", the word for all mail of the brand, which is no group')
+            raise MarkingInvalid(
+                f'{NAMES[field]} holds "{plain(name)}", the word for all mail of the brand, which'
+                " is no group"
+            )
         if not is_group_name(name):
-            raise MarkingInvalid(f'{NAMES[field]} holds "{plain(name)}", a name that no group can have')
+            raise MarkingInvalid(
+                f'{NAMES[field]} holds "{plain(name)}", a name that no group can have'
+            )
     return tuple(map(GroupId, names))
 
 
@@ -187,7 +215,13 @@ def _attributes(texts: Mapping[bytes, str]) -> Attributes:
     text = texts[ATTRIBUTES]
     _check_length(text, MAX_ATTRIBUTE_MAP_OCTETS, "")
     try:
-        found = json.loads(text, object_pairs_hook=_object, parse_int=str, parse_float=str, parse_constant=_refuse_constant)
+        found = json.loads(
+            text,
+            object_pairs_hook=_object,
+            parse_int=str,
+            parse_float=str,
+            parse_constant=_refuse_constant,
+        )
     except (ValueError, RecursionError) as exc:
         raise MarkingInvalid("X-Signoff-User-Attributes is no JSON") from exc
     if not isinstance(found, dict):
@@ -197,7 +231,10 @@ def _attributes(texts: Mapping[bytes, str]) -> Attributes:
         _check_length(text, MAX_ATTRIBUTES_OCTETS, " for one recipient")
         return Attributes(flat=_values(found))
     if len(people) < len(found):
-        raise MarkingInvalid("X-Signoff-User-Attributes holds values beside objects: write values, or one object for each address")
+        raise MarkingInvalid(
+            "X-Signoff-User-Attributes holds values beside objects: write values, or one object for"
+            " each address"
+        )
     return Attributes(by_address=_by_address(people))
 
 
@@ -212,9 +249,13 @@ def _by_address(found: Mapping[str, Mapping[str, object]]) -> Mapping[str, Mappi
         try:
             key = identity(checked(address))
         except (AddressInvalid, UnicodeEncodeError) as exc:
-            raise MarkingInvalid(f"X-Signoff-User-Attributes: name {number} is no address, though it has an object") from exc
+            raise MarkingInvalid(
+                f"X-Signoff-User-Attributes: name {number} is no address, though it has an object"
+            ) from exc
         if key in people:
-            raise MarkingInvalid(f"X-Signoff-User-Attributes: name {number} is an address that stands there already")
+            raise MarkingInvalid(
+                f"X-Signoff-User-Attributes: name {number} is an address that stands there already"
+            )
         people[key] = _values(values)
     return MappingProxyType(people)
 
@@ -233,19 +274,26 @@ def _refuse_constant(name: str) -> NoReturn:
 def _values(found: Mapping[str, object]) -> Mapping[str, str]:
     if any(not _is_whole(name) for name in found):
         raise MarkingInvalid("X-Signoff-User-Attributes holds half a character in a name")
-    return MappingProxyType({name: _value(value) for name, value in found.items() if value is not None})
+    return MappingProxyType(
+        {name: _value(value) for name, value in found.items() if value is not None}
+    )
 
 
 def _value(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if not isinstance(value, str):
-        raise MarkingInvalid("X-Signoff-User-Attributes holds a value that is neither text nor number, true, false or null")
+        raise MarkingInvalid(
+            "X-Signoff-User-Attributes holds a value that is neither text nor number, true, false"
+            " or null"
+        )
     if not _is_whole(value):
         raise MarkingInvalid("X-Signoff-User-Attributes holds half a character")
     return value
 
 
 def _is_whole(text: str) -> bool:
-    """Say whether no half of a character stands alone in a text, as JSON can spell it; it could neither be encoded nor hashed."""
+    """Say whether no half of a character stands alone in a text, as JSON can spell it; it could
+    neither be encoded nor hashed.
+    """
     return text.isascii() or not any(unicodedata.category(char) == "Cs" for char in text)

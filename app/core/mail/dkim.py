@@ -1,10 +1,13 @@
 """DKIM without keys: the choice of fields and the text of the signature field (RFC 6376).
 
-1. Fields are listed in lower case. Those that change what a reader sees are listed once more than they occur, so adding another breaks
-   the signature (RFC 6376 8.15, catalogue D2). List-Unsubscribe and -Post come last: what is before is the same for every copy (D17).
-2. Never signed: what transport adds or other signers own (D12). No `l=` (D4). `b=` is last (D16). Header fields are always relaxed.
-3. The field is, byte for byte, what dkimpy writes for the same tags: tag order, separators, folds at column 72. One difference: a domain
-   too long for a line stays in one piece, where dkimpy cuts it and so spoils its own signature.
+1. Fields are listed in lower case. Those that change what a reader sees are listed once more than
+   they occur, so adding another breaks the signature (RFC 6376 8.15, catalogue D2).
+   List-Unsubscribe and -Post come last: what is before is the same for every copy (D17).
+2. Never signed: what transport adds or other signers own (D12). No `l=` (D4). `b=` is last (D16).
+   Header fields are always relaxed.
+3. The field is, byte for byte, what dkimpy writes for the same tags: tag order, separators, folds
+   at column 72. One difference: a domain too long for a line stays in one piece, where dkimpy cuts
+   it and so spoils its own signature.
 """
 
 import base64
@@ -65,11 +68,14 @@ SIGNED: tuple[bytes, ...] = (
     b"cfbl-address",
     b"cfbl-feedback-id",
 )
-"""Signed as often as present: RFC 6376 5.4.1, and the complaint fields of catalogue H18 (RFC 9477)."""
+"""Signed as often as present: RFC 6376 5.4.1, and the complaint fields of catalogue H18 (RFC 9477).
+"""
 
 
 class Profile(StrEnum):
-    """What the downstream does to mail on its way, and the signature therefore leaves out (catalogue D7, D13)."""
+    """What the downstream does to mail on its way, and the signature therefore leaves out
+    (catalogue D7, D13).
+    """
 
     DEFAULT = "default"
     SES = "ses"  # writes its own Message-ID and Date, and refuses a second DKIM-Signature
@@ -85,7 +91,10 @@ class Profile(StrEnum):
         return self is Profile.SES
 
 
-_ORDER = {name: place for place, name in enumerate((*OVERSIGNED, *SIGNED, LIST_UNSUBSCRIBE, LIST_UNSUBSCRIBE_POST))}
+_ORDER = {
+    name: place
+    for place, name in enumerate((*OVERSIGNED, *SIGNED, LIST_UNSUBSCRIBE, LIST_UNSUBSCRIBE_POST))
+}
 _FIELD_NAME = b"DKIM-Signature"
 _TIME = b"\0" * 10
 _DIGEST = b"\1" * 44
@@ -95,20 +104,28 @@ _FIRST_WIDTH = 72 - len(_FIELD_NAME)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """The fields of a message that a signature covers: `names` in the order of `canonical`, the bytes that are hashed."""
+    """The fields of a message that a signature covers: `names` in the order of `canonical`, the
+    bytes that are hashed.
+    """
 
     names: tuple[bytes, ...]
     canonical: bytes
 
 
 def select(fields: Sequence[Field], profile: Profile = Profile.DEFAULT) -> Selection:
-    """Choose the signed fields of what every copy carries. Several fields of a name count from the bottom (RFC 6376 5.4.2)."""
+    """Choose the signed fields of what every copy carries. Several fields of a name count from the
+    bottom (RFC 6376 5.4.2).
+    """
     left_out = profile.rewritten
     signed = [
-        (_ORDER[name], place, name, raw) for place, (name, raw) in enumerate(reversed(fields)) if name in _ORDER and name not in left_out
+        (_ORDER[name], place, name, raw)
+        for place, (name, raw) in enumerate(reversed(fields))
+        if name in _ORDER and name not in left_out
     ]
     signed.sort()  # by the first two alone: no two fields have the same place
-    return Selection(names=tuple([one[2] for one in signed]), canonical=relaxed([one[2:] for one in signed]))
+    return Selection(
+        names=tuple([one[2] for one in signed]), canonical=relaxed([one[2:] for one in signed])
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +140,9 @@ class SignatureTags:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignatureText:
-    """A signature field that lacks only its signature: `canonical` is hashed last, `folded` is written."""
+    """A signature field that lacks only its signature: `canonical` is hashed last, `folded` is
+    written.
+    """
 
     canonical: bytes
     folded: bytes
@@ -131,11 +150,19 @@ class SignatureText:
     def complete(self, signature: bytes) -> bytes:
         """Return the whole field with its CRLF."""
         line = b"b=" + base64.b64encode(signature)
-        return self.folded + b"\r\n ".join([line[start : start + _WIDTH] for start in range(0, len(line), _WIDTH)]) + b"\r\n"
+        return (
+            self.folded
+            + b"\r\n ".join([line[start : start + _WIDTH] for start in range(0, len(line), _WIDTH)])
+            + b"\r\n"
+        )
 
 
-def signature_text(tags: SignatureTags, names: tuple[bytes, ...], *, timestamp: int, body_hash: bytes) -> SignatureText:
-    """Return the field for these tags (RFC 6376 3.5), with `names` as h= and the time in seconds."""
+def signature_text(
+    tags: SignatureTags, names: tuple[bytes, ...], *, timestamp: int, body_hash: bytes
+) -> SignatureText:
+    """Return the field for these tags (RFC 6376 3.5), with `names` as h= and the time in
+    seconds.
+    """
     template = _template(tags, names)
     time, digest = b"%010d" % timestamp, base64.b64encode(body_hash)
     return SignatureText(
@@ -145,10 +172,13 @@ def signature_text(tags: SignatureTags, names: tuple[bytes, ...], *, timestamp: 
 
 
 @lru_cache(maxsize=1024)
-def covering(names: tuple[bytes, ...], stamped: tuple[bytes, ...], profile: Profile = Profile.DEFAULT) -> tuple[bytes, ...]:
+def covering(
+    names: tuple[bytes, ...], stamped: tuple[bytes, ...], profile: Profile = Profile.DEFAULT
+) -> tuple[bytes, ...]:
     """Return h= for a copy with the selected fields of these names and stamped fields of those.
 
-    What all copies share comes first; a name listed beyond its fields stands for none, and guards against one more.
+    What all copies share comes first; a name listed beyond its fields stands for none, and guards
+    against one more.
     """
     count = Counter(names)
     oversigned = frozenset(OVERSIGNED) - profile.rewritten
@@ -158,9 +188,11 @@ def covering(names: tuple[bytes, ...], stamped: tuple[bytes, ...], profile: Prof
 
 @lru_cache(maxsize=1024)
 def _template(tags: SignatureTags, names: tuple[bytes, ...]) -> SignatureText:
-    """Return the field with marks, as wide as what they stand for, in the places of time and body hash.
+    """Return the field with marks, as wide as what they stand for, in the places of time and body
+    hash.
 
-    The mails of a campaign have the same fields: to join and fold their names once saves a third of preparing a signature.
+    The mails of a campaign have the same fields: to join and fold their names once saves a third of
+    preparing a signature.
     """
     text = b"; ".join(
         (

@@ -1,7 +1,9 @@
-"""A DKIM key's private half: read from PEM, judged, and what its record says (RFC 6376 3.3, RFC 8301, RFC 8463).
+"""A DKIM key's private half: read from PEM, judged, and what its record says (RFC 6376 3.3, RFC
+8301, RFC 8463).
 
-OpenSSL tests the primes of an RSA key each time one is read, which takes about 40 ms. An installation of 2,000 brands would need a minute
-and a half to start, so that test is left out; instead the numbers of the key must fit each other, which finds every damaged file.
+OpenSSL tests the primes of an RSA key each time one is read, which takes about 40 ms. An
+installation of 2,000 brands would need a minute and a half to start, so that test is left out;
+instead the numbers of the key must fit each other, which finds every damaged file.
 """
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -16,7 +18,9 @@ PrivateKey = RSAPrivateKey | Ed25519PrivateKey
 
 
 def read_private_key(pem: bytes) -> PrivateKey:
-    """Return the key of an unencrypted PEM, PKCS #1 or PKCS #8 (about 0.2 ms). Raises Misconfigured for any that cannot sign."""
+    """Return the key of an unencrypted PEM, PKCS #1 or PKCS #8 (about 0.2 ms). Raises Misconfigured
+    for any that cannot sign.
+    """
     try:
         key = load_pem_private_key(pem, password=None, unsafe_skip_rsa_key_validation=True)
     except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
@@ -26,7 +30,9 @@ def read_private_key(pem: bytes) -> PrivateKey:
     if not isinstance(key, RSAPrivateKey):
         raise Misconfigured(["DKIM key: neither RSA nor ed25519"])
     if key.key_size < MIN_RSA_BITS:
-        raise Misconfigured([f"DKIM key: RSA of {key.key_size} bits, at least {MIN_RSA_BITS} are needed"])
+        raise Misconfigured(
+            [f"DKIM key: RSA of {key.key_size} bits, at least {MIN_RSA_BITS} are needed"]
+        )
     if not _numbers_fit(key.private_numbers()):
         raise Misconfigured(["DKIM key: damaged: its numbers do not fit each other"])
     return key
@@ -38,7 +44,9 @@ def algorithm_of(key: PrivateKey) -> str:
 
 
 def _numbers_fit(numbers: RSAPrivateNumbers) -> bool:
-    """Say whether this is a key as RFC 8017 3.2 defines it, but for the test that p and q are primes."""
+    """Say whether this is a key as RFC 8017 3.2 defines it, but for the test that p and q are
+    primes.
+    """
     p, q, d, public = numbers.p, numbers.q, numbers.d, numbers.public_numbers
     return (
         min(p, q) > 1

@@ -1,4 +1,6 @@
-"""The DNS record of a DKIM key: how it reads, and whether it fits a private key (RFC 6376 3.6.1; catalogue D15)."""
+"""The DNS record of a DKIM key: how it reads, and whether it fits a private key (RFC 6376 3.6.1;
+catalogue D15).
+"""
 
 import base64
 import binascii
@@ -23,7 +25,9 @@ PublicKey = RSAPublicKey | Ed25519PublicKey
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DkimRecord:
-    """A record that can verify signatures. `testing`: t=y, so receivers treat a bad signature like none."""
+    """A record that can verify signatures. `testing`: t=y, so receivers treat a bad signature like
+    none.
+    """
 
     key: PublicKey
     testing: bool
@@ -35,8 +39,12 @@ def record_name(selector: str, domain: str) -> str:
 
 
 def zone_line(name: str, text: str) -> str:
-    """Return a TXT record as it stands in a zone file: its text in strings of at most 255 octets (RFC 1035 3.3.14)."""
-    strings = " ".join(f'"{text[start : start + _MAX_STRING]}"' for start in range(0, len(text), _MAX_STRING))
+    """Return a TXT record as it stands in a zone file: its text in strings of at most 255 octets
+    (RFC 1035 3.3.14).
+    """
+    strings = " ".join(
+        f'"{text[start : start + _MAX_STRING]}"' for start in range(0, len(text), _MAX_STRING)
+    )
     return f"{name}. IN TXT ( {strings} )"
 
 
@@ -65,7 +73,12 @@ def _tags(text: str) -> Mapping[str, str]:
 
 def _public_key(kind: str, der: bytes) -> PublicKey:
     try:
-        key = Ed25519PublicKey.from_public_bytes(der) if kind == "ed25519" else load_der_public_key(der)  # RFC 8463 4: p= is the bare key
+        # RFC 8463 4: p= is the bare key
+        key = (
+            Ed25519PublicKey.from_public_bytes(der)
+            if kind == "ed25519"
+            else load_der_public_key(der)
+        )
     except (ValueError, UnsupportedAlgorithm) as exc:
         raise ValueError(f"p= is no {kind} key") from exc
     if not isinstance(key, RSAPublicKey | Ed25519PublicKey):
@@ -74,7 +87,9 @@ def _public_key(kind: str, der: bytes) -> PublicKey:
 
 
 def problems_of(records: Sequence[str], own: PublicKey) -> tuple[str, ...]:
-    """Return everything that keeps receivers from verifying what `own` signs, given all TXT records at the key's name."""
+    """Return everything that keeps receivers from verifying what `own` signs, given all TXT records
+    at the key's name.
+    """
     if not records:
         return ("no record is published, so nobody can verify the signature",)
     if len(records) > 1:
@@ -87,9 +102,13 @@ def problems_of(records: Sequence[str], own: PublicKey) -> tuple[str, ...]:
     if _raw(record.key) != _raw(own):
         problems.append("the published key is another one than the private key's")
     if isinstance(record.key, RSAPublicKey) and record.key.key_size < MIN_RSA_BITS:
-        problems.append(f"the key has {record.key.key_size} bits; {MIN_RSA_BITS} are needed (RFC 8301 3.2)")
+        problems.append(
+            f"the key has {record.key.key_size} bits; {MIN_RSA_BITS} are needed (RFC 8301 3.2)"
+        )
     if record.testing:
-        problems.append("t=y: receivers treat a failed signature like none; remove it when the trial is over")
+        problems.append(
+            "t=y: receivers treat a failed signature like none; remove it when the trial is over"
+        )
     return tuple(problems)
 
 
@@ -98,7 +117,9 @@ def _raw(key: PublicKey) -> bytes:
 
 
 def record_of(given: bytes) -> str:
-    """Return the record for what an operator has at hand: a PEM key, private or public, or the record itself. ValueError for else."""
+    """Return the record for what an operator has at hand: a PEM key, private or public, or the
+    record itself. ValueError for else.
+    """
     if b"-----BEGIN" not in given:
         text = given.decode("ascii", "replace").strip()
         parse_record(text)
@@ -110,7 +131,10 @@ def record_of(given: bytes) -> str:
     if isinstance(key, RSAPublicKey):
         return f"v=DKIM1; k=rsa; p={base64.b64encode(_raw(key)).decode('ascii')}"
     if isinstance(key, Ed25519PublicKey):
-        return f"v=DKIM1; k=ed25519; p={base64.b64encode(key.public_bytes(Encoding.Raw, PublicFormat.Raw)).decode('ascii')}"
+        return (
+            "v=DKIM1; k=ed25519;"
+            f" p={base64.b64encode(key.public_bytes(Encoding.Raw, PublicFormat.Raw)).decode('ascii')}"
+        )
     raise ValueError("it is neither an RSA nor an ed25519 key")
 
 

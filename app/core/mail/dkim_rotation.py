@@ -1,7 +1,8 @@
-"""Which keys of a domain sign: of each kind the first in the order of the configuration. The others wait for their turn, or retire.
+"""Which keys of a domain sign: of each kind the first in the order of the configuration. The others
+wait for their turn, or retire.
 
-So a key is rotated by moving a line: the new key stands below the old one until its record is in the DNS, then above it, and the old one
-goes once nobody verifies by it any more.
+So a key is rotated by moving a line: the new key stands below the old one until its record is in
+the DNS, then above it, and the old one goes once nobody verifies by it any more.
 """
 
 from collections.abc import Sequence
@@ -44,10 +45,19 @@ def rotation_problems(domain: str, keys: Sequence[ConfiguredKey]) -> list[str]:
     selectors = [key.selector for key in keys]
     for selector in dict.fromkeys(selectors):
         if selectors.count(selector) > 1:
-            problems.append(f"DKIM keys of {domain}: two have the selector {selector}, and a selector has one record; rename one of them")
+            problems.append(
+                f"DKIM keys of {domain}: two have the selector {selector}, and a selector has one"
+                " record; rename one of them"
+            )
     signing = signing_keys(keys)
     if signing and signing[0].algorithm != "rsa-sha256":
-        problems.append(f"DKIM keys of {domain}: ed25519 signs only beside an RSA key, large receivers do not verify it alone")
+        problems.append(
+            f"DKIM keys of {domain}: ed25519 signs only beside an RSA key, large receivers do not"
+            " verify it alone"
+        )
     if len({key.body_form for key in signing}) > 1:
-        problems.append(f"DKIM keys of {domain}: different canonicalizations of the keys that sign; write the same for both")
+        problems.append(
+            f"DKIM keys of {domain}: different canonicalizations of the keys that sign; write the"
+            " same for both"
+        )
     return problems

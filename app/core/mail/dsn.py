@@ -1,12 +1,16 @@
-"""The delivery status notification: one mail that tells the sender which recipients of another mail were refused, and why.
+"""The delivery status notification: one mail that tells the sender which recipients of another mail
+were refused, and why.
 
-A multipart/report (RFC 6522) of three parts: words for people, message/delivery-status (RFC 3464) for machines, and the header fields of
-the mail it is about. Decided here:
+A multipart/report (RFC 6522) of three parts: words for people, message/delivery-status (RFC 3464)
+for machines, and the header fields of the mail it is about. Decided here:
 
-1. It is 7-bit throughout, whatever the mail it speaks of: an address outside ASCII stands in the form that RFC 6533 3 gives for that, and
-   what else is outside ASCII goes as quoted-printable. So any downstream takes it; only a sender's own address may need SMTPUTF8.
-2. The header fields are returned, never the content: who asks for RET=FULL has the mail (RFC 3461 4.3 leaves the size to us).
-3. A mail that a machine sent as an answer gets none (RFC 3834 2, catalogue X15), nor does the null sender: that is the caller's to see.
+1. It is 7-bit throughout, whatever the mail it speaks of: an address outside ASCII stands in the
+   form that RFC 6533 3 gives for that, and what else is outside ASCII goes as quoted-printable. So
+   any downstream takes it; only a sender's own address may need SMTPUTF8.
+2. The header fields are returned, never the content: who asks for RET=FULL has the mail (RFC 3461
+   4.3 leaves the size to us).
+3. A mail that a machine sent as an answer gets none (RFC 3834 2, catalogue X15), nor does the null
+   sender: that is the caller's to see.
 """
 
 import binascii
@@ -25,7 +29,9 @@ _MAX_PLAIN_LINE = 998  # RFC 5322 2.1.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedRecipient:
-    """One recipient who was refused. `original` is the ORCPT parameter as the upstream wrote it, empty when there was none."""
+    """One recipient who was refused. `original` is the ORCPT parameter as the upstream wrote it,
+    empty when there was none.
+    """
 
     address: str
     status: str  # enhanced code, such as 5.1.1
@@ -35,7 +41,9 @@ class FailedRecipient:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What one notification says. `date` and `message_id` are field values, `unique` is the seed of the boundary."""
+    """What one notification says. `date` and `message_id` are field values, `unique` is the seed of
+    the boundary.
+    """
 
     host: str  # whose decision it was to report: our own name
     sender: str  # who gets it: the envelope sender of the mail
@@ -55,7 +63,10 @@ class Report:
             f"Message-ID: <{self.unique}@{self.host}>",
             "Auto-Submitted: auto-replied",  # RFC 3834 5.1
             "MIME-Version: 1.0",
-            f'Content-Type: multipart/report; report-type=delivery-status;\r\n boundary="{self._boundary}"',
+            (
+                "Content-Type: multipart/report; report-type=delivery-status;\r\n"
+                f' boundary="{self._boundary}"'
+            ),
         )
         return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
@@ -74,10 +85,17 @@ class Report:
         return f"=_{self.unique}"  # `=_` cannot stand in quoted-printable
 
     def _words(self) -> str:
-        lines = [f"This is the mail relay at {self.host}.", "", "Your message was not delivered to:", ""]
+        lines = [
+            f"This is the mail relay at {self.host}.",
+            "",
+            "Your message was not delivered to:",
+            "",
+        ]
         for recipient in self.failed:
             lines += [f"  <{recipient.address}>", f"    {recipient.diagnostic}", ""]
-        return "\r\n".join([*lines, "Its other recipients are dealt with: do not send it to them again.", ""])
+        return "\r\n".join(
+            [*lines, "Its other recipients are dealt with: do not send it to them again.", ""]
+        )
 
     def _status(self) -> str:
         groups = [[f"Reporting-MTA: dns; {self.host}", f"Arrival-Date: {self.date}"]]
@@ -88,14 +106,20 @@ class Report:
 
 
 def may_be_reported(message: Headed) -> bool:
-    """Say whether a failure of this mail may be answered by a notification: not when a machine sent it (RFC 3834 2)."""
+    """Say whether a failure of this mail may be answered by a notification: not when a machine sent
+    it (RFC 3834 2).
+    """
     stated = [field.value for field in message.fields if field.name == _AUTO_SUBMITTED]
     return all(value.partition(b";")[0].strip().lower() == b"no" for value in stated)
 
 
 def returned_fields(message: Headed) -> bytes:
-    """Return the header fields that go back with a notification: all but those that were for the relay alone (catalogue H20)."""
-    return b"".join([field.raw for field in message.fields if not field.name.startswith(CONTROL_PREFIX)])
+    """Return the header fields that go back with a notification: all but those that were for the
+    relay alone (catalogue H20).
+    """
+    return b"".join(
+        [field.raw for field in message.fields if not field.name.startswith(CONTROL_PREFIX)]
+    )
 
 
 def decoded_xtext(text: str) -> str:
@@ -105,7 +129,11 @@ def decoded_xtext(text: str) -> str:
 
 def _status_of(recipient: FailedRecipient) -> list[str]:
     lines = [f"Original-Recipient: {_original(recipient.original)}"] if recipient.original else []
-    kind, address = ("rfc822", recipient.address) if recipient.address.isascii() else ("utf-8", _utf8_xtext(recipient.address))
+    kind, address = (
+        ("rfc822", recipient.address)
+        if recipient.address.isascii()
+        else ("utf-8", _utf8_xtext(recipient.address))
+    )
     return [
         *lines,
         f"Final-Recipient: {kind}; {address}",
@@ -124,13 +152,25 @@ def _original(orcpt: str) -> str:
 
 
 def _utf8_xtext(address: str) -> str:
-    r"""Return an address outside ASCII in printable ASCII: `\x{5175}` for what cannot stand itself (RFC 6533 3)."""
-    return "".join(char if "!" <= char <= "~" and char not in "+=\\" else f"\\x{{{ord(char):02X}}}" for char in address)
+    r"""Return an address outside ASCII in printable ASCII: `\x{5175}` for what cannot stand itself
+    (RFC 6533 3).
+    """
+    return "".join(
+        char if "!" <= char <= "~" and char not in "+=\\" else f"\\x{{{ord(char):02X}}}"
+        for char in address
+    )
 
 
 def _part(kind: str, content: bytes) -> bytes:
     lines = content.split(b"\r\n")
-    if content.isascii() and not any(len(line) > _MAX_PLAIN_LINE or line.startswith(_LIKE_BOUNDARY) for line in lines):
+    if content.isascii() and not any(
+        len(line) > _MAX_PLAIN_LINE or line.startswith(_LIKE_BOUNDARY) for line in lines
+    ):
         return f"Content-Type: {kind}\r\n\r\n".encode("ascii") + content
     quoted = binascii.b2a_qp(content, istext=True)
-    return f"Content-Type: {kind}\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n".encode("ascii") + quoted
+    return (
+        f"Content-Type: {kind}\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n".encode(
+            "ascii"
+        )
+        + quoted
+    )

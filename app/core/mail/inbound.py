@@ -1,9 +1,12 @@
-"""A mail to the inbox, read for what it may say about leaving. Nothing here decides; every octet is a stranger's.
+"""A mail to the inbox, read for what it may say about leaving. Nothing here decides; every octet is
+a stranger's.
 
-Whatever can be repeated in a mail is counted in its budget before it is looked at, and the reading ends with the budget.
+Whatever can be repeated in a mail is counted in its budget before it is looked at, and the reading
+ends with the budget.
 
-Where a token may stand, in the order of catalogue M1: the envelope (which the mail does not know), the address fields, the subject, the
-text. Quoted text and attached mails are kept apart, since they count in the forward box only (M5).
+Where a token may stand, in the order of catalogue M1: the envelope (which the mail does not know),
+the address fields, the subject, the text. Quoted text and attached mails are kept apart, since they
+count in the forward box only (M5).
 """
 
 import re
@@ -37,7 +40,15 @@ def addresses_in(text: str, budget: ReadingBudget) -> Iterator[str]:
 class Incoming:
     """One mail, read as far as somebody asks."""
 
-    def __init__(self, mail: Entity, budget: ReadingBudget, *, null_sender: bool, too_long: bool = False, depth: int = 0) -> None:
+    def __init__(
+        self,
+        mail: Entity,
+        budget: ReadingBudget,
+        *,
+        null_sender: bool,
+        too_long: bool = False,
+        depth: int = 0,
+    ) -> None:
         self.budget = budget
         self._mail = mail
         self._too_long = too_long
@@ -45,14 +56,26 @@ class Incoming:
         self.nature = nature(mail, null_sender=null_sender)
 
     @classmethod
-    def read(cls, content: bytes | bytearray | memoryview, *, null_sender: bool, budget: ReadingBudget | None = None) -> "Incoming":
-        """Return the mail that came with DATA; of a very long one only the first MAX_READ_BYTES count. Never raises.
+    def read(
+        cls,
+        content: bytes | bytearray | memoryview,
+        *,
+        null_sender: bool,
+        budget: ReadingBudget | None = None,
+    ) -> "Incoming":
+        """Return the mail that came with DATA; of a very long one only the first MAX_READ_BYTES
+        count. Never raises.
 
         Without a budget it gets one that no clock ends.
         """
         view = memoryview(content)
         head = inbound_parts.entity(bytes(view[:MAX_READ_BYTES]))
-        return cls(head, budget or ReadingBudget(lambda: 0.0), null_sender=null_sender, too_long=len(view) > MAX_READ_BYTES)
+        return cls(
+            head,
+            budget or ReadingBudget(lambda: 0.0),
+            null_sender=null_sender,
+            too_long=len(view) > MAX_READ_BYTES,
+        )
 
     @property
     def cut(self) -> str:
@@ -91,13 +114,18 @@ class Incoming:
                 yield Incoming(mail, self.budget, null_sender=False, depth=self._depth + 1)
 
     def complained_about(self) -> "Incoming | None":
-        """Return the mail that a report complains about, or None when this is no report of abuse (RFC 5965; Microsoft's own form).
+        """Return the mail that a report complains about, or None when this is no report of abuse
+        (RFC 5965; Microsoft's own form).
 
         A report that says `not-spam`, or anything else, is none.
         """
         original = next(self.attached(), None)
         if self.nature is Nature.COMPLAINT:
-            kinds = {value.strip().lower() for report in self._parts.reports for value in report.values(b"feedback-type")}
+            kinds = {
+                value.strip().lower()
+                for report in self._parts.reports
+                for value in report.values(b"feedback-type")
+            }
             return original if kinds == {"abuse"} else None
         return original if original and original._mail.value(b"x-hmxmroriginalrecipient") else None
 
@@ -109,7 +137,9 @@ class Incoming:
     def link_addresses(self) -> Iterator[str]:
         """Yield the addresses in the List-Unsubscribe fields."""
         for value in self._mail.values(b"list-unsubscribe"):
-            yield from addresses_in("".join(value.split()).replace("mailto:", " ").replace("?", " "), self.budget)
+            yield from addresses_in(
+                "".join(value.split()).replace("mailto:", " ").replace("?", " "), self.budget
+            )
 
     @cached_property
     def _parts(self) -> Parts:
@@ -118,6 +148,10 @@ class Incoming:
         return inbound_parts.parts(self._mail)
 
     def _addresses(self, names: tuple[bytes, ...]) -> Iterator[str]:
-        every = (address for value in self._mail.values(*names) for address in addresses_in(value, self.budget))
+        every = (
+            address
+            for value in self._mail.values(*names)
+            for address in addresses_in(value, self.budget)
+        )
         for address in islice(every, MAX_ADDRESSES):
             yield address.encode("latin-1").decode("utf-8", "replace")

@@ -1,18 +1,22 @@
 """How much work one mail to the inbox may cause: octets of text, candidates for a token, and time.
 
-A mail is written by anybody, and may be made of nothing but what looks like a token or an address. So each is counted before it costs
-anything, and the reading ends where one of the three bounds is reached; what that means for the mail is the caller's affair.
+A mail is written by anybody, and may be made of nothing but what looks like a token or an address.
+So each is counted before it costs anything, and the reading ends where one of the three bounds is
+reached; what that means for the mail is the caller's affair.
 """
 
 from collections.abc import Callable
 
 MOST_OCTETS = 8 * 1024 * 1024  # of decoded text: the mail itself, and what it quotes and attaches
-MOST_CANDIDATES = 2000  # beginnings of tokens, tokens, addresses, attached mails: some twenty milliseconds
+# beginnings of tokens, tokens, addresses, attached mails: some twenty milliseconds
+MOST_CANDIDATES = 2000
 MOST_SECONDS = 1.0
 
 
 class ReadingBudget:
-    """The budget of one mail, over all its parts and all mailboxes that it was written to. `clock` gives seconds that only grow."""
+    """The budget of one mail, over all its parts and all mailboxes that it was written to. `clock`
+    gives seconds that only grow.
+    """
 
     __slots__ = ("_clock", "_end", "_octets", "candidates", "spent")
 

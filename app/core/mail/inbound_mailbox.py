@@ -1,10 +1,12 @@
-"""The mailboxes of the inbox: which address means what. Whatever is not named here does not exist (catalogue M10, M12).
+"""The mailboxes of the inbox: which address means what. Whatever is not named here does not exist
+(catalogue M10, M12).
 
 `u-TOKEN@`        a short token: who writes there leaves
 `unsubscribe@`    the root, for mail whose token stands further inside
 `unsubscribe-DC0X@`  the box to which self-managed brands forward, named as MoEngage's; X is the data centre
 `complaints@`     where a provider's feedback loop reports to
-`postmaster@`, `abuse@`  for people (RFC 2142, RFC 5321 4.5.1); a complaint in the form of RFC 5965 is read at `abuse@` too
+`postmaster@`, `abuse@`  for people (RFC 2142, RFC 5321 4.5.1); a complaint in the form of RFC 5965
+                         is read at `abuse@` too
 """
 
 import unicodedata
@@ -52,7 +54,9 @@ class Mailboxes:
         }
 
     def of(self, address: str) -> Mailbox:
-        """Return the mailbox of an address, in any case. Raises NotFound. Whether a short token is genuine is not looked at."""
+        """Return the mailbox of an address, in any case. Raises NotFound. Whether a short token is
+        genuine is not looked at.
+        """
         local, _, domain = address.rpartition("@")
         is_ours = self._is_ours(domain)
         local = local.lower()
@@ -66,7 +70,9 @@ class Mailboxes:
         if domain.isascii():
             return domain.lower() == self.domain
         if _skeleton(domain) != self._skeleton:
-            return False  # IDNA costs a tenth of a millisecond, and a stranger can name any number of foreign domains
+            # IDNA costs a tenth of a millisecond, and a stranger can name any number of foreign
+            # domains
+            return False
         try:
             return ascii_domain(domain) == self.domain
         except AddressInvalid:

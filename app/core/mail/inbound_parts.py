@@ -1,10 +1,12 @@
 """The parts of a mail from anywhere, cut without trust in its form.
 
-`app.core.mail.message` refuses what a signer would have to guess about. Here nothing is refused: the mail was written by software we do not
-know, and it may be somebody's only way to leave. The rules:
+`app.core.mail.message` refuses what a signer would have to guess about. Here nothing is refused:
+the mail was written by software we do not know, and it may be somebody's only way to leave. The
+rules:
 
 1. Any octets can be read, and none raise.
-2. Cost is linear: no recursion, and caps on octets, depth and parts (catalogue M11). What is cut off is said in `Parts.cut`.
+2. Cost is linear: no recursion, and caps on octets, depth and parts (catalogue M11). What is cut
+   off is said in `Parts.cut`.
 3. Only text and attached mails are kept. Files are never looked into.
 """
 
@@ -38,7 +40,9 @@ class Entity(NamedTuple):
     body: bytes
 
     def values(self, *names: bytes) -> Iterator[str]:
-        """Yield the unfolded values of the fields with these names (lower case), in the order of the names; octets become Latin-1."""
+        """Yield the unfolded values of the fields with these names (lower case), in the order of
+        the names; octets become Latin-1.
+        """
         for name in names:
             for field in self.fields:
                 if field.name == name:
@@ -56,7 +60,9 @@ class Entity(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """The leaves of a mail. `attached`: mails inside it, and lone header blocks; `reports`: what machines report about a mail."""
+    """The leaves of a mail. `attached`: mails inside it, and lone header blocks; `reports`: what
+    machines report about a mail.
+    """
 
     texts: tuple[Entity, ...]
     attached: tuple[Entity, ...]
@@ -65,7 +71,9 @@ class Parts:
 
 
 def entity(content: bytes) -> Entity:
-    """Cut octets into head and body. A line that is no field ends the head when no empty line does."""
+    """Cut octets into head and body. A line that is no field ends the head when no empty line
+    does.
+    """
     if content.startswith(b"\r\n"):
         return Entity((), content[2:])
     end = content.find(b"\r\n\r\n", 0, MAX_HEAD_BYTES)
@@ -103,7 +111,9 @@ def parts(whole: Entity) -> Parts:
 
 
 def decoded_body(part: Entity) -> bytes:
-    """Return the body without its transfer encoding; one that cannot be right is decoded as far as it goes."""
+    """Return the body without its transfer encoding; one that cannot be right is decoded as far as
+    it goes.
+    """
     match part.value(b"content-transfer-encoding").lower():
         case "quoted-printable":
             return binascii.a2b_qp(part.body)
@@ -117,10 +127,18 @@ def decoded_body(part: Entity) -> bytes:
 
 
 def decoded_text(part: Entity) -> str:
-    """Return the text of a part. What counts in it is ASCII, so every character set that holds ASCII is read as UTF-8."""
+    """Return the text of a part. What counts in it is ASCII, so every character set that holds
+    ASCII is read as UTF-8.
+    """
     found = _CHARSET.search(part.value(b"content-type")[:1000])
     name = (found[1] or found[2] or "").lower() if found else ""
-    charset = "utf-16" if name.startswith("utf-16") else "utf-32" if name.startswith("utf-32") else "utf-8"
+    charset = (
+        "utf-16"
+        if name.startswith("utf-16")
+        else "utf-32"
+        if name.startswith("utf-32")
+        else "utf-8"
+    )
     return decoded_body(part).decode(charset, "replace")
 
 
@@ -139,7 +157,13 @@ def _fields(head: bytes) -> tuple[tuple[Field, ...], int]:
         elif line and stray == len(head):
             stray = at
         at += len(line) + 2
-    return tuple(Field(name, b"\r\n".join([*lines, b""])) for name, lines in zip(names, found, strict=True)), stray
+    return (
+        tuple(
+            Field(name, b"\r\n".join([*lines, b""]))
+            for name, lines in zip(names, found, strict=True)
+        ),
+        stray,
+    )
 
 
 def _value(field: Field) -> str:
@@ -158,12 +182,15 @@ def _children(part: Entity) -> Sequence[Entity]:
     if not marks:
         return ()
     ends = [following.start() for following in marks[1:]] + [len(body)]
-    parts_only = takewhile(lambda pair: not pair[0][1], zip(marks, ends, strict=True))  # what follows the last mark is no part
+    # what follows the last mark is no part
+    parts_only = takewhile(lambda pair: not pair[0][1], zip(marks, ends, strict=True))
     return [entity(body[mark.end() + 2 : end]) for mark, end in parts_only]
 
 
 def _is_text(part: Entity, media_type: str) -> bool:
-    """Say whether a part is text to be read: a file that is attached is not (catalogue M11), nor is an unreadable multipart's type."""
+    """Say whether a part is text to be read: a file that is attached is not (catalogue M11), nor is
+    an unreadable multipart's type.
+    """
     if part.value(b"content-disposition").lower().startswith("attachment"):
         return False
     return media_type.startswith(("text/", "multipart/")) or "/" not in media_type

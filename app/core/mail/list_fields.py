@@ -1,10 +1,11 @@
-"""List-Id and Feedback-ID as we add them: what names a mailing list and a sending to receivers, the same in every copy.
+"""List-Id and Feedback-ID as we add them: what names a mailing list and a sending to receivers, the
+same in every copy.
 
-List-Id (RFC 2919, catalogue H14) is `<list>.<the brand's name space>` for a campaign of one group, the name space alone for others: so
-two campaigns of a list have the same, whatever they are called.
+List-Id (RFC 2919, catalogue H14) is `<list>.<the brand's name space>` for a campaign of one group,
+the name space alone for others: so two campaigns of a list have the same, whatever they are called.
 
-Feedback-ID (catalogue H17) is `campaign:group or brand:class:SenderId`. Receivers count complaints by each part, so no part may differ
-from recipient to recipient, and none may hold a colon.
+Feedback-ID (catalogue H17) is `campaign:group or brand:class:SenderId`. Receivers count complaints
+by each part, so no part may differ from recipient to recipient, and none may hold a colon.
 """
 
 import hashlib
@@ -24,7 +25,9 @@ _PART_CHARS = 60
 
 
 def list_fields(brand: Brand, campaign: Campaign) -> tuple[tuple[bytes, bytes], ...]:
-    """Return name and value of the fields that the brand wants where the sender has not set them."""
+    """Return name and value of the fields that the brand wants where the sender has not set
+    them.
+    """
     fields = []
     if brand.list_id:
         fields.append((b"List-Id", _list_id(brand.list_id, campaign.groups)))
@@ -39,7 +42,9 @@ def _list_id(name_space: str, groups: Sequence[GroupId]) -> bytes:
 
 
 def _label(group: GroupId) -> str:
-    """Return the group's id where that is a label, else a hash of it: the name of a list never changes, and ids do not either."""
+    """Return the group's id where that is a label, else a hash of it: the name of a list never
+    changes, and ids do not either.
+    """
     return group if _LABEL.fullmatch(group) else f"g{group_key(group):08x}"
 
 

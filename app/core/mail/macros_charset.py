@@ -2,11 +2,15 @@
 
 Four kinds of charsets (RFC 2046 4.1.2, names as Python and mail software know them):
 
-1. Plain: a byte below 128 is that ASCII character wherever it stands. UTF-8, the ISO 8859 and Windows families, the EUC ones.
-2. Shifting: it is, unless a byte or an escape before it says otherwise (ISO-2022-JP, Shift_JIS, GB 18030, Big5). What looks like a
-   placeholder is one only if the charset's own decoder says so, told everything that stands before.
-3. Wide: UTF-16 and UTF-32, by their name or by a byte order mark. The placeholder and what replaces it are written in the same codec.
-4. Any other: nothing can be replaced. A text in it that looks as if it held a placeholder is refused, never sent with it (catalogue X11).
+1. Plain: a byte below 128 is that ASCII character wherever it stands. UTF-8, the ISO 8859 and
+   Windows families, the EUC ones.
+2. Shifting: it is, unless a byte or an escape before it says otherwise (ISO-2022-JP, Shift_JIS, GB
+   18030, Big5). What looks like a placeholder is one only if the charset's own decoder says so,
+   told everything that stands before.
+3. Wide: UTF-16 and UTF-32, by their name or by a byte order mark. The placeholder and what replaces
+   it are written in the same codec.
+4. Any other: nothing can be replaced. A text in it that looks as if it held a placeholder is
+   refused, never sent with it (catalogue X11).
 """
 
 import codecs
@@ -18,10 +22,23 @@ from app.core.mail.macros import Hit, find_all, likely
 
 ASCII = "ascii"
 
-_CODE_PAGES = (437, 720, 737, 775, 850, 852, 855, 857, 858, 860, 861, 862, 863, 865, 866, 869, 874)  # 864 has another percent sign
+# 864 has another percent sign
+_CODE_PAGES = (437, 720, 737, 775, 850, 852, 855, 857, 858, 860, 861, 862, 863, 865, 866, 869, 874)
 _PLAIN = frozenset(
     (
-        *("ascii", "utf-8", "utf-8-sig", "koi8-r", "koi8-u", "koi8-t", "kz1048", "tis-620", "hp-roman8", "ptcp154", "gb2312"),
+        *(
+            "ascii",
+            "utf-8",
+            "utf-8-sig",
+            "koi8-r",
+            "koi8-u",
+            "koi8-t",
+            "kz1048",
+            "tis-620",
+            "hp-roman8",
+            "ptcp154",
+            "gb2312",
+        ),
         *(f"iso8859-{number}" for number in range(1, 17)),
         *(f"cp{number}" for number in (*_CODE_PAGES, *range(1250, 1259))),
         *(f"mac-{name}" for name in ("roman", "latin2", "cyrillic", "greek", "turkish", "iceland")),
@@ -30,7 +47,19 @@ _PLAIN = frozenset(
 )
 _SHIFTING = frozenset(
     (
-        *("shift_jis", "shift_jis_2004", "shift_jisx0213", "cp932", "cp949", "cp950", "gbk", "gb18030", "big5", "big5hkscs", "johab"),
+        *(
+            "shift_jis",
+            "shift_jis_2004",
+            "shift_jisx0213",
+            "cp932",
+            "cp949",
+            "cp950",
+            "gbk",
+            "gb18030",
+            "big5",
+            "big5hkscs",
+            "johab",
+        ),
         *(f"iso2022_{name}" for name in ("jp", "jp_1", "jp_2", "jp_2004", "jp_3", "jp_ext", "kr")),
     )
 )
@@ -39,11 +68,15 @@ _WIDE = {  # what to search in turn; the first with a hit is the one that the se
     "utf-16-be": ("utf-16-be",),
     "utf-32-le": ("utf-32-le",),
     "utf-32-be": ("utf-32-be",),
-    "utf-16": ("utf-16-be", "utf-16-le"),  # RFC 2781 4.3: big-endian without a mark, which not all software keeps to
+    # RFC 2781 4.3: big-endian without a mark, which not all software keeps to
+    "utf-16": ("utf-16-be", "utf-16-le"),
     "utf-32": ("utf-32-be", "utf-32-le"),
 }
-# Can be read, to see a placeholder, but not be written into: shifts with rules of their own, and EBCDIC.
-_READABLE = frozenset(["utf-7", "hz", "cp037", "cp273", "cp424", "cp500", "cp864", "cp875", "cp1026", "cp1140"])
+# Can be read, to see a placeholder, but not be written into: shifts with rules of their own, and
+# EBCDIC.
+_READABLE = frozenset(
+    ["utf-7", "hz", "cp037", "cp273", "cp424", "cp500", "cp864", "cp875", "cp1026", "cp1140"]
+)
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
@@ -71,7 +104,8 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._:()+-]{0,39}")
 
 
 def find_in_charset(text: bytes, charset: str, *, html: bool) -> tuple[str, list[Hit]]:
-    """Return the codec to write in, and the placeholders of a text without its transfer encoding, in order and apart.
+    """Return the codec to write in, and the placeholders of a text without its transfer encoding,
+    in order and apart.
 
     Raises PlaceholderUnusable for one in a charset that nobody can write to here.
     """
@@ -116,13 +150,16 @@ def _by_mark(text: bytes) -> tuple[str, ...]:
 
 
 def _confirmed(text: bytes, hits: list[Hit], codec: str, decoder_name: str) -> list[Hit]:
-    """Return those hits that the decoder, told all that stands before, reads as the characters that they look like."""
+    """Return those hits that the decoder, told all that stands before, reads as the characters that
+    they look like.
+    """
     decoder = codecs.getincrementaldecoder(decoder_name)("replace")
     at, confirmed = 0, []
     for hit in hits:
         decoder.decode(text[at : hit.start])
         octets = text[hit.start : hit.end]
-        marks = octets[: octets.index(hit.link)] if hit.is_labelled else octets  # the words between the marks may be of any alphabet
+        # the words between the marks may be of any alphabet
+        marks = octets[: octets.index(hit.link)] if hit.is_labelled else octets
         if decoder.decode(octets).partition(marks.decode(codec, "replace"))[1]:
             confirmed.append(hit)
         at = hit.end
@@ -130,11 +167,15 @@ def _confirmed(text: bytes, hits: list[Hit], codec: str, decoder_name: str) -> l
 
 
 def _refuse_if_readable(text: bytes, name: str, *, html: bool) -> None:
-    """Raise PlaceholderUnusable when the text, read as the charset says or as ASCII, holds a placeholder."""
+    """Raise PlaceholderUnusable when the text, read as the charset says or as ASCII, holds a
+    placeholder.
+    """
     readings = [text]
     if name in _READABLE:
         readings.append(text.decode(name, "replace").encode("ascii", "replace"))
     for reading in readings:
         words = likely(reading, ASCII)
         if words and (hits := find_all(reading, ASCII, words, html=html)):
-            raise PlaceholderUnusable(f"{hits[0].written} stands in a text of a charset that cannot be written")
+            raise PlaceholderUnusable(
+                f"{hits[0].written} stands in a text of a charset that cannot be written"
+            )

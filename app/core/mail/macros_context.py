@@ -1,11 +1,17 @@
-"""What stands around a placeholder decides what it becomes: a link in a text, a URL in an attribute, or a refusal.
+"""What stands around a placeholder decides what it becomes: a link in a text, a URL in an
+attribute, or a refusal.
 
-1. A scheme directly before it (`http://`, `https://`, `//`) is part of what is replaced: editors put it before whatever is no URL.
-2. Behind any other piece of a URL it is never right, for what comes in its place is a whole one: `https://www.example.com/PLACEHOLDER`.
+1. A scheme directly before it (`http://`, `https://`, `//`) is part of what is replaced: editors
+   put it before whatever is no URL.
+2. Behind any other piece of a URL it is never right, for what comes in its place is a whole one:
+   `https://www.example.com/PLACEHOLDER`.
 3. An address stands alone or behind `mailto:`.
-4. A placeholder that stands for a link becomes one only in the text of an HTML part: never in a tag, nor between `<a …>` and `</a>`.
-5. What stands before counts across placeholders: behind one that became a URL, a second one without a gap is a piece of that URL.
-6. Cost: one pass over the text for its links, and a bounded piece before each placeholder, read once.
+4. A placeholder that stands for a link becomes one only in the text of an HTML part: never in a
+   tag, nor between `<a …>` and `</a>`.
+5. What stands before counts across placeholders: behind one that became a URL, a second one without
+   a gap is a piece of that URL.
+6. Cost: one pass over the text for its links, and a bounded piece before each placeholder, read
+   once.
 """
 
 import re
@@ -15,10 +21,13 @@ from app.core.errors import PlaceholderUnusable
 from app.core.mail.macros import Hit, Placeholder
 
 _WINDOW_OCTETS = 4096  # before a placeholder; divisible by the width of every codec
-_SCHEME = re.compile(r"(?:https?(?::|&#58;|&colon;|%3a))?(?:/|&#47;|&sol;|%2f){2}\Z|https?:\Z", re.IGNORECASE)
+_SCHEME = re.compile(
+    r"(?:https?(?::|&#58;|&colon;|%3a))?(?:/|&#47;|&sol;|%2f){2}\Z|https?:\Z", re.IGNORECASE
+)
 _MAILTO = re.compile(r"mailto(?::|&#58;|&colon;|%3a)\Z", re.IGNORECASE)
 _SCHEME_CHARS = 40
-# What a reader's software takes for one URL, backwards. Scripts that write no spaces end one, with their punctuation (from U+2E80 on).
+# What a reader's software takes for one URL, backwards. Scripts that write no spaces end one, with
+# their punctuation (from U+2E80 on).
 _RUN = re.compile(r"[^\s<>\"'()\[\]{}|\u2e80-\U0010ffff]*")
 _BEGINS_URL = ("www.", "//", "mailto:", "http:", "https:", "ftp:", "javascript:", "tel:")
 # A name begins where none goes on: else each letter of a long one would be tried.
@@ -28,13 +37,18 @@ _ATTRIBUTE = re.compile(
     re.IGNORECASE,
 )
 _BEGINS_VALUE = re.compile(r"=\s*[\"']?\Z")
-_OF_URLS = frozenset(("href", "src", "action", "formaction", "xlink:href", "cite", "background", "poster"))
+_OF_URLS = frozenset(
+    ("href", "src", "action", "formaction", "xlink:href", "cite", "background", "poster")
+)
 _LINK = '<a href="https://link.invalid/">x</a>'
-_FILLED_IN = dict.fromkeys(Placeholder, "https://link.invalid/x") | {Placeholder.UNSUBSCRIBE_EMAIL: "x@link.invalid"}
+_FILLED_IN = dict.fromkeys(Placeholder, "https://link.invalid/x") | {
+    Placeholder.UNSUBSCRIBE_EMAIL: "x@link.invalid"
+}
 
 
 def in_context(text: bytes, hits: list[Hit], *, codec: str, html: bool) -> list[Hit]:
-    """Return the placeholders of a text: with the scheme before them, and with the words of a link only where one can stand.
+    """Return the placeholders of a text: with the scheme before them, and with the words of a link
+    only where one can stand.
 
     Raises PlaceholderUnusable.
     """
@@ -48,18 +62,30 @@ def in_context(text: bytes, hits: list[Hit], *, codec: str, html: bool) -> list[
         before = (filled + text[end : hit.start].decode(codec, "replace"))[-_WINDOW_OCTETS:]
         in_link = anchor is not None and anchor.is_open(hit.start)
         scheme = _scheme(hit, before)
-        one = _settled(hit, before[: len(before) - len(scheme)], len(scheme.encode(codec)), in_link=in_link, html=html)
-        filled = before[: len(before) - len(scheme)] + (_LINK if one.link else _FILLED_IN[hit.placeholder])
+        one = _settled(
+            hit,
+            before[: len(before) - len(scheme)],
+            len(scheme.encode(codec)),
+            in_link=in_link,
+            html=html,
+        )
+        filled = before[: len(before) - len(scheme)] + (
+            _LINK if one.link else _FILLED_IN[hit.placeholder]
+        )
         end = hit.end
         settled.append(one)
     return settled
 
 
 class _Anchor:
-    """Tells whether a link is open at a place of a text; asked in the order of the text, and read once."""
+    """Tells whether a link is open at a place of a text; asked in the order of the text, and read
+    once.
+    """
 
     def __init__(self, text: bytes, codec: str) -> None:
-        self._marks = iter([(found.start(), not found[1]) for found in _anchors(codec).finditer(text)])
+        self._marks = iter(
+            [(found.start(), not found[1]) for found in _anchors(codec).finditer(text)]
+        )
         self._next = next(self._marks, None)
         self._open = False
 
@@ -79,19 +105,28 @@ def _anchors(codec: str) -> re.Pattern[bytes]:
 
 
 def _settled(hit: Hit, rest: str, scheme_octets: int, *, in_link: bool, html: bool) -> Hit:
-    """Return one placeholder as it is to be filled in; `rest` is the text before it and before the scheme that goes."""
+    """Return one placeholder as it is to be filled in; `rest` is the text before it and before the
+    scheme that goes.
+    """
     tag = _open_tag(rest) if html else None
     piece = _piece_of_url(rest) if tag is None else _attribute_piece(tag)
     if piece:
-        raise PlaceholderUnusable(f"{hit.written} stands behind a piece of another URL, where a whole URL comes in its place")
+        raise PlaceholderUnusable(
+            f"{hit.written} stands behind a piece of another URL, where a whole URL comes in its"
+            " place"
+        )
     if hit.placeholder is not Placeholder.UNSUBSCRIBE_EMAIL:
         hit = hit._replace(start=hit.start - scheme_octets)
-    in_text = html and tag is None and not in_link and not _BEGINS_VALUE.search(rest[-_SCHEME_CHARS:])
+    in_text = (
+        html and tag is None and not in_link and not _BEGINS_VALUE.search(rest[-_SCHEME_CHARS:])
+    )
     return hit if in_text else hit._replace(link=b"")
 
 
 def _scheme(hit: Hit, before: str) -> str:
-    """Return the scheme directly before a placeholder: `mailto:` before an address, one of the web before a URL."""
+    """Return the scheme directly before a placeholder: `mailto:` before an address, one of the web
+    before a URL.
+    """
     pattern = _MAILTO if hit.placeholder is Placeholder.UNSUBSCRIBE_EMAIL else _SCHEME
     found = pattern.search(before[-_SCHEME_CHARS:])
     return found[0] if found else ""
@@ -111,7 +146,9 @@ def _piece_of_url(before: str) -> bool:
 
 
 def _attribute_piece(tag: str) -> bool:
-    """Say whether an open tag ends within a URL: in an attribute that holds one, anything before the placeholder is a piece of it."""
+    """Say whether an open tag ends within a URL: in an attribute that holds one, anything before
+    the placeholder is a piece of it.
+    """
     last = None
     for found in _ATTRIBUTE.finditer(tag):
         last = found

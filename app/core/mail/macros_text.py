@@ -1,7 +1,9 @@
-"""A text with placeholders, cut into what stays and what is filled in for each recipient: one class for each transfer encoding.
+"""A text with placeholders, cut into what stays and what is filled in for each recipient: one class
+for each transfer encoding.
 
-`fill` is what a copy costs: a copy of the text, and for base64 its encoding. What stays is cut out once a message, and is a view over the
-text as it came: of a large mail nothing stands in memory twice, but for base64, whose text is held decoded.
+`fill` is what a copy costs: a copy of the text, and for base64 its encoding. What stays is cut out
+once a message, and is a view over the text as it came: of a large mail nothing stands in memory
+twice, but for base64, whose text is held decoded.
 """
 
 import html as entities
@@ -19,30 +21,47 @@ _WINDOW_OCTETS = 4096  # copied at once to look for a line end
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pieces:
-    """The octets between the placeholders, one piece more than there are placeholders, and how a URL is written into the text."""
+    """The octets between the placeholders, one piece more than there are placeholders, and how a
+    URL is written into the text.
+    """
 
     constant: Sequence[memoryview]
     placeholders: Sequence[Placeholder]
     html: bool
     codec: str
-    links: Sequence[bytes] = ()  # the words of each placeholder's link, in the text's charset; empty: a URL. None at all: URLs alone
+    # the words of each placeholder's link, in the text's charset; empty: a URL. None at all: URLs
+    # alone
+    links: Sequence[bytes] = ()
 
     def written(self, urls: Urls) -> list[bytes]:
         """Return what stands for each placeholder in turn: the URL, or a link to it."""
         octets = {kind: self.octets(urls[kind]) for kind in set(self.placeholders)}
         found = [octets[kind] for kind in self.placeholders]
-        return [self._link(url, words) if words else url for url, words in zip(found, self.links, strict=True)] if self.links else found
+        return (
+            [
+                self._link(url, words) if words else url
+                for url, words in zip(found, self.links, strict=True)
+            ]
+            if self.links
+            else found
+        )
 
     def _link(self, url: bytes, words: bytes) -> bytes:
         start, middle, end = (mark.encode(self.codec) for mark in ('<a href="', '">', "</a>"))
         return start + url + middle + words + end
 
     def longest_of_all(self, url_chars: int) -> int:
-        """Return how many characters stand for all placeholders at most, with URLs of that many characters."""
-        return len(self.placeholders) * url_chars + sum(len(self._link(b"", words)) for words in self.links if words)
+        """Return how many characters stand for all placeholders at most, with URLs of that many
+        characters.
+        """
+        return len(self.placeholders) * url_chars + sum(
+            len(self._link(b"", words)) for words in self.links if words
+        )
 
     def longest(self, url_chars: int) -> int:
-        """Return how many octets stand for a placeholder at most, with URLs of that many characters."""
+        """Return how many octets stand for a placeholder at most, with URLs of that many
+        characters.
+        """
         url = len(self.octets("u" * url_chars))
         return url + max((len(self._link(b"", words)) for words in self.links if words), default=0)
 
@@ -83,7 +102,9 @@ class IdentityText:
         return self.pieces.filled(urls)
 
     def longest_line(self, url_chars: int) -> int:
-        """Return the octets of the longest line that a URL is written into, with URLs of that many characters."""
+        """Return the octets of the longest line that a URL is written into, with URLs of that many
+        characters.
+        """
         url = self.pieces.longest(url_chars)
         longest, line = 0, _column(self.pieces.constant[0], 0)
         for piece in self.pieces.constant[1:]:
@@ -96,7 +117,9 @@ class IdentityText:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base64Text:
-    """A text in base64, its pieces decoded. Its lines stay as long as they were, and so does what stands before and behind the code."""
+    """A text in base64, its pieces decoded. Its lines stay as long as they were, and so does what
+    stands before and behind the code.
+    """
 
     pieces: Pieces
     lead: bytes
@@ -112,7 +135,9 @@ class Base64Text:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuotedText:
-    """A text in quoted-printable, its pieces encoded. A line that becomes too long is broken in the URL or at its ends, nowhere else."""
+    """A text in quoted-printable, its pieces encoded. A line that becomes too long is broken in the
+    URL or at its ends, nowhere else.
+    """
 
     pieces: Pieces
 
@@ -121,12 +146,15 @@ class QuotedText:
         first, *others = self.pieces.constant
         yield first
         column = _column(first, 0)
-        for number, (url, piece) in enumerate(zip(self.pieces.written(urls), others, strict=True), 1):
+        for number, (url, piece) in enumerate(
+            zip(self.pieces.written(urls), others, strict=True), 1
+        ):
             code, column = quoted_printable.written(url, column)
             yield code
             end = _line_end(piece)
             line = len(piece) if end < 0 else end
-            may_be_broken = end < 0 and number < len(others)  # behind this piece, which takes one character more
+            # behind this piece, which takes one character more
+            may_be_broken = end < 0 and number < len(others)
             if line and column + line + may_be_broken > quoted_printable.MAX_LINE_CHARS:
                 yield quoted_printable.SOFT_BREAK
                 column = 0

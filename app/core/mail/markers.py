@@ -1,20 +1,25 @@
-"""What mailing software and our peers' customers already say in their mails, so that moving here means changing a host name.
+"""What mailing software and our peers' customers already say in their mails, so that moving here
+means changing a host name.
 
-These fields are addressed to somebody else: they are read, never required to be well-formed, and leave with the mail as they came
-(catalogue H9). They are read whatever mail software made of them (`app.core.mail.field_text`). What of them we cannot use counts as not
-said; only recipients of their own, and more groups than a mail may have, are refused.
+These fields are addressed to somebody else: they are read, never required to be well-formed, and
+leave with the mail as they came (catalogue H9). They are read whatever mail software made of them
+(`app.core.mail.field_text`). What of them we cannot use counts as not said; only recipients of
+their own, and more groups than a mail may have, are refused.
 
 | field | makes promotional | group | campaign |
 | --- | --- | --- | --- |
 | Precedence: bulk, List-Id, Feedback-ID | yes | | |
 | X-SES-LIST-MANAGEMENT-OPTIONS | yes | `topicName` (or `topic`) | |
-| X-SMTPAPI (SendGrid) | with a group | `asm_group_id` | `campaign_id` or `campaign` of `unique_args`, else the first `category` |
+| X-SMTPAPI (SendGrid) | with a group | `asm_group_id` | `campaign_id` or `campaign`[^1] |
 | X-Mailgun-Tag | yes | each tag that is a group of the brand | the first tag |
 | X-PM-Message-Stream (Postmark) | unless a transactional stream | the stream | `X-PM-Tag` |
 
-A Mailgun tag is a group only where the brand has such a group: most are labels of one sending, and whoever left such a label would have
-left nothing. Where a field or a name in it stands more than once, each group counts, so who has left one of them gets no mail of the
-others either; the first campaign that can be used is the campaign.
+[^1]: of `unique_args`, else the first `category`
+
+A Mailgun tag is a group only where the brand has such a group: most are labels of one sending, and
+whoever left such a label would have left nothing. Where a field or a name in it stands more than
+once, each group counts, so who has left one of them gets no mail of the others either; the first
+campaign that can be used is the campaign.
 """
 
 import json
@@ -52,10 +57,11 @@ _NONE, _PROMOTIONAL = Markers(), Markers(promotional=True)  # what nearly all ma
 
 
 def read(message: Message) -> Markers:
-    """Return what other people's fields say. Of several senders' systems the first in the table above decides.
+    """Return what other people's fields say. Of several senders' systems the first in the table
+    above decides.
 
-    Raises MarkingInvalid for an X-SMTPAPI field with `to`: who is to get the mail are then not the recipients of its envelope; and for
-    more than MAX_GROUPS groups.
+    Raises MarkingInvalid for an X-SMTPAPI field with `to`: who is to get the mail are then not the
+    recipients of its envelope; and for more than MAX_GROUPS groups.
     """
     found = [field for field in message.fields if field[0] in _KNOWN]
     if not found:
@@ -66,13 +72,17 @@ def read(message: Message) -> Markers:
     by_name: dict[bytes, list[Field]] = {}
     for field in found:
         by_name.setdefault(field.name, []).append(field)
-    sayers = dict.fromkeys(sayer for name, sayer in _SAYERS.items() if name in by_name)  # Postmark's two fields have one
+    # Postmark's two fields have one
+    sayers = dict.fromkeys(sayer for name, sayer in _SAYERS.items() if name in by_name)
     said = [sayer(by_name) for sayer in sayers]
     return Markers(
         promotional=promotional or any(one.promotional for one in said),
         groups=_groups(next((one.groups for one in said if one.groups), ())),
         labels=_groups(next((one.labels for one in said if one.labels), ())),
-        campaign=next((CampaignId(text) for one in said for text in one.campaigns if _is_campaign(text)), NO_CAMPAIGN),
+        campaign=next(
+            (CampaignId(text) for one in said for text in one.campaigns if _is_campaign(text)),
+            NO_CAMPAIGN,
+        ),
     )
 
 
@@ -90,14 +100,21 @@ _ByName = Mapping[bytes, Sequence[Field]]
 def _ses(fields: _ByName) -> _Said:
     values = _texts(fields, b"x-ses-list-management-options")
     pairs = [part.partition("=") for value in values for part in parts_of(value)]
-    topics = [unquoted(topic.strip()) for name, _, topic in pairs if unquoted(name.strip()).lower() in _SES_TOPIC]
+    topics = [
+        unquoted(topic.strip())
+        for name, _, topic in pairs
+        if unquoted(name.strip()).lower() in _SES_TOPIC
+    ]
     return _Said(promotional=any(values), groups=[topic for topic in topics if topic])
 
 
 def _sendgrid(fields: _ByName) -> _Said:
     said = [_json_object(field) for field in fields[b"x-smtpapi"]]
     if any(any(one.get("to", ())) for one in said):
-        raise MarkingInvalid("X-SMTPAPI has `to`, whose recipients are not those of the envelope: send the mail to each by RCPT TO")
+        raise MarkingInvalid(
+            "X-SMTPAPI has `to`, whose recipients are not those of the envelope: send the mail to"
+            " each by RCPT TO"
+        )
     return _Said(
         promotional=any(not _SENDGRID_GROUPS.isdisjoint(one) for one in said)
         or any(_SENDGRID_GROUP.search(text) for text in _texts(fields, b"x-smtpapi")),
@@ -106,7 +123,8 @@ def _sendgrid(fields: _ByName) -> _Said:
     )
 
 
-_Json = dict[str, list[object]]  # an object by its names in lower case; the same name twice has both values
+# an object by its names in lower case; the same name twice has both values
+_Json = dict[str, list[object]]
 
 
 def _sendgrid_campaigns(said: _Json) -> Iterator[object]:
@@ -119,7 +137,9 @@ def _sendgrid_campaigns(said: _Json) -> Iterator[object]:
 
 
 def _json_object(field: Field) -> _Json:
-    """Return the JSON object of a field, an empty one for anything else. Encoded words stand in its strings, or make up all of it."""
+    """Return the JSON object of a field, an empty one for anything else. Encoded words stand in its
+    strings, or make up all of it.
+    """
     found = _json(field.value.decode("utf-8", "replace"))
     if found is None:
         found = _json(text_of(field))
@@ -128,16 +148,22 @@ def _json_object(field: Field) -> _Json:
 
 def _json(text: str) -> _Json | None:
     try:
-        found = json.loads(text, object_pairs_hook=_object, parse_int=str, parse_float=_number, strict=False)
+        found = json.loads(
+            text, object_pairs_hook=_object, parse_int=str, parse_float=_number, strict=False
+        )
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 
 
 def _strings(values: Iterable[object]) -> Iterator[str]:
-    """Yield the strings and numbers among the values of JSON, as they read without encoded words; a tab is a fold."""
+    """Yield the strings and numbers among the values of JSON, as they read without encoded words; a
+    tab is a fold.
+    """
     for value in values:
-        if isinstance(value, str) and (text := decoded(value.replace("\t", " "), errors="replace").strip()):
+        if isinstance(value, str) and (
+            text := decoded(value.replace("\t", " "), errors="replace").strip()
+        ):
             yield text
 
 
@@ -160,8 +186,14 @@ def _mailgun(fields: _ByName) -> _Said:
 
 def _postmark(fields: _ByName) -> _Said:
     streams = [unquoted(parts_of(text)[0]) for text in _texts(fields, b"x-pm-message-stream")]
-    lists = [stream for stream in streams if stream and stream.lower() not in _POSTMARK_TRANSACTIONAL]
-    return _Said(promotional=bool(lists), groups=lists, campaigns=[unquoted(text) for text in _texts(fields, b"x-pm-tag")])
+    lists = [
+        stream for stream in streams if stream and stream.lower() not in _POSTMARK_TRANSACTIONAL
+    ]
+    return _Said(
+        promotional=bool(lists),
+        groups=lists,
+        campaigns=[unquoted(text) for text in _texts(fields, b"x-pm-tag")],
+    )
 
 
 def _texts(fields: _ByName, name: bytes) -> list[str]:
@@ -180,14 +212,24 @@ _SAYERS: Mapping[bytes, Callable[[_ByName], _Said]] = MappingProxyType(
 
 
 def _groups(names: Iterable[str]) -> tuple[GroupId, ...]:
-    groups = tuple(dict.fromkeys(GroupId(name) for name in names if is_group_name(name) and _UNREADABLE not in name))
+    groups = tuple(
+        dict.fromkeys(
+            GroupId(name) for name in names if is_group_name(name) and _UNREADABLE not in name
+        )
+    )
     if len(groups) > MAX_GROUPS:
-        raise MarkingInvalid(f"the fields of other senders' systems name more than {MAX_GROUPS} groups")
+        raise MarkingInvalid(
+            f"the fields of other senders' systems name more than {MAX_GROUPS} groups"
+        )
     return groups
 
 
 def _is_campaign(text: str) -> bool:
-    return is_printable(text) and 0 < len(text.encode()) <= MAX_CAMPAIGN_OCTETS and _UNREADABLE not in text
+    return (
+        is_printable(text)
+        and 0 < len(text.encode()) <= MAX_CAMPAIGN_OCTETS
+        and _UNREADABLE not in text
+    )
 
 
 def _is_bulk(field: Field) -> bool:

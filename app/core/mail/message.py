@@ -1,10 +1,14 @@
-"""A message as bytes: its fields one by one, its body untouched. Never re-serialised, so what is not dropped leaves as it came.
+"""A message as bytes: its fields one by one, its body untouched. Never re-serialised, so what is
+not dropped leaves as it came.
 
-1. `parse` cuts; it never changes a byte. Joined again, head, separator and body are the input (catalogue H9).
-2. The body is a view over the caller's buffer: a 25 MB mail is not copied. The caller keeps that buffer unchanged meanwhile.
+1. `parse` cuts; it never changes a byte. Joined again, head, separator and body are the input
+   (catalogue H9).
+2. The body is a view over the caller's buffer: a 25 MB mail is not copied. The caller keeps that
+   buffer unchanged meanwhile.
 3. Cost is linear in the input, whatever the input: the patterns are possessive and never go back.
-4. What a signer would have to guess about is refused, not repaired: RFC 5322 2.2 and 3.5 without the obsolete white space before the colon
-   (catalogue D9), stray CR, LF or NUL (S1). Caps are those that large receivers state (H16).
+4. What a signer would have to guess about is refused, not repaired: RFC 5322 2.2 and 3.5 without
+   the obsolete white space before the colon (catalogue D9), stray CR, LF or NUL (S1). Caps are
+   those that large receivers state (H16).
 
 Which domains a From field speaks for is the business of `app.core.mail.sender`.
 """
@@ -26,7 +30,8 @@ MAX_FIELD_BYTES = 102_400  # as Postfix takes it (header_size_limit)
 
 _PROBE_BYTES = 16 * 1024  # most heads end within; only others cost a second, longer copy
 _EMPTY_LINE = b"\r\n"
-# RFC 5322 3.6.8: a name is printable ASCII without the colon. `[^\r]` instead of a set of two halves the time: see _refuse_strays.
+# RFC 5322 3.6.8: a name is printable ASCII without the colon. `[^\r]` instead of a set of two
+# halves the time: see _refuse_strays.
 _FIELD = re.compile(rb"(?m)^(([!-9;-~]++):[^\r]*+\r\n(?:[ \t][^\r]*+\r\n)*+)")
 _LINE = re.compile(rb"[^\n]*+\n(?:[ \t][^\n]*+\n)*+|[^\n]++\Z")
 _OBSOLETE_FIELD = re.compile(rb"([!-9;-~]++)[ \t]++(?:\r\n[ \t]++)*+:")
@@ -36,7 +41,8 @@ _STRAY = re.compile(rb"[\r\n\0]")
 class Field(NamedTuple):
     """One header field: `name` in lower case, `raw` as it came, folds and final CRLF included.
 
-    A named tuple, not a dataclass: a mail makes fifteen of them, and they cost 5 µs so instead of 22.
+    A named tuple, not a dataclass: a mail makes fifteen of them, and they cost 5 µs so instead of
+    22.
     """
 
     name: bytes
@@ -70,23 +76,30 @@ class Message:
 def parse(data: bytes | bytearray | memoryview) -> Message:
     """Cut the content of DATA (dots removed, CRLF line ends) into fields and body.
 
-    Raises MalformedMessage for a head that is not made of fields, MessageTooLarge for one beyond the caps.
+    Raises MalformedMessage for a head that is not made of fields, MessageTooLarge for one beyond
+    the caps.
     """
     view = memoryview(data)
     head, separator = _head(view)
     if len(head) > MAX_HEAD_BYTES:
         raise MessageTooLarge(f"the header block is longer than {MAX_HEAD_BYTES} octets")
-    return Message(fields=_fields(head), head=head, separator=separator, body=view[len(head) + len(separator) :])
+    return Message(
+        fields=_fields(head),
+        head=head,
+        separator=separator,
+        body=view[len(head) + len(separator) :],
+    )
 
 
 def parse_loosely(data: bytes | bytearray | memoryview) -> Message:
     """Cut a message that will not be changed.
 
-    A field with white space before its colon (RFC 5322 4.5) has its name, for receivers read it so: whoever looks for a From finds each.
-    A line that is no field at all has the name b"", and nobody can say what a receiver takes it for.
+    A field with white space before its colon (RFC 5322 4.5) has its name, for receivers read it so:
+    whoever looks for a From finds each. A line that is no field at all has the name b"", and nobody
+    can say what a receiver takes it for.
 
-    Raises MalformedMessage for bare line ends and NULs in the head, MarkingInvalid for a field that would be ours but for its spelling,
-    MessageTooLarge as `parse` does.
+    Raises MalformedMessage for bare line ends and NULs in the head, MarkingInvalid for a field that
+    would be ours but for its spelling, MessageTooLarge as `parse` does.
     """
     view = memoryview(data)
     head, separator = _head(view)
@@ -99,7 +112,9 @@ def parse_loosely(data: bytes | bytearray | memoryview) -> Message:
         raise MessageTooLarge(f"more than {MAX_FIELDS} header fields")
     if any(len(field.raw) > MAX_FIELD_BYTES for field in fields):
         raise MessageTooLarge(f"a header field is longer than {MAX_FIELD_BYTES} octets")
-    return Message(fields=fields, head=head, separator=separator, body=view[len(head) + len(separator) :])
+    return Message(
+        fields=fields, head=head, separator=separator, body=view[len(head) + len(separator) :]
+    )
 
 
 def _loose_field(line: bytes) -> Field:
@@ -116,7 +131,9 @@ def _loose_field(line: bytes) -> Field:
 
 
 def sender_field(message: Headed) -> Field:
-    """Return the From field. Raises MalformedMessage when there is none or more than one (RFC 5322 3.6)."""
+    """Return the From field. Raises MalformedMessage when there is none or more than one (RFC 5322
+    3.6).
+    """
     found = [field for field in message.fields if field.name == b"from"]
     if len(found) != 1:
         raise MalformedMessage(f"a message has exactly one From field, this one has {len(found)}")

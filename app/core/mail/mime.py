@@ -1,12 +1,17 @@
-"""Where the texts of a message stand: a walk over its MIME parts by their boundaries, on bytes (RFC 2046 5.1).
+"""Where the texts of a message stand: a walk over its MIME parts by their boundaries, on bytes (RFC
+2046 5.1).
 
-1. Nothing is decoded and nothing changed: a text is two offsets into the body and what its fields say.
-2. Never a text, and so never touched: what is signed or encrypted (catalogue X10: multipart/signed, multipart/encrypted, S/MIME), another
-   message inside (message/*), an attachment, and every type but text/plain and text/html.
-3. What readers may read in different ways is `unreadable`, to be left alone: a part without a readable head, a multipart without its
-   boundary, fields that stand twice, nesting or numbers beyond the caps.
-4. Cost: each level of nesting is one search by its boundary, in C. Depth, parts and lines that only resemble a delimiter are capped. The
-   heads of parts are few and the same in all mails of a campaign, so what a short one says is remembered.
+1. Nothing is decoded and nothing changed: a text is two offsets into the body and what its fields
+   say.
+2. Never a text, and so never touched: what is signed or encrypted (catalogue X10: multipart/signed,
+   multipart/encrypted, S/MIME), another message inside (message/*), an attachment, and every type
+   but text/plain and text/html.
+3. What readers may read in different ways is `unreadable`, to be left alone: a part without a
+   readable head, a multipart without its boundary, fields that stand twice, nesting or numbers
+   beyond the caps.
+4. Cost: each level of nesting is one search by its boundary, in C. Depth, parts and lines that only
+   resemble a delimiter are capped. The heads of parts are few and the same in all mails of a
+   campaign, so what a short one says is remembered.
 """
 
 import re
@@ -35,7 +40,9 @@ _EMPTY_LINE = b"\r\n"
 
 
 class TextPart(NamedTuple):
-    """One text to be read: `body[start:end]`, still in its transfer encoding. `charset` is empty when none is said."""
+    """One text to be read: `body[start:end]`, still in its transfer encoding. `charset` is empty
+    when none is said.
+    """
 
     start: int
     end: int
@@ -46,7 +53,9 @@ class TextPart(NamedTuple):
 
 @dataclass(slots=True)
 class Texts:
-    """What a walk found, in the order of the body: the texts, and the ranges that cannot be read for sure."""
+    """What a walk found, in the order of the body: the texts, and the ranges that cannot be read
+    for sure.
+    """
 
     parts: list[TextPart] = field(default_factory=list)
     unreadable: list[tuple[int, int]] = field(default_factory=list)
@@ -61,8 +70,12 @@ def text_parts(message: Message) -> Texts:
 
 
 def leaf_fields(message: Message) -> Iterator[PartFields]:
-    """Yield what the fields of each part that is no multipart say, as far as they can be read; parts of sealed multiparts are none."""
-    yield from _leaves(part_fields(message.fields, default_kind="text/plain"), message.body, depth=0)
+    """Yield what the fields of each part that is no multipart say, as far as they can be read;
+    parts of sealed multiparts are none.
+    """
+    yield from _leaves(
+        part_fields(message.fields, default_kind="text/plain"), message.body, depth=0
+    )
 
 
 def _leaves(fields: PartFields | None, body: memoryview, *, depth: int) -> Iterator[PartFields]:
@@ -80,17 +93,27 @@ def _leaves(fields: PartFields | None, body: memoryview, *, depth: int) -> Itera
 
 
 def _inner_spans(fields: PartFields, body: memoryview, depth: int) -> list[tuple[int, int]]:
-    """Return where the parts of a multipart are; none where it is signed or encrypted, or readers may differ about them."""
+    """Return where the parts of a multipart are; none where it is signed or encrypted, or readers
+    may differ about them.
+    """
     boundary = fields.parameters.get("boundary", "")
-    readable = 0 < len(boundary) <= MAX_BOUNDARY_CHARS and fields.encoding in IDENTITY_ENCODINGS and depth < MAX_DEPTH
-    return _spans(body, boundary.encode("latin-1")) if readable and fields.kind not in _SEALED else []
+    readable = (
+        0 < len(boundary) <= MAX_BOUNDARY_CHARS
+        and fields.encoding in IDENTITY_ENCODINGS
+        and depth < MAX_DEPTH
+    )
+    return (
+        _spans(body, boundary.encode("latin-1")) if readable and fields.kind not in _SEALED else []
+    )
 
 
 def _default_kind(fields: PartFields) -> str:
     return "message/rfc822" if fields.kind == "multipart/digest" else "text/plain"  # RFC 2046 5.1.5
 
 
-def _visit(texts: Texts, fields: PartFields | None, body: memoryview, at: int, *, depth: int) -> None:
+def _visit(
+    texts: Texts, fields: PartFields | None, body: memoryview, at: int, *, depth: int
+) -> None:
     """Note one part, whose body begins at offset `at` of the whole body."""
     end = at + len(body)
     if fields is None:
@@ -99,10 +122,20 @@ def _visit(texts: Texts, fields: PartFields | None, body: memoryview, at: int, *
         _visit_multipart(texts, fields, body, at, depth)
     elif fields.kind in _TEXTS and not fields.attached:
         charset = fields.parameters.get("charset", "")
-        texts.parts.append(TextPart(start=at, end=end, html=fields.kind == "text/html", encoding=fields.encoding, charset=charset))
+        texts.parts.append(
+            TextPart(
+                start=at,
+                end=end,
+                html=fields.kind == "text/html",
+                encoding=fields.encoding,
+                charset=charset,
+            )
+        )
 
 
-def _visit_multipart(texts: Texts, fields: PartFields, body: memoryview, at: int, depth: int) -> None:
+def _visit_multipart(
+    texts: Texts, fields: PartFields, body: memoryview, at: int, depth: int
+) -> None:
     if fields.kind in _SEALED or fields.attached:
         return
     spans = _inner_spans(fields, body, depth)
@@ -111,7 +144,9 @@ def _visit_multipart(texts: Texts, fields: PartFields, body: memoryview, at: int
         texts.unreadable.append((at, at + len(body)))
         return
     for start, end in spans:
-        _visit_inner(texts, body[start:end], at + start, depth=depth + 1, default_kind=_default_kind(fields))
+        _visit_inner(
+            texts, body[start:end], at + start, depth=depth + 1, default_kind=_default_kind(fields)
+        )
 
 
 def _visit_inner(texts: Texts, view: memoryview, at: int, *, depth: int, default_kind: str) -> None:
@@ -125,9 +160,13 @@ def _visit_inner(texts: Texts, view: memoryview, at: int, *, depth: int, default
 
 def _head(view: memoryview, default_kind: str) -> tuple[PartFields | None, int]:
     """Return what the head of a part says, and how many octets stand before its body."""
-    head, separator, _ = (_EMPTY_LINE + bytes(view[:_SHORT_HEAD_BYTES])).partition(b"\r\n" + _EMPTY_LINE)
+    head, separator, _ = (_EMPTY_LINE + bytes(view[:_SHORT_HEAD_BYTES])).partition(
+        b"\r\n" + _EMPTY_LINE
+    )
     if separator:  # with a line end before it, a head of no fields is found like any other
-        return _short_head(head.removeprefix(_EMPTY_LINE), default_kind), len(head) + len(_EMPTY_LINE)
+        return _short_head(head.removeprefix(_EMPTY_LINE), default_kind), len(head) + len(
+            _EMPTY_LINE
+        )
     part = parse(view)
     return part_fields(part.fields, default_kind=default_kind), len(part.head) + len(part.separator)
 
@@ -139,7 +178,9 @@ def _short_head(head: bytes, default_kind: str) -> PartFields | None:
 
 
 def _spans(body: memoryview, boundary: bytes) -> list[tuple[int, int]]:
-    """Return where the parts between the delimiter lines are; none when there is no delimiter, or more than are looked at."""
+    """Return where the parts between the delimiter lines are; none when there is no delimiter, or
+    more than are looked at.
+    """
     spans: list[tuple[int, int]] = []
     started: int | None = None
     for number, at in enumerate(_candidates(body, b"\r\n--" + boundary)):
@@ -150,14 +191,16 @@ def _spans(body: memoryview, boundary: bytes) -> list[tuple[int, int]]:
             continue
         if started is not None:
             spans.append((started, max(started, at)))
-        started = line.end() + 2  # the CRLF of the delimiter line; two lines may share one, then the part is empty
+        # the CRLF of the delimiter line; two lines may share one, then the part is empty
+        started = line.end() + 2
         if line[1]:
             return spans
     return spans if started is None else [*spans, (min(started, len(body)), len(body))]
 
 
 def _candidates(body: memoryview, delimiter: bytes) -> Iterator[int]:
-    """Yield where a delimiter may begin, its line end first; that of the very first line is thought to stand before the body.
+    """Yield where a delimiter may begin, its line end first; that of the very first line is thought
+    to stand before the body.
 
     A pattern would have to be compiled for each message, which takes longer than the search.
     """

@@ -1,7 +1,9 @@
-"""What the fields of a MIME part say: type, parameters, transfer encoding, disposition (RFC 2045 5 and 6, RFC 2183, RFC 2231).
+"""What the fields of a MIME part say: type, parameters, transfer encoding, disposition (RFC 2045 5
+and 6, RFC 2183, RFC 2231).
 
-Readers differ about broken fields. So a value is either read in the one way that all agree on, or it is unreadable: `None`, never a guess.
-Linear: one pass over a value that `app.core.mail.message` has capped.
+Readers differ about broken fields. So a value is either read in the one way that all agree on, or
+it is unreadable: `None`, never a guess. Linear: one pass over a value that `app.core.mail.message`
+has capped.
 """
 
 import re
@@ -15,18 +17,25 @@ from app.core.mail.message import Field
 _PIECE = re.compile(r'"(?:[^"\\]|\\.)*+"|\((?:[^()\\]|\\.)*+\)|[^"();]++|;')
 _WORD = r"[^\x00-\x20()<>@,;:\\\"/\[\]?=\x7f]+"
 _TYPE = re.compile(rf"{_WORD}/{_WORD}")
-_LOOSE_VALUE = re.compile(r"[^\s\"\\;,()<>]+")  # boundaries with `=`, `:` or `/` in them come unquoted from real software
+# boundaries with `=`, `:` or `/` in them come unquoted from real software
+_LOOSE_VALUE = re.compile(r"[^\s\"\\;,()<>]+")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*+)"')
 _ESCAPED = re.compile(r"\\(.)")
 _EXTENDED = re.compile(r"([^*]+)\*(?:(\d{1,3})(\*)?)?")  # RFC 2231: name*, name*0, name*0*
 
-CONTENT_TYPE, TRANSFER_ENCODING, DISPOSITION = b"content-type", b"content-transfer-encoding", b"content-disposition"
+CONTENT_TYPE, TRANSFER_ENCODING, DISPOSITION = (
+    b"content-type",
+    b"content-transfer-encoding",
+    b"content-disposition",
+)
 _SINGLE = frozenset((CONTENT_TYPE, TRANSFER_ENCODING, DISPOSITION))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartFields:
-    """The three fields that decide what a part is. `kind` is `type/subtype` in lower case, parameter names are in lower case too."""
+    """The three fields that decide what a part is. `kind` is `type/subtype` in lower case,
+    parameter names are in lower case too.
+    """
 
     kind: str
     parameters: Mapping[str, str]
@@ -35,7 +44,9 @@ class PartFields:
 
 
 def part_fields(fields: Sequence[Field], *, default_kind: str) -> PartFields | None:
-    """Return what the fields say, or None when they stand twice or cannot be read in exactly one way."""
+    """Return what the fields say, or None when they stand twice or cannot be read in exactly one
+    way.
+    """
     found = [field for field in fields if field[0] in _SINGLE]
     values = {field.name: field.value.decode("latin-1").strip(" \t") for field in found}
     if len(values) < len(found):
@@ -45,12 +56,19 @@ def part_fields(fields: Sequence[Field], *, default_kind: str) -> PartFields | N
     encoded = _with_parameters(values.get(TRANSFER_ENCODING, "7bit"))
     if typed is None or disposed is None or encoded is None or not _TYPE.fullmatch(typed[0]):
         return None
-    return PartFields(kind=typed[0], parameters=typed[1], encoding=encoded[0], attached=disposed[0] == "attachment")
+    return PartFields(
+        kind=typed[0],
+        parameters=typed[1],
+        encoding=encoded[0],
+        attached=disposed[0] == "attachment",
+    )
 
 
 @lru_cache(maxsize=256)  # the mails of a campaign say the same, but for their boundaries
 def _with_parameters(value: str) -> tuple[str, Mapping[str, str]] | None:
-    """Return what stands before the first semicolon, in lower case, and the parameters behind it."""
+    """Return what stands before the first semicolon, in lower case, and the parameters behind
+    it.
+    """
     pieces = _split(value)
     if pieces is None:
         return None
@@ -59,7 +77,9 @@ def _with_parameters(value: str) -> tuple[str, Mapping[str, str]] | None:
 
 
 def _split(value: str) -> list[str] | None:
-    """Return the value cut at its semicolons, without comments; None when a quote or a comment stays open."""
+    """Return the value cut at its semicolons, without comments; None when a quote or a comment
+    stays open.
+    """
     pieces, at = [""], 0
     while at < len(value):
         found = _PIECE.match(value, at)
@@ -104,12 +124,17 @@ def _joined(plain: Mapping[str, str]) -> Mapping[str, str] | None:
         if found is None or found[1] in joined:
             return None
         number, encoded = int(found[2] or 0), found[2] is None or found[3] is not None
-        if sections.setdefault(found[1], {}).setdefault(number, (value, encoded)) != (value, encoded):
+        if sections.setdefault(found[1], {}).setdefault(number, (value, encoded)) != (
+            value,
+            encoded,
+        ):
             return None
     for name, numbered in sections.items():
         if sorted(numbered) != list(range(len(numbered))):
             return None
-        joined[name] = "".join(_decoded(*numbered[number], first=number == 0) for number in range(len(numbered)))
+        joined[name] = "".join(
+            _decoded(*numbered[number], first=number == 0) for number in range(len(numbered))
+        )
     return joined
 
 

@@ -1,8 +1,9 @@
-"""Quoted-printable as bytes with places: what a text says, where in the encoded text it says it, and how to write something new in between.
+"""Quoted-printable as bytes with places: what a text says, where in the encoded text it says it,
+and how to write something new in between.
 
-RFC 2045 6.7. Every line that nothing is written into stays as it came; a line that is written into is broken only where it would exceed 76
-characters. Octets decode as Python's `binascii` does it, in C; places are found block by block, so that only the lines around a place are
-read one by one.
+RFC 2045 6.7. Every line that nothing is written into stays as it came; a line that is written into
+is broken only where it would exceed 76 characters. Octets decode as Python's `binascii` does it, in
+C; places are found block by block, so that only the lines around a place are read one by one.
 """
 
 import binascii
@@ -14,18 +15,22 @@ MAX_LINE_CHARS = 76
 SOFT_BREAK = b"=\r\n"
 _BLOCK_OCTETS = 2048
 _PIECE_OCTETS = 256 * 1024
-_TRANSPORT_PADDING = re.compile(rb"(==)|=[ \t]++(?=\r\n)")  # rule 3: white space at a line's end is not the sender's; two signs are a text
+# rule 3: white space at a line's end is not the sender's; two signs are a text
+_TRANSPORT_PADDING = re.compile(rb"(==)|=[ \t]++(?=\r\n)")
 _PADDED = re.compile(rb"=[ \t]")
 _TOKEN = re.compile(rb"(?P<nothing>=[ \t]*+\r\n|=\Z)|(?P<octet>=[0-9A-Fa-f]{2}|==|=)|[^=]++")
 _UNSAFE = re.compile(rb"[^!-<>-~]")  # all but the printable, and the equals sign
 
 
 def decode(encoded: bytes) -> bytes:
-    """Return the octets that a quoted-printable text stands for; never fails, what is no code stands for itself."""
+    """Return the octets that a quoted-printable text stands for; never fails, what is no code
+    stands for itself.
+    """
     if len(encoded) <= _PIECE_OCTETS:
         return _decoded(encoded)
     out, at = bytearray(), 0
-    while at < len(encoded):  # so that a thread that reads a large text lets the interpreter go in between (catalogue D8)
+    # so that a thread that reads a large text lets the interpreter go in between (catalogue D8)
+    while at < len(encoded):
         end = _block_end(encoded, at, _PIECE_OCTETS)
         out += _decoded(encoded[at:end])
         at = end
@@ -33,14 +38,17 @@ def decode(encoded: bytes) -> bytes:
 
 
 def places(encoded: bytes, spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]] | None:
-    """Return where spans of `decode(encoded)`, in order and apart, none empty, stand in the encoded text; None when that is not sure."""
+    """Return where spans of `decode(encoded)`, in order and apart, none empty, stand in the encoded
+    text; None when that is not sure.
+    """
     octets = list(_octets(encoded, [offset for start, end in spans for offset in (start, end - 1)]))
     found = [(first[0], last[1]) for first, last in zip(octets[::2], octets[1::2], strict=False)]
     return found if len(octets) == 2 * len(spans) else None
 
 
 def written(octets: bytes, column: int) -> tuple[bytes, int]:
-    """Return octets encoded, to stand at this column of a line, broken where lines would be too long; and the column behind them.
+    """Return octets encoded, to stand at this column of a line, broken where lines would be too
+    long; and the column behind them.
 
     That column leaves room for the soft break that what follows may need.
     """
@@ -87,7 +95,11 @@ def _octets_in_block(block: bytes, offsets: Sequence[int]) -> Iterator[tuple[int
         size = _SIZES.get(token.lastgroup, token.end() - token.start())
         while waiting and waiting[-1] < decoded + size:
             inside = waiting.pop() - decoded
-            yield token.span() if token.lastgroup else (token.start() + inside, token.start() + inside + 1)
+            yield (
+                token.span()
+                if token.lastgroup
+                else (token.start() + inside, token.start() + inside + 1)
+            )
         decoded += size
 
 

@@ -1,15 +1,19 @@
-"""Whom a From field speaks for: the domains of all its mailboxes (RFC 5322 3.4, RFC 6532, RFC 6854).
+"""Whom a From field speaks for: the domains of all its mailboxes (RFC 5322 3.4, RFC 6532, RFC
+6854).
 
-This is a security boundary: the answer decides which brand a mail belongs to and which key signs it. So it is strict where readers
-differ. Display names may be sloppy, for they decide nothing; an address may not: no white space or comment inside, no route, no address
-literal, no `@` outside an address. What does not fit is refused, never repaired.
+This is a security boundary: the answer decides which brand a mail belongs to and which key signs
+it. So it is strict where readers differ. Display names may be sloppy, for they decide nothing; an
+address may not: no white space or comment inside, no route, no address literal, no `@` outside an
+address. What does not fit is refused, never repaired.
 
-One kind of sloppiness is common and has one reading all the same: a display name with specials that nobody quoted, `Acme, Inc. [News]
-<news@acme.example>`. It passes where the field ends with one address in angle brackets and no other domain stands before it: whatever a
-reader makes of the rest, there is no other address to be found.
+One kind of sloppiness is common and has one reading all the same: a display name with specials that
+nobody quoted, `Acme, Inc. [News] <news@acme.example>`. It passes where the field ends with one
+address in angle brackets and no other domain stands before it: whatever a reader makes of the rest,
+there is no other address to be found.
 
-The value becomes one letter a token (w atom, q quoted string, s white space or comment, the specials themselves), and the grammar is a
-pattern over those letters: `"Ann" <ann@news.example>` reads `qs<w@w.w>`. Both steps are linear; the value is capped besides.
+The value becomes one letter a token (w atom, q quoted string, s white space or comment, the
+specials themselves), and the grammar is a pattern over those letters: `"Ann" <ann@news.example>`
+reads `qs<w@w.w>`. Both steps are linear; the value is capped besides.
 """
 
 import re
@@ -31,17 +35,22 @@ _TOKEN = re.compile(
 _COMMENT_MARK = re.compile(r"\\.|[()]")
 _ADDRESS = r"[wq](?:\.[wq])*+@(w(?:\.w)*+)"
 _MAILBOX = re.compile(rf"s*+(?:[wqs.]*+<s*+{_ADDRESS}s*+>|{_ADDRESS})s*+")
-# What opens or hides something (quotes, comments, brackets of an address) leaves more than one reading.
-_UNQUOTED = re.compile(r"""(?P<name>[^<>"\\()\x00-\x08\x0a-\x1f\x7f]*+)(?P<address><[^<>"\\()\s]+@[^<>"\\()\s]+>)[ \t]*+""")
+# What opens or hides something (quotes, comments, brackets of an address) leaves more than one
+# reading.
+_UNQUOTED = re.compile(
+    r"""(?P<name>[^<>"\\()\x00-\x08\x0a-\x1f\x7f]*+)(?P<address><[^<>"\\()\s]+@[^<>"\\()\s]+>)[ \t]*+"""
+)
 _AFTER_AT = re.compile(r"@([^ \t,;:@\[\]]*)")
 _GROUP_NAME = re.compile(r"s*+[wq][wqs.]*+")
 
 
 @lru_cache(maxsize=1024)
 def from_domains(value: bytes) -> frozenset[str]:
-    """Return the domains of every mailbox of an unfolded From value, as lower-case A-labels; never empty.
+    """Return the domains of every mailbox of an unfolded From value, as lower-case A-labels; never
+    empty.
 
-    Raises MalformedMessage for a value that is too long, names nobody, or can be read in more than one way.
+    Raises MalformedMessage for a value that is too long, names nobody, or can be read in more than
+    one way.
     """
     if len(value) > MAX_FROM_BYTES:
         raise MalformedMessage(f"a From field longer than {MAX_FROM_BYTES} octets")
@@ -54,14 +63,19 @@ def from_domains(value: bytes) -> frozenset[str]:
         if unquoted is None:
             raise
         found = _strict(unquoted["address"])
-        if any(frozenset((_as_domain(other),)) != found for other in _AFTER_AT.findall(unquoted["name"])):
+        if any(
+            frozenset((_as_domain(other),)) != found
+            for other in _AFTER_AT.findall(unquoted["name"])
+        ):
             raise
         return found
 
 
 def _strict(text: str) -> frozenset[str]:
     tokens = list(_tokens(text))
-    domains = frozenset(_domain(mailbox) for mailbox in _mailboxes(tokens) if _shape(mailbox).strip("s"))
+    domains = frozenset(
+        _domain(mailbox) for mailbox in _mailboxes(tokens) if _shape(mailbox).strip("s")
+    )
     if not domains:
         raise MalformedMessage("a From field without an address")
     return domains

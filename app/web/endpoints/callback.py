@@ -1,10 +1,12 @@
 """The callback API: what a self-managed brand calls after it has handled a one-click request.
 
-Only a token made for it acts: a managed token, whose URL mail scanners fetch, is refused and does nothing (catalogue T4). GET acts here
-because the API is so; HEAD does not, since no caller means it.
+Only a token made for it acts: a managed token, whose URL mail scanners fetch, is refused and does
+nothing (catalogue T4). GET acts here because the API is so; HEAD does not, since no caller means
+it.
 
-The other data centres of this installation ship home by the same address (`app.core.shipment`): a POST with a seal is what its body says,
-at the time and by the way that it says, and nobody looks at its token.
+The other data centres of this installation ship home by the same address (`app.core.shipment`): a
+POST with a seal is what its body says, at the time and by the way that it says, and nobody looks at
+its token.
 """
 
 from starlette.exceptions import HTTPException
@@ -22,7 +24,9 @@ _SUCCESS = document(200, {"status": "success", "message": "The recipient is unsu
 
 
 class CallbackEndpoint:
-    """Answers GET and POST on `/v1/emailunsubscribe`; any number of calls with one token do what one does."""
+    """Answers GET and POST on `/v1/emailunsubscribe`; any number of calls with one token do what
+    one does.
+    """
 
     def __init__(self, *, tokens: TokenRequests) -> None:
         self._tokens = tokens
@@ -36,7 +40,9 @@ class CallbackEndpoint:
             return
         seal = next((value for name, value in scope["headers"] if name == _SEAL), b"")
         shipped = seal and scope["method"] == "POST"
-        answer = await (self._take(scope, body, seal.decode("latin-1")) if shipped else self._leave(scope))
+        answer = await (
+            self._take(scope, body, seal.decode("latin-1")) if shipped else self._leave(scope)
+        )
         await answer(scope, receive, send)
 
     async def _leave(self, scope: Scope) -> Answer:

@@ -1,7 +1,9 @@
-"""The group unsubscribe page: GET shows what its one button leaves and changes nothing, POST leaves it, or takes that back.
+"""The group unsubscribe page: GET shows what its one button leaves and changes nothing, POST leaves
+it, or takes that back.
 
-A campaign with groups: those groups. Without: all mail. Taking back is for whoever has just left by this page: its form carries, signed,
-what this page switched off and the sequence of the state after it (catalogue Q6, Q13).
+A campaign with groups: those groups. Without: all mail. Taking back is for whoever has just left by
+this page: its form carries, signed, what this page switched off and the sequence of the state after
+it (catalogue Q6, Q13).
 """
 
 from collections.abc import Sequence
@@ -26,7 +28,9 @@ from app.web.token_requests import TokenRequests
 class GroupUnsubscribeEndpoint:
     """Answers GET, HEAD and POST on `/unsubscribe`."""
 
-    def __init__(self, *, requests: PreferenceRequests, tokens: TokenRequests, pages: PreferencePages) -> None:
+    def __init__(
+        self, *, requests: PreferenceRequests, tokens: TokenRequests, pages: PreferencePages
+    ) -> None:
         self._requests = requests
         self._tokens = tokens
         self._pages = pages
@@ -43,25 +47,36 @@ class GroupUnsubscribeEndpoint:
         keys = _scope_keys(visitor, groups)
         scope, manage = _scope(keys, groups), self._requests.manage_link(visitor, groups)
         if preferences and not visitor.visit.claims.test and _all_left(preferences, keys):
-            return self._pages.already(visitor.visit, scope, manage=manage, note=note, status=status)
+            return self._pages.already(
+                visitor.visit, scope, manage=manage, note=note, status=status
+            )
         token = self._requests.page_token(visitor, Form.LEAVE, preferences, keys)
-        return self._pages.leave(visitor.visit, scope, page_token=token, manage=manage, note=note, status=status)
+        return self._pages.leave(
+            visitor.visit, scope, page_token=token, manage=manage, note=note, status=status
+        )
 
     async def _save(self, visitor: Visitor, reply: SentForm) -> Answer:
         if reply.page.form not in (Form.LEAVE, Form.RESUBSCRIBE):
             return self._requests.trouble(visitor, 400, Trouble.MALFORMED)
         if self._requests.expired(reply.page):
             return await self._show(visitor, Note.LATE, 409)
-        return await (self._leave if reply.page.form is Form.LEAVE else self._resubscribe)(visitor, reply)
+        return await (self._leave if reply.page.form is Form.LEAVE else self._resubscribe)(
+            visitor, reply
+        )
 
     async def _leave(self, visitor: Visitor, reply: SentForm) -> Answer:
         claims = visitor.visit.claims
         try:
             await self._tokens.save(
-                claims, Wish(leave=claims.groups or (EVERYTHING,)), source=Source.GROUP_PAGE, sequence=reply.page.sequence
+                claims,
+                Wish(leave=claims.groups or (EVERYTHING,)),
+                source=Source.GROUP_PAGE,
+                sequence=reply.page.sequence,
             )
         except Unavailable:
-            return self._requests.trouble(visitor, 503, Trouble.UNAVAILABLE, again=reply.fields.pairs, fields=AGAIN)
+            return self._requests.trouble(
+                visitor, 503, Trouble.UNAVAILABLE, again=reply.fields.pairs, fields=AGAIN
+            )
         groups = await self._groups(visitor)
         keys = _scope_keys(visitor, groups)
         return self._pages.left(
@@ -72,11 +87,18 @@ class GroupUnsubscribeEndpoint:
         )
 
     async def _undo(self, visitor: Visitor, reply: SentForm) -> str:
-        """Return the page token that takes back what this leave switched off; empty when it was nothing, or cannot be known."""
+        """Return the page token that takes back what this leave switched off; empty when it was
+        nothing, or cannot be known.
+        """
         seen = reply.page.shown
         turned = [group for group, was_on in seen.groups.items() if was_on]
         after = await self._preferences(visitor)
-        if visitor.visit.claims.test or not after or not seen.everything or (seen.groups and not turned):
+        if (
+            visitor.visit.claims.test
+            or not after
+            or not seen.everything
+            or (seen.groups and not turned)
+        ):
             return ""
         return self._requests.page_token(visitor, Form.RESUBSCRIBE, after, turned)
 
@@ -84,9 +106,13 @@ class GroupUnsubscribeEndpoint:
         keys = tuple(reply.page.shown.groups)
         wish = Wish(join=keys or (EVERYTHING,))
         try:
-            saved = await self._tokens.save(visitor.visit.claims, wish, source=Source.GROUP_PAGE, sequence=reply.page.sequence)
+            saved = await self._tokens.save(
+                visitor.visit.claims, wish, source=Source.GROUP_PAGE, sequence=reply.page.sequence
+            )
         except Unavailable:
-            return self._requests.trouble(visitor, 503, Trouble.UNSAVED, again=reply.fields.pairs, fields=AGAIN)
+            return self._requests.trouble(
+                visitor, 503, Trouble.UNSAVED, again=reply.fields.pairs, fields=AGAIN
+            )
         if saved is SavedPreferences.STALE:
             return await self._show(visitor, Note.MOVED, 409)
         groups = await self._groups(visitor)
@@ -98,7 +124,9 @@ class GroupUnsubscribeEndpoint:
         )
 
     async def _groups(self, visitor: Visitor) -> Sequence[SubscriptionGroup]:
-        """Return the brand's groups; none when they cannot be read: leaving must not wait for names."""
+        """Return the brand's groups; none when they cannot be read: leaving must not wait for
+        names.
+        """
         try:
             return await self._requests.groups(visitor)
         except StoreUnavailable:
@@ -119,7 +147,11 @@ def _scope_keys(visitor: Visitor, groups: Sequence[SubscriptionGroup]) -> tuple[
 
 
 def _scope(keys: Sequence[GroupKey], groups: Sequence[SubscriptionGroup]) -> Scope:
-    named = [GroupLine(name=group.name, description=group.description) for group in groups if group_key(group.id) in keys]
+    named = [
+        GroupLine(name=group.name, description=group.description)
+        for group in groups
+        if group_key(group.id) in keys
+    ]
     return Scope(everything=not keys, groups=named, unnamed=len(keys) - len(named))
 
 

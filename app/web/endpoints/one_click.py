@@ -1,8 +1,10 @@
-"""The one-click URL of every managed mail: POST unsubscribes (RFC 8058 3.1), GET shows a page with one button and changes nothing.
+"""The one-click URL of every managed mail: POST unsubscribes (RFC 8058 3.1), GET shows a page with
+one button and changes nothing.
 
-The POST's right is its token alone. The body is read, so that the connection can be used again, and not trusted: any body will do
-(catalogue E3), no parser sees it, and of a long one the rest is dropped (E11). Bare ASGI, because Starlette's request and response objects
-cost a tenth of this path.
+The POST's right is its token alone. The body is read, so that the connection can be used again, and
+not trusted: any body will do (catalogue E3), no parser sees it, and of a long one the rest is
+dropped (E11). Bare ASGI, because Starlette's request and response objects cost a tenth of this
+path.
 """
 
 from starlette.types import Receive, Scope, Send
@@ -17,7 +19,8 @@ from app.web.pages import Pages, Trouble
 from app.web.token_requests import RefusedToken, TokenRequests
 
 _FORM = (("List-Unsubscribe", "One-Click"), ("via", "page"))
-_PAGE_MARK = b"via=page"  # the page's own form says so; nothing hangs on it but the look of the answer and the source
+# the page's own form says so; nothing hangs on it but the look of the answer and the source
+_PAGE_MARK = b"via=page"
 _AGAIN = {"Retry_After": str(RETRY_AFTER_SECONDS)}
 _IN_A_MINUTE = {"Retry_After": "60"}
 _DONE = text(200, "You are unsubscribed.")
@@ -60,7 +63,9 @@ class OneClickEndpoint:
         try:
             await self._tokens.leave(claims, source=Source.LANDING_PAGE)
         except Unavailable:
-            return self._pages.trouble(503, Trouble.UNAVAILABLE, languages, again=_FORM, fields=_AGAIN)
+            return self._pages.trouble(
+                503, Trouble.UNAVAILABLE, languages, again=_FORM, fields=_AGAIN
+            )
         return self._pages.done(claims, languages)
 
     def _get(self, scope: Scope) -> Answer:

@@ -1,4 +1,6 @@
-"""The small files: robots.txt, security.txt (RFC 9116), and what the pages load, which is /static and the brands' logos."""
+"""The small files: robots.txt, security.txt (RFC 9116), and what the pages load, which is /static
+and the brands' logos.
+"""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -11,13 +13,20 @@ from app.core.brands import Brands
 from app.http.answers import Answer, answer, text
 from app.usecases.ports import Clock
 
-_MEDIA_TYPES = {".svg": "image/svg+xml", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
-# Opened by itself, a picture is a document: nothing in it may run or load, though its own style may colour it.
+_MEDIA_TYPES = {
+    ".svg": "image/svg+xml",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+}
+# Opened by itself, a picture is a document: nothing in it may run or load, though its own style may
+# colour it.
 _PICTURE = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox"
 
 
 class Answering:
-    """Answers `/` and `OPTIONS *`, which a balancer asks to see whether the server is there: 200, nothing more."""
+    """Answers `/` and `OPTIONS *`, which a balancer asks to see whether the server is there: 200,
+    nothing more.
+    """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Say that somebody answers."""
@@ -34,7 +43,9 @@ class Robots:
 
 
 class SecurityTxt:
-    """Answers `/.well-known/security.txt` with the operator's contact, always valid for the next 90 days."""
+    """Answers `/.well-known/security.txt` with the operator's contact, always valid for the next 90
+    days.
+    """
 
     def __init__(self, *, contact: str, clock: Clock) -> None:
         self._contact = contact
@@ -43,7 +54,10 @@ class SecurityTxt:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with the file."""
         expires = datetime.fromtimestamp(self._clock() / 1000, UTC) + timedelta(days=90)
-        body = f"Contact: {self._contact}\nExpires: {expires:%Y-%m-%dT%H:%M:%SZ}\nPreferred-Languages: en"
+        body = (
+            f"Contact: {self._contact}\nExpires:"
+            f" {expires:%Y-%m-%dT%H:%M:%SZ}\nPreferred-Languages: en"
+        )
         await text(200, body)(scope, receive, send)
 
 
@@ -66,7 +80,9 @@ class BrandLogo:
 
     def __init__(self, brands: Brands) -> None:
         self._answers = {
-            str(brand.id): answer(200, brand.logo.media_type, brand.logo.content, csp=_PICTURE) for brand in brands if brand.logo
+            str(brand.id): answer(200, brand.logo.media_type, brand.logo.content, csp=_PICTURE)
+            for brand in brands
+            if brand.logo
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,10 +1,14 @@
-"""The addresses that CleverTap's Web SDK calls, `/e`, `/a` and `/r`: a page made for it works once its account line is changed.
+"""The addresses that CleverTap's Web SDK calls, `/e`, `/a` and `/r`: a page made for it works once
+its account line is changed.
 
-The SDK adds a script tag for each call. State changes by GET are its protocol; what keeps prefetchers and link scanners out is that the
-link leads to the brand's page, not here, and that a change needs what only the page's script puts together: the brand's id, packed. A
-browser that says that it wants anything but a script changes nothing. A one-click token never acts here (catalogue T4).
+The SDK adds a script tag for each call. State changes by GET are its protocol; what keeps
+prefetchers and link scanners out is that the link leads to the brand's page, not here, and that a
+change needs what only the page's script puts together: the brand's id, packed. A browser that says
+that it wants anything but a script changes nothing. A one-click token never acts here (catalogue
+T4).
 
-The SDK's encrypted form asks by `fetch` and with a field of its own; for 402 it comes back with the script tag.
+The SDK's encrypted form asks by `fetch` and with a field of its own; for 402 it comes back with the
+script tag.
 """
 
 import re
@@ -38,11 +42,17 @@ _PREFLIGHT = answer(
     Access_Control_Max_Age="86400",
     **_ANY_ORIGIN,
 )
-_NOT_ENCRYPTED = answer(HTTPStatus.PAYMENT_REQUIRED, "text/plain; charset=utf-8", b"Encryption in transit is not offered.\n", **_ANY_ORIGIN)
+_NOT_ENCRYPTED = answer(
+    HTTPStatus.PAYMENT_REQUIRED,
+    "text/plain; charset=utf-8",
+    b"Encryption in transit is not offered.\n",
+    **_ANY_ORIGIN,
+)
 _DEVICE = re.compile(r"[A-Za-z0-9_.:@!$-]{1,128}")
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _MAX_SESSION = 2**53
-_MAX_EVENT_CHARS, _MAX_EVENT_UNITS = 2_048, 8_192  # anybody may ask `/a`: the SDK sends a few hundred
+# anybody may ask `/a`: the SDK sends a few hundred
+_MAX_EVENT_CHARS, _MAX_EVENT_UNITS = 2_048, 8_192
 
 
 class PageEndpoint:
@@ -78,7 +88,9 @@ class PageEndpoint:
             return failed(Reason.UNAVAILABLE, looking=looking)
 
     def _brand_with_own_page(self, claims: Claims) -> Brand | None:
-        """Return the link's brand when it has a page of its own; our pages mask the address, and no other way may tell it whole."""
+        """Return the link's brand when it has a page of its own; our pages mask the address, and no
+        other way may tell it whole.
+        """
         try:
             brand = self._brands.by_number(claims.brand)
         except NotFound:
@@ -96,14 +108,18 @@ def _objection(scope: Scope, call: SdkCall, brand: Brand) -> Reason | None:
 
 
 class EventEndpoint:
-    """Answers `/a`, which a page without `wzrk_ex=0` in its address calls first, to be given a device id and a session; nothing is kept."""
+    """Answers `/a`, which a page without `wzrk_ex=0` in its address calls first, to be given a
+    device id and a session; nothing is kept.
+    """
 
     def __init__(self, *, clock: Clock, new_id: Callable[[], bytes]) -> None:
         self._clock = clock
         self._new_id = new_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request: the ids that the SDK has already, else new ones, and the number of its request."""
+        """Answer one request: the ids that the SDK has already, else new ones, and the number of
+        its request.
+        """
         await (_without_script(scope) or self._answer(scope))(scope, receive, send)
 
     def _answer(self, scope: Scope) -> Answer:
@@ -123,10 +139,16 @@ class EventEndpoint:
     def _session(self, data: str) -> int:
         """Return the session that the SDK is in, or a new one, which is the time in seconds."""
         try:
-            session = unpacked(data, most_chars=_MAX_EVENT_CHARS, most_units=_MAX_EVENT_UNITS).get("s")
+            session = unpacked(data, most_chars=_MAX_EVENT_CHARS, most_units=_MAX_EVENT_UNITS).get(
+                "s"
+            )
         except ValueError:
             session = None
-        if isinstance(session, int) and not isinstance(session, bool) and 0 < session < _MAX_SESSION:
+        if (
+            isinstance(session, int)
+            and not isinstance(session, bool)
+            and 0 < session < _MAX_SESSION
+        ):
             return session
         return self._clock() // 1000
 
@@ -140,7 +162,9 @@ class RecorderEndpoint:
 
 
 def _without_script(scope: Scope) -> Answer | None:
-    """Return the answer to what is not asked by a script tag; None when it is. Raises HTTPException 405: HEAD changes nothing either."""
+    """Return the answer to what is not asked by a script tag; None when it is. Raises HTTPException
+    405: HEAD changes nothing either.
+    """
     if scope["method"] == "OPTIONS":
         return _PREFLIGHT
     if scope["method"] != "GET":

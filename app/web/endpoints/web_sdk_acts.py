@@ -1,11 +1,14 @@
-"""What a brand's own page may do through CleverTap's Web SDK: look, leave, come back, choose groups.
+"""What a brand's own page may do through CleverTap's Web SDK: look, leave, come back, choose
+groups.
 
-1. Leaving needs nothing but the link, and goes the durable way of every unsubscribe. It means all mail, as at CleverTap, with
-   `page_type=group` the campaign's groups.
-2. The page is told, as `cUsY`, what it was shown and the sequence of that state, signed and bound to its link (`app.core.page_token`). What
-   it switches on counts against that alone: without it, or when the state has moved on, nothing is switched on.
-3. After leaving, `cUsY` also holds the right to take that back. It lives in the page, so it ends with it, as at CleverTap.
-   It is not given, and is worth nothing, where the reader had left, or has since left again, by another way than a brand's page.
+1. Leaving needs nothing but the link, and goes the durable way of every unsubscribe. It means all
+   mail, as at CleverTap, with `page_type=group` the campaign's groups.
+2. The page is told, as `cUsY`, what it was shown and the sequence of that state, signed and bound
+   to its link (`app.core.page_token`). What it switches on counts against that alone: without it,
+   or when the state has moved on, nothing is switched on.
+3. After leaving, `cUsY` also holds the right to take that back. It lives in the page, so it ends
+   with it, as at CleverTap. It is not given, and is worth nothing, where the reader had left, or
+   has since left again, by another way than a brand's page.
 4. A test link does all this and saves nothing.
 """
 
@@ -38,10 +41,17 @@ class LandingPage:
         self._tokens = tokens
         self._parts = parts
         self._clock = clock
-        self._acts = {Act.LOOK: self._look, Act.LEAVE: self._leave, Act.COME_BACK: self._come_back, Act.CHOOSE: self._choose}
+        self._acts = {
+            Act.LOOK: self._look,
+            Act.LEAVE: self._leave,
+            Act.COME_BACK: self._come_back,
+            Act.CHOOSE: self._choose,
+        }
 
     async def do(self, act: Act, call: SdkCall, claims: Claims) -> Answer:
-        """Return the script that tells the page what became of it. Raises Unavailable when that is nothing."""
+        """Return the script that tells the page what became of it. Raises Unavailable when that is
+        nothing.
+        """
         return await self._acts[act](call, claims)
 
     async def _look(self, call: SdkCall, claims: Claims) -> Answer:
@@ -54,8 +64,12 @@ class LandingPage:
             return _fetched(claims, [], told="")  # who wants to leave need not wait for it
         offered = _offered(call, claims, groups) if call.with_groups else ()
         shown = preference_form.shown(preferences, [group_key(group.id) for group in offered])
-        lines = [(group.name, group.description, not shown.groups[group_key(group.id)]) for group in offered]
-        undo = self._seen(call, claims).get(Form.RESUBSCRIBE)  # a page that looks again is still the same page
+        lines = [
+            (group.name, group.description, not shown.groups[group_key(group.id)])
+            for group in offered
+        ]
+        # a page that looks again is still the same page
+        undo = self._seen(call, claims).get(Form.RESUBSCRIBE)
         kept = undo if undo and undo.sequence == preferences.sequence else None
         return _fetched(claims, lines, told=self._told(claims, preferences, groups, undo=kept))
 
@@ -63,7 +77,9 @@ class LandingPage:
         scope = _scope(call, claims)
         before = await self._readable(claims)
         await self._tokens.save(claims, Wish(leave=scope), source=Source.LANDING_PAGE, sequence=0)
-        return await self._done(claims, subscribed=False, taken_back=_left_here(before, scope) if before else ())
+        return await self._done(
+            claims, subscribed=False, taken_back=_left_here(before, scope) if before else ()
+        )
 
     async def _come_back(self, call: SdkCall, claims: Claims) -> Answer:
         if claims.test:
@@ -73,12 +89,22 @@ class LandingPage:
         page = seen.get(Form.RESUBSCRIBE)
         if page is None:
             shown = seen.get(Form.LANDING)
-            never_left = shown is not None and shown.sequence == now.sequence and _all_on(now, _scope(call, claims))
-            return await self._done(claims, subscribed=True) if never_left else failed(Reason.NOT_HERE, looking=False)
+            never_left = (
+                shown is not None
+                and shown.sequence == now.sequence
+                and _all_on(now, _scope(call, claims))
+            )
+            return (
+                await self._done(claims, subscribed=True)
+                if never_left
+                else failed(Reason.NOT_HERE, looking=False)
+            )
         keys = tuple(page.shown.groups) or (EVERYTHING,)
         if any(_said(now, key).source is not Source.LANDING_PAGE for key in keys):
             return failed(Reason.CHANGED, looking=False)
-        saved = await self._tokens.save(claims, Wish(join=keys), source=Source.LANDING_PAGE, sequence=page.sequence)
+        saved = await self._tokens.save(
+            claims, Wish(join=keys), source=Source.LANDING_PAGE, sequence=page.sequence
+        )
         if saved in _NOT_SAVED:
             return failed(_NOT_SAVED[saved], looking=False)
         return await self._done(claims, subscribed=True)
@@ -89,21 +115,43 @@ class LandingPage:
         if chosen is None:
             return failed(Reason.GROUPS, looking=False)
         page = self._seen(call, claims).get(Form.LANDING)
-        shown = page.shown if page else preference_form.shown(await self._readable(claims) or Preferences(), _active(groups))
-        seen = Shown(everything=shown.everything, groups={**dict.fromkeys(chosen, shown.everything), **shown.groups})
+        shown = (
+            page.shown
+            if page
+            else preference_form.shown(
+                await self._readable(claims) or Preferences(), _active(groups)
+            )
+        )
+        seen = Shown(
+            everything=shown.everything,
+            groups={**dict.fromkeys(chosen, shown.everything), **shown.groups},
+        )
         on = {group for group, was_on in seen.groups.items() if chosen.get(group, was_on)}
         wish = preference_form.wish(seen, everything=seen.everything, on=on)
         if wish.join and page is None:
-            await self._tokens.save(claims, Wish(leave=wish.leave if seen.everything else ()), source=Source.LANDING_PAGE, sequence=0)
+            await self._tokens.save(
+                claims,
+                Wish(leave=wish.leave if seen.everything else ()),
+                source=Source.LANDING_PAGE,
+                sequence=0,
+            )
             return failed(Reason.CHANGED, looking=False)
-        saved = await self._tokens.save(claims, wish, source=Source.LANDING_PAGE, sequence=page.sequence if page else 0)
+        saved = await self._tokens.save(
+            claims, wish, source=Source.LANDING_PAGE, sequence=page.sequence if page else 0
+        )
         if saved in _NOT_SAVED:
             return failed(_NOT_SAVED[saved], looking=False)
         has_left = any(was_on and group not in on for group, was_on in seen.groups.items())
-        return await self._done(claims, subscribed=not has_left and (bool(on) if seen.groups else seen.everything))
+        return await self._done(
+            claims, subscribed=not has_left and (bool(on) if seen.groups else seen.everything)
+        )
 
-    async def _done(self, claims: Claims, *, subscribed: bool, taken_back: Sequence[GroupKey] = ()) -> Answer:
-        """Return the script for what is saved, with what the page needs for its next request; without that while it cannot be known."""
+    async def _done(
+        self, claims: Claims, *, subscribed: bool, taken_back: Sequence[GroupKey] = ()
+    ) -> Answer:
+        """Return the script for what is saved, with what the page needs for its next request;
+        without that while it cannot be known.
+        """
         try:
             groups = await self._parts.groups.groups(claims.brand)
             after = await self._read(claims)
@@ -114,16 +162,32 @@ class LandingPage:
             told = _NOTHING
         return subscription(subscribed=subscribed, told=told)
 
-    def _told(self, claims: Claims, preferences: Preferences, groups: Sequence[SubscriptionGroup], *, undo: PageState | None) -> str:
+    def _told(
+        self,
+        claims: Claims,
+        preferences: Preferences,
+        groups: Sequence[SubscriptionGroup],
+        *,
+        undo: PageState | None,
+    ) -> str:
         """Return `cUsY`: what a page is shown, and what it may take back."""
         shown = self._state(Form.LANDING, preferences, _active(groups))
-        return _BETWEEN.join(self._parts.page_tokens.sign(state, claims) for state in (shown, undo) if state)
+        return _BETWEEN.join(
+            self._parts.page_tokens.sign(state, claims) for state in (shown, undo) if state
+        )
 
     def _state(self, form: Form, preferences: Preferences, keys: Iterable[GroupKey]) -> PageState:
-        return PageState(form=form, made_ms=self._clock(), sequence=preferences.sequence, shown=preference_form.shown(preferences, keys))
+        return PageState(
+            form=form,
+            made_ms=self._clock(),
+            sequence=preferences.sequence,
+            shown=preference_form.shown(preferences, keys),
+        )
 
     def _seen(self, call: SdkCall, claims: Claims) -> Mapping[Form, PageState]:
-        """Return what the page was told, as far as it is genuine, for this link, and not too old to decide."""
+        """Return what the page was told, as far as it is genuine, for this link, and not too old to
+        decide.
+        """
         pages = []
         for text in (call.data.told if call.data else "").split(_BETWEEN, 1):
             try:
@@ -145,26 +209,37 @@ class LandingPage:
 
 def _fetched(claims: Claims, lines: Sequence[tuple[str, str, bool]], *, told: str) -> Answer:
     identity = claims.address or claims.digest.hex()
-    return fetched(claims.address, {"groups": group_lines(lines), "campaignId": claims.campaign, "identity": identity}, told=told)
+    return fetched(
+        claims.address,
+        {"groups": group_lines(lines), "campaignId": claims.campaign, "identity": identity},
+        told=told,
+    )
 
 
 def _active(groups: Iterable[SubscriptionGroup]) -> list[GroupKey]:
     return [group_key(group.id) for group in groups if not group.archived]
 
 
-def _of_campaign(call: SdkCall, claims: Claims, groups: Sequence[SubscriptionGroup]) -> Sequence[SubscriptionGroup]:
+def _of_campaign(
+    call: SdkCall, claims: Claims, groups: Sequence[SubscriptionGroup]
+) -> Sequence[SubscriptionGroup]:
     """Return the groups that the page is about; a test link is about every group that there is."""
     if claims.test or not call.of_campaign:
         return groups
     return [group for group in groups if group_key(group.id) in claims.groups]
 
 
-def _offered(call: SdkCall, claims: Claims, groups: Sequence[SubscriptionGroup]) -> Sequence[SubscriptionGroup]:
+def _offered(
+    call: SdkCall, claims: Claims, groups: Sequence[SubscriptionGroup]
+) -> Sequence[SubscriptionGroup]:
     return [group for group in _of_campaign(call, claims, groups) if not group.archived]
 
 
-def _chosen(call: SdkCall, claims: Claims, groups: Sequence[SubscriptionGroup]) -> Mapping[GroupKey, bool] | None:
-    """Return which groups the page wants on; None when one of them is none of those the page is about, or is wanted both on and off.
+def _chosen(
+    call: SdkCall, claims: Claims, groups: Sequence[SubscriptionGroup]
+) -> Mapping[GroupKey, bool] | None:
+    """Return which groups the page wants on; None when one of them is none of those the page is
+    about, or is wanted both on and off.
 
     An archived group still has its name on pages that were opened before.
     """
@@ -185,15 +260,26 @@ def _scope(call: SdkCall, claims: Claims) -> tuple[GroupKey, ...]:
 
 
 def _all_on(preferences: Preferences, scope: Iterable[GroupKey]) -> bool:
-    return preferences.everything.subscribed and all(preference_form.subscribed(preferences, key) for key in scope)
+    return preferences.everything.subscribed and all(
+        preference_form.subscribed(preferences, key) for key in scope
+    )
 
 
 def _left_here(before: Preferences, scope: Sequence[GroupKey]) -> Sequence[GroupKey]:
-    """Return what of the scope a page that leaves it now may take back: what was on, or was left by a brand's page earlier."""
+    """Return what of the scope a page that leaves it now may take back: what was on, or was left by
+    a brand's page earlier.
+    """
     if EVERYTHING not in scope and not before.everything.subscribed:
         return ()
-    return [key for key in scope if preference_form.subscribed(before, key) or _said(before, key).source is Source.LANDING_PAGE]
+    return [
+        key
+        for key in scope
+        if preference_form.subscribed(before, key)
+        or _said(before, key).source is Source.LANDING_PAGE
+    ]
 
 
 def _said(preferences: Preferences, key: GroupKey) -> Subscription:
-    return preferences.everything if key == EVERYTHING else preferences.groups.get(key, Subscription())
+    return (
+        preferences.everything if key == EVERYTHING else preferences.groups.get(key, Subscription())
+    )

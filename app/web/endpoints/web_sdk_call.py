@@ -2,8 +2,9 @@
 
 1. `r` stands twice in it, once as 1 and once as the time; neither says anything.
 2. `sub` says what is asked: absent to look, 0 to leave, 1 to come back, 2 to choose groups.
-3. `d` is `{"id":ACCOUNT,"unsubGroups":[{"name":…,"isUnsubscribed":…}],"cUsY":…}` in the form of `app.core.lz_string`. The SDK sends the
-   groups that the page once gave it with every request; they count only when groups are chosen.
+3. `d` is `{"id":ACCOUNT,"unsubGroups":[{"name":…,"isUnsubscribed":…}],"cUsY":…}` in the form of
+   `app.core.lz_string`. The SDK sends the groups that the page once gave it with every request;
+   they count only when groups are chosen.
 4. `page_type=group`: the page is about the campaign's groups alone.
 """
 
@@ -33,10 +34,13 @@ class Act(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageData:
-    """What the page says of itself: the account it was written for, the groups it was given, and what it was told when it looked."""
+    """What the page says of itself: the account it was written for, the groups it was given, and
+    what it was told when it looked.
+    """
 
     account: str
-    chosen: Mapping[str, bool] | None  # by name, True: unsubscribed; None: they cannot be understood
+    # by name, True: unsubscribed; None: they cannot be understood
+    chosen: Mapping[str, bool] | None
     told: str
 
 
@@ -47,7 +51,9 @@ class SdkCall:
     act: Act | None
     with_groups: bool
     of_campaign: bool
-    packed: str  # `d` as it came: unpacking it costs more than all else, so it waits until the link has been found good
+    # `d` as it came: unpacking it costs more than all else, so it waits until the link has been
+    # found good
+    packed: str
 
     @cached_property
     def data(self) -> PageData | None:
@@ -71,8 +77,12 @@ def read_call(query: bytes) -> SdkCall:
     )
 
 
-def unpacked(text: str, *, most_chars: int = MAX_DATA_CHARS, most_units: int = MAX_DATA_UNITS) -> Mapping[str, object]:
-    """Return the JSON object that a `d` holds. Raises ValueError, also when it is longer than this, packed or not."""
+def unpacked(
+    text: str, *, most_chars: int = MAX_DATA_CHARS, most_units: int = MAX_DATA_UNITS
+) -> Mapping[str, object]:
+    """Return the JSON object that a `d` holds. Raises ValueError, also when it is longer than this,
+    packed or not.
+    """
     if len(text) > most_chars:
         raise ValueError("longer than is allowed")
     try:
@@ -86,9 +96,13 @@ def unpacked(text: str, *, most_chars: int = MAX_DATA_CHARS, most_units: int = M
 
 
 def first_values(query: bytes) -> Mapping[str, str] | None:
-    """Return the first value of each parameter; None when there are more of them than the SDK sends, which costs a count of `&` alone."""
+    """Return the first value of each parameter; None when there are more of them than the SDK
+    sends, which costs a count of `&` alone.
+    """
     try:
-        pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=_MAX_PARAMETERS)
+        pairs = parse_qsl(
+            query.decode("latin-1"), keep_blank_values=True, max_num_fields=_MAX_PARAMETERS
+        )
     except ValueError:
         return None
     return dict(reversed(pairs))
@@ -102,16 +116,30 @@ def _data(text: str) -> PageData | None:
     account, told = found.get("id"), found.get("cUsY", "")
     if not isinstance(account, str):
         return None
-    return PageData(account=account, chosen=_chosen(found.get("unsubGroups")), told=told if isinstance(told, str) else "")
+    return PageData(
+        account=account,
+        chosen=_chosen(found.get("unsubGroups")),
+        told=told if isinstance(told, str) else "",
+    )
 
 
 def _chosen(entries: object) -> Mapping[str, bool] | None:
-    """Return what a list of groups says of each, None for anything but a list of names and truths without a contradiction."""
+    """Return what a list of groups says of each, None for anything but a list of names and truths
+    without a contradiction.
+    """
     if not isinstance(entries, list):
         return None
     chosen: dict[str, bool] = {}
     for entry in entries:
-        name, is_off = (entry.get("name"), entry.get("isUnsubscribed")) if isinstance(entry, dict) else (None, None)
-        if not isinstance(name, str) or not isinstance(is_off, bool) or chosen.setdefault(name, is_off) is not is_off:
+        name, is_off = (
+            (entry.get("name"), entry.get("isUnsubscribed"))
+            if isinstance(entry, dict)
+            else (None, None)
+        )
+        if (
+            not isinstance(name, str)
+            or not isinstance(is_off, bool)
+            or chosen.setdefault(name, is_off) is not is_off
+        ):
             return None
     return chosen

@@ -1,7 +1,9 @@
-"""The pages a reader sees: finished HTML in the reader's language, without a request to anywhere else.
+"""The pages a reader sees: finished HTML in the reader's language, without a request to anywhere
+else.
 
-Texts come only from `locales`. A page shows the brand and a masked address: whoever holds the link may not learn the address from it
-(catalogue H19). Here are the pages of a one-click link and those that say why not; `preference_pages` has the others.
+Texts come only from `locales`. A page shows the brand and a masked address: whoever holds the link
+may not learn the address from it (catalogue H19). Here are the pages of a one-click link and those
+that say why not; `preference_pages` has the others.
 """
 
 from collections.abc import Mapping, Sequence
@@ -64,8 +66,8 @@ class Pages:
         link: str = "",
         fields: Mapping[str, str] = _NO_FIELDS,
     ) -> Answer:
-        """Return the page that says why not; with `again`, a button that sends these fields to the same URL again; with `link`, a link to
-        where it can be tried again."""
+        """Return the page that says why not; with `again`, a button that sends these fields to the
+        same URL again; with `link`, a link to where it can be tried again."""
         language = self._renderer.languages.for_reader(accept_language)
         hints = [f"hint.{hint}" for hint in _HINTS.get(trouble, ())]
         values = {"trouble": trouble.value, "again": again, "link": link, "hints": hints}
@@ -75,5 +77,9 @@ class Pages:
         language = self._renderer.languages.for_reader(accept_language)
         brand = self._renderer.brand(claims.brand)
         scope = "unnamed" if claims.groups else "all"
-        values = {**self._renderer.names(claims, brand, language), "scope_key": f"{stem}.{scope}", "test": claims.test}
+        values = {
+            **self._renderer.names(claims, brand, language),
+            "scope_key": f"{stem}.{scope}",
+            "test": claims.test,
+        }
         return self._renderer.page(template, language, values, brand=brand)

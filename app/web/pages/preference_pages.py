@@ -1,4 +1,6 @@
-"""The pages on which readers choose: the group unsubscribe page, the preference centre, and what follows on each."""
+"""The pages on which readers choose: the group unsubscribe page, the preference centre, and what
+follows on each.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,7 +21,9 @@ class Note(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
-    """Who looks at a page: the link's claims, the brand when there still is one, and the languages that the reader likes."""
+    """Who looks at a page: the link's claims, the brand when there still is one, and the languages
+    that the reader likes.
+    """
 
     claims: Claims
     brand: Brand | None
@@ -39,7 +43,9 @@ class GroupLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """What a group unsubscribe link is about: all mail, or groups; `unnamed` counts those that the brand never created."""
+    """What a group unsubscribe link is about: all mail, or groups; `unnamed` counts those that the
+    brand never created.
+    """
 
     everything: bool
     groups: Sequence[GroupLine] = ()
@@ -53,7 +59,9 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Centre:
-    """What the preference centre shows. `all_on_again`: the reader's choice switched all mail on without saying so."""
+    """What the preference centre shows. `all_on_again`: the reader's choice switched all mail on
+    without saying so.
+    """
 
     everything: bool
     groups: Sequence[GroupLine] = field(default_factory=tuple)
@@ -67,12 +75,35 @@ class PreferencePages:
         self._renderer = renderer
 
     def leave(  # noqa: PLR0913 - what the page says
-        self, visit: Visit, scope: Scope, *, page_token: str, manage: str, note: Note | None = None, status: int = 200
+        self,
+        visit: Visit,
+        scope: Scope,
+        *,
+        page_token: str,
+        manage: str,
+        note: Note | None = None,
+        status: int = 200,
     ) -> Answer:
         """Return the group unsubscribe page: what its one button leaves."""
-        return self._page("leave", visit, status=status, scope=scope, page_token=page_token, manage=manage, note=note)
+        return self._page(
+            "leave",
+            visit,
+            status=status,
+            scope=scope,
+            page_token=page_token,
+            manage=manage,
+            note=note,
+        )
 
-    def already(self, visit: Visit, scope: Scope, *, manage: str, note: Note | None = None, status: int = 200) -> Answer:
+    def already(
+        self,
+        visit: Visit,
+        scope: Scope,
+        *,
+        manage: str,
+        note: Note | None = None,
+        status: int = 200,
+    ) -> Answer:
         """Return what a group unsubscribe link shows to who has left already."""
         return self._page("already", visit, status=status, scope=scope, manage=manage, note=note)
 
@@ -84,15 +115,46 @@ class PreferencePages:
         """Return what follows on taking it back."""
         return self._page("back", visit, scope=scope, leave=leave, manage=manage)
 
-    def centre(self, visit: Visit, centre: Centre, *, page_token: str, note: Note | None = None, status: int = 200) -> Answer:
+    def centre(
+        self,
+        visit: Visit,
+        centre: Centre,
+        *,
+        page_token: str,
+        note: Note | None = None,
+        status: int = 200,
+    ) -> Answer:
         """Return the preference centre."""
-        return self._page("centre", visit, status=status, script=True, centre=centre, page_token=page_token, note=note)
+        return self._page(
+            "centre",
+            visit,
+            status=status,
+            script=True,
+            centre=centre,
+            page_token=page_token,
+            note=note,
+        )
 
     def saved(self, visit: Visit, centre: Centre | None, *, link: str) -> Answer:
         """Return what follows on saving; without a centre, the state cannot be shown just now."""
         return self._page("saved", visit, centre=centre, link=link)
 
-    def _page(self, template: str, visit: Visit, *, status: int = 200, script: bool = False, **values: object) -> Answer:
+    def _page(
+        self,
+        template: str,
+        visit: Visit,
+        *,
+        status: int = 200,
+        script: bool = False,
+        **values: object,
+    ) -> Answer:
         language = self._renderer.languages.for_reader(visit.accept_language)
-        about = {"test": visit.claims.test, "preview": visit.preview, **self._renderer.names(visit.claims, visit.brand, language), **values}
-        return self._renderer.page(template, language, about, brand=visit.brand, status=status, script=script)
+        about = {
+            "test": visit.claims.test,
+            "preview": visit.preview,
+            **self._renderer.names(visit.claims, visit.brand, language),
+            **values,
+        }
+        return self._renderer.page(
+            template, language, about, brand=visit.brand, status=status, script=script
+        )

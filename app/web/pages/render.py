@@ -1,7 +1,9 @@
-"""What all pages have in common: templates, the style with the brand's colours, and the policy that lets nothing else in.
+"""What all pages have in common: templates, the style with the brand's colours, and the policy that
+lets nothing else in.
 
-The style is inlined and named in the Content-Security-Policy by its hash, so a page is complete in one answer; only the preference centre
-loads a script, our own file. No brand brings markup: a name is text, a colour is checked, a logo is a picture from our own address.
+The style is inlined and named in the Content-Security-Policy by its hash, so a page is complete in
+one answer; only the preference centre loads a script, our own file. No brand brings markup: a name
+is text, a colour is checked, a logo is a picture from our own address.
 """
 
 import base64
@@ -34,21 +36,31 @@ class _Look:
 
 
 class PageRenderer:
-    """Renders one template in one language for one brand. `base` stands before every address of ours that a page names."""
+    """Renders one template in one language for one brand. `base` stands before every address of
+    ours that a page names.
+    """
 
     def __init__(self, *, brands: Brands, languages: Languages, base: str = "") -> None:
         self.languages = languages
         self._brands = brands
         self._templates = Environment(
-            loader=PackageLoader("app.web", "pages"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+            loader=PackageLoader("app.web", "pages"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
         )
         self._templates.globals["base"] = base
         style = resources.files("app.web.static").joinpath("page.css").read_text(encoding="utf-8")
         self._plain = _look(style)
-        self._looks = {brand.number: _look(style + _accented(brand.colour)) for brand in brands if brand.colour}
+        self._looks = {
+            brand.number: _look(style + _accented(brand.colour)) for brand in brands if brand.colour
+        }
 
     def brand(self, number: BrandNumber) -> Brand | None:
-        """Return the brand of a link; None for one that has left: its recipients may leave all the same (catalogue E9)."""
+        """Return the brand of a link; None for one that has left: its recipients may leave all the
+        same (catalogue E9).
+        """
         try:
             return self._brands.by_number(number)
         except NotFound:
@@ -65,21 +77,40 @@ class PageRenderer:
         fields: Mapping[str, str] = _NO_FIELDS,
         script: bool = False,
     ) -> Answer:
-        """Return the page that these values make of the template. With `script` it may load ours."""
+        """Return the page that these values make of the template. With `script` it may load
+        ours.
+        """
         look = self._looks.get(brand.number, self._plain) if brand else self._plain
         html = self._templates.get_template(f"{template}.html").render(
-            language=language, text=language.text, counted=language.counted, style=look.style, brand=brand, **values
+            language=language,
+            text=language.text,
+            counted=language.counted,
+            style=look.style,
+            brand=brand,
+            **values,
         )
         about = {"Content_Language": language.tag, "Vary": "Accept-Language", **fields}
-        return answer(status, "text/html; charset=utf-8", html.encode(), csp=_policy(look.digest, script=script), **about)
+        return answer(
+            status,
+            "text/html; charset=utf-8",
+            html.encode(),
+            csp=_policy(look.digest, script=script),
+            **about,
+        )
 
     def names(self, claims: Claims, brand: Brand | None, language: Language) -> dict[str, str]:
-        """Return what sentences say of the sender and the recipient; the address masked, since a link may be passed on (H19)."""
+        """Return what sentences say of the sender and the recipient; the address masked, since a
+        link may be passed on (H19).
+        """
         name = brand.name if brand else ""
         return {
             "plain_sender": name or language.text("sender.unknown"),
             "sender": isolated(name) if name else language.text("sender.unknown"),
-            "address": isolated(masked(claims.address)) if claims.address else language.text("address.unknown"),
+            "address": (
+                isolated(masked(claims.address))
+                if claims.address
+                else language.text("address.unknown")
+            ),
         }
 
 
@@ -96,14 +127,17 @@ def _look(style: str) -> _Look:
 def _policy(style_digest: str, *, script: bool) -> str:
     scripts = " script-src 'self';" if script else ""
     return (
-        f"default-src 'none'; style-src 'sha256-{style_digest}';{scripts} img-src 'self'; form-action 'self'; base-uri 'none'; "
-        "frame-ancestors 'none'"
+        f"default-src 'none'; style-src 'sha256-{style_digest}';{scripts} img-src 'self';"
+        " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
 
 
 def _accented(colour: str) -> str:
     light, dark = accents(colour)
-    return f":root{{{_properties(light)}}}@media (prefers-color-scheme:dark){{:root{{{_properties(dark)}}}}}"
+    return (
+        f":root{{{_properties(light)}}}@media"
+        f" (prefers-color-scheme:dark){{:root{{{_properties(dark)}}}}}"
+    )
 
 
 def _properties(accent: Accent) -> str:

@@ -1,4 +1,6 @@
-"""The admin API on loopback: its real listener, the real use cases, the twins of the store, and a clock that a test turns."""
+"""The admin API on loopback: its real listener, the real use cases, the twins of the store, and a
+clock that a test turns.
+"""
 
 import asyncio
 import itertools
@@ -26,7 +28,13 @@ from app.observe.log import logger
 from app.store.deliveries_memory import MemoryDeliveries, MemoryPending
 from app.store.groups_memory import MemoryGroups
 from app.store.memory import MemoryStore
-from app.store.memory_queries import MemoryApiKeys, MemoryAudit, MemoryCallCounter, MemoryJournal, MemoryRoster
+from app.store.memory_queries import (
+    MemoryApiKeys,
+    MemoryAudit,
+    MemoryCallCounter,
+    MemoryJournal,
+    MemoryRoster,
+)
 from app.usecases.administration import Administration
 from app.usecases.api_keys import ApiKeys
 from app.usecases.auditing import Auditing
@@ -115,12 +123,20 @@ class Api:
         key: str | None = None,
         fields: Mapping[str, str] | None = None,
     ) -> Reply:
-        headers = {"Authorization": f"Bearer {self.key if key is None else key}"} | dict(fields or {})
+        headers = {"Authorization": f"Bearer {self.key if key is None else key}"} | dict(
+            fields or {}
+        )
         if key == "":
             del headers["Authorization"]
         url = URL(self.base + path, encoded=True)
-        async with self.session.request(method, url, json=json_body, data=data, headers=headers, allow_redirects=False) as answer:
-            return Reply(answer.status, {name.lower(): value for name, value in answer.headers.items()}, await answer.read())
+        async with self.session.request(
+            method, url, json=json_body, data=data, headers=headers, allow_redirects=False
+        ) as answer:
+            return Reply(
+                answer.status,
+                {name.lower(): value for name, value in answer.headers.items()},
+                await answer.read(),
+            )
 
     async def get(self, path: str, **rest: Any) -> Reply:
         return await self.ask("GET", path, **rest)
@@ -129,27 +145,49 @@ class Api:
         return await self.ask("POST", path, json_body=body, **rest)
 
     async def new_key(self, *scopes: KeyScope, brand: str = "acme") -> str:
-        _, text = await self.services.api_keys.create(BrandId(brand), name="test", scopes=frozenset(scopes or KeyScope))
+        _, text = await self.services.api_keys.create(
+            BrandId(brand), name="test", scopes=frozenset(scopes or KeyScope)
+        )
         return text
 
     async def state(self, address: str) -> Preferences:
-        (found,) = await MemoryStore.preferences(self.store, ACME, [self.codec.digest(address, brand=ACME)])
+        (found,) = await MemoryStore.preferences(
+            self.store, ACME, [self.codec.digest(address, brand=ACME)]
+        )
         return found
 
 
 BRANDS = Brands(
     [
-        Brand(id=BrandId("acme"), number=ACME, name="Acme", sender_domains=frozenset({"acme.example"}), store_addresses=True),
-        Brand(id=BrandId("other"), number=OTHER, name="Other", sender_domains=frozenset({"other.example"})),
+        Brand(
+            id=BrandId("acme"),
+            number=ACME,
+            name="Acme",
+            sender_domains=frozenset({"acme.example"}),
+            store_addresses=True,
+        ),
+        Brand(
+            id=BrandId("other"),
+            number=OTHER,
+            name="Other",
+            sender_domains=frozenset({"other.example"}),
+        ),
     ]
 )
 
 
 def plugged(*, spool: Spool | None = None) -> Api:
     """An API with its use cases, not yet served."""
-    store, deliveries, audit = PluggedStore(addresses_of=frozenset({ACME})), MemoryDeliveries(), MemoryAudit()
+    store, deliveries, audit = (
+        PluggedStore(addresses_of=frozenset({ACME})),
+        MemoryDeliveries(),
+        MemoryAudit(),
+    )
     codec = TokenCodec(
-        keyring=Keyring(keys=(MasterKey(id=3, secret=b"3" * 32, status=KeyStatus.PRIMARY),), pepper=b"p" * 32), data_centre=1
+        keyring=Keyring(
+            keys=(MasterKey(id=3, secret=b"3" * 32, status=KeyStatus.PRIMARY),), pepper=b"p" * 32
+        ),
+        data_centre=1,
     )
     numbers = itertools.count(1)
 
@@ -162,19 +200,35 @@ def plugged(*, spool: Spool | None = None) -> Api:
     unsubscribe = RecordStatement(store, spool, clock)
     journal = MemoryJournal(store)
     endpoint = Endpoint(
-        key=endpoint_key(ACME, HOOK, WebhookFormat.STANDARD), brand=ACME, brand_id=BrandId("acme"), brand_name="Acme", url=HOOK
+        key=endpoint_key(ACME, HOOK, WebhookFormat.STANDARD),
+        brand=ACME,
+        brand_id=BrandId("acme"),
+        brand_name="Acme",
+        url=HOOK,
     )
     services = Administration(
         groups=Groups(MemoryGroups(), clock),
-        recipients=Recipients(store=store, unsubscribe=unsubscribe, codec=codec, clock=clock, new_id=new_id),
+        recipients=Recipients(
+            store=store, unsubscribe=unsubscribe, codec=codec, clock=clock, new_id=new_id
+        ),
         suppressions=Suppressions(recipient_index=MemoryRoster(store), codec=codec),
         check=CheckAudience(store=store, codec=codec),
-        import_list=ListImporter(unsubscribe=unsubscribe, store=store, codec=codec, clock=clock, new_id=new_id),
-        imports=Imports(trail=audit, journal=journal, store=store, unsubscribe=unsubscribe, new_id=new_id),
+        import_list=ListImporter(
+            unsubscribe=unsubscribe, store=store, codec=codec, clock=clock, new_id=new_id
+        ),
+        imports=Imports(
+            trail=audit, journal=journal, store=store, unsubscribe=unsubscribe, new_id=new_id
+        ),
         feed=Feed(journal=journal, codec=codec),
-        erase=Erase(recipient_index=MemoryRoster(store), pending=MemoryPending(store, deliveries), clock=clock),
+        erase=Erase(
+            recipient_index=MemoryRoster(store),
+            pending=MemoryPending(store, deliveries),
+            clock=clock,
+        ),
         webhooks=Webhooks(deliveries=deliveries, endpoints=[endpoint], clock=clock),
-        api_keys=ApiKeys(PluggedKeys(store), clock, lambda size: next(numbers).to_bytes(size), file_key=FILE_KEY),
+        api_keys=ApiKeys(
+            PluggedKeys(store), clock, lambda size: next(numbers).to_bytes(size), file_key=FILE_KEY
+        ),
         auditing=Auditing(audit, clock, logger("test")),
         audit=audit,
     )
@@ -187,8 +241,12 @@ async def running(*, per_minute: int = 100_000, spool: Spool | None = None) -> A
     """Start the API on a free port and stop it in order."""
     api = plugged(spool=spool)
     limit = CallLimit(MemoryCallCounter(), lambda: api.now_ms, per_minute=per_minute)
-    routes = api_routes(api.services, Authentication(brands=BRANDS, api_keys=api.services.api_keys, limit=limit))
-    listener = Listener(application.admin(checks={}, brands=BRANDS, api=routes), "127.0.0.1:0", limits=ADMIN_LIMITS)
+    routes = api_routes(
+        api.services, Authentication(brands=BRANDS, api_keys=api.services.api_keys, limit=limit)
+    )
+    listener = Listener(
+        application.admin(checks={}, brands=BRANDS, api=routes), "127.0.0.1:0", limits=ADMIN_LIMITS
+    )
     await listener.open()
     api.base = f"http://{listener.address}"
     try:

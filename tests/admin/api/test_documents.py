@@ -23,15 +23,27 @@ def references(part: object) -> Iterator[str]:
 async def test_every_operation_is_described_with_its_scope_answers_and_problems(api: Api) -> None:
     document = (await api.get("/openapi.json", key="")).json
 
-    described = {(path, method.upper()) for path, methods in document["paths"].items() for method in methods}
+    described = {
+        (path, method.upper()) for path, methods in document["paths"].items() for method in methods
+    }
     assert "3.1.0" == document["openapi"]
     assert {(one.path, one.method) for one in OPERATIONS} == described
     assert len({one.id for one in OPERATIONS}) == len(OPERATIONS)
     for one in OPERATIONS:
         told = document["paths"][one.path][one.method.lower()]
         assert [{"key": [one.scope.value]}] == told["security"]
-        assert {str(status) for status in one.answers} | {"400", "401", "403", "422", "429", "500", "503"} <= told["responses"].keys()
-        assert set(re.findall(r"{(\w+)}", one.path)) == {p["name"] for p in told["parameters"] if p["in"] == "path"}
+        assert {str(status) for status in one.answers} | {
+            "400",
+            "401",
+            "403",
+            "422",
+            "429",
+            "500",
+            "503",
+        } <= told["responses"].keys()
+        assert set(re.findall(r"{(\w+)}", one.path)) == {
+            p["name"] for p in told["parameters"] if p["in"] == "path"
+        }
 
 
 async def test_every_reference_in_the_document_leads_somewhere(api: Api) -> None:
@@ -49,7 +61,9 @@ async def test_the_page_tells_everything_and_loads_nothing(api: Api) -> None:
     assert (200, "text/html; charset=utf-8") == (reply.status, reply.fields["content-type"])
     assert all(f'id="{one.id}"' in text and one.path in text for one in OPERATIONS)
     assert not re.search(r"<script|<link|<img|<iframe|src=|@import|url\(|https?://", text)
-    assert reply.fields["content-security-policy"].startswith("default-src 'none'; style-src 'unsafe-inline'")
+    assert reply.fields["content-security-policy"].startswith(
+        "default-src 'none'; style-src 'unsafe-inline'"
+    )
 
 
 async def test_a_link_on_the_page_leads_to_something_on_it(api: Api) -> None:

@@ -18,7 +18,10 @@ async def test_every_key_that_is_not_good_gets_the_same_401(api: Api) -> None:
     keys = ["", "x", "so_", revoked, f"so_{'0' * 16}_{'A' * 43}", f"{good[:-1]}_", good.upper()]
 
     replies = [await api.get(GROUPS, key=key) for key in keys]
-    replies += [await api.get(GROUPS, key="", fields={"Authorization": field}) for field in ("Basic eDp5", "Bearer", f"bearer  {good}x")]
+    replies += [
+        await api.get(GROUPS, key="", fields={"Authorization": field})
+        for field in ("Basic eDp5", "Bearer", f"bearer  {good}x")
+    ]
 
     assert {401} == {reply.status for reply in replies}
     assert 1 == len({(reply.body, reply.fields["www-authenticate"]) for reply in replies})
@@ -42,8 +45,12 @@ async def test_a_key_is_good_for_its_brand_and_its_scopes_alone(api: Api) -> Non
     ]
 
     assert [200, 403, 201, 403, 403, 403, 404] == statuses
-    assert ["acme"] == [brand["id"] for brand in (await api.get("/v1/brands", key=reader)).json["brands"]]
-    assert ["acme", "other"] == [brand["id"] for brand in (await api.get("/v1/brands")).json["brands"]]
+    assert ["acme"] == [
+        brand["id"] for brand in (await api.get("/v1/brands", key=reader)).json["brands"]
+    ]
+    assert ["acme", "other"] == [
+        brand["id"] for brand in (await api.get("/v1/brands")).json["brands"]
+    ]
 
 
 async def test_a_secret_is_stored_only_as_its_digest_and_shown_once(api: Api) -> None:
@@ -110,7 +117,9 @@ async def test_each_key_has_its_own_limit_over_a_sliding_minute() -> None:
         ("POST", "/v1/brands/acme/recipients/a@x.com", "DELETE, GET, HEAD, OPTIONS"),
     ],
 )
-async def test_another_method_gets_405_with_the_true_ones(api: Api, method: str, path: str, allow: str) -> None:
+async def test_another_method_gets_405_with_the_true_ones(
+    api: Api, method: str, path: str, allow: str
+) -> None:
     """Catalogue E13."""
     refused, asked = await api.ask(method, path), await api.ask("OPTIONS", path, key="")
 
@@ -122,7 +131,11 @@ async def test_another_method_gets_405_with_the_true_ones(api: Api, method: str,
 async def test_head_is_get_without_the_body(api: Api) -> None:
     got, headed = await api.get(GROUPS), await api.ask("HEAD", GROUPS)
 
-    assert (200, b"", got.fields["content-length"]) == (headed.status, headed.body, headed.fields["content-length"])
+    assert (200, b"", got.fields["content-length"]) == (
+        headed.status,
+        headed.body,
+        headed.fields["content-length"],
+    )
 
 
 @pytest.mark.parametrize(
@@ -145,7 +158,9 @@ async def test_head_is_get_without_the_body(api: Api) -> None:
         ("/v1/brands/acme/groups?x=1", 422),
     ],
 )
-async def test_a_question_that_cannot_be_answered_is_a_problem_document(api: Api, path: str, status: int) -> None:
+async def test_a_question_that_cannot_be_answered_is_a_problem_document(
+    api: Api, path: str, status: int
+) -> None:
     reply = await api.get(path)
 
     assert (status, "application/problem+json") == (reply.status, reply.fields["content-type"])
@@ -173,7 +188,9 @@ async def test_a_body_that_cannot_be_taken_is_refused_by_its_place(
     api: Api, body: bytes, fields: dict[str, str], status: int, place: str | None
 ) -> None:
     """Catalogue L2."""
-    reply = await api.ask("POST", GROUPS, data=body, fields={"Content-Type": "application/json"} | fields)
+    reply = await api.ask(
+        "POST", GROUPS, data=body, fields={"Content-Type": "application/json"} | fields
+    )
 
     assert status == reply.status
     assert place in [fault["place"] for fault in reply.json.get("errors", [{"place": None}])]
@@ -182,7 +199,12 @@ async def test_a_body_that_cannot_be_taken_is_refused_by_its_place(
 
 async def test_no_answer_may_be_kept_by_a_cache(api: Api) -> None:
     """Catalogue E16."""
-    replies = [await api.get(GROUPS), await api.get(GROUPS, key=""), await api.get("/docs"), await api.get("/openapi.json")]
+    replies = [
+        await api.get(GROUPS),
+        await api.get(GROUPS, key=""),
+        await api.get("/docs"),
+        await api.get("/openapi.json"),
+    ]
 
     assert {"no-store"} == {reply.fields["cache-control"] for reply in replies}
     assert {"nosniff"} == {reply.fields["x-content-type-options"] for reply in replies}

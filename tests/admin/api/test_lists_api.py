@@ -20,7 +20,9 @@ CSV = {"Content-Type": "text/csv"}
 
 async def leave(api: Api, *addresses: str, groups: tuple[str, ...] = ()) -> None:
     for address in addresses:
-        reply = await api.post(f"/v1/brands/acme/recipients/{address}/unsubscribe", {"groups": list(groups)})
+        reply = await api.post(
+            f"/v1/brands/acme/recipients/{address}/unsubscribe", {"groups": list(groups)}
+        )
         assert 200 == reply.status
 
 
@@ -32,7 +34,9 @@ async def with_groups(api: Api) -> None:
 async def pages(api: Api, path: str, member: str, limit: int = 2) -> list[list[dict[str, object]]]:
     found, cursor = [], ""
     while True:
-        reply = (await api.get(f"{path}{'&' if '?' in path else '?'}limit={limit}&cursor={cursor}")).json
+        reply = (
+            await api.get(f"{path}{'&' if '?' in path else '?'}limit={limit}&cursor={cursor}")
+        ).json
         found.append(reply[member])
         cursor = reply.get("next", "")
         if not cursor:
@@ -45,7 +49,9 @@ async def test_pages_together_list_everybody_who_left_once_with_the_address(api:
     await leave(api, *addresses)
     await api.post("/v1/brands/acme/recipients/stayed@x.com/unsubscribe")
     api.now_ms += 1
-    await api.post("/v1/brands/acme/recipients/stayed@x.com/resubscribe", {"consent": "yes", "sequence": 1})
+    await api.post(
+        "/v1/brands/acme/recipients/stayed@x.com/resubscribe", {"consent": "yes", "sequence": 1}
+    )
 
     found = await pages(api, LIST, "suppressions")
 
@@ -53,7 +59,9 @@ async def test_pages_together_list_everybody_who_left_once_with_the_address(api:
     assert sorted(addresses) == sorted(str(row["address"]) for page in found for row in page)
 
 
-async def test_a_page_never_looks_at_more_than_it_may_and_says_that_there_is_more(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_page_never_looks_at_more_than_it_may_and_says_that_there_is_more(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(suppressions, "_SLICE", 3)
     monkeypatch.setattr(suppressions, "MOST_LOOKED_AT", 6)
     await leave(api, *(f"p{number}@x.com" for number in range(20)))
@@ -85,7 +93,9 @@ async def test_suppressions_are_asked_for_by_group_source_and_time(api: Api) -> 
 
 
 @pytest.mark.parametrize("asked", [("?format=csv", {}), ("", {"Accept": "text/csv;q=1, */*"})])
-async def test_the_whole_list_is_a_csv_file_that_no_spreadsheet_runs(api: Api, asked: tuple[str, dict[str, str]]) -> None:
+async def test_the_whole_list_is_a_csv_file_that_no_spreadsheet_runs(
+    api: Api, asked: tuple[str, dict[str, str]]
+) -> None:
     """Catalogue Q8."""
     await leave(api, "+bob@x.com", "=cmd@x.com", "ann@x.com")
 
@@ -108,24 +118,35 @@ async def test_the_whole_list_is_a_csv_file_that_no_spreadsheet_runs(api: Api, a
         ("TEXT/CSV; charset=utf-8; q=0.9, application/x-ndjson;q=0.8", "text/csv; charset=utf-8"),
     ],
 )
-async def test_the_form_is_the_one_that_the_caller_likes_best(api: Api, accept: str, media: str) -> None:
+async def test_the_form_is_the_one_that_the_caller_likes_best(
+    api: Api, accept: str, media: str
+) -> None:
     assert media == (await api.get(LIST, fields={"Accept": accept})).fields["content-type"]
 
 
-async def test_a_brand_that_stores_no_addresses_exports_digests_and_takes_them_back(api: Api) -> None:
+async def test_a_brand_that_stores_no_addresses_exports_digests_and_takes_them_back(
+    api: Api,
+) -> None:
     """Catalogue Q8."""
     await api.post("/v1/brands/other/recipients/bob@x.com/unsubscribe")
 
     exported = await api.get("/v1/brands/other/suppressions?format=ndjson")
     (row,) = [json.loads(line) for line in exported.body.splitlines()]
-    again = await api.ask("POST", "/v1/brands/other/suppressions", data=exported.body, fields={"Content-Type": "application/x-ndjson"})
+    again = await api.ask(
+        "POST",
+        "/v1/brands/other/suppressions",
+        data=exported.body,
+        fields={"Content-Type": "application/x-ndjson"},
+    )
 
     assert "application/x-ndjson" == exported.fields["content-type"]
     assert "address" not in row and "bob" not in exported.body.decode()
     assert (1, 1, []) == (again.json["read"], again.json["accepted"]["all"], again.json["refused"])
 
 
-async def test_an_export_that_the_store_breaks_off_is_no_whole_list(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_export_that_the_store_breaks_off_is_no_whole_list(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(suppressions, "_SLICE", 2)
     await leave(api, *(f"p{number}@x.com" for number in range(9)))
     whole = api.services.suppressions.rows
@@ -141,19 +162,39 @@ async def test_an_export_that_the_store_breaks_off_is_no_whole_list(api: Api, mo
         await api.get(f"{LIST}?format=csv")
 
 
-async def test_an_import_is_an_unsubscribe_at_the_time_of_the_line_with_its_own_source(api: Api) -> None:
+async def test_an_import_is_an_unsubscribe_at_the_time_of_the_line_with_its_own_source(
+    api: Api,
+) -> None:
     """Catalogue Q8."""
     await with_groups(api)
-    content = "email,created\nann@x.com,1577854800\nbob@x.com,\neve@x.com,someday\nann@x.com,1577854800\n"
+    content = (
+        "email,created\nann@x.com,1577854800\nbob@x.com,\neve@x.com,someday\nann@x.com,1577854800\n"
+    )
 
     report = (await api.ask("POST", f"{LIST}?group=news", data=content, fields=CSV)).json
 
     ann, bob = await api.state("ann@x.com"), await api.state("bob@x.com")
     ((_, left),) = ann.groups.items()
     assert {"all": 0, "groups": {"news": 4}} == report["accepted"]
-    assert (False, 4, 2, 0, []) == (report["dry_run"], report["read"], report["undated"], report["skipped_subscribed"], report["refused"])
-    assert {"line": 2, "recipient": "ann@x.com", "groups": ["news"], "at": "2020-01-01T05:00:00.000Z"} == report["first"][0]
-    assert (True, False, 1_577_854_800_000, Source.IMPORT) == (ann.everything.subscribed, left.subscribed, left.since_ms, left.source)
+    assert (False, 4, 2, 0, []) == (
+        report["dry_run"],
+        report["read"],
+        report["undated"],
+        report["skipped_subscribed"],
+        report["refused"],
+    )
+    assert {
+        "line": 2,
+        "recipient": "ann@x.com",
+        "groups": ["news"],
+        "at": "2020-01-01T05:00:00.000Z",
+    } == report["first"][0]
+    assert (True, False, 1_577_854_800_000, Source.IMPORT) == (
+        ann.everything.subscribed,
+        left.subscribed,
+        left.since_ms,
+        left.source,
+    )
     assert [api.now_ms] == [one.since_ms for one in bob.groups.values()]
 
 
@@ -161,7 +202,9 @@ async def test_an_import_never_brings_anybody_back_nor_undoes_a_newer_consent(ap
     """Catalogue Q6: import cannot flip."""
     await leave(api, "came-back@x.com")
     api.now_ms += 1
-    await api.post("/v1/brands/acme/recipients/came-back@x.com/resubscribe", {"consent": "yes", "sequence": 1})
+    await api.post(
+        "/v1/brands/acme/recipients/came-back@x.com/resubscribe", {"consent": "yes", "sequence": 1}
+    )
 
     old = "email,created\ncame-back@x.com,1577854800\n"
     status = (await api.ask("POST", LIST, data=old, fields=CSV)).status
@@ -179,8 +222,12 @@ async def test_an_import_never_brings_anybody_back_nor_undoes_a_newer_consent(ap
         ("", b"email\nann@x.com\n"),
     ],
 )
-async def test_a_list_is_taken_by_what_is_in_it_whatever_it_is_called(api: Api, media: str, content: bytes) -> None:
-    report = await api.ask("POST", f"{LIST}?format=csv", data=content, fields={"Content-Type": media})
+async def test_a_list_is_taken_by_what_is_in_it_whatever_it_is_called(
+    api: Api, media: str, content: bytes
+) -> None:
+    report = await api.ask(
+        "POST", f"{LIST}?format=csv", data=content, fields={"Content-Type": media}
+    )
 
     assert (200, 1, []) == (report.status, report.json["accepted"]["all"], report.json["refused"])
     assert not (await api.state("ann@x.com")).everything.subscribed
@@ -205,9 +252,14 @@ async def test_a_page_of_our_own_comes_back_as_it_was(api: Api) -> None:
     await leave(api, "ann@x.com", groups=("news", "offers"))
     page = await api.get(LIST)
 
-    report = await api.ask("POST", LIST, data=page.body, fields={"Content-Type": "application/json"})
+    report = await api.ask(
+        "POST", LIST, data=page.body, fields={"Content-Type": "application/json"}
+    )
 
-    assert ({"all": 0, "groups": {"news": 1, "offers": 1}}, []) == (report.json["accepted"], report.json["refused"])
+    assert ({"all": 0, "groups": {"news": 1, "offers": 1}}, []) == (
+        report.json["accepted"],
+        report.json["refused"],
+    )
     assert page.json == (await api.get(LIST)).json
 
 
@@ -218,7 +270,9 @@ async def test_a_line_from_the_future_counts_as_now(api: Api) -> None:
 
 
 async def test_broken_lines_are_told_by_number_and_cost_only_themselves(api: Api) -> None:
-    content = b"email\nann@x.com\nnot an address\n\xff\xfe@x.com\n" + b"y" * 100_000 + b"\nbob@x.com\n"
+    content = (
+        b"email\nann@x.com\nnot an address\n\xff\xfe@x.com\n" + b"y" * 100_000 + b"\nbob@x.com\n"
+    )
 
     report = (await api.ask("POST", LIST, data=content, fields=CSV)).json
 
@@ -228,9 +282,21 @@ async def test_broken_lines_are_told_by_number_and_cost_only_themselves(api: Api
 
 
 async def test_a_dry_run_reports_and_saves_nothing(api: Api) -> None:
-    report = (await api.ask("POST", f"{LIST}?dry_run=true&format=mailgun", data="address\nann@x.com\nbad\n", fields=CSV)).json
+    report = (
+        await api.ask(
+            "POST",
+            f"{LIST}?dry_run=true&format=mailgun",
+            data="address\nann@x.com\nbad\n",
+            fields=CSV,
+        )
+    ).json
 
-    assert (True, None, 1, 1) == (report["dry_run"], report.get("id"), report["accepted"]["all"], report["refused_count"])
+    assert (True, None, 1, 1) == (
+        report["dry_run"],
+        report.get("id"),
+        report["accepted"]["all"],
+        report["refused_count"],
+    )
     assert (await api.state("ann@x.com")).everything.subscribed
     assert [] == (await api.get("/v1/brands/acme/audit")).json["audit"]
 
@@ -251,8 +317,14 @@ async def test_an_audience_comes_back_in_three_parts(api: Api) -> None:
     addresses = ["ann@x.com", "LEFT@x.com", "no-news@x.com", "nobody"]
 
     plain = (await api.post("/v1/brands/acme/check", {"addresses": addresses})).json
-    news = (await api.post("/v1/brands/acme/check", {"addresses": addresses, "groups": ["news"]})).json
-    without = (await api.post("/v1/brands/acme/check", {"addresses": addresses, "exclude_groups": ["news"]})).json
+    news = (
+        await api.post("/v1/brands/acme/check", {"addresses": addresses, "groups": ["news"]})
+    ).json
+    without = (
+        await api.post(
+            "/v1/brands/acme/check", {"addresses": addresses, "exclude_groups": ["news"]}
+        )
+    ).json
 
     assert (["ann@x.com", "no-news@x.com"], ["nobody"]) == (plain["allowed"], plain["invalid"])
     assert [{"address": "LEFT@x.com", "reason": "unsubscribed"}] == plain["suppressed"]
@@ -297,12 +369,16 @@ async def test_segments_include_and_exclude_groups_with_all_as_the_default(api: 
     assert {"left", "neither"} == await members("exclude=news,%20Offers")
     assert {"left", "neither"} == await members("exclude=news&exclude=offers")
     assert set() == await members("exclude=news&source=mailto")
-    assert {"left", "no-news", "neither"} == await members("exclude=news&source=api&since=2026-01-01T00:00:00Z")
+    assert {"left", "no-news", "neither"} == await members(
+        "exclude=news&source=api&since=2026-01-01T00:00:00Z"
+    )
     assert set() == await members("exclude=news&until=2026-01-01T00:00:00Z")
 
 
 async def test_an_import_is_undone_but_for_who_has_spoken_since(api: Api) -> None:
-    """Catalogue N2: import, a click, undo; the one who clicked stays out, and so does who had left before."""
+    """Catalogue N2: import, a click, undo; the one who clicked stays out, and so does who had left
+    before.
+    """
     await with_groups(api)
     await leave(api, "before@x.com")
     api.now_ms += 1_000
@@ -315,12 +391,19 @@ async def test_an_import_is_undone_but_for_who_has_spoken_since(api: Api) -> Non
     first = (await api.post(f"/v1/brands/acme/imports/{made['id']}/undo")).json
     second = (await api.post(f"/v1/brands/acme/imports/{made['id']}/undo")).json
     away = await api.post("/v1/brands/acme/imports/0123456789abcdef/undo")
-    audit = [entry["action"] for entry in (await api.get("/v1/brands/acme/audit?limit=100")).json["audit"]]
+    audit = [
+        entry["action"]
+        for entry in (await api.get("/v1/brands/acme/audit?limit=100")).json["audit"]
+    ]
 
-    states = {name: await api.state(f"{name}@x.com") for name in ("all", "news", "clicked", "before")}
+    states = {
+        name: await api.state(f"{name}@x.com") for name in ("all", "news", "clicked", "before")
+    }
     assert {"id": made["id"], "changed": 3, "put_back": 2, "kept": 1} == first
     assert (0, 3, 404) == (second["put_back"], second["kept"], away.status)
-    assert (True, False, False) == tuple(states[name].everything.subscribed for name in ("all", "clicked", "before"))
+    assert (True, False, False) == tuple(
+        states[name].everything.subscribed for name in ("all", "clicked", "before")
+    )
     assert [True] == [one.subscribed for one in states["news"].groups.values()]
     assert Source.IMPORT_UNDONE is states["all"].everything.source
     assert made["id"] == listed[0]["id"]
@@ -333,8 +416,12 @@ async def test_an_import_is_undone_but_for_who_has_spoken_since(api: Api) -> Non
 
 
 @pytest.mark.parametrize("arrives", ["before the undo", "after the undo"])
-async def test_no_undoing_overrules_a_click_that_was_acknowledged_since_the_import(api: Api, arrives: str) -> None:
-    """Catalogue N2: it may lie in a spool alone while the undoing runs, and is replayed with its own time."""
+async def test_no_undoing_overrules_a_click_that_was_acknowledged_since_the_import(
+    api: Api, arrives: str
+) -> None:
+    """Catalogue N2: it may lie in a spool alone while the undoing runs, and is replayed with its
+    own time.
+    """
     made = (await api.ask("POST", LIST, data="email\nann@x.com\nbob@x.com\n", fields=CSV)).json
     clicked_ms = api.now_ms + 1_000
     api.now_ms += 60_000
@@ -345,10 +432,14 @@ async def test_no_undoing_overrules_a_click_that_was_acknowledged_since_the_impo
     if arrives == "after the undo":
         await click(api, "ann@x.com", clicked_ms)
 
-    assert (False, True) == tuple([(await api.state(f"{name}@x.com")).everything.subscribed for name in ("ann", "bob")])
+    assert (False, True) == tuple(
+        [(await api.state(f"{name}@x.com")).everything.subscribed for name in ("ann", "bob")]
+    )
 
 
-async def test_who_had_clicked_before_the_import_is_not_put_back_though_the_click_came_late(api: Api) -> None:
+async def test_who_had_clicked_before_the_import_is_not_put_back_though_the_click_came_late(
+    api: Api,
+) -> None:
     """Catalogue N2."""
     clicked_ms = api.now_ms
     api.now_ms += 1_000
@@ -376,23 +467,34 @@ async def click(api: Api, address: str, at_ms: int) -> None:
     )
 
 
-async def test_lines_that_something_newer_overrules_are_counted_apart_also_before_they_are_saved(api: Api) -> None:
+async def test_lines_that_something_newer_overrules_are_counted_apart_also_before_they_are_saved(
+    api: Api,
+) -> None:
     """Catalogue N33, Q6."""
     await leave(api, "joe@x.com")
     api.now_ms += 1
-    await api.post("/v1/brands/acme/recipients/joe@x.com/resubscribe", {"consent": "yes", "sequence": 1})
+    await api.post(
+        "/v1/brands/acme/recipients/joe@x.com/resubscribe", {"consent": "yes", "sequence": 1}
+    )
     content = "email,unsubscribed_at\njoe@x.com,2020-01-01\nann@x.com,2020-01-01\n"
 
     dry = (await api.ask("POST", f"{LIST}?dry_run=true", data=content, fields=CSV)).json
     real = (await api.ask("POST", LIST, data=content, fields=CSV)).json
 
     assert (1, 1) == (dry["overruled"], real["overruled"])
-    assert (True, False) == tuple([(await api.state(f"{name}@x.com")).everything.subscribed for name in ("joe", "ann")])
+    assert (True, False) == tuple(
+        [(await api.state(f"{name}@x.com")).everything.subscribed for name in ("joe", "ann")]
+    )
 
 
 async def test_everybody_who_left_by_list_unsubscribe_is_one_query(api: Api) -> None:
     """The three ways that events call so: one-click, mail-to, callback."""
-    for name, source in (("a", Source.LIST_UNSUBSCRIBE), ("b", Source.MAILTO), ("c", Source.CALLBACK), ("d", Source.API)):
+    for name, source in (
+        ("a", Source.LIST_UNSUBSCRIBE),
+        ("b", Source.MAILTO),
+        ("c", Source.CALLBACK),
+        ("d", Source.API),
+    ):
         await api.store.apply(
             Statement(
                 id=name.encode() * 16,
@@ -405,19 +507,27 @@ async def test_everybody_who_left_by_list_unsubscribe_is_one_query(api: Api) -> 
             )
         )
 
-    found = (await api.get("/v1/brands/acme/segments?exclude=all&source=List%20Unsubscribe")).json["recipients"]
+    found = (await api.get("/v1/brands/acme/segments?exclude=all&source=List%20Unsubscribe")).json[
+        "recipients"
+    ]
 
-    assert {api.codec.digest(f"{name}@x.com", brand=ACME).hex() for name in "abc"} == {one["recipient"] for one in found}
+    assert {api.codec.digest(f"{name}@x.com", brand=ACME).hex() for name in "abc"} == {
+        one["recipient"] for one in found
+    }
 
 
 async def test_an_export_stands_in_the_audit(api: Api) -> None:
     """Catalogue Q8."""
     await api.get(f"{LIST}?format=csv")
 
-    assert ["suppressions_exported"] == [entry["action"] for entry in (await api.get("/v1/brands/acme/audit")).json["audit"]]
+    assert ["suppressions_exported"] == [
+        entry["action"] for entry in (await api.get("/v1/brands/acme/audit")).json["audit"]
+    ]
 
 
-async def test_whoever_reads_of_people_stands_in_the_log(api: Api, capfd: pytest.CaptureFixture[str]) -> None:
+async def test_whoever_reads_of_people_stands_in_the_log(
+    api: Api, capfd: pytest.CaptureFixture[str]
+) -> None:
     """Catalogue L9: the key, what was read and of whom, by the digest alone."""
     await api.get("/v1/brands/acme/recipients/joe@x.com")
     await api.get("/v1/brands/acme/recipients/joe@x.com/history")
@@ -425,6 +535,9 @@ async def test_whoever_reads_of_people_stands_in_the_log(api: Api, capfd: pytest
     await api.get("/v1/brands/acme/segments?exclude=all")
     lines = [line for line in "".join(capfd.readouterr()).splitlines() if "recipients_read" in line]
 
-    assert ["state", "history", "suppressions", "segment"] == [re.search(r"what=(\w+)", line)[1] for line in lines]  # type: ignore[index]
+    assert ["state", "history", "suppressions", "segment"] == [
+        re.search(r"what=(\w+)", line)[1]  # type: ignore[index]
+        for line in lines
+    ]
     assert api.codec.digest("joe@x.com", brand=ACME).hex() in lines[0]
     assert not any("joe" in line for line in lines)

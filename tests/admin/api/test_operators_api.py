@@ -25,18 +25,33 @@ async def test_a_group_is_created_edited_archived_and_restored(api: Api) -> None
     missing = await api.post(f"{GROUPS}/nothing/archive")
     shown = [await api.get(made.fields["location"]), await api.get(f"{GROUPS}/NEWS")]
 
-    assert (201, "product-news", f"{GROUPS}/product-news") == (made.status, made.json["id"], made.fields["location"])
+    assert (201, "product-news", f"{GROUPS}/product-news") == (
+        made.status,
+        made.json["id"],
+        made.fields["location"],
+    )
     assert (409, "conflict") == (taken.status, taken.json["code"])
     assert ("News", "Once a month") == (edited.json["name"], edited.json["description"])
-    assert [True, False, True] == [archived.json["archived"], restored.json["archived"], again.json["archived"]]
+    assert [True, False, True] == [
+        archived.json["archived"],
+        restored.json["archived"],
+        again.json["archived"],
+    ]
     assert 404 == missing.status
     assert [again.json, again.json] == [one.json for one in shown]
-    assert [("product-news", True)] == [(group["id"], group["archived"]) for group in (await api.get(GROUPS)).json["groups"]]
+    assert [("product-news", True)] == [
+        (group["id"], group["archived"]) for group in (await api.get(GROUPS)).json["groups"]
+    ]
 
 
-@pytest.mark.parametrize("group", [{"name": "All"}, {"name": "ａｌｌ"}, {"name": "x", "id": "all"}, {"name": "x", "id": "ALL"}])
+@pytest.mark.parametrize(
+    "group",
+    [{"name": "All"}, {"name": "ａｌｌ"}, {"name": "x", "id": "all"}, {"name": "x", "id": "ALL"}],
+)
 async def test_no_group_is_called_like_all_mail(api: Api, group: dict[str, str]) -> None:
-    """A group of the id `all` could never be named: wherever groups are, the word means all mail."""
+    """A group of the id `all` could never be named: wherever groups are, the word means all
+    mail.
+    """
     refused = await api.post(GROUPS, group)
     beside = await api.post(GROUPS, {"name": "all!"})
 
@@ -44,7 +59,7 @@ async def test_no_group_is_called_like_all_mail(api: Api, group: dict[str, str])
 
 
 async def test_a_brand_is_shown_as_the_settings_have_it(api: Api) -> None:
-    (listed, _) = (await api.get("/v1/brands")).json["brands"]
+    listed, _ = (await api.get("/v1/brands")).json["brands"]
 
     assert listed == (await api.get("/v1/brands/acme")).json
 
@@ -66,7 +81,11 @@ async def test_the_audit_tells_who_did_what_and_when(api: Api) -> None:
         made["actor"],
         made["at"],
     )
-    assert ("recipient_unsubscribed", "file", "2026-09-21T14:13:21.000Z") == (left["action"], left["actor"], left["at"])
+    assert ("recipient_unsubscribed", "file", "2026-09-21T14:13:21.000Z") == (
+        left["action"],
+        left["actor"],
+        left["at"],
+    )
     assert "bob" not in str(rest)
 
 
@@ -104,11 +123,21 @@ async def test_webhooks_show_endpoints_without_secrets_and_what_waits(api: Api) 
     deliveries = (await api.get(f"{HOOKS}/deliveries?limit=7")).json["deliveries"]
 
     assert [
-        {"url": "https://hooks.acme.example/unsub", "format": "standard", "scopes": ["all", "groups"], "switched_off": False}
+        {
+            "url": "https://hooks.acme.example/unsub",
+            "format": "standard",
+            "scopes": ["all", "groups"],
+            "switched_off": False,
+        }
     ] == shown.json["endpoints"]
     assert b"secret" not in shown.body
-    assert [("Email Unsubscribed", "no answer", 3)] == [(one["event"], one["reason"], one["attempts"]) for one in dead]
-    assert ({"resent": 1}, [delivery.statement.id.hex()]) == (resent.json, [one["id"] for one in waiting])
+    assert [("Email Unsubscribed", "no answer", 3)] == [
+        (one["event"], one["reason"], one["attempts"]) for one in dead
+    ]
+    assert ({"resent": 1}, [delivery.statement.id.hex()]) == (
+        resent.json,
+        [one["id"] for one in waiting],
+    )
     assert waiting == deliveries
     assert [] == (await api.get(f"{HOOKS}/dead-letters")).json["dead_letters"]
     assert {"resent": 0} == (await api.post(f"{HOOKS}/resend")).json
@@ -119,7 +148,15 @@ async def given_up(api: Api) -> Delivery:
     await leave(api, "bob@x.com")
     statement: Statement = next(iter(api.store.work.values())).statement
     key = endpoint_key(ACME, HOOK, WebhookFormat.STANDARD)
-    delivery = Delivery(endpoint=key, statement=statement, changed=(), sequence=1, queued_ms=1, attempts=3, reason="no answer")
+    delivery = Delivery(
+        endpoint=key,
+        statement=statement,
+        changed=(),
+        sequence=1,
+        queued_ms=1,
+        attempts=3,
+        reason="no answer",
+    )
     api.deliveries.add(delivery, due_ms=1)
     await api.deliveries.bury([delivery], at_ms=2)
     return delivery
@@ -137,10 +174,19 @@ async def test_an_erased_recipient_leaves_no_address_in_dead_letters(api: Api) -
 
 @pytest.mark.parametrize(
     "since",
-    ["2026-09-21T14:13:20Z", "2026-09-21T16:13:20+02:00", "2026-09-21t14:13:20.000", "2026-09-21 14:13", "1790000000", "1790000000000"],
+    [
+        "2026-09-21T14:13:20Z",
+        "2026-09-21T16:13:20+02:00",
+        "2026-09-21t14:13:20.000",
+        "2026-09-21 14:13",
+        "1790000000",
+        "1790000000000",
+    ],
 )
 async def test_a_time_may_be_written_in_every_usual_way(api: Api, since: str) -> None:
-    """Also with a plus sign that nobody escaped, which is a blank in a query, and without a zone, which is UTC."""
+    """Also with a plus sign that nobody escaped, which is a blank in a query, and without a zone,
+    which is UTC.
+    """
     await leave(api, "bob@x.com")
 
     left = "/v1/brands/acme/suppressions?since"

@@ -1,4 +1,6 @@
-"""The API keeps what its OpenAPI document promises: schemathesis asks every operation, by the document and against it."""
+"""The API keeps what its OpenAPI document promises: schemathesis asks every operation, by the
+document and against it.
+"""
 
 import asyncio
 import json
@@ -61,17 +63,22 @@ def promised() -> dict[str, object]:
 
 for media in (*LINES, "text/csv", "text/tab-separated-values", "application/vnd.ms-excel"):
     schemathesis.serializer.alias(media, "text/plain")
-_CONFIG = schemathesis.config.SchemathesisConfig.from_dict({"auth": {"openapi": {"key": {"bearer": FILE_KEY}}}})
+_CONFIG = schemathesis.config.SchemathesisConfig.from_dict(
+    {"auth": {"openapi": {"key": {"bearer": FILE_KEY}}}}
+)
 schema = schemathesis.openapi.from_dict(promised(), config=_CONFIG)
 
 
 @schema.parametrize()
 @settings(max_examples=5, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
-def test_every_answer_is_one_that_the_document_promises(base: str, case: schemathesis.Case[Any]) -> None:
+def test_every_answer_is_one_that_the_document_promises(
+    base: str, case: schemathesis.Case[Any]
+) -> None:
     """Catalogue E13, L2."""
     answer = case.call(base_url=base)
 
     case.validate_response(answer, excluded_checks=[positive_data_acceptance])
     if case.meta is not None and case.meta.generation.mode.is_positive:
-        # What no schema can say, such as which groups there are, may be refused by a rule; by its form nothing that the schema allows.
+        # What no schema can say, such as which groups there are, may be refused by a rule; by its
+        # form nothing that the schema allows.
         assert answer.status_code < 400 or answer.json()["code"] in _OF_RULES, answer.text

@@ -1,4 +1,6 @@
-"""The admin API of the real admin process, on the embedded store, with the key that the first run makes."""
+"""The admin API of the real admin process, on the embedded store, with the key that the first run
+makes.
+"""
 
 import csv
 import io
@@ -31,17 +33,34 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
         "SIGNOFF_WEB__ADMIN_LISTEN": admin,
         "SIGNOFF_BRANDS__ACME__STORE_ADDRESSES": "true",
     }
-    process = subprocess.Popen([sys.executable, "-m", "app", "admin"], cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app", "admin"],
+        cwd=folder,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     assert process.stderr is not None
     for _ in itertools.takewhile(lambda line: "process_started" not in line, process.stderr):
         pass
     key = (folder / "var/keys/admin-api-key").read_text().strip()
 
     def request(
-        method: str, path: str, body: bytes = b"", media: str = "application/json", bearer: str = key, *, brand: bool = True
+        method: str,
+        path: str,
+        body: bytes = b"",
+        media: str = "application/json",
+        bearer: str = key,
+        *,
+        brand: bool = True,
     ) -> bytes:
         fields = {"Authorization": f"Bearer {bearer}", "Content-Type": media}
-        asked = urllib.request.Request(f"http://{admin}{'/v1/brands/acme' * brand}{path}", data=body or None, headers=fields, method=method)
+        asked = urllib.request.Request(
+            f"http://{admin}{'/v1/brands/acme' * brand}{path}",
+            data=body or None,
+            headers=fields,
+            method=method,
+        )
         with urllib.request.urlopen(asked, timeout=60) as answer:
             return bytes(answer.read())
 
@@ -54,8 +73,12 @@ def test_a_list_of_thousands_goes_in_and_comes_out_whole(ask: Ask) -> None:
     """Catalogue Q8."""
     people = {f"p{number}@x.com" for number in range(3_000)}
 
-    report = json.loads(ask("POST", "/suppressions", "".join(f"{one}\n" for one in people).encode(), "text/csv"))
-    exported = csv.DictReader(io.StringIO(ask("GET", "/suppressions?format=csv&source=import").decode()))
+    report = json.loads(
+        ask("POST", "/suppressions", "".join(f"{one}\n" for one in people).encode(), "text/csv")
+    )
+    exported = csv.DictReader(
+        io.StringIO(ask("GET", "/suppressions?format=csv&source=import").decode())
+    )
     page = json.loads(ask("GET", "/suppressions?source=import&limit=1000"))
 
     assert (3_000, 3_000, 0) == (report["read"], report["accepted"]["all"], report["refused_count"])
@@ -77,7 +100,9 @@ def test_a_recipients_life_is_told_by_state_events_and_audit(ask: Ask) -> None:
     audit = json.loads(ask("GET", "/audit?limit=1000"))["audit"]
     assert cursor and start["next"]
     assert 2 == left["copies"]
-    assert [("Email Unsubscribed", 1), ("Email Resubscribed", 2)] == [(event["event"], event["sequence"]) for event in history]
+    assert [("Email Unsubscribed", 1), ("Email Resubscribed", 2)] == [
+        (event["event"], event["sequence"]) for event in history
+    ]
     assert [] == json.loads(ask("GET", "/recipients/life@x.com/history"))["events"]
     assert ["recipient_unsubscribed", "recipient_resubscribed", "recipient_erased"] == [
         entry["action"] for entry in audit if entry["target"] == left["recipient"]

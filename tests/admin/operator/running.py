@@ -1,4 +1,6 @@
-"""The operator's page on loopback: its real listener and use cases, the twins of the store, and a browser with its cookies."""
+"""The operator's page on loopback: its real listener and use cases, the twins of the store, and a
+browser with its cookies.
+"""
 
 import asyncio
 import re
@@ -31,7 +33,9 @@ from tests.admin.api.running import BRANDS, FILE_KEY, Api, plugged
 HOME = "/operator"
 NO_FIELDS: Mapping[str, str] = {}
 ACME_PAGE = f"{HOME}/brands/acme"
-KEYRING = Keyring(keys=(MasterKey(id=3, secret=b"3" * 32, status=KeyStatus.PRIMARY),), pepper=b"p" * 32)
+KEYRING = Keyring(
+    keys=(MasterKey(id=3, secret=b"3" * 32, status=KeyStatus.PRIMARY),), pepper=b"p" * 32
+)
 
 
 @dataclass
@@ -66,13 +70,26 @@ class Site:
     cookie: str = ""
     session: aiohttp.ClientSession = field(init=False)
 
-    async def ask(self, method: str, path: str, *, body: bytes | None = None, fields: Mapping[str, str] = NO_FIELDS) -> Page:
-        """Send one request with the browser's cookie, and keep what cookie comes; in names of fields `_` stands for `-`."""
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        fields: Mapping[str, str] = NO_FIELDS,
+    ) -> Page:
+        """Send one request with the browser's cookie, and keep what cookie comes; in names of
+        fields `_` stands for `-`.
+        """
         headers = {name.replace("_", "-"): value for name, value in fields.items()}
         if self.cookie:
             headers["Cookie"] = f"other=1; {COOKIE}={self.cookie}"
         async with self.session.request(
-            method, URL(self.base + path, encoded=True), data=body, headers=headers, allow_redirects=False
+            method,
+            URL(self.base + path, encoded=True),
+            data=body,
+            headers=headers,
+            allow_redirects=False,
         ) as answer:
             named = {name.lower(): value for name, value in answer.headers.items()}
             page = Page(answer.status, named, (await answer.read()).decode())
@@ -97,7 +114,9 @@ class Site:
 
 
 @asynccontextmanager
-async def running(*, per_minute: int = 100_000, spool: Spool | None = None, brands: Brands = BRANDS) -> AsyncIterator[Site]:
+async def running(
+    *, per_minute: int = 100_000, spool: Spool | None = None, brands: Brands = BRANDS
+) -> AsyncIterator[Site]:
     """Start the page on a free port and stop it in order."""
     api = plugged(spool=spool)
     site = Site(api=api, tallies=MemoryTallies())
@@ -111,7 +130,11 @@ async def running(*, per_minute: int = 100_000, spool: Spool | None = None, bran
         overview=Overview(tallies=site.tallies, latest=lambda: site.measure, clock=clock),
         sessions=Sessions(KEYRING),
         limit=CallLimit(MemoryCallCounter(), clock, per_minute=per_minute),
-        links=LinkMaker(codec=api.codec, public_url="https://unsubscribe.example.com", inbox_domain="in.example.com"),
+        links=LinkMaker(
+            codec=api.codec,
+            public_url="https://unsubscribe.example.com",
+            inbox_domain="in.example.com",
+        ),
         codec=api.codec,
         brands=brands,
         clock=clock,

@@ -1,4 +1,6 @@
-"""Deliveries on the operator's page: endpoints, what waits, what was given up, and sending it again."""
+"""Deliveries on the operator's page: endpoints, what waits, what was given up, and sending it
+again.
+"""
 
 import re
 from collections.abc import Sequence
@@ -17,7 +19,15 @@ KEY = endpoint_key(ACME, HOOK, WebhookFormat.STANDARD)
 async def delivery(api: Api, address: str) -> Delivery:
     brand = BRANDS.by_id(BrandId("acme"))
     statement, _ = await api.services.recipients.unsubscribe(brand, address, ())
-    return Delivery(endpoint=KEY, statement=statement, changed=(), sequence=1, queued_ms=1, attempts=10, reason="answered <500>")
+    return Delivery(
+        endpoint=KEY,
+        statement=statement,
+        changed=(),
+        sequence=1,
+        queued_ms=1,
+        attempts=10,
+        reason="answered <500>",
+    )
 
 
 async def bury(api: Api, *addresses: str) -> Sequence[DeadLetter]:
@@ -55,8 +65,14 @@ async def test_what_waits_and_what_was_given_up_are_shown_with_their_reasons(sit
     page, overview = await site.get(DELIVERIES), await site.get(ACME_PAGE)
 
     digest = letter.delivery.statement.digest.hex()
-    assert f"Email Unsubscribed {digest} https://hooks.acme.example/unsub 10 answered <500> 2026-09-21 14:13:20 Send again" in page.text
-    assert f"{waiting.statement.digest.hex()} https://hooks.acme.example/unsub 10 answered <500> 2026-09-21 14:14:20" in page.text
+    assert (
+        f"Email Unsubscribed {digest} https://hooks.acme.example/unsub 10 answered <500> 2026-09-21"
+        " 14:13:20 Send again" in page.text
+    )
+    assert (
+        f"{waiting.statement.digest.hex()} https://hooks.acme.example/unsub 10 answered <500>"
+        " 2026-09-21 14:14:20" in page.text
+    )
     assert "ann@" not in page.html
     assert "Deliveries given up 1 Send again" in overview.text
 
@@ -75,14 +91,20 @@ async def test_one_letter_is_sent_again_and_then_all_the_others(site: Site) -> N
     assert [2, 0] == [after_one, await left(site)]
     assert "2 will be delivered anew." in told.text
     assert 3 == len(await site.api.services.webhooks.waiting(ACME))
-    assert [AuditAction.WEBHOOK_RESENT] * 2 == [entry.action for entry in await site.api.audit.entries(ACME, after="", limit=10)]
+    assert [AuditAction.WEBHOOK_RESENT] * 2 == [
+        entry.action for entry in await site.api.audit.entries(ACME, after="", limit=10)
+    ]
 
 
 async def test_a_form_that_chooses_nothing_or_what_is_no_letter_sends_nothing(site: Site) -> None:
     await site.sign_in()
     await bury(site.api, "ann@example.com")
 
-    replies = [await site.submit(DELIVERIES), await site.submit(DELIVERIES, letter="x"), await site.get(f"{DELIVERIES}?after=x")]
+    replies = [
+        await site.submit(DELIVERIES),
+        await site.submit(DELIVERIES, letter="x"),
+        await site.get(f"{DELIVERIES}?after=x"),
+    ]
 
     assert [400, 422, 422] == [reply.status for reply in replies]
     assert 1 == await left(site)
@@ -119,7 +141,9 @@ async def test_another_brands_letters_are_neither_seen_nor_sent(site: Site) -> N
     token = (await site.get(f"{HOME}/brands/other/recipient")).form_token
 
     shown = await site.get(f"{HOME}/brands/other/deliveries")
-    sent = await site.post(f"{HOME}/brands/other/deliveries", {"form": token, "letter": letter.cursor})
+    sent = await site.post(
+        f"{HOME}/brands/other/deliveries", {"form": token, "letter": letter.cursor}
+    )
 
     assert "Nothing was given up." in shown.text
     assert ("resent=0", 1) == (sent.fields["location"].partition("?")[2], await left(site))

@@ -1,4 +1,6 @@
-"""The first pages: what waits, who asked to leave on which day by which way, and because of which campaign."""
+"""The first pages: what waits, who asked to leave on which day by which way, and because of which
+campaign.
+"""
 
 import math
 
@@ -17,7 +19,15 @@ HOUR = 3_600_000
 
 def measured(acme_ms: int, *, unreturned: dict[str, float] | None = None) -> Measure:
     by_brand = {"acme": acme_ms, "other": 0}
-    return Measure(pending_ms=acme_ms, undelivered_ms=0, by_brand=by_brand, lag=0, dead=0, unknown=0, unreturned_ms=unreturned or {})
+    return Measure(
+        pending_ms=acme_ms,
+        undelivered_ms=0,
+        by_brand=by_brand,
+        lag=0,
+        dead=0,
+        unknown=0,
+        unreturned_ms=unreturned or {},
+    )
 
 
 def left(day: int, source: Source, *, brand: BrandNumber = ACME) -> Tick:
@@ -70,8 +80,13 @@ async def test_who_asked_to_leave_is_counted_by_day_and_source(site: Site) -> No
 async def test_campaigns_show_who_left_of_how_many_copies(site: Site) -> None:
     await site.sign_in()
     today = day_of(site.api.now_ms)
-    named = {Tick(ACME, today, TallyKind.CAMPAIGN, name): count for name, count in (("<b>spring</b>", 12), ("autumn", 1), ("", 5))}
-    await site.tallies.add(named | {copy_tick(ACME, CampaignId("<b>spring</b>"), now_ms=site.api.now_ms): 4800})
+    named = {
+        Tick(ACME, today, TallyKind.CAMPAIGN, name): count
+        for name, count in (("<b>spring</b>", 12), ("autumn", 1), ("", 5))
+    }
+    await site.tallies.add(
+        named | {copy_tick(ACME, CampaignId("<b>spring</b>"), now_ms=site.api.now_ms): 4800}
+    )
 
     page = await site.get(ACME_PAGE)
 
@@ -84,7 +99,9 @@ async def test_campaigns_show_who_left_of_how_many_copies(site: Site) -> None:
 async def test_a_long_list_of_campaigns_is_cut_and_says_so(site: Site) -> None:
     await site.sign_in()
     today = day_of(site.api.now_ms)
-    await site.tallies.add({Tick(ACME, today, TallyKind.CAMPAIGN, f"c{number}"): number + 1 for number in range(30)})
+    await site.tallies.add(
+        {Tick(ACME, today, TallyKind.CAMPAIGN, f"c{number}"): number + 1 for number in range(30)}
+    )
 
     page = await site.get(ACME_PAGE)
 
@@ -92,9 +109,16 @@ async def test_a_long_list_of_campaigns_is_cut_and_says_so(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("since_ms", "said"), [(math.inf, "has never returned one"), (3 * HOUR, "last returned one 3 h 0 min ago"), (200 * HOUR, "8 d 8 h ago")]
+    ("since_ms", "said"),
+    [
+        (math.inf, "has never returned one"),
+        (3 * HOUR, "last returned one 3 h 0 min ago"),
+        (200 * HOUR, "8 d 8 h ago"),
+    ],
 )
-async def test_a_self_managed_brand_that_returns_nothing_is_seen(site: Site, since_ms: float, said: str) -> None:
+async def test_a_self_managed_brand_that_returns_nothing_is_seen(
+    site: Site, since_ms: float, said: str
+) -> None:
     await site.sign_in()
     site.measure = measured(0, unreturned={"acme": since_ms})
 
@@ -105,13 +129,27 @@ async def test_a_self_managed_brand_that_returns_nothing_is_seen(site: Site, sin
 
 
 def test_bars_stand_on_each_other_and_on_the_ground() -> None:
-    days = [Day(day=1, left={"list_unsubscribe": 5, "mailto": 3, "group_page": 1, "landing_page": 1, "import": 900}, back={"api": 4})]
+    days = [
+        Day(
+            day=1,
+            left={
+                "list_unsubscribe": 5,
+                "mailto": 3,
+                "group_page": 1,
+                "landing_page": 1,
+                "import": 900,
+            },
+            back={"api": 4},
+        )
+    ]
 
     drawn = chart(days)
 
     (column,) = drawn.columns
     assert (10, 10, (5, 3, 2, 0)) == (drawn.top, column.total, column.counts)
-    assert [(1, 50.0, 50.0), (2, 20.0, 30.0), (3, 0.0, 20.0)] == [(bar.series, bar.y, bar.height) for bar in column.bars]
+    assert [(1, 50.0, 50.0), (2, 20.0, 30.0), (3, 0.0, 20.0)] == [
+        (bar.series, bar.y, bar.height) for bar in column.bars
+    ]
     assert all(0 <= bar.x and bar.x + bar.width <= drawn.width for bar in column.bars)
     assert HEIGHT == column.bars[0].y + column.bars[0].height
 
@@ -122,6 +160,9 @@ def test_every_source_but_the_import_and_its_undoing_is_in_exactly_one_series() 
     assert sorted({*Source} - {Source.IMPORT, Source.IMPORT_UNDONE}) == sorted(drawn)
 
 
-@pytest.mark.parametrize(("most", "top"), [(0, 2), (1, 2), (2, 2), (3, 4), (7, 10), (11, 20), (61, 100), (401, 600), (9_999, 10_000)])
+@pytest.mark.parametrize(
+    ("most", "top"),
+    [(0, 2), (1, 2), (2, 2), (3, 4), (7, 10), (11, 20), (61, 100), (401, 600), (9_999, 10_000)],
+)
 def test_the_scale_ends_at_a_round_value_whose_half_is_whole(most: int, top: int) -> None:
     assert top == round_top(most)

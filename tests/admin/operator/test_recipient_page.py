@@ -24,10 +24,15 @@ async def unsubscribe(site: Site, scope: str = "all", address: str = ANN) -> Pag
 
 
 async def audited(site: Site) -> list[tuple[str, str, str]]:
-    return [(entry.actor, entry.action, entry.target) for entry in await site.api.audit.entries(ACME, after="", limit=10)]
+    return [
+        (entry.actor, entry.action, entry.target)
+        for entry in await site.api.audit.entries(ACME, after="", limit=10)
+    ]
 
 
-async def test_a_stranger_is_subscribed_to_everything_and_looking_changes_nothing(site: Site) -> None:
+async def test_a_stranger_is_subscribed_to_everything_and_looking_changes_nothing(
+    site: Site,
+) -> None:
     await site.sign_in()
 
     page = await look(site)
@@ -39,7 +44,9 @@ async def test_a_stranger_is_subscribed_to_everything_and_looking_changes_nothin
     assert [] == await audited(site)
 
 
-async def test_an_operator_unsubscribes_from_all_mail_and_it_is_seen_and_audited(site: Site) -> None:
+async def test_an_operator_unsubscribes_from_all_mail_and_it_is_seen_and_audited(
+    site: Site,
+) -> None:
     """Catalogue Q8."""
     await site.sign_in()
 
@@ -95,7 +102,10 @@ async def test_erasing_asks_whether_one_is_sure(site: Site) -> None:
     again = await site.submit(RECIPIENT, address=ANN, do="erase", sure="yes")
 
     assert "tick the box" in unsure.text and "Email Unsubscribed" in unsure.text
-    assert "Erased. What this recipient had left stays suppressed" in sure.text and "Nothing has happened" in sure.text
+    assert (
+        "Erased. What this recipient had left stays suppressed" in sure.text
+        and "Nothing has happened" in sure.text
+    )
     assert "All mail unsubscribed" in sure.text
     assert 200 == again.status
     assert 2 == [action for _, action, _ in await audited(site)].count(AuditAction.RECIPIENT_ERASED)
@@ -118,7 +128,9 @@ async def test_no_address_ever_stands_in_an_address_of_a_page(site: Site) -> Non
     page = await look(site)
 
     assert "location" not in page.fields
-    assert not [target for target in re.findall(r'(?:href|action)="([^"]*)"', page.html) if "ann" in target]
+    assert not [
+        target for target in re.findall(r'(?:href|action)="([^"]*)"', page.html) if "ann" in target
+    ]
     assert all('method="post"' in form for form in re.findall(r"<form[^>]*>", page.html))
 
 
@@ -127,7 +139,10 @@ async def test_a_key_that_may_only_read_sees_no_button_and_has_none(site: Site) 
     await site.sign_in(await site.api.new_key(KeyScope.READ))
 
     shown = await look(site)
-    refused = [await unsubscribe(site), await site.submit(RECIPIENT, address=ANN, do="erase", sure="yes")]
+    refused = [
+        await unsubscribe(site),
+        await site.submit(RECIPIENT, address=ANN, do="erase", sure="yes"),
+    ]
 
     assert 200 == shown.status and "Erase" not in shown.text
     assert [403, 403] == [page.status for page in refused]
@@ -145,14 +160,18 @@ async def test_who_did_it_is_the_key_that_signed_in(site: Site) -> None:
     assert await site.api.services.api_keys.list(BrandId("acme"))
 
 
-async def test_with_the_store_away_the_spool_still_takes_an_unsubscribe(tmp_path_factory: pytest.TempPathFactory) -> None:
+async def test_with_the_store_away_the_spool_still_takes_an_unsubscribe(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
     """Catalogue Q3: and the page says that it could not look."""
     spool = SqliteSpool(tmp_path_factory.mktemp("spool"))
     async with running(spool=spool) as site:
         await site.sign_in()
         token = (await site.get(RECIPIENT)).form_token
         site.api.store.down = True
-        saved = await site.post(RECIPIENT, {"form": token, "address": ANN, "do": "unsubscribe", "scope": "all"})
+        saved = await site.post(
+            RECIPIENT, {"form": token, "address": ANN, "do": "unsubscribe", "scope": "all"}
+        )
         looked = await site.post(RECIPIENT, {"form": token, "address": ANN, "do": "look"})
         rows = await spool.unconfirmed(after=0, limit=10)
     await spool.close()

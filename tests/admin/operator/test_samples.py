@@ -32,7 +32,8 @@ async def test_the_pair_of_fields_is_shown_with_a_link_that_saves_nothing(site: 
     fields = fields_of(await site.get(FIELDS))
 
     found = re.fullmatch(
-        r"List-Unsubscribe: <https://unsubscribe\.example\.com/u\?qmoe=([\w-]+)>,\n <mailto:u-[^>]+>\n"
+        r"List-Unsubscribe: <https://unsubscribe\.example\.com/u\?qmoe=([\w-]+)>,\n"
+        r" <mailto:u-[^>]+>\n"
         r"List-Unsubscribe-Post: List-Unsubscribe=One-Click",
         fields,
     )
@@ -52,7 +53,9 @@ async def test_a_self_managed_brand_shows_its_own_addresses() -> None:
     brand = replace(
         ACME,
         management=Management.SELF_MANAGED,
-        one_click_url="https://www.acme.example/unsubscribe?user={{UserAttribute['ID']|default('nobody')}}",
+        one_click_url=(
+            "https://www.acme.example/unsubscribe?user={{UserAttribute['ID']|default('nobody')}}"
+        ),
         one_click_email="leave@acme.example",
     )
 
@@ -72,7 +75,13 @@ async def test_a_brand_without_links_says_so() -> None:
 async def test_a_brand_whose_mail_could_not_be_stamped_says_why() -> None:
     long = "x" * 300
 
-    page = await shown(replace(ACME, management=Management.SELF_MANAGED, one_click_url=f"https://www.acme.example/{long}"))
+    page = await shown(
+        replace(
+            ACME,
+            management=Management.SELF_MANAGED,
+            one_click_url=f"https://www.acme.example/{long}",
+        )
+    )
 
     assert "No mail of this brand could be stamped: too long" in page.text
 

@@ -11,13 +11,19 @@ from app.usecases.api_keys import REMEMBERED_MS
 from tests.admin.api.running import FILE_KEY
 from tests.admin.operator.running import ACME_PAGE, HOME, Site, running
 
-ROOMS = (HOME, ACME_PAGE, *(f"{ACME_PAGE}/{name}" for name in ("deliveries", "recipient", "fields", "pages")))
+ROOMS = (
+    HOME,
+    ACME_PAGE,
+    *(f"{ACME_PAGE}/{name}" for name in ("deliveries", "recipient", "fields", "pages")),
+)
 
 
 async def test_the_root_of_the_listener_leads_to_the_page_and_that_to_its_door(site: Site) -> None:
     root, home = await site.get("/"), await site.get(HOME)
 
-    assert [(303, HOME), (303, f"{HOME}/sign-in")] == [(one.status, one.fields["location"]) for one in (root, home)]
+    assert [(303, HOME), (303, f"{HOME}/sign-in")] == [
+        (one.status, one.fields["location"]) for one in (root, home)
+    ]
     assert "API key" in (await site.get(f"{HOME}/sign-in")).text
 
 
@@ -25,7 +31,9 @@ async def test_the_root_of_the_listener_leads_to_the_page_and_that_to_its_door(s
 async def test_without_a_session_nothing_is_shown_and_nothing_done(site: Site, path: str) -> None:
     """Catalogue L8."""
     shown = await site.get(path)
-    done = await site.post(path, {"form": "x", "address": "ann@example.com", "do": "unsubscribe", "scope": "all"})
+    done = await site.post(
+        path, {"form": "x", "address": "ann@example.com", "do": "unsubscribe", "scope": "all"}
+    )
 
     assert (303, f"{HOME}/sign-in", "") == (shown.status, shown.fields["location"], shown.html)
     assert done.status in {303, 405}
@@ -57,7 +65,12 @@ async def test_the_cookie_is_for_the_browser_alone_and_names_only_these_pages(si
     plain = (await site.sign_in()).fields["set-cookie"]
     behind_tls = (await site.get(ACME_PAGE, X_Forwarded_Proto="https")).fields["set-cookie"]
 
-    assert ["Path=/operator", f"Max-Age={LONGEST_MS // 1000}", "HttpOnly", "SameSite=Strict"] == plain.split("; ")[1:]
+    assert [
+        "Path=/operator",
+        f"Max-Age={LONGEST_MS // 1000}",
+        "HttpOnly",
+        "SameSite=Strict",
+    ] == plain.split("; ")[1:]
     assert "Secure" == behind_tls.split("; ")[-1]
     assert FILE_KEY not in plain
 
@@ -65,7 +78,8 @@ async def test_the_cookie_is_for_the_browser_alone_and_names_only_these_pages(si
 async def test_a_session_ends_when_nobody_looks_and_in_any_case(site: Site) -> None:
     await site.sign_in()
     statuses = []
-    for _ in range(LONGEST_MS // IDLE_MS + 2):  # a page every half hour, until the twelve hours are over
+    # a page every half hour, until the twelve hours are over
+    for _ in range(LONGEST_MS // IDLE_MS + 2):
         statuses.append((await site.get(ACME_PAGE)).status)
         site.api.now_ms += IDLE_MS
     await site.sign_in()
@@ -115,7 +129,9 @@ async def test_signing_out_takes_the_cookie_away(site: Site) -> None:
 
 
 async def test_a_cookie_kept_after_signing_out_opens_nothing(site: Site) -> None:
-    """Who had copied it is out too, in every process, and so is the session's form text; another session of the key goes on."""
+    """Who had copied it is out too, in every process, and so is the session's form text; another
+    session of the key goes on.
+    """
     await site.sign_in()
     stolen = site.cookie
     site.api.now_ms += 1000
@@ -132,13 +148,25 @@ async def test_a_cookie_kept_after_signing_out_opens_nothing(site: Site) -> None
     assert 200 == (await site.get(ACME_PAGE)).status
 
 
-@pytest.mark.parametrize("others", ['a="' + '\\"' * 3_900 + "; ", "b=" + "\\" * 7_000 + "; ", "; " * 3_000, "signoff_operatorx=1; =; x; "])
+@pytest.mark.parametrize(
+    "others",
+    [
+        'a="' + '\\"' * 3_900 + "; ",
+        "b=" + "\\" * 7_000 + "; ",
+        "; " * 3_000,
+        "signoff_operatorx=1; =; x; ",
+    ],
+)
 async def test_cookies_of_others_are_passed_over(site: Site, others: str) -> None:
     """Only our own is read, and in one pass, whatever stands beside it."""
     await site.sign_in()
     ours = site.cookie
 
-    shown = await site.session.get(f"{site.base}{ACME_PAGE}", headers={"Cookie": f"{others}signoff_operator={ours}"}, allow_redirects=False)
+    shown = await site.session.get(
+        f"{site.base}{ACME_PAGE}",
+        headers={"Cookie": f"{others}signoff_operator={ours}"},
+        allow_redirects=False,
+    )
 
     assert 200 == shown.status
 
@@ -147,7 +175,10 @@ async def test_a_brands_key_sees_its_brand_alone(site: Site) -> None:
     """Catalogue L8."""
     await site.sign_in(await site.api.new_key(KeyScope.READ))
 
-    home, other, nowhere = [await site.get(path) for path in (HOME, f"{HOME}/brands/other", f"{HOME}/brands/nowhere/fields")]
+    home, other, nowhere = [
+        await site.get(path)
+        for path in (HOME, f"{HOME}/brands/other", f"{HOME}/brands/nowhere/fields")
+    ]
 
     assert (303, ACME_PAGE) == (home.status, home.fields["location"])
     assert [404, 404] == [other.status, nowhere.status]
@@ -169,7 +200,10 @@ async def test_a_form_without_the_sessions_own_text_does_nothing(site: Site) -> 
     await site.sign_in()
     deed = {"address": "ann@example.com", "do": "unsubscribe", "scope": "all"}
 
-    replies = [await site.post(f"{ACME_PAGE}/recipient", deed | {"form": text}) for text in ("", "x", "3.00", "99.aa", "é", first)]
+    replies = [
+        await site.post(f"{ACME_PAGE}/recipient", deed | {"form": text})
+        for text in ("", "x", "3.00", "99.aa", "é", first)
+    ]
 
     assert {403} == {reply.status for reply in replies}
     assert (await site.api.state("ann@example.com")).sequence == 0
@@ -185,7 +219,9 @@ async def test_a_form_without_the_sessions_own_text_does_nothing(site: Site) -> 
         ({}, 200),
     ],
 )
-async def test_a_form_that_another_site_sends_does_nothing(site: Site, fields: dict[str, str], status: int) -> None:
+async def test_a_form_that_another_site_sends_does_nothing(
+    site: Site, fields: dict[str, str], status: int
+) -> None:
     """Catalogue L7: even with the text of the session in it."""
     await site.sign_in()
     token = (await site.get(f"{ACME_PAGE}/recipient")).form_token
@@ -241,13 +277,25 @@ async def test_no_page_loads_runs_or_keeps_anything(site: Site, path: str) -> No
     page = await site.get(path)
 
     policy = page.fields["content-security-policy"]
-    assert policy.startswith("default-src 'none'; style-src 'sha256-") and "script" not in policy and "unsafe" not in policy
-    assert ["no-store", "no-referrer", "DENY"] == [page.fields[name] for name in ("cache-control", "referrer-policy", "x-frame-options")]
+    assert (
+        policy.startswith("default-src 'none'; style-src 'sha256-")
+        and "script" not in policy
+        and "unsafe" not in policy
+    )
+    assert ["no-store", "no-referrer", "DENY"] == [
+        page.fields[name] for name in ("cache-control", "referrer-policy", "x-frame-options")
+    ]
     assert not re.search(r"<script|<[^>]+\s(?:style|on\w+)=|<[^a>][^>]*https?://", page.html)
 
 
 async def test_other_methods_get_405_with_the_true_ones(site: Site) -> None:
     """Catalogue E13."""
-    replies = [await site.ask("PUT", HOME), await site.ask("POST", f"{ACME_PAGE}/fields"), await site.get(f"{HOME}/sign-out")]
+    replies = [
+        await site.ask("PUT", HOME),
+        await site.ask("POST", f"{ACME_PAGE}/fields"),
+        await site.get(f"{HOME}/sign-out"),
+    ]
 
-    assert [(405, "GET, HEAD"), (405, "GET, HEAD"), (405, "POST")] == [(reply.status, reply.fields["allow"]) for reply in replies]
+    assert [(405, "GET, HEAD"), (405, "GET, HEAD"), (405, "POST")] == [
+        (reply.status, reply.fields["allow"]) for reply in replies
+    ]

@@ -1,4 +1,6 @@
-"""Lists as people really send them: columns of their own, titles above the table, short rows. None may widen what was left, or lose it."""
+"""Lists as people really send them: columns of their own, titles above the table, short rows. None
+may widen what was left, or lose it.
+"""
 
 import pytest
 
@@ -59,7 +61,10 @@ def test_a_column_of_what_was_left_is_a_scope(column: str) -> None:
         '{"subscribed":["a@x.com"]}',
         '{"active":["a@x.com"]}',
         'email,"opted" out\na@x.com,0\n',
-        "Record ID,Email,Unsubscribed from all email,Opted out of email: News\n1,a@x.com,WAHR,FALSCH?\n",
+        (
+            "Record ID,Email,Unsubscribed from all email,Opted out of email:"
+            " News\n1,a@x.com,WAHR,FALSCH?\n"
+        ),
         "email,status,unsubscribed,Opted out: News\na@x.com,unsubscribed,no,no\n",
     ],
 )
@@ -77,15 +82,24 @@ def test_what_could_mean_two_things_is_refused(content: str) -> None:
         ("email,News: Unsubscribed\na@x.com,no\n", ["subscribed"]),
         ("email,Opted out of email: News\na@x.com,2024-01-02\n", ["News"]),
         ("email,Opted out of email: News\na@x.com,unsubscribed\n", ["News"]),
-        ('{"email":"a@x.com","lists":[{"name":"News","status":"subscribed"},{"name":"Offers","status":"unsubscribed"}]}', ["Offers"]),
-        ('{"email":"a@x.com","lists":[{"id":1,"name":"News","subscription_status":"confirmed"}]}', ["subscribed"]),
+        (
+            '{"email":"a@x.com","lists":[{"name":"News","status":"subscribed"},{"name":"Offers","status":"unsubscribed"}]}',
+            ["Offers"],
+        ),
+        (
+            '{"email":"a@x.com","lists":[{"id":1,"name":"News","subscription_status":"confirmed"}]}',
+            ["subscribed"],
+        ),
         ('{"email":"a@x.com","groups":[{"name":"News","subscribed":true}]}', ["subscribed"]),
         ('{"email":"a@x.com","topics":[{"name":"News","opted_in":false}]}', ["News"]),
         ('{"email":"a@x.com","lists":[{"list_name":"News","list_id":4}]}', ["News"]),
         ('{"email":"a@x.com","topics":[{"slug":"news"}]}', ["news"]),
         ("email,sms_status,unsubscribed\na@x.com,active,yes\n", ["default"]),
         ("Export 2024\nemail,group\na@x.com,News\n", ["refused: no address", "News"]),
-        ('{"subscribers":[{"email_address":"a@x.com","state":"cancelled","created_at":"2024-01-02T03:04:05Z"}]}', ["default"]),
+        (
+            '{"subscribers":[{"email_address":"a@x.com","state":"cancelled","created_at":"2024-01-02T03:04:05Z"}]}',
+            ["default"],
+        ),
     ],
 )
 def test_what_says_it_clearly_is_done_and_no_more(content: str, left: list[str]) -> None:
@@ -99,7 +113,9 @@ def test_a_title_above_a_header_is_not_taken_for_one() -> None:
     assert "default" not in said("Report,2024\nemail,unsubscribed\na@x.com,0\n")
 
 
-@pytest.mark.parametrize("nothing", ["0000-00-00 00:00:00", "NULL", "\\N", "false", "0", "-", "never", "no", "n/a"])
+@pytest.mark.parametrize(
+    "nothing", ["0000-00-00 00:00:00", "NULL", "\\N", "false", "0", "-", "never", "no", "n/a"]
+)
 @pytest.mark.parametrize("column", ["unsubscribed_at", "Date Suppressed"])
 def test_a_word_for_nothing_is_no_time_of_leaving(column: str, nothing: str) -> None:
     """Catalogue N1, N33."""
@@ -108,7 +124,9 @@ def test_a_word_for_nothing_is_no_time_of_leaving(column: str, nothing: str) -> 
 
 def test_what_is_no_time_is_refused_in_a_column_of_times() -> None:
     """Catalogue N33."""
-    assert ['refused: the column unsubscribedat holds "soon", which is no time'] == said("email,unsubscribed_at\na@x.com,soon\n")
+    assert ['refused: the column unsubscribedat holds "soon", which is no time'] == said(
+        "email,unsubscribed_at\na@x.com,soon\n"
+    )
 
 
 def test_groups_whose_list_was_suppressed_are_left_though_the_consent_holds() -> None:
@@ -121,7 +139,12 @@ def test_groups_whose_list_was_suppressed_are_left_though_the_consent_holds() ->
     assert ["Y6nRLr"] == said(entry)
 
 
-GROUPS = GroupWords([SubscriptionGroup(id=GroupId("global"), name="Global"), SubscriptionGroup(id=GroupId("news"), name="News")])
+GROUPS = GroupWords(
+    [
+        SubscriptionGroup(id=GroupId("global"), name="Global"),
+        SubscriptionGroup(id=GroupId("news"), name="News"),
+    ]
+)
 
 
 def test_a_group_of_the_brand_wins_over_a_word_for_all_mail() -> None:

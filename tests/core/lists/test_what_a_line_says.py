@@ -24,7 +24,11 @@ def said(content: str) -> list[str]:
 def _said(entry: Entry) -> str:
     if entry.problem:
         return f"refused: {entry.problem}"
-    return "subscribed" if entry.subscribed else "+".join("|".join(words) for words in entry.groups) or "default"
+    return (
+        "subscribed"
+        if entry.subscribed
+        else "+".join("|".join(words) for words in entry.groups) or "default"
+    )
 
 
 @pytest.mark.parametrize(
@@ -81,7 +85,9 @@ def _said(entry: Entry) -> str:
         pytest.param("email,Subscriber ID,Opt-in IP,SMS status\na@x.com,7,1.2.3.4,active\n", ["default"], id="what says nothing"),
     ],
 )  # fmt: skip
-def test_status_decides_whether_a_line_acts_and_scope_on_what(content: str, expected: list[str]) -> None:
+def test_status_decides_whether_a_line_acts_and_scope_on_what(
+    content: str, expected: list[str]
+) -> None:
     """Catalogue N1."""
     assert expected == said(content)
 
@@ -126,10 +132,15 @@ def test_what_is_not_understood_is_refused_by_name(content: str, words: str) -> 
         ("email,unsubscribed_at\njoe@x.com,2020/01/02\n", 1_577_923_200_000),
         ("email,unsubscribed_at\njoe@x.com,02/03/2020\n", None),
         ("Email,Date Suppressed\njoe@x.com,2020-01-01T05:00:00+00:00\n", 1_577_854_800_000),
-        ("Email Address,UNSUB_TIME,OPTIN_TIME,LEID,EUID\njoe@x.com,2020-01-01 05:00:00,2019-01-01,1,2\n", 1_577_854_800_000),
+        (
+            "Email Address,UNSUB_TIME,OPTIN_TIME,LEID,EUID\njoe@x.com,2020-01-01 05:00:00,2019-01-01,1,2\n",
+            1_577_854_800_000,
+        ),
     ],
 )
-def test_a_time_is_that_of_leaving_only_where_the_format_says_so(content: str, at_ms: int | None) -> None:
+def test_a_time_is_that_of_leaving_only_where_the_format_says_so(
+    content: str, at_ms: int | None
+) -> None:
     """Catalogue N33."""
     (entry,) = read(content)
 

@@ -14,7 +14,10 @@ from app.core.mail.macros_plan import plan_body
 from app.core.mail.message import parse
 from tests.support.placeholders import URLS, part
 
-CODES = st.lists(st.sampled_from([b"QUJD", b"QQ==", b"QUI=", b"A", b"=", b"\r\n", b" \t", b"!", b"+/"]), max_size=12).map(b"".join)
+CODES = st.lists(
+    st.sampled_from([b"QUJD", b"QQ==", b"QUI=", b"A", b"=", b"\r\n", b" \t", b"!", b"+/"]),
+    max_size=12,
+).map(b"".join)
 PIECES = [1, 3, 4, 7, 64]
 
 
@@ -60,14 +63,20 @@ def test_what_some_reader_may_see_does_not_depend_on_the_cut(code: bytes) -> Non
 
 @settings(deadline=None)
 @given(st.lists(st.binary(max_size=50), max_size=8), st.integers(20, 998))
-def test_lines_are_as_long_as_asked_wherever_the_octets_are_cut(octets: list[bytes], width: int) -> None:
+def test_lines_are_as_long_as_asked_wherever_the_octets_are_cut(
+    octets: list[bytes], width: int
+) -> None:
     code = base64.b64encode(b"".join(octets))
 
-    assert b"\r\n".join(code[at : at + width] for at in range(0, len(code), width)) == b"".join(base64_code.lines(octets, width))
+    assert b"\r\n".join(code[at : at + width] for at in range(0, len(code), width)) == b"".join(
+        base64_code.lines(octets, width)
+    )
 
 
 def test_no_call_gets_more_than_a_piece(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Catalogue D8: nothing holds the interpreter for long. The lines of one block are the least that can be made at once."""
+    """Catalogue D8: nothing holds the interpreter for long. The lines of one block are the least
+    that can be made at once.
+    """
     sizes: list[int] = []
     for name in ("a2b_base64", "b2a_base64"):
         call = getattr(binascii, name)
@@ -87,4 +96,6 @@ def test_no_call_gets_more_than_a_piece(monkeypatch: pytest.MonkeyPatch) -> None
 
     assert sum(sizes) >= 20_000
     assert max(sizes) <= max(base64_code.PIECE_OCTETS + 3, 57)
-    assert text.replace(b"*|UNSUBSCRIBE|*", URLS[Placeholder.UNSUBSCRIBE].encode()) == base64.b64decode(filled)
+    assert text.replace(
+        b"*|UNSUBSCRIBE|*", URLS[Placeholder.UNSUBSCRIBE].encode()
+    ) == base64.b64decode(filled)

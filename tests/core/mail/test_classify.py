@@ -36,7 +36,9 @@ NO_MARKS = [
 
 
 def _classify(*fields: str, default: Promotional = Promotional.MARKED) -> Marking:
-    return classify(parse("".join(f"{field}\r\n" for field in fields).encode() + b"\r\ntext\r\n"), default)
+    return classify(
+        parse("".join(f"{field}\r\n" for field in fields).encode() + b"\r\ntext\r\n"), default
+    )
 
 
 @pytest.mark.parametrize("mark", MARKS)
@@ -62,7 +64,12 @@ def test_a_password_reset_is_transactional() -> None:
 @pytest.mark.parametrize("class_", MailClass)
 def test_the_explicit_class_wins_over_every_rule(class_: MailClass, default: Promotional) -> None:
     """Catalogue H10."""
-    marking = _classify(f"X-Signoff-Class: {class_.upper()}", "X-Signoff-Campaign: spring", "List-Id: <a.b>", default=default)
+    marking = _classify(
+        f"X-Signoff-Class: {class_.upper()}",
+        "X-Signoff-Campaign: spring",
+        "List-Id: <a.b>",
+        default=default,
+    )
 
     assert class_ is marking.class_
 
@@ -81,24 +88,32 @@ def test_a_campaign_makes_a_mail_promotional(field: str, default: Promotional) -
         (Promotional.MARKED, (), MailClass.TRANSACTIONAL),
     ],
 )
-def test_the_brand_decides_where_the_sender_is_silent(default: Promotional, fields: tuple[str, ...], class_: MailClass) -> None:
+def test_the_brand_decides_where_the_sender_is_silent(
+    default: Promotional, fields: tuple[str, ...], class_: MailClass
+) -> None:
     """Catalogue H10."""
     assert class_ is _classify(*fields, default=default).class_
 
 
 def test_campaign_groups_and_test_flag_are_read_whatever_case_and_fold() -> None:
     """Catalogue H12."""
-    expected = Campaign(id=CampaignId("spring-24"), groups=(GroupId("news"), GroupId("offers")), test=True)
+    expected = Campaign(
+        id=CampaignId("spring-24"), groups=(GroupId("news"), GroupId("offers")), test=True
+    )
 
     assert expected == classify(parse(NAMED["control_fields"]), Promotional.MARKED).campaign
 
 
-@pytest.mark.parametrize("field", ["X-Signoff-Require-Groups: news", "X-Signoff-Exclude-Groups: news"])
+@pytest.mark.parametrize(
+    "field", ["X-Signoff-Require-Groups: news", "X-Signoff-Exclude-Groups: news"]
+)
 def test_a_mail_for_some_groups_is_promotional(field: str) -> None:
     assert MailClass.PROMOTIONAL is _classify(field).class_
 
 
-@pytest.mark.parametrize("field", ["X-Signoff-Require-Groups: news", "X-Signoff-Exclude-Groups: news"])
+@pytest.mark.parametrize(
+    "field", ["X-Signoff-Require-Groups: news", "X-Signoff-Exclude-Groups: news"]
+)
 def test_a_transactional_mail_for_some_groups_contradicts_itself(field: str) -> None:
     with pytest.raises(MarkingInvalid):
         _classify("X-Signoff-Class: transactional", field)

@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.errors import MarkingInvalid
-from app.core.mail.controls import MAX_ATTRIBUTES_OCTETS, MAX_CAMPAIGN_OCTETS, MAX_GROUPS, Controls, read
+from app.core.mail.controls import (
+    MAX_ATTRIBUTES_OCTETS,
+    MAX_CAMPAIGN_OCTETS,
+    MAX_GROUPS,
+    Controls,
+    read,
+)
 from app.core.mail.message import parse
 from app.core.model import GroupId
 
@@ -92,9 +98,13 @@ def test_a_control_field_that_is_not_utf_8_is_refused() -> None:
 
 
 def test_each_field_of_groups_is_read_alike() -> None:
-    said = _read("X-Signoff-Groups: a", "X-Signoff-Require-Groups: b, c", "X-Signoff-Exclude-Groups: d")
+    said = _read(
+        "X-Signoff-Groups: a", "X-Signoff-Require-Groups: b, c", "X-Signoff-Exclude-Groups: d"
+    )
 
-    assert said == Controls(groups=(GroupId("a"),), required=(GroupId("b"), GroupId("c")), excluded=(GroupId("d"),))
+    assert said == Controls(
+        groups=(GroupId("a"),), required=(GroupId("b"), GroupId("c")), excluded=(GroupId("d"),)
+    )
 
 
 @pytest.mark.parametrize(("value", "override"), [("yes", True), ("Yes", True), ("no", False)])
@@ -103,11 +113,22 @@ def test_an_opt_out_is_overridden_by_yes_alone(value: str, override: bool) -> No
 
 
 def test_attributes_are_text_with_numbers_spelled_as_they_came() -> None:
-    text = '{"ID": "a?>b", "Age": 42, "Score": 1.50, "VIP": true, "Old": false, "Gone": null, "Name": "Zo\\u00eb", "City": "Köln"}'
+    text = (
+        '{"ID": "a?>b", "Age": 42, "Score": 1.50, "VIP": true, "Old": false, "Gone": null, "Name":'
+        ' "Zo\\u00eb", "City": "Köln"}'
+    )
 
     found = _read(f"X-Signoff-User-Attributes: {text}").attributes
 
-    assert found.flat == {"ID": "a?>b", "Age": "42", "Score": "1.50", "VIP": "true", "Old": "false", "Name": "Zoë", "City": "Köln"}
+    assert found.flat == {
+        "ID": "a?>b",
+        "Age": "42",
+        "Score": "1.50",
+        "VIP": "true",
+        "Old": "false",
+        "Name": "Zoë",
+        "City": "Köln",
+    }
 
 
 @pytest.mark.parametrize(
@@ -175,17 +196,29 @@ def test_encoded_words_are_read(value: str, campaign: str) -> None:
 
 
 @given(st.dictionaries(st.text(max_size=20), st.text(max_size=60), max_size=6))
-def test_attributes_are_read_as_pythons_mail_library_reads_what_it_wrote(attributes: dict[str, str]) -> None:
-    """It folds long values, and encodes what has no blank to fold at; sometimes a blank becomes two on the way, for its own reader too."""
+def test_attributes_are_read_as_pythons_mail_library_reads_what_it_wrote(
+    attributes: dict[str, str],
+) -> None:
+    """It folds long values, and encodes what has no blank to fold at; sometimes a blank becomes two
+    on the way, for its own reader too.
+    """
     mail = email.message.EmailMessage(policy=email.policy.SMTP)
     mail["X-Signoff-User-Attributes"] = json.dumps(attributes)
     written = mail.as_bytes()
 
-    expected = json.loads(str(email.message_from_bytes(written, policy=email.policy.default)["X-Signoff-User-Attributes"]))
+    expected = json.loads(
+        str(
+            email.message_from_bytes(written, policy=email.policy.default)[
+                "X-Signoff-User-Attributes"
+            ]
+        )
+    )
 
     assert expected == read(parse(written)).attributes.flat
 
 
 def test_a_group_may_be_named_as_people_wrote_it() -> None:
     """Names are kept as entered but for angle brackets and control characters."""
-    assert ("R&D", "What's new", 'The "best" of') == _read('X-Signoff-Groups: R&D, What\'s new, The "best" of').groups
+    assert ("R&D", "What's new", 'The "best" of') == _read(
+        'X-Signoff-Groups: R&D, What\'s new, The "best" of'
+    ).groups

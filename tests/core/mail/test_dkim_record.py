@@ -57,7 +57,9 @@ def test_every_problem_is_named(records: list[str], words: str) -> None:
 
 
 def test_a_short_key_is_a_problem_even_when_it_is_the_right_one() -> None:
-    assert problems_of([published(SHORT)], SHORT) == ("the key has 1024 bits; 2048 are needed (RFC 8301 3.2)",)
+    assert problems_of([published(SHORT)], SHORT) == (
+        "the key has 1024 bits; 2048 are needed (RFC 8301 3.2)",
+    )
 
 
 def test_the_testing_flag_is_read_among_others() -> None:

@@ -9,11 +9,18 @@ import pytest
 from app.core.mail.dsn import FailedRecipient, Report, may_be_reported, returned_fields
 from app.core.mail.message import parse
 
-GONE = FailedRecipient(address="gone@example.net", status="5.1.1", diagnostic="550 5.1.1 No such user")
+GONE = FailedRecipient(
+    address="gone@example.net", status="5.1.1", diagnostic="550 5.1.1 No such user"
+)
 RETURNED = b"From: news@acme.example\r\nSubject: Spring\r\n"
 
 
-def report(*failed: FailedRecipient, sender: str = "bounce@acme.example", returned: bytes = RETURNED, envelope_id: str = "") -> Report:
+def report(
+    *failed: FailedRecipient,
+    sender: str = "bounce@acme.example",
+    returned: bytes = RETURNED,
+    envelope_id: str = "",
+) -> Report:
     return Report(
         host="relay.example",
         sender=sender,
@@ -33,7 +40,9 @@ def read(made: Report) -> EmailMessage:
 
 
 def status_groups(message: EmailMessage) -> list[dict[str, str]]:
-    (part,) = [part for part in message.walk() if part.get_content_type() == "message/delivery-status"]
+    (part,) = [
+        part for part in message.walk() if part.get_content_type() == "message/delivery-status"
+    ]
     groups = part.get_payload()
     assert isinstance(groups, list)
     return [dict(group.items()) for group in groups if isinstance(group, Message)]
@@ -45,7 +54,9 @@ def test_it_is_a_report_of_three_parts_from_the_mail_system() -> None:
 
     assert "multipart/report" == message.get_content_type()
     assert "delivery-status" == message.get_param("report-type")
-    assert ["text/plain", "message/delivery-status", "text/rfc822-headers"] == [part.get_content_type() for part in message.iter_parts()]
+    assert ["text/plain", "message/delivery-status", "text/rfc822-headers"] == [
+        part.get_content_type() for part in message.iter_parts()
+    ]
     assert "auto-replied" == message["Auto-Submitted"]
     assert ("MAILER-DAEMON@relay.example", "bounce@acme.example") == (
         message["From"].addresses[0].addr_spec,
@@ -55,11 +66,19 @@ def test_it_is_a_report_of_three_parts_from_the_mail_system() -> None:
 
 def test_each_refused_recipient_has_a_group_of_its_own() -> None:
     """Catalogue X15: Final-Recipient, Action, Status, Diagnostic-Code (RFC 3464 2.3)."""
-    full = FailedRecipient(address="full@example.net", status="5.2.2", diagnostic="552 5.2.2 Full", original="rfc822;Full+2Bx@example.net")
+    full = FailedRecipient(
+        address="full@example.net",
+        status="5.2.2",
+        diagnostic="552 5.2.2 Full",
+        original="rfc822;Full+2Bx@example.net",
+    )
 
     first, gone, other = status_groups(read(report(GONE, full, envelope_id="aB+3Dc")))
 
-    assert {"Original-Envelope-Id": "aB=c", "Reporting-MTA": "dns; relay.example"}.items() <= first.items()
+    assert {
+        "Original-Envelope-Id": "aB=c",
+        "Reporting-MTA": "dns; relay.example",
+    }.items() <= first.items()
     assert {
         "Final-Recipient": "rfc822; gone@example.net",
         "Action": "failed",
@@ -72,7 +91,12 @@ def test_each_refused_recipient_has_a_group_of_its_own() -> None:
 
 def test_an_address_outside_ascii_stands_in_the_form_for_seven_bits() -> None:
     """RFC 6533 3: readable by any downstream, and the exact address in it."""
-    failed = FailedRecipient(address="用户+a@例え.jp", status="5.6.7", diagnostic="550 5.6.7 No", original="utf-8;用户@例え.jp")
+    failed = FailedRecipient(
+        address="用户+a@例え.jp",
+        status="5.6.7",
+        diagnostic="550 5.6.7 No",
+        original="utf-8;用户@例え.jp",
+    )
     made = report(failed)
 
     _, group = status_groups(read(made))
@@ -93,16 +117,22 @@ def test_the_words_name_the_address_as_people_write_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "returned", [RETURNED, b"Subject: \xc3\xb6\xff\r\n", b"X-Long: " + b"x" * 3000 + b"\r\n", b"X: a=_b \r\n--=_id1--\r\n"]
+    "returned",
+    [
+        RETURNED,
+        b"Subject: \xc3\xb6\xff\r\n",
+        b"X-Long: " + b"x" * 3000 + b"\r\n",
+        b"X: a=_b \r\n--=_id1--\r\n",
+    ],
 )
 def test_the_returned_fields_are_what_came_and_no_line_is_too_long(returned: bytes) -> None:
     made = report(returned=returned)
 
     *_, part = read(made).iter_parts()
 
-    assert returned.removesuffix(b"\r\n") == bytes(part.get_payload(decode=True)).replace(b"\r\n", b"\n").replace(
-        b"\n", b"\r\n"
-    ).removesuffix(b"\r\n")
+    assert returned.removesuffix(b"\r\n") == bytes(part.get_payload(decode=True)).replace(
+        b"\r\n", b"\n"
+    ).replace(b"\n", b"\r\n").removesuffix(b"\r\n")
     assert max(len(line) for line in made.body().split(b"\r\n")) <= 998
 
 
@@ -136,6 +166,9 @@ def test_our_own_notification_would_not_be_reported() -> None:
 
 def test_what_was_for_the_relay_alone_does_not_go_back() -> None:
     """Catalogue H20."""
-    message = parse(b"X-Signoff-Campaign: spring\r\n 24\r\nSubject: Spring\r\nx-signoff-test: yes\r\nTo: a@b\r\n\r\nHello\r\n")
+    message = parse(
+        b"X-Signoff-Campaign: spring\r\n 24\r\nSubject: Spring\r\nx-signoff-test: yes\r\nTo:"
+        b" a@b\r\n\r\nHello\r\n"
+    )
 
     assert b"Subject: Spring\r\nTo: a@b\r\n" == returned_fields(message)

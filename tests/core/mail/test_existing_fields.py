@@ -22,18 +22,28 @@ MALFORMED = b"list-unsubscribe: https://old.example/u (click here)\r\n"
 EMPTY = b"List-Unsubscribe:\r\n"
 OTHER = b"LIST-UNSUBSCRIBE: <https://other.example/>, <mailto:o@other.example>\r\n"
 SIGNATURE = (
-    b"DKIM-Signature: v=1; a=rsa-sha256; d=up.example; s=u;\r\n h=From : To:List-Unsubscribe:\r\n list-unsubscribe-post;bh=YQ==; b=YQ==\r\n"
+    b"DKIM-Signature: v=1; a=rsa-sha256; d=up.example; s=u;\r\n h=From : To:List-Unsubscribe:\r\n"
+    b" list-unsubscribe-post;bh=YQ==; b=YQ==\r\n"
 )
 PARTIAL = b"DKIM-Signature: v=1; d=up.example; h=from:list-unsubscribe; b=YQ==\r\n"
 UNRELATED = b"DKIM-Signature: v=1; d=up.example; h=from:subject:to; b=YQ==\r\n"
-PLAIN = b"From: news@acme.example\r\nDate: Mon, 02 Mar 2026 09:00:00 +0000\r\nMessage-ID: <1@acme.example>\r\n"
+PLAIN = (
+    b"From: news@acme.example\r\nDate: Mon, 02 Mar 2026 09:00:00 +0000\r\nMessage-ID:"
+    b" <1@acme.example>\r\n"
+)
 UNSTAMPED = Handling(has_links=False)
 UNSIGNED = Handling(signed=False)
 
 
 def _base(fields: bytes, existing: ExistingHeader, handling: Handling = Handling()) -> Base:  # noqa: B008 - frozen
     mail = PLAIN + fields + b"\r\ntext\r\n"
-    return prepare(parse(mail), existing=existing, date=b"now", message_id=b"<new@relay.example>", handling=handling)
+    return prepare(
+        parse(mail),
+        existing=existing,
+        date=b"now",
+        message_id=b"<new@relay.example>",
+        handling=handling,
+    )
 
 
 def _stamped(fields: bytes, existing: ExistingHeader, handling: Handling = Handling()) -> bytes:  # noqa: B008 - frozen
@@ -44,7 +54,17 @@ def _stamped(fields: bytes, existing: ExistingHeader, handling: Handling = Handl
     return head.replace(PLAIN, b"").removesuffix(b"\r\n")
 
 
-THEIRS = [HTTPS + POST, HTTPS, HTTP + POST, MAILTO, MAILTO + POST, MALFORMED, EMPTY, HTTPS + OTHER + POST + POST, POST]
+THEIRS = [
+    HTTPS + POST,
+    HTTPS,
+    HTTP + POST,
+    MAILTO,
+    MAILTO + POST,
+    MALFORMED,
+    EMPTY,
+    HTTPS + OTHER + POST + POST,
+    POST,
+]
 
 
 @pytest.mark.parametrize("theirs", THEIRS)
@@ -79,8 +99,12 @@ def test_replace_leaves_exactly_ours(theirs: bytes) -> None:
         ),
     ],
 )
-def test_keep_leaves_one_link_that_readers_can_follow_and_no_promise_that_it_breaks(theirs: bytes, copy: bytes) -> None:
-    """Catalogue H1, H3, H13: two fields become one, nothing of ours stands beside theirs, and -Post only beside https."""
+def test_keep_leaves_one_link_that_readers_can_follow_and_no_promise_that_it_breaks(
+    theirs: bytes, copy: bytes
+) -> None:
+    """Catalogue H1, H3, H13: two fields become one, nothing of ours stands beside theirs, and -Post
+    only beside https.
+    """
     assert copy == _stamped(theirs, ExistingHeader.KEEP)
 
 
@@ -94,11 +118,15 @@ def test_keep_leaves_one_link_that_readers_can_follow_and_no_promise_that_it_bre
         (HTTPS + OTHER + MAILTO, b"mailto:o@other.example"),
     ],
 )
-def test_merge_stamps_ours_and_at_most_one_mailto_of_theirs(theirs: bytes, mailto: bytes | None) -> None:
+def test_merge_stamps_ours_and_at_most_one_mailto_of_theirs(
+    theirs: bytes, mailto: bytes | None
+) -> None:
     """Catalogue H1, H2, H13."""
     second = b",\r\n <" + mailto + b">" if mailto else b""
 
-    assert OURS.replace(b">\r\n", b">" + second + b"\r\n", 1) == _stamped(theirs, ExistingHeader.MERGE)
+    assert OURS.replace(b">\r\n", b">" + second + b"\r\n", 1) == _stamped(
+        theirs, ExistingHeader.MERGE
+    )
 
 
 @pytest.mark.parametrize("theirs", THEIRS)
@@ -108,12 +136,22 @@ def test_reject_refuses_whatever_came(theirs: bytes) -> None:
         _stamped(theirs, ExistingHeader.REJECT)
 
 
-@pytest.mark.parametrize("existing", [ExistingHeader.REPLACE, ExistingHeader.KEEP, ExistingHeader.MERGE])
+@pytest.mark.parametrize(
+    "existing", [ExistingHeader.REPLACE, ExistingHeader.KEEP, ExistingHeader.MERGE]
+)
 @pytest.mark.parametrize(
     ("theirs", "copy"),
-    [(HTTPS + POST, HTTPS + POST), (MAILTO + POST, MAILTO), (HTTPS + OTHER, HTTPS), (MALFORMED + POST, MALFORMED), (POST, b"")],
+    [
+        (HTTPS + POST, HTTPS + POST),
+        (MAILTO + POST, MAILTO),
+        (HTTPS + OTHER, HTTPS),
+        (MALFORMED + POST, MALFORMED),
+        (POST, b""),
+    ],
 )
-def test_a_brand_without_links_keeps_theirs_whatever_the_policy(existing: ExistingHeader, theirs: bytes, copy: bytes) -> None:
+def test_a_brand_without_links_keeps_theirs_whatever_the_policy(
+    existing: ExistingHeader, theirs: bytes, copy: bytes
+) -> None:
     """Catalogue H3, H13: they are the only way out of the list."""
     assert copy == _stamped(theirs, existing, UNSTAMPED)
 
@@ -127,7 +165,9 @@ def test_a_brand_without_links_keeps_theirs_whatever_the_policy(existing: Existi
         (SIGNATURE + MAILTO + POST, SIGNATURE + MAILTO),
     ],
 )
-def test_without_our_signature_their_promise_stays_only_under_one_of_theirs(theirs: bytes, copy: bytes) -> None:
+def test_without_our_signature_their_promise_stays_only_under_one_of_theirs(
+    theirs: bytes, copy: bytes
+) -> None:
     """Catalogue H3: List-Unsubscribe-Post never stands where no signature covers both fields."""
     assert copy == _stamped(theirs, ExistingHeader.KEEP, UNSIGNED)
 
@@ -136,7 +176,9 @@ def test_a_signature_that_we_break_covers_nothing() -> None:
     """Catalogue H3: it lists Bcc, which does not leave."""
     signature = SIGNATURE.replace(b"h=From", b"h=bcc:From")
 
-    assert signature + HTTPS == _stamped(signature + b"Bcc: x@acme.example\r\n" + HTTPS + POST, ExistingHeader.KEEP, UNSIGNED)
+    assert signature + HTTPS == _stamped(
+        signature + b"Bcc: x@acme.example\r\n" + HTTPS + POST, ExistingHeader.KEEP, UNSIGNED
+    )
 
 
 @pytest.mark.parametrize(
@@ -168,7 +210,9 @@ def test_a_signature_over_a_field_that_we_add_is_broken_too() -> None:
     """Catalogue D10."""
     message = parse(b"DKIM-Signature: v=1; h=from:list-id:date\r\nFrom: a@acme.example\r\n\r\n")
 
-    base = prepare(message, existing=ExistingHeader.KEEP, date=b"now", message_id=b"<a@b>", handling=UNSTAMPED)
+    base = prepare(
+        message, existing=ExistingHeader.KEEP, date=b"now", message_id=b"<a@b>", handling=UNSTAMPED
+    )
 
     assert 1 == base.broken_signatures
 
@@ -176,32 +220,52 @@ def test_a_signature_over_a_field_that_we_add_is_broken_too() -> None:
 @pytest.mark.parametrize(("signed", "left"), [(True, 0), (False, 2)])
 def test_a_downstream_of_one_signature_gets_ours_alone(signed: bool, left: int) -> None:
     """Catalogue D7."""
-    base = _base(SIGNATURE + UNRELATED + HTTPS, ExistingHeader.REPLACE, Handling(signed=signed, one_signature=True))
+    base = _base(
+        SIGNATURE + UNRELATED + HTTPS,
+        ExistingHeader.REPLACE,
+        Handling(signed=signed, one_signature=True),
+    )
 
     assert left == base.head().count(b"DKIM-Signature")
 
 
 def test_a_sample_signed_upstream_is_known_to_be_broken_by_our_stamp() -> None:
     """Catalogue D10."""
-    base = prepare(parse(NAMED["their_signature"]), existing=ExistingHeader.REPLACE, date=b"now", message_id=b"<a@b>")
+    base = prepare(
+        parse(NAMED["their_signature"]),
+        existing=ExistingHeader.REPLACE,
+        date=b"now",
+        message_id=b"<a@b>",
+    )
 
     assert 1 == base.broken_signatures
 
 
 def _shape(head: bytes) -> Sequence[bytes]:
-    return [field.name for field in parse(head).fields if field.name.startswith(b"list-unsubscribe")]
+    return [
+        field.name for field in parse(head).fields if field.name.startswith(b"list-unsubscribe")
+    ]
 
 
 @given(
-    st.lists(st.sampled_from([HTTPS, HTTP, MAILTO, MALFORMED, EMPTY, OTHER, POST, SIGNATURE, b"X-A: b\r\n"]), max_size=8),
+    st.lists(
+        st.sampled_from(
+            [HTTPS, HTTP, MAILTO, MALFORMED, EMPTY, OTHER, POST, SIGNATURE, b"X-A: b\r\n"]
+        ),
+        max_size=8,
+    ),
     st.sampled_from([ExistingHeader.REPLACE, ExistingHeader.KEEP, ExistingHeader.MERGE]),
     st.booleans(),
 )
-def test_a_stamped_copy_has_one_link_field_and_at_most_one_promise(theirs: list[bytes], existing: ExistingHeader, signed: bool) -> None:
+def test_a_stamped_copy_has_one_link_field_and_at_most_one_promise(
+    theirs: list[bytes], existing: ExistingHeader, signed: bool
+) -> None:
     """Catalogue H1, H3."""
     copy = _stamped(b"".join(theirs), existing, Handling(signed=signed))
     names = _shape(copy + b"\r\n")
 
     assert 1 == names.count(b"list-unsubscribe")
     assert names.count(b"list-unsubscribe-post") <= (b"https://" in copy)
-    assert b"X-A: b\r\n" * theirs.count(b"X-A: b\r\n") == b"".join(raw for raw in copy.splitlines(keepends=True) if raw.startswith(b"X-A"))
+    assert b"X-A: b\r\n" * theirs.count(b"X-A: b\r\n") == b"".join(
+        raw for raw in copy.splitlines(keepends=True) if raw.startswith(b"X-A")
+    )

@@ -51,7 +51,8 @@ def test_what_cannot_be_read_is_an_error_or_a_mark(text: str, fault: str, rest: 
 
 
 @given(
-    st.text(alphabet=st.characters(exclude_categories=()), max_size=60), st.sampled_from(["utf-8", "iso-2022-jp", "big5", "euc-kr", "x"])
+    st.text(alphabet=st.characters(exclude_categories=()), max_size=60),
+    st.sampled_from(["utf-8", "iso-2022-jp", "big5", "euc-kr", "x"]),
 )
 def test_no_text_is_an_error(text: str, charset: str) -> None:
     octets = base64.b64encode(text.encode("utf-8", "surrogatepass")).decode()
@@ -82,14 +83,30 @@ def test_parts_are_cut_outside_of_quotes_and_comments(text: str, parts: list[str
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [('"a b"', "a b"), ('"a\\"b"', 'a"b'), ("a", "a"), ('a"b"', 'a"b"'), ('"a', ""), ('"a"b', ""), ('"', "")]
+    ("text", "said"),
+    [
+        ('"a b"', "a b"),
+        ('"a\\"b"', 'a"b'),
+        ("a", "a"),
+        ('a"b"', 'a"b"'),
+        ('"a', ""),
+        ('"a"b', ""),
+        ('"', ""),
+    ],
 )
 def test_a_quoted_string_says_what_stands_in_it(text: str, said: str) -> None:
     assert said == unquoted(text)
 
 
 @pytest.mark.parametrize(
-    "value", [b" Auto-Replied ", b"(x)auto-replied(y); a=b", b'"auto-replied"', b"=?us-ascii?q?auto-replied?=", b"\r\n\tauto-replied"]
+    "value",
+    [
+        b" Auto-Replied ",
+        b"(x)auto-replied(y); a=b",
+        b'"auto-replied"',
+        b"=?us-ascii?q?auto-replied?=",
+        b"\r\n\tauto-replied",
+    ],
 )
 def test_the_one_word_of_a_field_is_found(value: bytes) -> None:
     assert "auto-replied" == word_of(Field(b"auto-submitted", b"Auto-Submitted:" + value + b"\r\n"))

@@ -31,7 +31,8 @@ def test_the_token_of_an_address_comes_in_lower_case() -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["info@in.example.com", "unsubscribe-dc01@in.example.com", "unsubscribe-dc3@in.example.com", "u-abc@example.com", "unsubscribe@x y"],
+    ["info@in.example.com", "unsubscribe-dc01@in.example.com", "unsubscribe-dc3@in.example.com", "u-abc@example.com",
+     "unsubscribe@x y"],
 )  # fmt: skip
 def test_everything_else_does_not_exist(address: str) -> None:
     """Catalogue M12."""

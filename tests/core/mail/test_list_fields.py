@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from app.core.mail.list_fields import MAX_LIST_ID_OCTETS, MAX_NAME_SPACE_CHARS, list_fields
 from app.core.mail.message import parse
 from app.core.mail.stamp import prepare
-from app.core.model import Brand, BrandId, BrandNumber, Campaign, CampaignId, ExistingHeader, GroupId
+from app.core.model import (
+    Brand,
+    BrandId,
+    BrandNumber,
+    Campaign,
+    CampaignId,
+    ExistingHeader,
+    GroupId,
+)
 
 ACME = Brand(
     id=BrandId("acme"),
@@ -37,7 +45,10 @@ def _campaign(name: str, *groups: str) -> Campaign:
 )
 def test_a_list_has_one_id_whatever_the_campaign(groups: tuple[str, ...], expected: bytes) -> None:
     """Catalogue H14."""
-    ids = {dict(list_fields(ACME, _campaign(name, *groups)))[b"List-Id"] for name in ("spring", "summer")}
+    ids = {
+        dict(list_fields(ACME, _campaign(name, *groups)))[b"List-Id"]
+        for name in ("spring", "summer")
+    }
 
     assert ids == {expected}
 
@@ -62,7 +73,9 @@ def test_every_list_id_fits_whatever_the_group(group: str) -> None:
         (_campaign(""), b":acme:promotional:acmenews"),
     ],
 )
-def test_a_feedback_id_has_four_parts_with_the_sender_last(campaign: Campaign, expected: bytes) -> None:
+def test_a_feedback_id_has_four_parts_with_the_sender_last(
+    campaign: Campaign, expected: bytes
+) -> None:
     """Catalogue H17."""
     assert expected == dict(list_fields(ACME, campaign))[b"Feedback-ID"]
 
@@ -82,14 +95,19 @@ def test_a_brand_that_asks_for_neither_gets_neither() -> None:
 
 
 @pytest.mark.parametrize(
-    ("theirs", "added"), [(b"", 2), (b"list-ID: <theirs.example>\r\n", 1), (b"LIST-id:\r\nFeedback-Id: a:b:c:d\r\n", 0)]
+    ("theirs", "added"),
+    [(b"", 2), (b"list-ID: <theirs.example>\r\n", 1), (b"LIST-id:\r\nFeedback-Id: a:b:c:d\r\n", 0)],
 )
 def test_what_the_sender_has_set_is_never_changed(theirs: bytes, added: int) -> None:
     """Catalogue H14, H17."""
     plain = b"From: a@acme.example\r\nDate: now\r\nMessage-ID: <a@b>\r\n" + theirs + b"\r\n"
 
     base = prepare(
-        parse(plain), existing=ExistingHeader.REPLACE, date=b"now", message_id=b"<a@b>", list_fields=list_fields(ACME, _campaign("spring"))
+        parse(plain),
+        existing=ExistingHeader.REPLACE,
+        date=b"now",
+        message_id=b"<a@b>",
+        list_fields=list_fields(ACME, _campaign("spring")),
     )
 
     assert added == len(base.added)

@@ -52,7 +52,9 @@ def test_the_design_names_these_placeholders() -> None:
 @BOTH_KINDS
 @EVERY_PLACEHOLDER
 @pytest.mark.parametrize("encoding", ["7bit", "8bit", "binary"])
-def test_in_a_text_that_is_not_encoded_only_the_placeholder_changes(written: str, kind: str, encoding: str) -> None:
+def test_in_a_text_that_is_not_encoded_only_the_placeholder_changes(
+    written: str, kind: str, encoding: str
+) -> None:
     """Catalogue H9, X11."""
     text = f"  Grüße\t {written} . \r\n\r\nA line \r\n{written} {written}\r\n.\r\n"
 
@@ -65,7 +67,10 @@ def test_in_a_text_that_is_not_encoded_only_the_placeholder_changes(written: str
 @EVERY_PLACEHOLDER
 def test_a_soft_break_may_split_it_anywhere(written: str, kind: str) -> None:
     """Catalogue X11: only the line with the placeholder changes."""
-    before, after = b"<p class=3D=22caf=C3=A9=22> \r\n", b" &amp; rest=20=\r\n of the line\r\n=E2=82=AC last"
+    before, after = (
+        b"<p class=3D=22caf=C3=A9=22> \r\n",
+        b" &amp; rest=20=\r\n of the line\r\n=E2=82=AC last",
+    )
     for at in range(len(written) + 1):
         for break_ in (b"=\r\n", b"= \t\r\n", b"=\r\n=\r\n"):
             code = written[:at].encode() + break_ + written[at:].encode()
@@ -75,7 +80,9 @@ def test_a_soft_break_may_split_it_anywhere(written: str, kind: str) -> None:
             assert mail.startswith(part(before + b"See ", kind, "quoted-printable"))
             assert mail.endswith(after)
             body = mail.partition(b"\r\n\r\n")[2]
-            assert f"See {expected_text(written, kind)}" in quopri.decodestring(body).decode().replace("\r\n", "\n").replace("= \t\n", "")
+            assert f"See {expected_text(written, kind)}" in quopri.decodestring(
+                body
+            ).decode().replace("\r\n", "\n").replace("= \t\n", "")
             assert max(map(len, body.split(b"\r\n"))) <= 76
 
 
@@ -84,13 +91,17 @@ def test_a_soft_break_may_split_it_anywhere(written: str, kind: str) -> None:
 def test_every_octet_may_be_quoted(written: str, digits: str) -> None:
     """Catalogue X11."""
     for encoded in (written, *written):
-        code = "".join(digits % ord(char) if char in encoded or char == "=" else char for char in written)
+        code = "".join(
+            digits % ord(char) if char in encoded or char == "=" else char for char in written
+        )
 
         mail = filled(part(b"a=\r\n" + code.encode() + b"\r\nz", "text/plain", "quoted-printable"))
 
         assert mail is not None
         assert mail.endswith(b"\r\nz")
-        assert [f"a{URLS[MEANINGS[written]]}\nz"] == [text.replace("\r\n", "\n").rstrip("\n") for text in texts(mail)]
+        assert [f"a{URLS[MEANINGS[written]]}\nz"] == [
+            text.replace("\r\n", "\n").rstrip("\n") for text in texts(mail)
+        ]
 
 
 @pytest.mark.parametrize("width", range(1, 77))
@@ -102,7 +113,10 @@ def test_base64_may_be_wrapped_anywhere_and_keeps_its_lines(width: int) -> None:
 
     url = URLS[Placeholder.UNSUBSCRIBE]
     expected = text.replace("*|UNSUBSCRIBE|*", url).replace("{{{pm:unsubscribe}}}", url)
-    assert part(split_base64(expected.encode(), width if width >= 20 else 76), encoding="base64") == mail
+    assert (
+        part(split_base64(expected.encode(), width if width >= 20 else 76), encoding="base64")
+        == mail
+    )
 
 
 @BOTH_KINDS
@@ -112,20 +126,35 @@ def test_in_base64_every_placeholder_is_found(written: str, kind: str) -> None:
 
     mail = filled(part(split_base64(text.encode(), 76), f"{kind}; charset=utf-8", "base64"))
 
-    assert part(split_base64(expected_text(text, kind).encode(), 76), f"{kind}; charset=utf-8", "base64") == mail
+    assert (
+        part(
+            split_base64(expected_text(text, kind).encode(), 76), f"{kind}; charset=utf-8", "base64"
+        )
+        == mail
+    )
 
 
 @pytest.mark.parametrize(
     ("lead", "tail", "width"),
-    [(b"", b"", 4000), (b"\r\n\r\n", b"\r\n\r\n \r\n", 76), (b" ", b"\r\n", 64), (b"", b"", 998), (b"", b"\r\n", 1200)],
+    [
+        (b"", b"", 4000),
+        (b"\r\n\r\n", b"\r\n\r\n \r\n", 76),
+        (b" ", b"\r\n", 64),
+        (b"", b"", 998),
+        (b"", b"\r\n", 1200),
+    ],
 )
 def test_what_stands_around_base64_stays(lead: bytes, tail: bytes, width: int) -> None:
     """Catalogue H9; a line that no format allows becomes lines that it does."""
     text = "x" * 1500 + "%unsubscribe_url%"
 
-    mail = filled(part(lead + split_base64(text.encode(), width).rstrip() + tail, encoding="base64"))
+    mail = filled(
+        part(lead + split_base64(text.encode(), width).rstrip() + tail, encoding="base64")
+    )
 
-    expected = split_base64(expected_text(text, "text/plain").encode(), width if 76 >= width or width == 998 else 76)
+    expected = split_base64(
+        expected_text(text, "text/plain").encode(), width if 76 >= width or width == 998 else 76
+    )
     assert part(lead + expected.rstrip() + tail, encoding="base64") == mail
 
 
@@ -144,7 +173,8 @@ def test_what_stands_around_base64_stays(lead: bytes, tail: bytes, width: int) -
         ("&lbrace;&lcub;{&nbsp;pm:unsubscribe&#160;&#xA0;}}}", Placeholder.UNSUBSCRIBE),
         ("%7B%7B%7B%20pm:unsubscribe%20%7D%7D%7D", Placeholder.UNSUBSCRIBE),
         ("{{{pm:unsubscribe}}}", Placeholder.UNSUBSCRIBE),
-        ("<%25asm_group_unsubscribe_raw_url%25>", Placeholder.GROUP_UNSUBSCRIBE),  # an editor that encodes only what it must
+        # an editor that encodes only what it must
+        ("<%25asm_group_unsubscribe_raw_url%25>", Placeholder.GROUP_UNSUBSCRIBE),
         ("%3C%asm_group_unsubscribe_raw_url%%3E", Placeholder.GROUP_UNSUBSCRIBE),
         ("&lt;%25asm_group_unsubscribe_raw_url%25&gt;", Placeholder.GROUP_UNSUBSCRIBE),
         ("%7B{amazonSESUnsubscribeUrl}%7d", Placeholder.UNSUBSCRIBE),
@@ -193,7 +223,10 @@ def test_placeholders_that_share_a_mark_do_not_overlap() -> None:
 
 def test_many_on_one_quoted_line_stay_within_its_length() -> None:
     """Catalogue X11."""
-    line = b"a =C3=A9 *|UNSUBSCRIBE|* *|UNSUBSCRIBE|* b =\r\n*|UNSUBSCRIBE|* and some more text up to the end=20\r\n"
+    line = (
+        b"a =C3=A9 *|UNSUBSCRIBE|* *|UNSUBSCRIBE|* b =\r\n*|UNSUBSCRIBE|* and some more text up to"
+        b" the end=20\r\n"
+    )
 
     mail = filled(part(b"first\r\n" + line * 40 + b"last", encoding="quoted-printable"))
 

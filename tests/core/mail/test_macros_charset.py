@@ -49,13 +49,31 @@ def encoded(charset: str, text: str) -> bytes:
 
 @pytest.mark.parametrize("charset", SAMPLES)
 @pytest.mark.parametrize("written", MEANINGS)
-def test_in_base64_a_placeholder_becomes_a_url_of_the_same_charset(charset: str, written: str) -> None:
+def test_in_base64_a_placeholder_becomes_a_url_of_the_same_charset(
+    charset: str, written: str
+) -> None:
     """Catalogue X11."""
-    before, after = (encoded(charset, SAMPLES[charset].format(text)) for text in (written, URLS[MEANINGS[written]]))
+    before, after = (
+        encoded(charset, SAMPLES[charset].format(text))
+        for text in (written, URLS[MEANINGS[written]])
+    )
 
-    mail = filled(part(base64.encodebytes(before).replace(b"\n", b"\r\n"), f"text/plain; charset={charset}", "base64"))
+    mail = filled(
+        part(
+            base64.encodebytes(before).replace(b"\n", b"\r\n"),
+            f"text/plain; charset={charset}",
+            "base64",
+        )
+    )
 
-    assert part(base64.encodebytes(after).replace(b"\n", b"\r\n"), f"text/plain; charset={charset}", "base64") == mail
+    assert (
+        part(
+            base64.encodebytes(after).replace(b"\n", b"\r\n"),
+            f"text/plain; charset={charset}",
+            "base64",
+        )
+        == mail
+    )
 
 
 @pytest.mark.parametrize("charset", SAMPLES)
@@ -68,16 +86,22 @@ def test_in_quoted_printable_too(charset: str) -> None:
 
     assert mail is not None
     again = quopri.decodestring(mail.partition(b"\r\n\r\n")[2])
-    assert text.replace("*|UNSUBSCRIBE|*", URL.replace("&", "&amp;")) == again.decode(_PYTHON.get(charset, charset))
+    assert text.replace("*|UNSUBSCRIBE|*", URL.replace("&", "&amp;")) == again.decode(
+        _PYTHON.get(charset, charset)
+    )
     assert max(map(len, mail.split(b"\r\n"))) <= 76
 
 
 @pytest.mark.parametrize("charset", sorted(SAMPLES.keys() - WIDE))
 def test_in_8bit_too(charset: str) -> None:
     """Catalogue H9, X11."""
-    before, after = (encoded(charset, SAMPLES[charset].format(text)) for text in ("*|UNSUBSCRIBE|*", URL))
+    before, after = (
+        encoded(charset, SAMPLES[charset].format(text)) for text in ("*|UNSUBSCRIBE|*", URL)
+    )
 
-    assert part(after, f"text/plain; charset={charset}") == filled(part(before, f"text/plain; charset={charset}"))
+    assert part(after, f"text/plain; charset={charset}") == filled(
+        part(before, f"text/plain; charset={charset}")
+    )
 
 
 @pytest.mark.parametrize(
@@ -94,7 +118,9 @@ def test_in_8bit_too(charset: str) -> None:
         ("utf-8", codecs.BOM_UTF8, "utf-8"),
     ],
 )
-def test_a_byte_order_mark_or_the_text_itself_tells_the_order(charset: str, mark: bytes, codec: str) -> None:
+def test_a_byte_order_mark_or_the_text_itself_tells_the_order(
+    charset: str, mark: bytes, codec: str
+) -> None:
     kind = f"text/plain; charset={charset}" if charset else "text/plain"
     before, after = (mark + f"é {text}".encode(codec) for text in ("*|UNSUBSCRIBE|*", URL))
 
@@ -112,7 +138,9 @@ def test_a_byte_order_mark_or_the_text_itself_tells_the_order(charset: str, mark
         ("utf-16le", b"\0" + "*|UNSUBSCRIBE|*".encode("utf-16-le") + b"\0"),
     ],
 )
-def test_octets_that_are_other_characters_there_are_no_placeholder(charset: str, text: bytes) -> None:
+def test_octets_that_are_other_characters_there_are_no_placeholder(
+    charset: str, text: bytes
+) -> None:
     """Catalogue H9, X11."""
     assert filled(part(base64.b64encode(text), f"text/plain; charset={charset}", "base64")) is None
 
@@ -121,13 +149,28 @@ def test_the_second_octet_of_a_character_is_no_mark() -> None:
     kana = "ボ".encode("shift_jis")
 
     assert kana.endswith(b"{")
-    assert filled(part(kana + b"{amazonSESUnsubscribeUrl}}", "text/plain; charset=shift_jis")) is None
+    assert (
+        filled(part(kana + b"{amazonSESUnsubscribeUrl}}", "text/plain; charset=shift_jis")) is None
+    )
     assert part(kana + URL.encode(), "text/plain; charset=shift_jis") == filled(
         part(kana + b"{{amazonSESUnsubscribeUrl}}", "text/plain; charset=shift_jis")
     )
 
 
-@pytest.mark.parametrize("charset", ["x-martian", "utf-7", "hz-gb-2312", "ibm864", "hex", "undefined", "punycode", "../etc", "x" * 200])
+@pytest.mark.parametrize(
+    "charset",
+    [
+        "x-martian",
+        "utf-7",
+        "hz-gb-2312",
+        "ibm864",
+        "hex",
+        "undefined",
+        "punycode",
+        "../etc",
+        "x" * 200,
+    ],
+)
 def test_a_charset_that_cannot_be_written_is_refused_only_with_a_placeholder(charset: str) -> None:
     """Catalogue X11."""
     kind = f'text/plain; charset="{charset}"'
@@ -150,15 +193,23 @@ def test_the_plain_charsets_hold_ascii_where_it_is() -> None:
 
     known = [name for name in macros_charset._PLAIN if name != "iso8859-12"]
 
-    assert {ascii_octets.decode("ascii")} == {ascii_octets.decode(name).removeprefix("\ufeff") for name in known}
+    assert {ascii_octets.decode("ascii")} == {
+        ascii_octets.decode(name).removeprefix("\ufeff") for name in known
+    }
     assert {codecs.lookup(name).name for name in known} == set(known)
 
 
 @given(
     st.sampled_from(["shift_jis", "gb18030", "big5", "cp949", "iso2022_jp_2", "euc_jp"]),
-    st.lists(st.text(max_size=8) | st.sampled_from([one for one in MEANINGS if not one.startswith("{{{ a")]), max_size=8),
+    st.lists(
+        st.text(max_size=8)
+        | st.sampled_from([one for one in MEANINGS if not one.startswith("{{{ a")]),
+        max_size=8,
+    ),
 )
-def test_whatever_stands_around_them_the_placeholders_of_a_text_are_found(charset: str, pieces: list[str]) -> None:
+def test_whatever_stands_around_them_the_placeholders_of_a_text_are_found(
+    charset: str, pieces: list[str]
+) -> None:
     """Catalogue X11: as many as the decoded text holds, at the octets that decode to them."""
     octets = "\n".join(pieces).encode(charset, "ignore")
     text = octets.decode(charset)

@@ -2,7 +2,6 @@
 
 import base64
 import subprocess
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,13 +23,19 @@ TEXT = b"Content-Type: text/plain\r\n\r\n" + PLACEHOLDER
     "sealed",
     [
         multipart(TEXT, b"Content-Type: application/pkcs7-signature\r\n\r\nMII", kind="signed"),
-        multipart(b"Content-Type: application/pgp-encrypted\r\n\r\nVersion: 1", TEXT, kind="encrypted"),
+        multipart(
+            b"Content-Type: application/pgp-encrypted\r\n\r\nVersion: 1", TEXT, kind="encrypted"
+        ),
         b"Content-Type: application/pkcs7-mime; smime-type=signed-data\r\n\r\n" + PLACEHOLDER,
         b"Content-Type: application/x-pkcs7-mime\r\n\r\n" + PLACEHOLDER,
-        b"\r\n-----BEGIN PGP SIGNED MESSAGE-----\r\nHash: SHA256\r\n\r\n" + PLACEHOLDER + b"\r\n-----BEGIN PGP SIGNATURE-----\r\n",
+        b"\r\n-----BEGIN PGP SIGNED MESSAGE-----\r\nHash: SHA256\r\n\r\n"
+        + PLACEHOLDER
+        + b"\r\n-----BEGIN PGP SIGNATURE-----\r\n",
         b"\r\nhello\r\n-----BEGIN PGP MESSAGE-----\r\n\r\n" + PLACEHOLDER,
-        b"Content-Transfer-Encoding: base64\r\n\r\n" + base64.b64encode(b"-----BEGIN PGP SIGNED MESSAGE-----\r\n" + PLACEHOLDER),
-        b"DKIM-Signature: v=1; a=rsa-sha256; d=acme.example; s=a;\r\n l=10; h=from; bh=; b=\r\n\r\n" + PLACEHOLDER,
+        b"Content-Transfer-Encoding: base64\r\n\r\n"
+        + base64.b64encode(b"-----BEGIN PGP SIGNED MESSAGE-----\r\n" + PLACEHOLDER),
+        b"DKIM-Signature: v=1; a=rsa-sha256; d=acme.example; s=a;\r\n l=10; h=from; bh=; b=\r\n\r\n"
+        + PLACEHOLDER,
         multipart(b"Content-Type: message/rfc822\r\n\r\n" + HEAD + b"\r\n" + PLACEHOLDER),
         multipart(b"Content-Disposition: attachment\r\n\r\n" + PLACEHOLDER),
         b"Content-Type: application/octet-stream\r\n\r\n" + PLACEHOLDER,
@@ -43,7 +48,9 @@ def test_what_is_signed_encrypted_or_attached_is_not_touched(sealed: bytes) -> N
 
 def test_a_signature_of_the_whole_body_does_not_seal_it() -> None:
     """Catalogue X10, D10: without `l=` it is broken by any change and replaced by ours."""
-    mail = filled(b"DKIM-Signature: v=1; d=acme.example; bl=1; h=from; bh=; b=l\r\n" + part(PLACEHOLDER))
+    mail = filled(
+        b"DKIM-Signature: v=1; d=acme.example; bl=1; h=from; bh=; b=l\r\n" + part(PLACEHOLDER)
+    )
 
     assert mail is not None
     assert PLACEHOLDER not in mail
@@ -59,7 +66,9 @@ def test_beside_a_sealed_part_the_others_are_filled_in(tmp_path: Path) -> None:
     filled_in = b"Content-Type: text/plain\r\n\r\n" + URLS[Placeholder.UNSUBSCRIBE].encode()
     assert after == multipart(signed, filled_in, boundary=b"outer-of-all")
     assert filled(signed) is None
-    inner = after.partition(b"--outer-of-all\r\n")[2].rpartition(b"\r\n--outer-of-all\r\nContent-Type: text/plain")[0]
+    inner = after.partition(b"--outer-of-all\r\n")[2].rpartition(
+        b"\r\n--outer-of-all\r\nContent-Type: text/plain"
+    )[0]
     assert inner == signed
     assert _verifies(inner, tmp_path)
     assert not _verifies(inner.replace(PLACEHOLDER, b"https://"), tmp_path)
@@ -67,18 +76,31 @@ def test_beside_a_sealed_part_the_others_are_filled_in(tmp_path: Path) -> None:
 
 def _smime_signed(text: bytes, folder: Path) -> bytes:
     (folder / "text").write_bytes(text)
-    _openssl(folder, "req -x509 -newkey rsa:2048 -nodes -keyout key -out certificate -days 1 -subj /CN=acme.example")
-    _openssl(folder, "smime -sign -text -in text -signer certificate -inkey key -out signed -crlfeol")
+    _openssl(
+        folder,
+        "req -x509 -newkey rsa:2048 -nodes -keyout key -out certificate -days 1 -subj"
+        " /CN=acme.example",
+    )
+    _openssl(
+        folder, "smime -sign -text -in text -signer certificate -inkey key -out signed -crlfeol"
+    )
     return (folder / "signed").read_bytes()
 
 
 def _verifies(mail: bytes, folder: Path) -> bool:
     (folder / "mail").write_bytes(mail)
-    return _openssl(folder, "smime -verify -in mail -CAfile certificate -purpose any -out text", check=False) == 0
+    return (
+        _openssl(
+            folder, "smime -verify -in mail -CAfile certificate -purpose any -out text", check=False
+        )
+        == 0
+    )
 
 
 def _openssl(folder: Path, arguments: str, *, check: bool = True) -> int:
-    return subprocess.run(["openssl", *arguments.split()], cwd=folder, check=check, capture_output=True, timeout=60).returncode
+    return subprocess.run(
+        ["openssl", *arguments.split()], cwd=folder, check=check, capture_output=True, timeout=60
+    ).returncode
 
 
 @pytest.mark.parametrize(
@@ -104,14 +126,28 @@ def test_a_placeholder_that_cannot_be_replaced_is_refused(mail: bytes) -> None:
         filled(mail)
 
 
-CODE = base64.encodebytes(b"Leave: " + PLACEHOLDER + b" " + b"and more text " * 20).replace(b"\n", b"\r\n")
+CODE = base64.encodebytes(b"Leave: " + PLACEHOLDER + b" " + b"and more text " * 20).replace(
+    b"\n", b"\r\n"
+)
 WIDE_CODE = base64.b64encode(f"Leave: {PLACEHOLDER.decode()}".encode("utf-16-le"))
 FIELDS_OF_BASE64 = {
-    "a parameter without its semicolon": b"Content-Type: text/html charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n",
-    "a parameter without a value": b"Content-Type: text/html; charset=utf-8; x\r\nContent-Transfer-Encoding: base64\r\n",
-    "an unquoted file name": b"Content-Disposition: inline; filename=a b.html\r\nContent-Transfer-Encoding: base64\r\n",
-    "the encoding twice": b"Content-Type: text/html\r\nContent-Transfer-Encoding: base64\r\nContent-Transfer-Encoding: base64\r\n",
-    "two types": b"Content-Type: text/html\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n",
+    "a parameter without its semicolon": (
+        b"Content-Type: text/html charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n"
+    ),
+    "a parameter without a value": (
+        b"Content-Type: text/html; charset=utf-8; x\r\nContent-Transfer-Encoding: base64\r\n"
+    ),
+    "an unquoted file name": (
+        b"Content-Disposition: inline; filename=a b.html\r\nContent-Transfer-Encoding: base64\r\n"
+    ),
+    "the encoding twice": (
+        b"Content-Type: text/html\r\nContent-Transfer-Encoding:"
+        b" base64\r\nContent-Transfer-Encoding: base64\r\n"
+    ),
+    "two types": (
+        b"Content-Type: text/html\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding:"
+        b" base64\r\n"
+    ),
     "a quoted encoding": b'Content-Type: text/html\r\nContent-Transfer-Encoding: "base64"\r\n',
     "an encoding of two words": b"Content-Transfer-Encoding: base64 mime\r\n",
     "an encoding that nobody knows": b"Content-Transfer-Encoding: x-base64\r\n",
@@ -120,7 +156,9 @@ FIELDS_OF_BASE64 = {
 
 @pytest.mark.parametrize("code", [CODE, CODE.replace(b"\r\n", b""), WIDE_CODE])
 @pytest.mark.parametrize("fields", FIELDS_OF_BASE64.values(), ids=FIELDS_OF_BASE64)
-def test_a_placeholder_in_base64_that_a_reader_may_see_is_refused(fields: bytes, code: bytes) -> None:
+def test_a_placeholder_in_base64_that_a_reader_may_see_is_refused(
+    fields: bytes, code: bytes
+) -> None:
     """Catalogue N6: what the fields do not say for sure is read in every way."""
     with pytest.raises(PlaceholderUnusable, match=r"UNSUBSCRIBE"):
         filled(HEAD + fields + b"\r\n" + code)
@@ -128,27 +166,56 @@ def test_a_placeholder_in_base64_that_a_reader_may_see_is_refused(fields: bytes,
         filled(HEAD + multipart(fields + b"\r\n" + code))
 
 
-@pytest.mark.parametrize("line", [b"X-F\xc3\xb6: 1", b"no field at all", b" folded at once", b"X : y"])
+@pytest.mark.parametrize(
+    "line", [b"X-F\xc3\xb6: 1", b"no field at all", b" folded at once", b"X : y"]
+)
 def test_so_is_one_in_a_part_whose_head_cannot_be_read(line: bytes) -> None:
     """Catalogue N6."""
     with pytest.raises(PlaceholderUnusable, match=r"UNSUBSCRIBE"):
-        filled(HEAD + multipart(line + b"\r\nContent-Type: text/html\r\nContent-Transfer-Encoding: base64\r\n\r\n" + CODE))
-
-
-@pytest.mark.parametrize("field", ["Subject", "From", "Sender", "To", "Cc", "Reply-To", "Organization", "Comments", "Keywords"])
-def test_a_field_that_readers_see_is_not_filled_in(field: str) -> None:
-    """Catalogue N6."""
-    with pytest.raises(PlaceholderUnusable, match=f"stands in the {field} field"):
-        filled(HEAD.replace(b"From", b"X-From") + f"{field}: a *|UNSUBSCRIBE|* <a@acme.example>\r\n\r\nx".encode())
+        filled(
+            HEAD
+            + multipart(
+                line
+                + b"\r\nContent-Type: text/html\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+                + CODE
+            )
+        )
 
 
 @pytest.mark.parametrize(
-    "junk", [b"<" + b"a" * 4000, b"<a " * 1300, b"<a x='" * 800, b"<" + b"a " * 2000, b"<a href=" + b" " * 4000, b"<a" * 2000]
+    "field",
+    ["Subject", "From", "Sender", "To", "Cc", "Reply-To", "Organization", "Comments", "Keywords"],
+)
+def test_a_field_that_readers_see_is_not_filled_in(field: str) -> None:
+    """Catalogue N6."""
+    with pytest.raises(PlaceholderUnusable, match=f"stands in the {field} field"):
+        filled(
+            HEAD.replace(b"From", b"X-From")
+            + f"{field}: a *|UNSUBSCRIBE|* <a@acme.example>\r\n\r\nx".encode()
+        )
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        b"<" + b"a" * 4000,
+        b"<a " * 1300,
+        b"<a x='" * 800,
+        b"<" + b"a " * 2000,
+        b"<a href=" + b" " * 4000,
+        b"<a" * 2000,
+    ],
 )
 def test_what_stands_before_a_placeholder_is_read_in_linear_time(junk: bytes) -> None:
-    """A thousand placeholders behind names without an end: hours, if each letter of a name were tried as its beginning."""
+    """A thousand placeholders behind names without an end: hours, if each letter of a name were
+    tried as its beginning.
+    """
     with suppress(PlaceholderUnusable):
-        filled(part((junk + b"> *|UNSUBSCRIBE|* \r\n") * MAX_PLACEHOLDERS, "text/html", "base64x").replace(b"base64x", b"binary"))
+        filled(
+            part(
+                (junk + b"> *|UNSUBSCRIBE|* \r\n") * MAX_PLACEHOLDERS, "text/html", "base64x"
+            ).replace(b"base64x", b"binary")
+        )
 
 
 @pytest.mark.parametrize(
@@ -178,12 +245,17 @@ def test_a_line_may_be_filled_to_the_last_octet_and_no_further() -> None:
     """Catalogue X11: RFC 5322 2.1.1."""
     url_chars = 40
     room = MAX_LINE_OCTETS - url_chars
-    fits, too_long = (parse(part(b"a\r\n" + b"x" * (count - 1) + PLACEHOLDER + b"y\r\nb")) for count in (room, room + 1))
+    fits, too_long = (
+        parse(part(b"a\r\n" + b"x" * (count - 1) + PLACEHOLDER + b"y\r\nb"))
+        for count in (room, room + 1)
+    )
 
     plan = plan_body(fits, url_chars=url_chars)
 
     assert plan is not None
-    assert MAX_LINE_OCTETS == max(map(len, plan.fill(dict.fromkeys(Placeholder, "u" * url_chars)).split(b"\r\n")))
+    assert MAX_LINE_OCTETS == max(
+        map(len, plan.fill(dict.fromkeys(Placeholder, "u" * url_chars)).split(b"\r\n"))
+    )
     with pytest.raises(PlaceholderUnusable):
         plan_body(too_long, url_chars=url_chars)
 
@@ -228,7 +300,9 @@ def _steps(mail: bytes) -> int:
         b"x=\r\n*|UNSUBSCRIBE|*\r\n",
     ],
 )
-def test_a_hostile_text_costs_steps_in_proportion_to_its_size(hostile: bytes, encoding: str) -> None:
+def test_a_hostile_text_costs_steps_in_proportion_to_its_size(
+    hostile: bytes, encoding: str
+) -> None:
     """Catalogue X11, S7: a step is a call; most texts take the same few however long they are."""
     small, large = (hostile * (size // len(hostile)) for size in (250_000, 1_000_000))
     if encoding == "base64":
@@ -244,7 +318,9 @@ def test_a_hostile_text_costs_steps_in_proportion_to_its_size(hostile: bytes, en
 def test_a_search_without_words_of_a_placeholder_takes_few_steps() -> None:
     """Catalogue D17: what most mails pay."""
     newsletter = b"<p>Unsubscribe at the bottom, 100% &amp; {{ more }} &#124; *</p>\r\n"
-    steps: Callable[[int], int] = lambda count: _steps(part(newsletter * count, "text/html", "quoted-printable"))  # noqa: E731
+
+    def steps(count: int) -> int:
+        return _steps(part(newsletter * count, "text/html", "quoted-printable"))
 
     assert steps(1_000) == steps(10) < 150
     assert steps(10_000) < 150  # a large text is decoded in pieces

@@ -5,14 +5,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.errors import MalformedMessage, MessageTooLarge
-from app.core.mail.message import MAX_FIELD_BYTES, MAX_FIELDS, MAX_HEAD_BYTES, Message, parse, sender_field
+from app.core.mail.message import (
+    MAX_FIELD_BYTES,
+    MAX_FIELDS,
+    MAX_HEAD_BYTES,
+    Message,
+    parse,
+    sender_field,
+)
 from tests.support.corpus import MAILS, SAMPLES_DIR
 
 _NAMES = st.text(alphabet="abcXYZ-_!~", min_size=1, max_size=12).map(str.encode)
 _LINES = st.binary(max_size=40).map(lambda line: line.translate(None, b"\r\n\0"))
-_FIELDS = st.builds(lambda name, lines: name + b":" + b"\r\n\t".join(lines) + b"\r\n", _NAMES, st.lists(_LINES, min_size=1, max_size=3))
+_FIELDS = st.builds(
+    lambda name, lines: name + b":" + b"\r\n\t".join(lines) + b"\r\n",
+    _NAMES,
+    st.lists(_LINES, min_size=1, max_size=3),
+)
 _MAILS = st.builds(
-    lambda fields, rest: b"".join(fields) + rest, st.lists(_FIELDS, max_size=8), st.just(b"") | st.binary().map(b"\r\n".__add__)
+    lambda fields, rest: b"".join(fields) + rest,
+    st.lists(_FIELDS, max_size=8),
+    st.just(b"") | st.binary().map(b"\r\n".__add__),
 )
 
 
@@ -59,7 +72,9 @@ def test_every_sample_file_is_explained() -> None:
 def test_bytes_bytearray_and_view_are_read_alike(kind: type) -> None:
     mail = b"Subject: a\r\n b\r\n\r\nbody\r\n"
 
-    assert [(b"subject", b" a b")] == [(field.name, field.value) for field in parse(kind(mail)).fields]
+    assert [(b"subject", b" a b")] == [
+        (field.name, field.value) for field in parse(kind(mail)).fields
+    ]
 
 
 def test_the_body_is_a_view_and_no_copy() -> None:
@@ -113,7 +128,14 @@ def test_a_malformed_head_is_refused(head: bytes) -> None:
         (b"A: " + b"b" * 1000 + b"\r\n") * (MAX_HEAD_BYTES // 1000),
         b"x" * (MAX_HEAD_BYTES + 1),
     ],
-    ids=["110 KB field", "one octet over", "folded field", "too many fields", "too large", "endless line"],
+    ids=[
+        "110 KB field",
+        "one octet over",
+        "folded field",
+        "too many fields",
+        "too large",
+        "endless line",
+    ],
 )
 def test_a_head_beyond_the_caps_is_too_large(head: bytes) -> None:
     """Catalogue H16."""
@@ -130,7 +152,9 @@ def test_a_head_within_the_caps_passes() -> None:
     assert (MAX_FIELDS, MAX_FIELD_BYTES) == (len(message.fields), len(message.fields[0].raw))
 
 
-@pytest.mark.parametrize("head", [b"", b"To: a@b.example\r\n", b"From: a@b.example\r\nFROM: c@d.example\r\n"])
+@pytest.mark.parametrize(
+    "head", [b"", b"To: a@b.example\r\n", b"From: a@b.example\r\nFROM: c@d.example\r\n"]
+)
 def test_a_message_without_exactly_one_from_has_no_sender(head: bytes) -> None:
     """Catalogue D9."""
     message = parse(head + b"\r\n")

@@ -26,19 +26,36 @@ def unreadable(mail: bytes) -> list[bytes]:
     return [bytes(message.body[start:end]) for start, end in text_parts(message).unreadable]
 
 
-def multipart(*parts: bytes, kind: str = "mixed", boundary: bytes = b"b", end: bytes = b"--\r\n") -> bytes:
+def multipart(
+    *parts: bytes, kind: str = "mixed", boundary: bytes = b"b", end: bytes = b"--\r\n"
+) -> bytes:
     lines = b"".join(b"--" + boundary + b"\r\n" + part + b"\r\n" for part in parts)
-    return b'Content-Type: multipart/%s; boundary="%s"\r\n\r\n' % (kind.encode(), boundary) + lines + b"--" + boundary + end
+    return (
+        b'Content-Type: multipart/%s; boundary="%s"\r\n\r\n' % (kind.encode(), boundary)
+        + lines
+        + b"--"
+        + boundary
+        + end
+    )
 
 
 def test_a_mail_without_mime_is_one_plain_text() -> None:
     (part,) = text_parts(parse(b"From: a@b.example\r\n\r\nhello\r\n")).parts
 
-    assert (0, 7, False, "7bit", "") == (part.start, part.end, part.html, part.encoding, part.charset)
+    assert (0, 7, False, "7bit", "") == (
+        part.start,
+        part.end,
+        part.html,
+        part.encoding,
+        part.charset,
+    )
 
 
 def test_the_fields_of_a_text_are_read() -> None:
-    head = b'content-type: Text/HTML; Charset="ISO-8859-1" (latin)\r\nCONTENT-TRANSFER-ENCODING: Quoted-Printable\r\n\r\n'
+    head = (
+        b'content-type: Text/HTML; Charset="ISO-8859-1" (latin)\r\nCONTENT-TRANSFER-ENCODING:'
+        b" Quoted-Printable\r\n\r\n"
+    )
 
     (part,) = text_parts(parse(head)).parts
 
@@ -61,7 +78,9 @@ def test_the_fields_of_a_text_are_read() -> None:
     ],
 )
 def test_a_parameter_is_read_as_all_readers_do(value: bytes, boundary: str) -> None:
-    fields = part_fields(parse(b"Content-Type: " + value + b"\r\n\r\n").fields, default_kind="text/plain")
+    fields = part_fields(
+        parse(b"Content-Type: " + value + b"\r\n\r\n").fields, default_kind="text/plain"
+    )
 
     assert fields is not None
     assert boundary == fields.parameters["boundary"]
@@ -90,7 +109,12 @@ def test_fields_that_readers_read_differently_make_a_part_unreadable(fields: byt
 
 
 def test_nested_parts_are_found_in_their_order_without_the_line_ends_of_delimiters() -> None:
-    inner = multipart(b"Content-Type: text/plain\r\n\r\none\r\n", b"Content-Type: text/html\r\n\r\ntwo", kind="alternative", boundary=b"bb")
+    inner = multipart(
+        b"Content-Type: text/plain\r\n\r\none\r\n",
+        b"Content-Type: text/html\r\n\r\ntwo",
+        kind="alternative",
+        boundary=b"bb",
+    )
 
     assert [b"one\r\n", b"two", b"three"] == found(multipart(inner, b"\r\nthree"))
 
@@ -102,11 +126,15 @@ def test_preamble_epilogue_and_longer_boundaries_are_no_parts() -> None:
 
 
 def test_a_last_delimiter_may_be_missing() -> None:
-    assert [b"one", b"two\r\n"] == found(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\none\r\n--b\r\n\r\ntwo\r\n")
+    assert [b"one", b"two\r\n"] == found(
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\none\r\n--b\r\n\r\ntwo\r\n"
+    )
 
 
 def test_an_empty_part_between_two_delimiters_is_empty() -> None:
-    assert [b"", b"x"] == found(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n--b\r\n\r\nx\r\n--b--")
+    assert [b"", b"x"] == found(
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n--b\r\n\r\nx\r\n--b--"
+    )
 
 
 @pytest.mark.parametrize(
@@ -140,7 +168,10 @@ def test_a_sealed_part_does_not_seal_its_neighbours() -> None:
     [
         b"Content-Type: multipart/mixed\r\n\r\n--b\r\n\r\nx",
         b"Content-Type: multipart/mixed; boundary=c\r\n\r\n--b\r\n\r\nx",
-        b"Content-Type: multipart/mixed; boundary=b\r\nContent-Transfer-Encoding: base64\r\n\r\n--b\r\n\r\nx",
+        (
+            b"Content-Type: multipart/mixed; boundary=b\r\nContent-Transfer-Encoding:"
+            b" base64\r\n\r\n--b\r\n\r\nx"
+        ),
         b'Content-Type: multipart/mixed; boundary=""\r\n\r\n--\r\n\r\nx',
     ],
 )
@@ -169,7 +200,10 @@ def test_nesting_beyond_the_cap_is_unreadable() -> None:
 
 def test_parts_beyond_the_cap_are_unreadable() -> None:
     assert MAX_PARTS == len(found(multipart(*[b"\r\nx"] * MAX_PARTS)))
-    assert ([], 1) == (found(multipart(*[b"\r\nx"] * (MAX_PARTS + 1))), len(unreadable(multipart(*[b"\r\nx"] * (MAX_PARTS + 1)))))
+    assert ([], 1) == (
+        found(multipart(*[b"\r\nx"] * (MAX_PARTS + 1))),
+        len(unreadable(multipart(*[b"\r\nx"] * (MAX_PARTS + 1)))),
+    )
 
 
 def calls(function: Callable[[], object]) -> int:
@@ -197,13 +231,17 @@ def _steps(message: Message) -> int:
     "hostile",
     [
         lambda n: multipart(*[b"\r\nx"] * n),
-        lambda n: b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"\r\n--bb" * n + b"\r\n--b\r\n",
+        lambda n: (
+            b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"\r\n--bb" * n + b"\r\n--b\r\n"
+        ),
         lambda n: b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"\r\n--b " * n,
         lambda n: _nested(n // 1000),
         lambda n: b"Content-Type: text/plain" + b'; x="' * 5000 + b"\r\n\r\n" + b"x" * n,
     ],
 )
-def test_a_hostile_structure_costs_no_more_steps_when_it_grows(hostile: Callable[[int], bytes]) -> None:
+def test_a_hostile_structure_costs_no_more_steps_when_it_grows(
+    hostile: Callable[[int], bytes],
+) -> None:
     """Catalogue X11, S7: beyond the caps nothing is looked at one by one."""
     small, large = (parse(hostile(n)) for n in (20_000, 100_000))
 
@@ -214,18 +252,29 @@ def test_a_hostile_structure_costs_no_more_steps_when_it_grows(hostile: Callable
 def test_the_samples_have_the_texts_that_the_standard_library_finds(name: str) -> None:
     parsed = email.message_from_bytes(MAILS[name])
     sealed = {"multipart/signed", "multipart/encrypted", "multipart/report", "message/rfc822"}
-    if sealed & {one.get_content_type() for one in parsed.walk()} or not parse(MAILS[name]).separator:
+    if (
+        sealed & {one.get_content_type() for one in parsed.walk()}
+        or not parse(MAILS[name]).separator
+    ):
         assert all(text in MAILS[name] for text in found(MAILS[name]))
         return
 
-    expected = [one.get_payload(decode=True) for one in parsed.walk() if one.get_content_type() in {"text/plain", "text/html"}]
+    expected = [
+        one.get_payload(decode=True)
+        for one in parsed.walk()
+        if one.get_content_type() in {"text/plain", "text/html"}
+    ]
 
     assert len(expected) == len(found(MAILS[name])) + len(unreadable(MAILS[name]))
 
 
-@given(st.binary(max_size=400).map(lambda body: body.replace(b"\r", b"\r\n").replace(b"\n", b"\r\n")))
+@given(
+    st.binary(max_size=400).map(lambda body: body.replace(b"\r", b"\r\n").replace(b"\n", b"\r\n"))
+)
 def test_any_body_is_walked_and_ranges_lie_inside_it_in_order(body: bytes) -> None:
-    mail = parse(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + body.replace(b"\x00", b"\r\n--b\r\n"))
+    mail = parse(
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + body.replace(b"\x00", b"\r\n--b\r\n")
+    )
     walked = text_parts(mail)
     ranges = sorted([*((part.start, part.end) for part in walked.parts), *walked.unreadable])
 

@@ -9,7 +9,23 @@ from app.core.mail import quoted_printable
 from app.core.mail.quoted_printable import MAX_LINE_CHARS
 
 TEXTS = st.lists(
-    st.sampled_from([b"a", b"=", b"=41", b"=3D", b"=\r\n", b"= \t\r\n", b"\r\n", b" ", b"==", b"=e9", b"=zz", b"\xe9"]), max_size=60
+    st.sampled_from(
+        [
+            b"a",
+            b"=",
+            b"=41",
+            b"=3D",
+            b"=\r\n",
+            b"= \t\r\n",
+            b"\r\n",
+            b" ",
+            b"==",
+            b"=e9",
+            b"=zz",
+            b"\xe9",
+        ]
+    ),
+    max_size=60,
 )
 
 
@@ -20,7 +36,9 @@ def test_a_doubled_sign_before_white_space_is_no_soft_break() -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(TEXTS.map(b"".join), st.data())
-def test_the_place_of_octets_is_where_their_code_stands(encoded: bytes, data: st.DataObject) -> None:
+def test_the_place_of_octets_is_where_their_code_stands(
+    encoded: bytes, data: st.DataObject
+) -> None:
     """Catalogue X11: what is cut out of the encoded text is what was found in the decoded one."""
     decoded = quoted_printable.decode(encoded)
     bounds = sorted(data.draw(st.sets(st.integers(0, len(decoded)), max_size=6)))
@@ -39,7 +57,9 @@ def test_places_are_right_far_behind_the_first_block() -> None:
     encoded = line * 2000 + b"*=7CX=\r\nY" + line * 10
     at = len(quoted_printable.decode(line * 2000))
 
-    assert [(len(line) * 2000, len(line) * 2000 + 9)] == quoted_printable.places(encoded, [(at, at + 4)])
+    assert [(len(line) * 2000, len(line) * 2000 + 9)] == quoted_printable.places(
+        encoded, [(at, at + 4)]
+    )
 
 
 def test_places_in_a_text_that_is_too_short_are_unknown() -> None:
@@ -47,7 +67,9 @@ def test_places_in_a_text_that_is_too_short_are_unknown() -> None:
 
 
 @given(st.binary(max_size=300), st.integers(0, 120))
-def test_what_is_written_reads_the_same_and_leaves_room_for_a_soft_break(octets: bytes, column: int) -> None:
+def test_what_is_written_reads_the_same_and_leaves_room_for_a_soft_break(
+    octets: bytes, column: int
+) -> None:
     """Catalogue X11: RFC 2045 6.7 rule 5."""
     code, behind = quoted_printable.written(octets, column)
     lines = (b"x" * column + code).split(b"\r\n")

@@ -31,7 +31,10 @@ from app.core.mail.sender import MAX_FROM_BYTES
         ("новости@пример.example", {"xn--e1afmkfd.example"}),
         ("Bücher <a@bücher.example>", {"xn--bcher-kva.example"}),
         ("news@\uff41\uff43\uff4d\uff45.example", {"acme.example"}),
-        ("Acme <news@\uff21\uff23\uff2d\uff25\u3002\uff25\uff38\uff21\uff2d\uff30\uff2c\uff25>", {"acme.example"}),
+        (
+            "Acme <news@\uff21\uff23\uff2d\uff25\u3002\uff25\uff38\uff21\uff2d\uff30\uff2c\uff25>",
+            {"acme.example"},
+        ),
         ("Acme, Inc. <news@acme\uff0eexample>", {"acme.example"}),
         ("news@mail\uff61acme.example", {"mail.acme.example"}),
         ("news@mail_1.\uff41cme.example", {"mail_1.acme.example"}),
@@ -108,7 +111,15 @@ def test_a_domain_that_is_not_utf_8_is_refused() -> None:
         from_domains(b"x@b\xfccher.example")
 
 
-@pytest.mark.parametrize("value", [b"(" * MAX_FROM_BYTES, b"a@b.example," * 200, b"x " * 1500, b"(" * 1000 + b")" * 1000 + b"x" * 100])
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"(" * MAX_FROM_BYTES,
+        b"a@b.example," * 200,
+        b"x " * 1500,
+        b"(" * 1000 + b")" * 1000 + b"x" * 100,
+    ],
+)
 def test_a_hostile_from_is_refused(value: bytes) -> None:
     """Catalogue D9."""
     with pytest.raises(MalformedMessage):

@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 
 from app.core.errors import RuleViolation
 from app.core.mail.message import parse
-from app.core.mail.stamp import MAX_LINE_OCTETS, MAX_URI_CHARS, Base, Links, prepare, stamp_fields, unchanged
+from app.core.mail.stamp import (
+    MAX_LINE_OCTETS,
+    MAX_URI_CHARS,
+    Base,
+    Links,
+    prepare,
+    stamp_fields,
+    unchanged,
+)
 from app.core.model import ExistingHeader
 from tests.support.corpus import MAILS, NAMED
 
@@ -25,7 +33,9 @@ def _prepared(mail: bytes, existing: ExistingHeader = ExistingHeader.REPLACE) ->
     return prepare(parse(mail), existing=existing, date=DATE, message_id=MESSAGE_ID)
 
 
-def _stamped(mail: bytes, existing: ExistingHeader = ExistingHeader.REPLACE, links: Links = LINKS) -> bytes:
+def _stamped(
+    mail: bytes, existing: ExistingHeader = ExistingHeader.REPLACE, links: Links = LINKS
+) -> bytes:
     base = _prepared(mail, existing)
     return base.head(*base.stamp(links)) + bytes(base.body)
 
@@ -56,7 +66,10 @@ def test_links_that_are_not_one_click_bring_no_post_field() -> None:
     assert stamp_fields(LINKS)[:1] == stamp_fields(links)
 
 
-@given(path=st.from_regex(r"[A-Za-z0-9._~/?&=+:@!$()*#-]{0,200}", fullmatch=True), mailto=st.none() | st.just(MAILTO))
+@given(
+    path=st.from_regex(r"[A-Za-z0-9._~/?&=+:@!$()*#-]{0,200}", fullmatch=True),
+    mailto=st.none() | st.just(MAILTO),
+)
 def test_every_stamp_has_the_shape_that_readers_expect(path: str, mailto: str | None) -> None:
     """Catalogue H2, H4, H5, H6."""
     uri = f"https://u.example.com/{path}"
@@ -131,11 +144,20 @@ def test_a_mailto_that_readers_would_cut_is_refused(uri: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "uri", ["https://u.example.com", "https://U.Example.com:8443/u?x=%2C#f", "https://[2001:db8::1]/u", "https://xn--bcher-kva.example/u"]
+    "uri",
+    [
+        "https://u.example.com",
+        "https://U.Example.com:8443/u?x=%2C#f",
+        "https://[2001:db8::1]/u",
+        "https://xn--bcher-kva.example/u",
+    ],
 )
 def test_a_lawful_url_is_taken(uri: str) -> None:
     """Catalogue H7."""
-    assert f"List-Unsubscribe: <{uri}>\r\n".encode() == stamp_fields(Links(https_uri=uri, mailto_uri=None, one_click=True))[0]
+    assert (
+        f"List-Unsubscribe: <{uri}>\r\n".encode()
+        == stamp_fields(Links(https_uri=uri, mailto_uri=None, one_click=True))[0]
+    )
 
 
 @pytest.mark.parametrize("name", MAILS)
@@ -156,7 +178,11 @@ def test_all_that_is_not_dropped_leaves_as_it_came(name: str) -> None:
     """Catalogue H9, H11, H20, X10."""
     message = parse(MAILS[name])
     dropped = LIST_NAMES | {b"bcc"}
-    stays = [field.raw for field in message.fields if field.name not in dropped and not field.name.startswith(b"x-signoff-")]
+    stays = [
+        field.raw
+        for field in message.fields
+        if field.name not in dropped and not field.name.startswith(b"x-signoff-")
+    ]
 
     base = _prepared(MAILS[name])
 
@@ -164,7 +190,10 @@ def test_all_that_is_not_dropped_leaves_as_it_came(name: str) -> None:
     assert message.body == base.body
 
 
-@pytest.mark.parametrize("name", [name for name in MAILS if name not in {"control_fields", "alternative", "no_date_no_id"}])
+@pytest.mark.parametrize(
+    "name",
+    [name for name in MAILS if name not in {"control_fields", "alternative", "no_date_no_id"}],
+)
 def test_a_mail_that_is_not_stamped_leaves_byte_for_byte(name: str) -> None:
     """Catalogue H9, H10, X10."""
     base = unchanged(parse(MAILS[name]))
@@ -174,7 +203,15 @@ def test_a_mail_that_is_not_stamped_leaves_byte_for_byte(name: str) -> None:
 
 @given(
     st.lists(
-        st.sampled_from([b"A: b\r\n", b"X-Signoff-Test: yes\r\n", b"list-UNSUBSCRIBE:\r\n <x>\r\n", b"Date:\t1\r\n", b"B:\r\n c\r\n"])
+        st.sampled_from(
+            [
+                b"A: b\r\n",
+                b"X-Signoff-Test: yes\r\n",
+                b"list-UNSUBSCRIBE:\r\n <x>\r\n",
+                b"Date:\t1\r\n",
+                b"B:\r\n c\r\n",
+            ]
+        )
     ),
     st.binary(),
 )
@@ -200,7 +237,9 @@ def test_date_and_message_id_are_added_where_missing() -> None:
     base = _prepared(NAMED["no_date_no_id"])
 
     assert (b"Date: " + DATE + b"\r\n", b"Message-ID: " + MESSAGE_ID + b"\r\n") == base.added
-    assert [b"date", b"message-id", b"from", b"to", b"subject"] == [field.name for field in base.fields]
+    assert [b"date", b"message-id", b"from", b"to", b"subject"] == [
+        field.name for field in base.fields
+    ]
 
 
 @pytest.mark.parametrize("name", ["newsletter", "odd_case"])
@@ -210,7 +249,12 @@ def test_date_and_message_id_that_came_with_the_mail_stay_alone(name: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("date", "message_id"), [(b"now\r\nBcc: e@example.net", b"<a@b>"), (b"now", b"<a\nb>"), (b"now", b"<" + b"a" * 500 + b">")]
+    ("date", "message_id"),
+    [
+        (b"now\r\nBcc: e@example.net", b"<a@b>"),
+        (b"now", b"<a\nb>"),
+        (b"now", b"<" + b"a" * 500 + b">"),
+    ],
 )
 def test_a_value_that_would_inject_a_field_is_refused(date: bytes, message_id: bytes) -> None:
     """Catalogue L2."""
@@ -235,7 +279,9 @@ def test_policy_keep_leaves_their_fields_and_adds_none(name: str) -> None:
 
 def test_policy_keep_stamps_a_mail_that_has_no_link() -> None:
     """Catalogue H1, H13."""
-    lonely = NAMED["newsletter"].replace(b"Precedence: bulk\r\n", b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n")
+    lonely = NAMED["newsletter"].replace(
+        b"Precedence: bulk\r\n", b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
+    )
 
     assert list(stamp_fields(LINKS)) == _list_fields(_stamped(lonely, ExistingHeader.KEEP))
 
@@ -259,14 +305,24 @@ def test_policy_merge_puts_our_url_before_their_mailto(name: str, mailto: str | 
 
 def test_policy_merge_prefers_our_mailto() -> None:
     """Catalogue H13."""
-    assert list(stamp_fields(LINKS)) == _list_fields(_stamped(NAMED["their_mailto"], ExistingHeader.MERGE))
+    assert list(stamp_fields(LINKS)) == _list_fields(
+        _stamped(NAMED["their_mailto"], ExistingHeader.MERGE)
+    )
 
 
 @pytest.mark.parametrize(
-    "theirs", [b"<mailto:a@b.example,c@d.example>", b"<mailto:\xfc@b.example>", b"<MAILTO:>", b"<mailto:" + b"a" * 600 + b">"]
+    "theirs",
+    [
+        b"<mailto:a@b.example,c@d.example>",
+        b"<mailto:\xfc@b.example>",
+        b"<MAILTO:>",
+        b"<mailto:" + b"a" * 600 + b">",
+    ],
 )
 def test_policy_merge_drops_a_mailto_that_cannot_stand(theirs: bytes) -> None:
     """Catalogue H7, H13."""
     mail = b"From: a@acme.example\r\nList-Unsubscribe: " + theirs + b"\r\n\r\n"
 
-    assert list(stamp_fields(NO_MAILTO)) == _list_fields(_stamped(mail, ExistingHeader.MERGE, NO_MAILTO))
+    assert list(stamp_fields(NO_MAILTO)) == _list_fields(
+        _stamped(mail, ExistingHeader.MERGE, NO_MAILTO)
+    )

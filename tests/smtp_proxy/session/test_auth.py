@@ -36,11 +36,17 @@ async def ready(**config: object) -> SessionState:
     [
         (b"PLAIN " + RIGHT, b"", []),
         (b"plain", RIGHT + b"\r\n", ["334 "]),
-        (b"LOGIN", b"bmV3cw==\r\nY29ycmVjdCBob3JzZQ==\r\n", ["334 VXNlcm5hbWU6", "334 UGFzc3dvcmQ6"]),
+        (
+            b"LOGIN",
+            b"bmV3cw==\r\nY29ycmVjdCBob3JzZQ==\r\n",
+            ["334 VXNlcm5hbWU6", "334 UGFzc3dvcmQ6"],
+        ),
     ],
     ids=["PLAIN at once", "PLAIN when asked", "LOGIN"],
 )
-async def test_a_right_login_gives_the_right_to_relay(argument: bytes, then: bytes, challenges: list[str]) -> None:
+async def test_a_right_login_gives_the_right_to_relay(
+    argument: bytes, then: bytes, challenges: list[str]
+) -> None:
     state = await ready()
     assert not state.may_relay()
 
@@ -94,7 +100,16 @@ async def test_a_client_logs_in_once_and_outside_of_transactions() -> None:
         (b"LOGIN", b"bmV3cw==\r\n*\r\n", replies.AUTH_CANCELLED),
         (b"PLAIN", b"bare\n\r\n", replies.COMMAND_MALFORMED),
     ],
-    ids=["none", "unknown", "not base64", "empty", "wrong", "cancelled", "cancelled later", "no line"],
+    ids=[
+        "none",
+        "unknown",
+        "not base64",
+        "empty",
+        "wrong",
+        "cancelled",
+        "cancelled later",
+        "no line",
+    ],
 )
 async def test_what_is_no_login_gives_no_right(argument: bytes, then: bytes, reply: Reply) -> None:
     state = await ready()
@@ -123,7 +138,10 @@ async def test_the_last_of_too_many_failures_ends_the_session() -> None:
     with pytest.raises(Farewell) as end:
         await obey(state, auth, b"PLAIN " + WRONG)
 
-    assert ([str(replies.CREDENTIALS_INVALID)], replies.TOO_MANY_BAD_LOGINS) == (said(state), end.value.reply)
+    assert ([str(replies.CREDENTIALS_INVALID)], replies.TOO_MANY_BAD_LOGINS) == (
+        said(state),
+        end.value.reply,
+    )
 
 
 async def test_a_network_with_too_many_failures_is_put_off_though_the_login_is_right() -> None:

@@ -1,4 +1,6 @@
-"""DATA, without a socket. The end of content and its bounds are tested in tests/smtp_proxy/test_content.py."""
+"""DATA, without a socket. The end of content and its bounds are tested in
+tests/smtp_proxy/test_content.py.
+"""
 
 from collections.abc import Generator
 
@@ -22,7 +24,9 @@ GO_ON = "354 End data with <CR><LF>.<CR><LF>"
 TWO = Reply(550, "5.1.1", "No such person")
 
 
-async def with_recipients(handler: Recorder | None = None, *recipients: str, **config: object) -> SessionState:
+async def with_recipients(
+    handler: Recorder | None = None, *recipients: str, **config: object
+) -> SessionState:
     """A session whose transaction has recipients: `b@x.example` unless said."""
     state = session_state(handler, **config)
     await obey(state, ehlo, b"client.example")
@@ -41,7 +45,14 @@ async def test_the_message_is_handed_on_octet_for_octet() -> None:
     assert [GO_ON, str(replies.ACCEPTED)] == lines
     assert [b"Subject: x\r\n\r\n.dot\r\n"] == handler.contents
     client = Client(address="127.0.0.1", helo="client.example", protocol="ESMTP", account=None)
-    expected = Envelope(id="id1", sender="a@acme.example", recipients=("b@x.example",), body_8bit=False, smtputf8=False, client=client)
+    expected = Envelope(
+        id="id1",
+        sender="a@acme.example",
+        recipients=("b@x.example",),
+        body_8bit=False,
+        smtputf8=False,
+        client=client,
+    )
     assert [expected] == handler.envelopes
     assert (None, b"NOOP\r\n") == (state.submission, bytes(state.line.lines.buffer))
 
@@ -86,8 +97,13 @@ async def test_data_takes_no_argument() -> None:
     assert state.submission is not None
 
 
-@pytest.mark.parametrize(("error", "reply"), [(StoreUnavailable("x"), replies.LOCAL_ERROR), (KeyError("x"), replies.LOCAL_ERROR)])
-async def test_an_error_of_the_handler_is_451_and_tells_nothing(error: Exception, reply: Reply) -> None:
+@pytest.mark.parametrize(
+    ("error", "reply"),
+    [(StoreUnavailable("x"), replies.LOCAL_ERROR), (KeyError("x"), replies.LOCAL_ERROR)],
+)
+async def test_an_error_of_the_handler_is_451_and_tells_nothing(
+    error: Exception, reply: Reply
+) -> None:
     async def fail(envelope: Envelope) -> Reply:
         raise error
 
@@ -101,7 +117,9 @@ async def test_a_message_beyond_the_bound_is_read_to_its_end_and_refused() -> No
     handler = Recorder()
     state = await with_recipients(handler, limits=Limits(max_message_bytes=10))
 
-    assert [GO_ON, str(replies.MESSAGE_TOO_LARGE)] == await obey(state, data, then=b"x" * 20 + b"\r\n.\r\n")
+    assert [GO_ON, str(replies.MESSAGE_TOO_LARGE)] == await obey(
+        state, data, then=b"x" * 20 + b"\r\n.\r\n"
+    )
     assert ([], 0) == (handler.envelopes, state.listener.memory.used)
 
 
@@ -119,7 +137,10 @@ async def test_where_the_end_is_in_doubt_the_session_ends() -> None:
     with pytest.raises(Farewell) as end:
         await obey(state, data, then=b"x\n.\nMAIL FROM:<evil@x.example>\r\n.\r\n")
 
-    assert ([GO_ON, str(replies.CONTENT_MALFORMED)], replies.END_IN_DOUBT) == (said(state), end.value.reply)
+    assert ([GO_ON, str(replies.CONTENT_MALFORMED)], replies.END_IN_DOUBT) == (
+        said(state),
+        end.value.reply,
+    )
     assert [] == handler.envelopes
 
 

@@ -1,4 +1,6 @@
-"""MAIL, RCPT and RSET, without a socket. The grammar of paths and parameters is tested in tests/smtp_proxy/test_submission.py."""
+"""MAIL, RCPT and RSET, without a socket. The grammar of paths and parameters is tested in
+tests/smtp_proxy/test_submission.py.
+"""
 
 import pytest
 
@@ -30,9 +32,15 @@ async def opened(**config: object) -> SessionState:
 async def test_mail_opens_a_transaction() -> None:
     state = await greeted()
 
-    assert [str(replies.SENDER_OK)] == await obey(state, mail, b"FROM:<a@acme.example> SIZE=1000 BODY=8BITMIME")
+    assert [str(replies.SENDER_OK)] == await obey(
+        state, mail, b"FROM:<a@acme.example> SIZE=1000 BODY=8BITMIME"
+    )
     assert state.submission is not None
-    assert ("a@acme.example", 1000, True) == (state.submission.sender, state.submission.size, state.submission.body_8bit)
+    assert ("a@acme.example", 1000, True) == (
+        state.submission.sender,
+        state.submission.size,
+        state.submission.body_8bit,
+    )
 
 
 async def test_the_null_sender_opens_one_too() -> None:
@@ -73,11 +81,16 @@ async def test_a_declared_size_that_does_not_fit_now_is_put_off() -> None:
     state = await greeted()
     state.listener.memory = MemoryBudget(999)
 
-    assert [str(replies.OUT_OF_MEMORY)] == await obey(state, mail, b"FROM:<a@acme.example> SIZE=1000")
+    assert [str(replies.OUT_OF_MEMORY)] == await obey(
+        state, mail, b"FROM:<a@acme.example> SIZE=1000"
+    )
     assert [str(replies.SENDER_OK)] == await obey(state, mail, b"FROM:<a@acme.example> SIZE=999")
 
 
-@pytest.mark.parametrize(("command", "argument"), [(mail, b"FROM:<a@acme.example>"), (rcpt, b"TO:<b@x.example>"), (data, b"")])
+@pytest.mark.parametrize(
+    ("command", "argument"),
+    [(mail, b"FROM:<a@acme.example>"), (rcpt, b"TO:<b@x.example>"), (data, b"")],
+)
 async def test_a_stranger_may_not_send(command: Command, argument: bytes) -> None:
     state = await greeted(trusted_networks=())
 
@@ -130,7 +143,9 @@ async def test_a_bare_postmaster_is_the_address_that_stands_behind_it() -> None:
 
 async def test_the_policy_of_the_listener_decides_with_the_clients_address() -> None:
     def policy(recipient: str, peer: str) -> Reply | None:
-        return None if (recipient, peer) == ("b@x.example", "127.0.0.1") else replies.NO_SUCH_MAILBOX
+        return (
+            None if (recipient, peer) == ("b@x.example", "127.0.0.1") else replies.NO_SUCH_MAILBOX
+        )
 
     state = await opened(recipient_policy=policy)
 
@@ -138,8 +153,12 @@ async def test_the_policy_of_the_listener_decides_with_the_clients_address() -> 
     assert [str(replies.NO_SUCH_MAILBOX)] == await obey(state, rcpt, b"TO:<c@x.example>")
 
 
-@pytest.mark.parametrize("config", [{"limits": Limits(max_recipients=1)}, {"one_recipient": True}], ids=["bound", "one"])
-async def test_recipients_beyond_the_bound_come_in_another_transaction(config: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    "config", [{"limits": Limits(max_recipients=1)}, {"one_recipient": True}], ids=["bound", "one"]
+)
+async def test_recipients_beyond_the_bound_come_in_another_transaction(
+    config: dict[str, object],
+) -> None:
     state = await opened(**config)
     await obey(state, rcpt, b"TO:<b@x.example>")
 

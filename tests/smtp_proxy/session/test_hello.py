@@ -22,7 +22,9 @@ async def login(user: str, password: bytes) -> BrandId | None:
     return BrandId("acme")
 
 
-@pytest.mark.parametrize(("lmtp", "greeting"), [(False, "220 relay.example ESMTP"), (True, "220 relay.example LMTP")])
+@pytest.mark.parametrize(
+    ("lmtp", "greeting"), [(False, "220 relay.example ESMTP"), (True, "220 relay.example LMTP")]
+)
 async def test_the_greeting_names_the_protocol(lmtp: bool, greeting: str) -> None:
     state = session_state(lmtp=lmtp)
 
@@ -39,7 +41,9 @@ async def test_helo_is_answered_by_one_line_and_offers_nothing() -> None:
 
 
 async def test_ehlo_says_what_is_offered_now() -> None:
-    state = session_state(offers=lambda: Offers(eightbit=False, smtputf8=True, dsn=True), tls=TLS, authenticator=login)
+    state = session_state(
+        offers=lambda: Offers(eightbit=False, smtputf8=True, dsn=True), tls=TLS, authenticator=login
+    )
 
     lines = await obey(state, ehlo, b"[192.0.2.1]")
 
@@ -58,7 +62,9 @@ async def test_over_tls_authentication_is_offered_and_tls_no_more() -> None:
 
 
 @pytest.mark.parametrize("command", [helo, ehlo])
-@pytest.mark.parametrize("argument", [b"", b"two words", b"-client", b"caf\xc3\xa9.example", b"a" * 256])
+@pytest.mark.parametrize(
+    "argument", [b"", b"two words", b"-client", b"caf\xc3\xa9.example", b"a" * 256]
+)
 async def test_a_hello_needs_one_name(command: Command, argument: bytes) -> None:
     state = session_state()
 
@@ -125,7 +131,10 @@ async def test_starttls_out_of_order_or_with_an_argument_changes_nothing(
 
 async def test_a_proxy_that_says_hello_as_a_client_loses_its_right() -> None:
     state = session_state(xclient_networks=LOOPBACK)
-    assert "250 XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE" == (await obey(state, ehlo, b"proxy.example"))[-1]
+    assert (
+        "250 XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE"
+        == (await obey(state, ehlo, b"proxy.example"))[-1]
+    )
 
     state.peer = "203.0.113.9"  # as XCLIENT leaves it
     lines = await obey(state, ehlo, b"client.example")

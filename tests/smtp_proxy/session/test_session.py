@@ -1,9 +1,19 @@
-"""One session over a connection in memory: every command has its one reply, and what ends the dialogue."""
+"""One session over a connection in memory: every command has its one reply, and what ends the
+dialogue.
+"""
 
 import pytest
 
 from smtp_proxy import replies
-from smtp_proxy.session.commands import Command, commands_of, help_, noop, not_implemented, quit_, vrfy
+from smtp_proxy.session.commands import (
+    Command,
+    commands_of,
+    help_,
+    noop,
+    not_implemented,
+    quit_,
+    vrfy,
+)
 from smtp_proxy.session.config import ListenerState
 from smtp_proxy.session.limits import Limits
 from smtp_proxy.session.line_protocol import Farewell
@@ -28,7 +38,9 @@ def connected(**config: object) -> tuple[Session, StoreConnection]:
         (quit_, b"now", replies.NO_ARGUMENT_ALLOWED),
     ],
 )
-async def test_commands_that_change_nothing_are_obeyed_at_any_time(command: Command, argument: bytes, reply: replies.Reply) -> None:
+async def test_commands_that_change_nothing_are_obeyed_at_any_time(
+    command: Command, argument: bytes, reply: replies.Reply
+) -> None:
     state = session_state()
 
     assert [str(reply)] == await obey(state, command, argument)
@@ -46,7 +58,9 @@ async def test_a_pipelined_group_gets_its_replies_in_order_and_in_one_write() ->
     session, wire = connected()
     wire.written.clear()
 
-    session.line.data_received(b"ehlo c.example\r\nMAIL FROM:<a@acme.example>\r\nRCPT TO:<b@x.example>\r\nWHAT\r\nQUIT\r\n")
+    session.line.data_received(
+        b"ehlo c.example\r\nMAIL FROM:<a@acme.example>\r\nRCPT TO:<b@x.example>\r\nWHAT\r\nQUIT\r\n"
+    )
 
     codes = [line[:3] for line in wire.written.split(b"\r\n")[:-1] if line[3:4] == b" "]
     assert [b"250", b"250", b"250", b"500", b"221"] == codes
@@ -72,7 +86,10 @@ async def test_a_connection_beyond_the_bound_hears_why_and_is_not_counted() -> N
 
     session.line.data_received(b"EHLO c.example\r\n")
 
-    assert (f"{replies.TOO_MANY_CONNECTIONS}\r\n".encode(), True) == (bytes(wire.written), wire.closed)
+    assert (f"{replies.TOO_MANY_CONNECTIONS}\r\n".encode(), True) == (
+        bytes(wire.written),
+        wire.closed,
+    )
     assert 0 == session.state.listener.connections.count
 
 
@@ -81,10 +98,24 @@ async def test_too_many_bad_commands_end_the_session() -> None:
 
     session.line.data_received(b"WHAT\r\nWHAT\r\nNOOP\r\n")
 
-    assert wire.written.endswith(f"{replies.COMMAND_UNKNOWN}\r\n{replies.TOO_MANY_BAD_COMMANDS}\r\n".encode())
+    assert wire.written.endswith(
+        f"{replies.COMMAND_UNKNOWN}\r\n{replies.TOO_MANY_BAD_COMMANDS}\r\n".encode()
+    )
     session.line.connection_lost(None)
 
 
 def test_both_protocols_know_every_command_of_the_extensions_that_are_offered() -> None:
-    for word in (b"STARTTLS", b"AUTH", b"XCLIENT", b"XFORWARD", b"MAIL", b"RCPT", b"DATA", b"RSET", b"NOOP", b"QUIT", b"VRFY"):
+    for word in (
+        b"STARTTLS",
+        b"AUTH",
+        b"XCLIENT",
+        b"XFORWARD",
+        b"MAIL",
+        b"RCPT",
+        b"DATA",
+        b"RSET",
+        b"NOOP",
+        b"QUIT",
+        b"VRFY",
+    ):
         assert commands_of(lmtp=False)[word] is commands_of(lmtp=True)[word]

@@ -1,4 +1,6 @@
-"""XCLIENT and XFORWARD, without a socket. The attributes' grammar is tested in tests/smtp_proxy/test_xclient.py."""
+"""XCLIENT and XFORWARD, without a socket. The attributes' grammar is tested in
+tests/smtp_proxy/test_xclient.py.
+"""
 
 from ipaddress import ip_network
 
@@ -27,10 +29,19 @@ async def proxied(**config: object) -> SessionState:
 async def test_the_session_goes_on_as_that_of_the_stated_client() -> None:
     state = await proxied()
 
-    lines = await obey(state, xclient, b"ADDR=203.0.113.9 NAME=mail.example HELO=client.example PROTO=ESMTP LOGIN=news")
+    lines = await obey(
+        state,
+        xclient,
+        b"ADDR=203.0.113.9 NAME=mail.example HELO=client.example PROTO=ESMTP LOGIN=news",
+    )
 
     assert ["220 relay.example ESMTP"] == lines
-    assert ("203.0.113.9", "mail.example", "client.example", True) == (state.peer, state.peer_name, state.helo, state.extended)
+    assert ("203.0.113.9", "mail.example", "client.example", True) == (
+        state.peer,
+        state.peer_name,
+        state.helo,
+        state.extended,
+    )
     assert (False, None, True) == (state.trusted, state.account, state.speaks_for_others)
 
 
@@ -66,7 +77,11 @@ async def test_what_the_next_server_shall_hear_is_kept_for_one_transaction() -> 
 
     assert [str(replies.OK)] == await obey(state, xforward, b"ADDR=203.0.113.9 NAME=[UNAVAILABLE]")
     assert [str(replies.OK)] == await obey(state, xforward, b"HELO=client.example")
-    assert {b"ADDR": b"203.0.113.9", b"NAME": b"[UNAVAILABLE]", b"HELO": b"client.example"} == state.forwarded
+    assert {
+        b"ADDR": b"203.0.113.9",
+        b"NAME": b"[UNAVAILABLE]",
+        b"HELO": b"client.example",
+    } == state.forwarded
 
     await obey(state, rset)
     assert {} == state.forwarded
@@ -76,7 +91,9 @@ async def test_what_the_next_server_shall_hear_is_kept_for_one_transaction() -> 
 async def test_nobody_else_is_heard(command: Command) -> None:
     state = session_state()
 
-    assert [str(replies.MAY_NOT_SPEAK_FOR_OTHERS)] == await obey(state, command, b"ADDR=203.0.113.9")
+    assert [str(replies.MAY_NOT_SPEAK_FOR_OTHERS)] == await obey(
+        state, command, b"ADDR=203.0.113.9"
+    )
     assert "127.0.0.1" == state.peer
 
 
@@ -98,7 +115,9 @@ async def test_it_comes_outside_of_transactions(command: Command) -> None:
         (b"ADDR=nowhere", replies.ATTRIBUTE_MALFORMED),
     ],
 )
-async def test_what_is_no_attribute_changes_nothing(command: Command, argument: bytes, reply: Reply) -> None:
+async def test_what_is_no_attribute_changes_nothing(
+    command: Command, argument: bytes, reply: Reply
+) -> None:
     state = await proxied()
 
     assert [str(reply)] == await obey(state, command, argument)

@@ -1,7 +1,9 @@
-"""The compliance check: whether a mail meets what RFC 8058, RFC 2369, Gmail and Yahoo ask of promotional mail.
+"""The compliance check: whether a mail meets what RFC 8058, RFC 2369, Gmail and Yahoo ask of
+promotional mail.
 
-`judge` looks at one mail and `compare` at several copies; both are pure. Who verifies signatures and probes URLs is outside. Nothing here
-promises that a mailbox provider shows its button: that is the provider's choice.
+`judge` looks at one mail and `compare` at several copies; both are pure. Who verifies signatures
+and probes URLs is outside. Nothing here promises that a mailbox provider shows its button: that is
+the provider's choice.
 """
 
 from collections.abc import Sequence
@@ -15,7 +17,9 @@ __all__ = ["judge"]
 
 
 def judge(octets: bytes, signatures: Sequence[SignatureReport] | None) -> tuple[Finding, ...]:
-    """Return everything that is wrong with one mail (CRLF line ends), worst first; `signatures` is None when none were verified."""
+    """Return everything that is wrong with one mail (CRLF line ends), worst first; `signatures` is
+    None when none were verified.
+    """
     mail = entity(octets)
     if not _is_mail(mail):
         return (Finding("not-a-mail", "there is no header block with a From field"),)
@@ -26,4 +30,7 @@ def judge(octets: bytes, signatures: Sequence[SignatureReport] | None) -> tuple[
 
 
 def _is_mail(mail: Entity) -> bool:
-    return any(field.name in (b"from", b"list-unsubscribe", b"message-id", b"received") for field in mail.fields)
+    return any(
+        field.name in (b"from", b"list-unsubscribe", b"message-id", b"received")
+        for field in mail.fields
+    )

@@ -1,7 +1,8 @@
 """The text of a part, in whatever character set it was written.
 
-The name of a character set comes from a stranger, so it is looked up in the table here and never handed to Python's registry, which also
-knows `zip` and `unicode_escape`. What is not in the table is UTF-8 where it can be, else Windows-1252, as mail software reads it.
+The name of a character set comes from a stranger, so it is looked up in the table here and never
+handed to Python's registry, which also knows `zip` and `unicode_escape`. What is not in the table
+is UTF-8 where it can be, else Windows-1252, as mail software reads it.
 """
 
 import re
@@ -11,14 +12,20 @@ from typing import NamedTuple
 
 from app.core.mail.inbound_parts import Entity, decoded_body
 
-END_BYTES = 512 * 1024  # read of each end of a part: a link to leave stands at the foot, now and then at the top
+# read of each end of a part: a link to leave stands at the foot, now and then at the top
+END_BYTES = 512 * 1024
 _CHARSET = re.compile(r"""(?:^|;)\s*+charset\s*+=\s*+(?:"([^"]*+)"|([^\s;"]++))""", re.IGNORECASE)
-_META_CHARSET = re.compile(rb"""<meta[^<>]{0,200}?charset\s{0,9}=\s{0,9}["']?([A-Za-z0-9_:.-]{1,40})""", re.IGNORECASE)
+_META_CHARSET = re.compile(
+    rb"""<meta[^<>]{0,200}?charset\s{0,9}=\s{0,9}["']?([A-Za-z0-9_:.-]{1,40})""", re.IGNORECASE
+)
 _META_BYTES = 4096
 _FALLBACK = "cp1252"
 _HTML_TYPES = frozenset(("text/html", "application/xhtml+xml"))
 
-_SAME = "big5 cp866 euc-jp euc-kr gb18030 gb2312 gbk hz iso-2022-jp iso-2022-kr johab koi8-r koi8-u ptcp154 shift-jis tis-620 utf-7 utf-8"
+_SAME = (
+    "big5 cp866 euc-jp euc-kr gb18030 gb2312 gbk hz iso-2022-jp iso-2022-kr johab koi8-r koi8-u"
+    " ptcp154 shift-jis tis-620 utf-7 utf-8"
+)
 _OTHER = {
     "ascii": _FALLBACK,
     "us-ascii": _FALLBACK,
@@ -57,7 +64,8 @@ _OTHER = {
     "mac-cyrillic": "mac-cyrillic",
     "ms-kanji": "cp932",
     "sjis": "cp932",
-    "shift-jis": "cp932",  # with the letters that Windows adds, as everybody reads it (WHATWG Encoding)
+    # with the letters that Windows adds, as everybody reads it (WHATWG Encoding)
+    "shift-jis": "cp932",
     "gb2312": "gb18030",  # likewise: texts named so hold letters of the larger sets
     "gbk": "gb18030",
     "euc-kr": "cp949",
@@ -70,14 +78,28 @@ _OTHER = {
 _CODECS: Mapping[str, str] = MappingProxyType(
     {name: name for name in _SAME.split()}
     | {f"iso-8859-{number}": f"iso8859-{number}" for number in range(1, 17) if number != 12}  # noqa: PLR2004 - there is no part 12
-    | {f"iso-8859-{number}-{order}": f"iso8859-{number}" for number in (6, 8) for order in "ie"}  # RFC 1556: the order is the reader's
-    | {f"latin{number}": f"iso8859-{part}" for number, part in zip(range(2, 11), (2, 3, 4, 9, 10, 13, 14, 15, 16), strict=True)}
-    | {f"{prefix}{number}": f"cp{number}" for prefix in ("windows-", "cp") for number in range(1250, 1259)}
-    | {f"{prefix}{number}": f"cp{number}" for prefix in ("ibm", "cp") for number in (437, 850, 852, 855, 857, 858, 862, 864, 866)}
+    # RFC 1556: the order is the reader's
+    | {f"iso-8859-{number}-{order}": f"iso8859-{number}" for number in (6, 8) for order in "ie"}
+    | {
+        f"latin{number}": f"iso8859-{part}"
+        for number, part in zip(range(2, 11), (2, 3, 4, 9, 10, 13, 14, 15, 16), strict=True)
+    }
+    | {
+        f"{prefix}{number}": f"cp{number}"
+        for prefix in ("windows-", "cp")
+        for number in range(1250, 1259)
+    }
+    | {
+        f"{prefix}{number}": f"cp{number}"
+        for prefix in ("ibm", "cp")
+        for number in (437, 850, 852, 855, 857, 858, 862, 864, 866)
+    }
     | {"iso-8859-1": _FALLBACK}  # WHATWG Encoding: what calls itself Latin-1 is Windows-1252
     | _OTHER
 )
-_UNITS: Mapping[str, int] = MappingProxyType({"utf-16": 2, "utf-16-le": 2, "utf-16-be": 2, "utf-32": 4, "utf-32-le": 4, "utf-32-be": 4})
+_UNITS: Mapping[str, int] = MappingProxyType(
+    {"utf-16": 2, "utf-16-le": 2, "utf-16-be": 2, "utf-32": 4, "utf-32-le": 4, "utf-32-be": 4}
+)
 _SEVEN_BIT = frozenset(("us-ascii", "ascii", "ansi-x3.4-1968", ""))
 
 
@@ -90,7 +112,9 @@ class DecodedText(NamedTuple):
 
 
 def text_of(part: Entity) -> DecodedText:
-    """Return the text of a part as its reader sees it, entities of HTML not yet replaced. Never raises."""
+    """Return the text of a part as its reader sees it, entities of HTML not yet replaced. Never
+    raises.
+    """
     octets = decoded_body(part)
     is_html = part.media_type in _HTML_TYPES
     name = _declared(part) or (_meta(octets) if is_html else "")
@@ -100,7 +124,9 @@ def text_of(part: Entity) -> DecodedText:
 
 
 def decoded(octets: bytes, charset: str) -> str:
-    """Return octets as text; `charset` is the name that the mail gives, empty for none. Never raises."""
+    """Return octets as text; `charset` is the name that the mail gives, empty for none. Never
+    raises.
+    """
     name = normal_name(charset)
     codec = _CODECS.get(name)
     if codec is None or name in _SEVEN_BIT:
@@ -116,7 +142,9 @@ def decoded(octets: bytes, charset: str) -> str:
 
 def normal_name(charset: str) -> str:
     """Return the name of a character set as the table has it."""
-    name = charset.strip().strip("'\"").lower().replace("_", "-").removeprefix("x-").removeprefix("cs")
+    name = (
+        charset.strip().strip("'\"").lower().replace("_", "-").removeprefix("x-").removeprefix("cs")
+    )
     return re.sub(r"^iso-?8859-?(?=\d)", "iso-8859-", name)
 
 
@@ -132,7 +160,9 @@ def _meta(octets: bytes) -> str:
 
 
 def _ends(octets: bytes, unit: int) -> list[bytes]:
-    """Return both ends, cut between lines, where no character is cut and ISO-2022 is back in ASCII."""
+    """Return both ends, cut between lines, where no character is cut and ISO-2022 is back in
+    ASCII.
+    """
     head, tail = octets[:END_BYTES], octets[len(octets) - len(octets) % unit - END_BYTES :]
     if unit > 1:
         return [head, tail]

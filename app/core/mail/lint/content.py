@@ -20,7 +20,17 @@ _PLACEHOLDERS = re.compile(
     r"(?:\}\}\}?|\}|%\}|%>|%%|\]\]|###|::)",
     re.IGNORECASE,
 )
-_NOT_READ = frozenset(("text/calendar", "text/css", "text/csv", "text/vcard", "text/x-vcard", "text/x-amp-html", "text/javascript"))
+_NOT_READ = frozenset(
+    (
+        "text/calendar",
+        "text/css",
+        "text/csv",
+        "text/vcard",
+        "text/x-vcard",
+        "text/x-amp-html",
+        "text/javascript",
+    )
+)
 _MOST_CHARS = 2 * 1024 * 1024  # of all texts of a mail; bounds the time on any input
 _QUOTED = 100
 
@@ -36,7 +46,10 @@ def judge(mail: Entity) -> Iterator[Finding]:
         private = bool(named) and named[0].fault is Fault.PRIVATE
         yield Finding("body-host-not-public" if private else "body-no-link", _why(named))
     if not whole:
-        yield Finding("text-not-read", "the text is so long that only its beginning and its end were looked at")
+        yield Finding(
+            "text-not-read",
+            "the text is so long that only its beginning and its end were looked at",
+        )
 
 
 def _texts(mail: Entity) -> tuple[list[DecodedText], bool]:
@@ -63,7 +76,9 @@ def _until_good(text: Sequence[Piece]) -> Iterator[Named]:
 
 
 def _left(texts: Sequence[DecodedText], pieces: Sequence[Sequence[Piece]]) -> str:
-    """Return a placeholder that was not replaced: one that is known, or whatever looks like one where a link leads to."""
+    """Return a placeholder that was not replaced: one that is known, or whatever looks like one
+    where a link leads to.
+    """
     for text in texts:
         if found := _PLACEHOLDERS.search(references(text.text) if text.is_html else text.text):
             return found[0][:_QUOTED]

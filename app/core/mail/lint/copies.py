@@ -1,4 +1,6 @@
-"""Several copies of one mailing side by side: each recipient has a URL of their own (RFC 8058 3.1, catalogue H11)."""
+"""Several copies of one mailing side by side: each recipient has a URL of their own (RFC 8058 3.1,
+catalogue H11).
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -8,7 +10,9 @@ from app.core.mail.lint.rules import Finding
 
 
 def compare(mails: Mapping[str, bytes]) -> Iterator[tuple[str, Finding]]:
-    """Yield, by the name of the copy, each URL that a copy to somebody else carries too. The same copy given twice is no finding."""
+    """Yield, by the name of the copy, each URL that a copy to somebody else carries too. The same
+    copy given twice is no finding.
+    """
     first: dict[str, tuple[str, Sequence[str]]] = {}
     for name, octets in mails.items():
         mail = entity(octets)
@@ -18,4 +22,9 @@ def compare(mails: Mapping[str, bytes]) -> Iterator[tuple[str, Finding]]:
                 continue
             other, theirs = first.setdefault(uri, (name, recipient))
             if theirs != recipient:
-                yield name, Finding("url-shared", f"it has the same URL as {other}, which is to somebody else")
+                yield (
+                    name,
+                    Finding(
+                        "url-shared", f"it has the same URL as {other}, which is to somebody else"
+                    ),
+                )

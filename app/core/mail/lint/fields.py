@@ -40,7 +40,11 @@ def judge(mail: Entity) -> Iterator[Finding]:
 
 def one_click_uris(mail: Entity) -> Sequence[str]:
     """Return the URIs of every List-Unsubscribe field, in order, white space inside removed."""
-    return ["".join(uri.split()) for value in mail.values(b"list-unsubscribe") for uri in _URI.findall(value)]
+    return [
+        "".join(uri.split())
+        for value in mail.values(b"list-unsubscribe")
+        for uri in _URI.findall(value)
+    ]
 
 
 def _form(field: Field) -> Iterator[Finding]:
@@ -50,7 +54,10 @@ def _form(field: Field) -> Iterator[Finding]:
     if "=?" in value and "?=" in value:
         yield Finding("lu-encoded", "List-Unsubscribe holds an encoded word")
     elif not _LIST.fullmatch(value.replace("\r\n", "")):
-        yield Finding("lu-malformed", "List-Unsubscribe is more or less than URIs in angle brackets, or has text behind them")
+        yield Finding(
+            "lu-malformed",
+            "List-Unsubscribe is more or less than URIs in angle brackets, or has text behind them",
+        )
     if any(re.search(r"\s", uri) for uri in _URI.findall(value)):
         yield Finding("lu-folded-inside", "there is white space inside the angle brackets")
     if not lines[0].strip():
@@ -73,7 +80,10 @@ def _uris(uris: Sequence[str], *, has_field: bool) -> Iterator[Finding]:
         yield Finding("lu-several-mailto", f"{mailto} mailto URIs")
     for uri in https:
         if not _CUTTING.isdisjoint(uri) or not uri.isascii():
-            yield Finding("lu-uri-characters", "the URL holds a comma, semicolon, quote, or a character outside ASCII")
+            yield Finding(
+                "lu-uri-characters",
+                "the URL holds a comma, semicolon, quote, or a character outside ASCII",
+            )
         if len(uri) > _GOOD_URI:
             yield Finding("lu-uri-long", f"the URL has {len(uri)} characters")
         if not _is_public(uri):
@@ -93,20 +103,33 @@ def _is_public(uri: str) -> bool:
 
 
 def _privacy(uris: Sequence[str], mail: Entity) -> Iterator[Finding]:
-    found = (one.lower() for value in mail.values(b"to", b"delivered-to", b"x-original-to") for one in _ADDRESS.findall(value))
+    found = (
+        one.lower()
+        for value in mail.values(b"to", b"delivered-to", b"x-original-to")
+        for one in _ADDRESS.findall(value)
+    )
     addresses = dict.fromkeys(islice(found, _MOST_ADDRESSES))
     urls = "\n".join(uri for uri in uris if uri.lower().startswith("https://"))
     decoded, folded = urllib.parse.unquote(urls), urllib.parse.unquote_plus(urls).lower()
     if any(_names(decoded, folded, address) for address in addresses):
-        yield Finding("lu-address-in-url", "the URL holds the recipient's address, in clear or encoded")
+        yield Finding(
+            "lu-address-in-url", "the URL holds the recipient's address, in clear or encoded"
+        )
 
 
 def _names(decoded: str, folded: str, address: str) -> bool:
-    """Say whether URLs hold an address: `decoded` as they are without percent signs, `folded` in lower case besides."""
+    """Say whether URLs hold an address: `decoded` as they are without percent signs, `folded` in
+    lower case besides.
+    """
     plain = address.encode("utf-8", "surrogateescape")
-    # Base64 of an address inside longer data begins at any of three offsets, so only whole values are looked for.
+    # Base64 of an address inside longer data begins at any of three offsets, so only whole values
+    # are looked for.
     encoded = {base64.b64encode(plain), base64.urlsafe_b64encode(plain)}
-    return address in folded or plain.hex() in folded or any(code.rstrip(b"=").decode("ascii") in decoded for code in encoded)
+    return (
+        address in folded
+        or plain.hex() in folded
+        or any(code.rstrip(b"=").decode("ascii") in decoded for code in encoded)
+    )
 
 
 def _post(mail: Entity) -> Iterator[Finding]:

@@ -1,8 +1,11 @@
 """HTML and plain text as one thing: what a reader sees between links, and the links.
 
-1. HTML is cut as browsers cut it (WHATWG HTML 13.2.5), as far as it decides what is seen: comments, style and script, quoted attributes.
-2. Linear: the reader never goes back, and what has no end (a comment, a style, a tag) ends the text, as it does in a browser.
-3. A text is a sequence of `str` (what is seen; a line end is a break, an empty line ends a block) and `Link`.
+1. HTML is cut as browsers cut it (WHATWG HTML 13.2.5), as far as it decides what is seen: comments,
+   style and script, quoted attributes.
+2. Linear: the reader never goes back, and what has no end (a comment, a style, a tag) ends the
+   text, as it does in a browser.
+3. A text is a sequence of `str` (what is seen; a line end is a break, an empty line ends a block)
+   and `Link`.
 """
 
 import html
@@ -12,7 +15,9 @@ from typing import NamedTuple
 
 BREAK, BLOCK = "\n", "\n\n"
 
-_TAG = re.compile(r"<(?:(?P<comment>!--)|(?P<bogus>[!?]|/(?=[^A-Za-z>]))|(?P<close>/)?(?P<name>[A-Za-z][^\s/>]*+))")
+_TAG = re.compile(
+    r"<(?:(?P<comment>!--)|(?P<bogus>[!?]|/(?=[^A-Za-z>]))|(?P<close>/)?(?P<name>[A-Za-z][^\s/>]*+))"
+)
 # Up to the `>` that ends a tag: one inside a quoted value does not.
 _REST = re.compile(r"""(?:[^>="']++|=\s*+(?:"[^"]*+"|'[^']*+')|[="'])*+>""")
 _ATTRIBUTE = re.compile(r"""([^\s"'>/=]++)\s*+(?:=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s>"']++)))?""")
@@ -20,12 +25,15 @@ _COMMENT_END = re.compile(r"--!?>")
 _UNSEEN = ("style", "script", "title", "textarea", "noframes", "template")
 _RAW = {name: re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE) for name in _UNSEEN}
 _BLOCK_NAMES = (
-    "address article aside blockquote body center dd div dl dt fieldset footer form h1 h2 h3 h4 h5 h6 header hr li main nav ol p pre "
-    "section table tbody tfoot thead tr ul"
+    "address article aside blockquote body center dd div dl dt fieldset footer form h1 h2 h3 h4 h5"
+    " h6 header hr li main nav ol p pre section table tbody tfoot thead tr ul"
 )
 _BLOCKS = frozenset(_BLOCK_NAMES.split())
 _BREAKS = frozenset(("br", "td", "th"))
-_INVISIBLE = re.compile(r"display\s*+:\s*+none|visibility\s*+:\s*+hidden|font-size\s*+:\s*+0(?![.\d]*[1-9])", re.IGNORECASE)
+_INVISIBLE = re.compile(
+    r"display\s*+:\s*+none|visibility\s*+:\s*+hidden|font-size\s*+:\s*+0(?![.\d]*[1-9])",
+    re.IGNORECASE,
+)
 _LONG_REFERENCE = re.compile(r"&#(?:0{5,}+|([xX])0{5,}+)")
 _HUGE_REFERENCE = re.compile(r"&#(?:[0-9]{9,}+|[xX][0-9A-Fa-f]{9,}+);?")
 _WHITE = re.compile(r"\s+")
@@ -37,7 +45,9 @@ _CLOSING = ".,;:!?)]}>\u00bb"
 
 
 class Link(NamedTuple):
-    """A link: where it leads to, and the words that a reader clicks (those of an image are its `alt`)."""
+    """A link: where it leads to, and the words that a reader clicks (those of an image are its
+    `alt`).
+    """
 
     url: str
     label: str
@@ -48,7 +58,9 @@ Piece = str | Link
 
 
 def of_plain(text: str) -> list[Piece]:
-    """Return a plain text in pieces; its links are the URLs that stand in it, without a label of their own."""
+    """Return a plain text in pieces; its links are the URLs that stand in it, without a label of
+    their own.
+    """
     text = _LINE_ENDS.sub("\n", text)
     pieces: list[Piece] = []
     at = 0
@@ -68,7 +80,9 @@ def of_html(source: str) -> list[Piece]:
 
 
 def references(text: str) -> str:
-    """Return text with the character references of HTML replaced. `html.unescape` raises for a number of thousands of digits."""
+    """Return text with the character references of HTML replaced. `html.unescape` raises for a
+    number of thousands of digits.
+    """
     if "&" not in text:
         return text
     text = _LONG_REFERENCE.sub(lambda found: f"&#{found[1] or ''}0", text)
@@ -76,7 +90,9 @@ def references(text: str) -> str:
 
 
 def _without_closing(url: str) -> str:
-    """Return a URL without the punctuation of the sentence around it; a bracket that closes one inside stays."""
+    """Return a URL without the punctuation of the sentence around it; a bracket that closes one
+    inside stays.
+    """
     if len(url) > _MOST_URL:
         return url.rstrip(_CLOSING)
     while url and url[-1] in _CLOSING:
@@ -88,7 +104,9 @@ def _without_closing(url: str) -> str:
 
 
 def _tokens(source: str) -> Iterator[tuple[str, str]]:
-    """Yield ("text", words), ("open" or "close" and the name of a tag), ("a", "area" or "img" and the whole tag)."""
+    """Yield ("text", words), ("open" or "close" and the name of a tag), ("a", "area" or "img" and
+    the whole tag).
+    """
     at = 0
     while found := _TAG.search(source, at):
         if found.start() > at:
@@ -143,12 +161,16 @@ class _Reader:
             attributes = _attributes(value)
             if "href" in attributes:
                 self._flush()
-                self._pieces.append(Link(attributes["href"].strip(), attributes.get("alt", ""), True))
+                self._pieces.append(
+                    Link(attributes["href"].strip(), attributes.get("alt", ""), True)
+                )
         elif kind == "a":
             self._flush()
             attributes = _attributes(value)
             self._url = attributes["href"].strip() if "href" in attributes else None
-            self._visible = "hidden" not in attributes and not _INVISIBLE.search(attributes.get("style", ""))
+            self._visible = "hidden" not in attributes and not _INVISIBLE.search(
+                attributes.get("style", "")
+            )
         elif value == "a":
             self._flush()
         elif value in _BREAKS:

@@ -1,6 +1,8 @@
-"""What people have at hand becomes raw messages: a file as saved, an mbox, a source view pasted from a browser.
+"""What people have at hand becomes raw messages: a file as saved, an mbox, a source view pasted
+from a browser.
 
-Nothing is repaired that a provider would see: only what saving and pasting did is undone: line ends, a view's title lines, HTML escapes.
+Nothing is repaired that a provider would see: only what saving and pasting did is undone: line
+ends, a view's title lines, HTML escapes.
 """
 
 import html
@@ -15,7 +17,9 @@ _VIEW_BYTES = 8192
 
 
 def messages(content: bytes) -> tuple[bytes, ...]:
-    """Return the raw messages in what was given, each with CRLF line ends; an mbox holds several, everything else one."""
+    """Return the raw messages in what was given, each with CRLF line ends; an mbox holds several,
+    everything else one.
+    """
     if content.startswith(b"From "):
         return tuple(map(_unquoted, filter(None, _MBOX.split(content)[1:])))
     return (_message(content),)
@@ -29,7 +33,9 @@ def _unquoted(content: bytes) -> bytes:
 def _message(content: bytes) -> bytes:
     content = _without_view(content.removeprefix(b"\xef\xbb\xbf")).lstrip(b"\r\n\t ")
     if _ESCAPED.search(content[:_VIEW_BYTES]):
-        content = html.unescape(content.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+        content = html.unescape(content.decode("utf-8", "surrogateescape")).encode(
+            "utf-8", "surrogateescape"
+        )
     return _BARE.sub(b"\r\n", content)
 
 

@@ -1,8 +1,9 @@
 """Which links of a text are a way to leave: named as one, and leading somewhere.
 
-1. A link is named as a way out by its label, by its URL, or by the sentence around it: between the links beside it, within its block.
-2. It leads somewhere when it is an absolute http or https URL with a public host, or a mailto with an address. A template's text in it is
-   a placeholder that nobody has replaced.
+1. A link is named as a way out by its label, by its URL, or by the sentence around it: between the
+   links beside it, within its block.
+2. It leads somewhere when it is an absolute http or https URL with a public host, or a mailto with
+   an address. A template's text in it is a placeholder that nobody has replaced.
 """
 
 import re
@@ -24,19 +25,24 @@ _LONGEST_LABEL = 2000
 _LONGEST_URL = 8000
 
 _WORDS_OF_URLS = (
-    "unsub unsubs unsubscribe unsubscribes unsubscribing unsubscription unsubscribeme unsubscribeurl optout optouts preferences "
-    "emailpreferences preferencecenter preferencecentre subscriptions abmelden abmeldung abbestellen austragen newsletterabmeldung "
-    "desabonner desabonnement desabo desinscrire desinscription baja darsedebaja desuscribir desuscribirse cancelarsuscripcion "
-    "descadastrar descadastro cancelarinscricao cancelarassinatura disiscriviti disiscrizione cancellazione afmelden afmelding "
-    "uitschrijven uitschrijving avregistrera avprenumerera avmelding avmeld afmeld frameld wypisz odhlasit odhlaseni odhlasenie "
-    "leiratkozas leiratkozom peruuta dezabonare otpiska otpisatsya vidpyska odjava baixa"
+    "unsub unsubs unsubscribe unsubscribes unsubscribing unsubscription unsubscribeme"
+    " unsubscribeurl optout optouts preferences emailpreferences preferencecenter preferencecentre"
+    " subscriptions abmelden abmeldung abbestellen austragen newsletterabmeldung desabonner"
+    " desabonnement desabo desinscrire desinscription baja darsedebaja desuscribir desuscribirse"
+    " cancelarsuscripcion descadastrar descadastro cancelarinscricao cancelarassinatura"
+    " disiscriviti disiscrizione cancellazione afmelden afmelding uitschrijven uitschrijving"
+    " avregistrera avprenumerera avmelding avmeld afmeld frameld wypisz odhlasit odhlaseni"
+    " odhlasenie leiratkozas leiratkozom peruuta dezabonare otpiska otpisatsya vidpyska odjava"
+    " baixa"
 )
 _PAIRS_OF_URLS = (
-    "opt-out un-subscribe manage-subscription manage-subscriptions email-preference email-preferences preference-center "
-    "preference-centre cancel-subscription wypisz-sie abonelikten-cik email-settings leave-list"
+    "opt-out un-subscribe manage-subscription manage-subscriptions email-preference"
+    " email-preferences preference-center preference-centre cancel-subscription wypisz-sie"
+    " abonelikten-cik email-settings leave-list"
 )
 _WORDS, _PAIRS = frozenset(_WORDS_OF_URLS.split()), frozenset(_PAIRS_OF_URLS.split())
-_MOST_WORDS = 3  # of a path segment that begins with another word: longer ones are titles of articles
+# of a path segment that begins with another word: longer ones are titles of articles
+_MOST_WORDS = 3
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _NOT_WORD = re.compile(r"[^a-z0-9]+")
 _PICTURE = re.compile(r"\.(?:png|gif|jpe?g|webp|svg|css|ico|bmp|woff2?)$", re.IGNORECASE)
@@ -87,13 +93,17 @@ def fault_of(link: Link) -> Fault | None:
         case "http" | "https":
             return None if _has_public_host(link.url) else Fault.PRIVATE
         case "mailto":
-            return None if any(map(_is_address, rest.partition("?")[0].split(","))) else Fault.ADDRESS
+            return (
+                None if any(map(_is_address, rest.partition("?")[0].split(","))) else Fault.ADDRESS
+            )
         case other:
             return Fault.SCHEME if re.fullmatch(r"[a-z][a-z0-9+.-]*", other) else Fault.RELATIVE
 
 
 def left_placeholder(url: str) -> str:
-    """Return the template's text that stands in a URL, as it is or percent-encoded; empty for none."""
+    """Return the template's text that stands in a URL, as it is or percent-encoded; empty for
+    none.
+    """
     text = url[:_LONGEST_URL]
     for _ in range(3):
         if found := _MARKUP.search(text.strip()):
@@ -126,7 +136,12 @@ def _url_names_it(url: str) -> bool:
         return any(_has_word(text) for text in (parts.path, *_query(parts.query)))
     if _PICTURE.search(parts.path):
         return False
-    places = [*parts.netloc.rpartition("@")[2].split("."), *parts.path.split("/"), *_query(parts.query), parts.fragment]
+    places = [
+        *parts.netloc.rpartition("@")[2].split("."),
+        *parts.path.split("/"),
+        *_query(parts.query),
+        parts.fragment,
+    ]
     return any(_has_word(urllib.parse.unquote(place)) for place in places)
 
 
@@ -145,15 +160,23 @@ def _has_word(text: str) -> bool:
         return False
     if len(words) > _MOST_WORDS and not _is_word(words[0], words[1]):
         return False
-    return any(_is_word(word, following) for word, following in zip(words, [*words[1:], ""], strict=True))
+    return any(
+        _is_word(word, following) for word, following in zip(words, [*words[1:], ""], strict=True)
+    )
 
 
 def _is_word(word: str, following: str) -> bool:
-    return word in _WORDS or f"{word}-{following}" in _PAIRS or f"{word}{following}" in ("optout", "darsede")
+    return (
+        word in _WORDS
+        or f"{word}-{following}" in _PAIRS
+        or f"{word}{following}" in ("optout", "darsede")
+    )
 
 
 def _before(pieces: Sequence[Piece], at: int) -> str:
-    """Return the words of the sentence that ends in this link; a block that ends with a colon leads over to the next one."""
+    """Return the words of the sentence that ends in this link; a block that ends with a colon leads
+    over to the next one.
+    """
     piece = pieces[at - 1] if at else ""
     if isinstance(piece, Link):
         return ""
@@ -167,7 +190,9 @@ def _before(pieces: Sequence[Piece], at: int) -> str:
 
 
 def _after(pieces: Sequence[Piece], at: int) -> str:
-    """Return the words with which the sentence goes on behind this link, on its line; the next line only when the line goes on."""
+    """Return the words with which the sentence goes on behind this link, on its line; the next line
+    only when the line goes on.
+    """
     piece = pieces[at + 1] if at + 1 < len(pieces) else ""
     if isinstance(piece, Link):
         return ""
