@@ -84,7 +84,7 @@ class Finisher:
                 self._tell_of_copy(mail, recipient, outcome)
         kinds = {type(outcome) for outcome in outcomes.values()}
         # One copy that must be sent again says so for all, one that went out outweighs the rest.
-        label = _LABELS[
+        label = OUTCOME_LABELS[
             (
                 Deferred
                 if Deferred in kinds
@@ -192,7 +192,7 @@ class Finisher:
             )
 
     def _tell_of_copy(self, mail: Mail, recipient: str, outcome: Outcome) -> None:
-        labelled(metrics.COPIES, mail.class_, _LABELS[type(outcome)]).inc()
+        labelled(metrics.COPIES, mail.class_, OUTCOME_LABELS[type(outcome)]).inc()
         if isinstance(outcome, Delivered):
             if mail.brand and mail.campaign and mail.campaign.id and not mail.campaign.test:
                 self._count_copy(mail.brand.number, mail.campaign.id)
@@ -238,7 +238,7 @@ def _is_unknown(outcome: Outcome) -> bool:
     return isinstance(outcome, Deferred) and outcome.unknown
 
 
-_LABELS: Mapping[type[Outcome], str] = {
+OUTCOME_LABELS: Mapping[type[Outcome], str] = {
     Delivered: "delivered",
     Suppressed: "suppressed",
     Deferred: "deferred",

@@ -16,7 +16,7 @@ from app.core.preferences import SuppressionReason
 from app.core.webhook import DeliveryResult
 from app.observe.metrics import ClickResult
 from app.usecases.mailto import Outcome as MailOutcome
-from smtp_proxy.replies import Deferred, Delivered, RefusedCopy, Suppressed
+from smtp_proxy.relay.finish import OUTCOME_LABELS
 from tests.deploy.test_kubernetes import known_metrics
 from tests.support.full_run import FullRun
 
@@ -51,14 +51,10 @@ LABELS: Mapping[tuple[str, str], set[str]] = {
     ("signoff_ack_total", "copies"): {"1", "2"},
     ("signoff_token_errors_total", "reason"): ERROR_CODES,
     ("signoff_copies_total", "class"): set(MailClass),
-    ("signoff_copies_total", "outcome"): {
-        kind.__name__.lower() for kind in (Delivered, Suppressed, Deferred, RefusedCopy)
-    },
+    ("signoff_copies_total", "outcome"): set(OUTCOME_LABELS.values()),
     ("signoff_downstream_logins_total", "result"): {"accepted", "refused", "put_off"},
     ("signoff_messages_total", "class"): set(MailClass),
-    ("signoff_messages_total", "outcome"): {
-        kind.__name__.lower() for kind in (Delivered, Suppressed, Deferred, RefusedCopy)
-    },
+    ("signoff_messages_total", "outcome"): set(OUTCOME_LABELS.values()),
     ("signoff_recipients_suppressed_total", "reason"): set(SuppressionReason),
     ("signoff_opt_outs_overridden_total", "reason"): set(SuppressionReason),
     ("signoff_dkim_total", "result"): {"signed", "no_key"},

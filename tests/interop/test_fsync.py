@@ -133,5 +133,5 @@ async def test_the_store_syncs_its_file_between_the_script_and_its_answer(tmp_pa
 
     assert status == 200
     assert promised(
-        order(report, asked=r"\r\n$4\r\nEVAL\r\n", answered=r'"$9\r\n', file="/appendonly.aof.")
+        order(report, asked=r"\r\n$4\r\nEVAL\r\n", answered=r'"$13\r\n', file="/appendonly.aof.")
     )
