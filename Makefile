@@ -7,6 +7,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Tests start hundreds of processes: each would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help run demo test check interop fuzz chaos measure bench lock clean
 
@@ -19,8 +21,8 @@ run: $(VENV)/.run ## Start every service with no configuration, until Ctrl-C
 demo: $(VENV)/.run ## With `make run` up: send one mail, click it, see the next one suppressed
 	@python -m app demo
 
-test: $(VENV)/.dev ## Set up and run the whole test suite
-	@python -m pytest -q -m "not interop"
+test: $(VENV)/.dev ## Run the whole test suite on TEST_WORKERS processes (one a core; 0: no others)
+	@python -m pytest -q -m "not interop" -n $${TEST_WORKERS:-auto} --dist loadfile
 
 check: $(VENV)/.dev ## Lint, types, and the tests of the architecture
 	@ruff check . && ruff format --check . && mypy && python -m pytest -q tests/architecture
