@@ -1,77 +1,77 @@
 """The command line `signoff`, also `python -m app`."""
 
-import typer
+from app.cli import output
+from app.cli.lazy import Place, lazy
 
-from app.cli import (
-    backup,
-    check,
-    config,
-    demo,
-    dev,
-    dlq,
-    doctor,
-    events,
-    groups,
-    health,
-    keys,
-    output,
-    recipient,
-    suppressions,
-    token,
+commands = lazy(
+    {
+        "check": Place(
+            at="app.cli.check:check",
+            help="Judge raw messages by RFC 8058, RFC 2369 "
+            "and what Gmail and Yahoo ask of bulk senders.",
+        ),
+        "config": Place(
+            at="app.cli.config:show_config",
+            help="Check the settings and show them as they are in force; "
+            "every problem is reported at once, by its key.",
+        ),
+        "backup": Place(
+            at="app.cli.backup:backup",
+            help="Write the whole store to one file: states, groups, history, imports, "
+            "API keys (as digests), events that wait.",
+        ),
+        "restore": Place(
+            at="app.cli.backup:restore", help="Bring a backup back into an empty store."
+        ),
+        "doctor": Place(
+            at="app.cli.doctor:doctor",
+            help="Try what an installation needs: configuration, keys, certificates, spool, store, "
+            "listeners, downstream, DNS, public URL, webhooks.",
+        ),
+        "health": Place(
+            at="app.cli.health:health",
+            help="Ask every process of this configuration whether it is ready.",
+        ),
+        "dev": Place(
+            at="app.cli.dev:run",
+            help="Start everything and stay until Ctrl-C; when one process ends, all end.",
+        ),
+        "demo": Place(
+            at="app.cli.demo:run",
+            help="Send one mail, click it, and show what each step does on the running services.",
+        ),
+        "web": Place(
+            at="app.cli.services:web", help="Run the web service: one-click, callback API, pages."
+        ),
+        "admin": Place(
+            at="app.cli.services:admin",
+            help="Run the admin service: admin API, its documentation, the operator's page.",
+        ),
+        "worker": Place(
+            at="app.cli.services:worker",
+            help="Run the worker: changes become events, and events reach the brands' webhooks.",
+        ),
+        "keys": Place(at="app.cli.keys:commands", help="Make, list and rotate keys."),
+        "token": Place(at="app.cli.token:commands", help="Open and mint tokens."),
+        "recipient": Place(
+            at="app.cli.recipient:commands", help="Look at one recipient, or speak for one."
+        ),
+        "suppressions": Place(
+            at="app.cli.suppressions:commands", help="List, export and import those who have left."
+        ),
+        "groups": Place(
+            at="app.cli.groups:commands",
+            help="List, create, edit, archive and restore subscription groups.",
+        ),
+        "events": Place(at="app.cli.events:commands", help="Follow what happens."),
+        "dlq": Place(
+            at="app.cli.dlq:commands",
+            help="Dead letters: deliveries to webhooks that were given up.",
+        ),
+    },
+    about="Signoff: leaving a mailing list works, at once, for everyone.",
 )
-from app.wiring.validation import validated
-
-commands = typer.Typer(
-    help="Signoff: leaving a mailing list works, at once, for everyone.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-commands.add_typer(keys.commands, name="keys")
-commands.add_typer(token.commands, name="token")
-commands.add_typer(recipient.commands, name="recipient")
-commands.add_typer(suppressions.commands, name="suppressions")
-commands.add_typer(groups.commands, name="groups")
-commands.add_typer(events.commands, name="events")
-commands.add_typer(dlq.commands, name="dlq")
-commands.command("check")(check.check)
-commands.command("config")(config.show_config)
-commands.command("backup")(backup.backup)
-commands.command("restore")(backup.restore)
-commands.command("doctor")(doctor.doctor)
-commands.command("health")(health.health)
-commands.command("dev")(dev.run)
-commands.command("demo")(demo.run)
-
-
-@commands.callback()
-def options(version: output.Version = False) -> None:
-    """Take the options of the program itself."""
-
-
-@commands.command()
-def web() -> None:
-    """Run the web service: one-click, callback API, pages."""
-    # servers and their libraries would cost every other command half of its start
-    from app.wiring.web import serve_web
-
-    serve_web(validated())
-
-
-@commands.command()
-def admin() -> None:
-    """Run the admin service: admin API, its documentation, the operator's page."""
-    from app.wiring.admin import serve_admin
-
-    serve_admin(validated())
-
-
-@commands.command()
-def worker() -> None:
-    """Run the worker: changes become events, and events reach the brands' webhooks."""
-    from app.wiring.worker import serve_worker
-
-    serve_worker(validated())
+commands.callback()(output.options)
 
 
 def main() -> None:

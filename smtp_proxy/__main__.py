@@ -1,65 +1,35 @@
 """The command line `signoff-smtp`, also `python -m smtp_proxy`."""
 
-import getpass
-import sys
-
-import typer
-
 from app.cli import output
-from app.wiring.validation import validated
-from smtp_proxy.session.accounts import hash_password
-from smtp_proxy.wiring.inbox import serve_inbox
-from smtp_proxy.wiring.mailbox import serve_mailbox
-from smtp_proxy.wiring.relay import serve_relay, serve_worker
-from smtp_proxy.wiring.worker_config import WorkerConfig
+from app.cli.lazy import Place, lazy
 
-commands = typer.Typer(
-    help="The SMTP side of Signoff.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
+commands = lazy(
+    {
+        "relay": Place(
+            at="smtp_proxy.cli.services:relay",
+            help="Run the relay: it stamps and signs promotional mail, and drops who has left.",
+        ),
+        "inbox": Place(
+            at="smtp_proxy.cli.services:inbox",
+            help="Run the inbox: it obeys mail-to unsubscribes, and never sends mail.",
+        ),
+        "relay-worker": Place(
+            at="smtp_proxy.cli.services:relay_worker",
+            help="Run one of several workers, on the addresses that its supervisor holds.",
+            hidden=True,
+        ),
+        "mailbox": Place(
+            at="smtp_proxy.cli.services:mailbox",
+            help="Run the development downstream, which files what it gets in a Maildir.",
+        ),
+        "password": Place(
+            at="smtp_proxy.cli.password:password",
+            help="Read a password from the terminal or standard input and print its hash for `smtp_users`.",
+        ),
+    },
+    about="The SMTP side of Signoff.",
 )
-
-
-@commands.callback()
-def options(version: output.Version = False) -> None:
-    """Take the options of the program itself."""
-
-
-@commands.command()
-def relay() -> None:
-    """Run the relay: it stamps and signs promotional mail, and drops who has left."""
-    serve_relay(validated(keys_here=True))
-
-
-@commands.command()
-def inbox() -> None:
-    """Run the inbox: it obeys mail-to unsubscribes, and never sends mail."""
-    serve_inbox(validated(inbox=True))
-
-
-@commands.command(hidden=True)
-def relay_worker(
-    listen: str, lmtp_listen: str, health_listen: str, tls_listen: str | None = None
-) -> None:
-    """Run one of several workers, on the addresses that its supervisor holds."""
-    config = WorkerConfig(
-        listen=listen, tls_listen=tls_listen, lmtp_listen=lmtp_listen, health_listen=health_listen
-    )
-    serve_worker(validated(keys_here=True), config)
-
-
-@commands.command()
-def mailbox() -> None:
-    """Run the development downstream, which files what it gets in a Maildir."""
-    serve_mailbox(validated())
-
-
-@commands.command()
-def password() -> None:
-    """Read a password from the terminal or standard input and print its hash for `smtp_users`."""
-    text = getpass.getpass() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
-    typer.echo(hash_password(text))
+commands.callback()(output.options)
 
 
 def main() -> None:

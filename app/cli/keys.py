@@ -6,15 +6,20 @@ from typing import Annotated
 
 import typer
 
-from app.cli import api_keys
+from app.cli.lazy import Place, lazy
 from app.cli.output import show
 from app.core.errors import Conflict, Misconfigured
 from app.core.mail.dkim_record import record_of, zone_line
-from app.settings import first_run, keyring_file
-from app.settings.load import load
+from app.settings import keyring_file
 
-commands = typer.Typer(help="Make, list and rotate keys.", no_args_is_help=True)
-commands.add_typer(api_keys.commands, name="api")
+commands = lazy(
+    {
+        "api": Place(
+            at="app.cli.api_keys:commands", help="Make, list and revoke keys of the admin API."
+        )
+    },
+    about="Make, list and rotate keys.",
+)
 
 _ROTATION_SECONDS = 600
 _Keyring = Annotated[
@@ -51,7 +56,7 @@ def rotate(
     """Add a primary key that mints from `--after` seconds on. Older keys go on opening; tokens
     never expire.
     """
-    path = path or load().keyring_file
+    path = path or _path_in_settings()
     keys, pepper = keyring_file.read(path)
     new_id = max(key.id for key in keys) + 1
     if new_id > keyring_file.MAX_KEY_ID:
@@ -72,7 +77,7 @@ def list_keys(
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """List the keys of a keyring, without their secrets."""
-    keys, _ = keyring_file.read(path or load().keyring_file)
+    keys, _ = keyring_file.read(path or _path_in_settings())
     rows = [
         {"id": key.id, "status": str(key.status), "not before": _moment(key.not_before_ms)}
         for key in keys
@@ -85,11 +90,19 @@ def dkim(path: Annotated[Path, typer.Argument(help="where to put the private key
     """Make a DKIM key (RSA 2048) and print the record to publish for it."""
     if path.exists():
         raise Conflict(f"{path} exists")
-    pem = first_run.new_dkim_key()
+    from app.settings.first_run import new_dkim_key
+
+    pem = new_dkim_key()
     keyring_file.write_secret(path, pem)
     record = record_of(pem)
     typer.echo(f"Wrote {path}. Publish as TXT at <selector>._domainkey.<domain>:\n{record}")
     typer.echo(f"In a zone file:\n{zone_line('<selector>._domainkey.<domain>', record)}")
+
+
+def _path_in_settings() -> Path:
+    from app.settings.load import load  # a command that is told the path needs no settings
+
+    return load().keyring_file
 
 
 def _now_ms() -> int:

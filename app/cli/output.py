@@ -5,20 +5,13 @@ clear line for what is wrong.
 import json
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
-from rich.measure import Measurement
-from rich.table import Table
-from rich.text import Text
 
 from app.core.errors import Misconfigured, SignoffError
-from app.observe import log as logs
-
-_ANY_WIDTH = 100_000  # characters
 
 
 class Exit(IntEnum):
@@ -46,6 +39,10 @@ Version = Annotated[
 ]
 
 
+def options(version: Version = False) -> None:
+    """Take the options of the program itself."""
+
+
 def show(rows: Sequence[Mapping[str, object]], *, as_json: bool) -> None:
     """Print rows: one JSON array, or a table.
 
@@ -57,30 +54,9 @@ def show(rows: Sequence[Mapping[str, object]], *, as_json: bool) -> None:
         named = [{name.replace(" ", "_"): value for name, value in row.items()} for row in rows]
         print(json.dumps(named, ensure_ascii=False, indent=2))
         return
-    console = Console()
-    table = _table(rows[0] if rows else (), [list(row.values()) for row in rows])
-    least, most = _widths(console, table)
-    if len(rows) == 1 and most > console.width:
-        table = _table((), list(rows[0].items()))
-        least, most = _widths(console, table)
-    width = min(most, max(least, console.width)) if console.is_terminal else most
-    for line in console.render_lines(table, console.options.update(width=width), pad=False):
-        print("".join(segment.text for segment in line).rstrip())
+    from app.cli.table import print_rows  # a library that JSON and messages need not wait for
 
-
-def _table(names: Iterable[str], rows: Sequence[Sequence[object]]) -> Table:
-    table = Table(*names, box=None, pad_edge=False, show_header=bool(names))
-    for row in rows:
-        table.add_row(*(Text(str(value), overflow="fold") for value in row))
-    for at, column in enumerate(table.columns):
-        column.no_wrap = not any(" " in str(row[at]) for row in rows)
-    return table
-
-
-def _widths(console: Console, table: Table) -> tuple[int, int]:
-    """Return how wide a table is with every sentence folded, and with none."""
-    found = Measurement.get(console, console.options.update(max_width=_ANY_WIDTH), table)
-    return found.minimum, found.maximum
+    print_rows(rows)
 
 
 def moment(at_ms: int) -> str:
@@ -108,9 +84,14 @@ def run(commands: typer.Typer) -> None:
     """Run one command of a command line; what is wrong is said in one line a problem, never as a
     traceback.
     """
-    # a command speaks by its output; a serving process sets its own level
-    logs.configure(level="error")
     try:
-        commands()
+        commands(obj=_speak_by_output)
     except SignoffError as error:
         fail(error)
+
+
+def _speak_by_output() -> None:
+    """Let a command log errors alone; a serving process sets its own level."""
+    from app.observe import log  # what help and version need not wait for
+
+    log.configure(level="error")

@@ -34,6 +34,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "app.__main__": ("app",),
     "smtp_proxy": ("app.core", "app.usecases", "app.observe", "app.settings"),
     "smtp_proxy.wiring": ("app", "smtp_proxy"),
+    "smtp_proxy.cli": ("app", "smtp_proxy"),
     "smtp_proxy.__main__": ("app", "smtp_proxy"),
 }
 IMPURE = frozenset(
@@ -57,7 +58,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "sqlite3": ("app.store",),
     "starlette": ("app.http", "app.web", "app.admin"),
     "hypercorn": ("app.http",),
-    "typer": ("app.cli", "app.__main__", "smtp_proxy.__main__"),
+    "typer": ("app.cli", "smtp_proxy.cli"),
     "pydantic": ("app.settings", "app.admin"),
     "dkim": ("app.outbound",),
     "aiohttp": ("app.outbound",),

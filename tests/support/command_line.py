@@ -10,6 +10,7 @@ import typer.main
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 from app.__main__ import commands as signoff
+from app.cli.lazy import LazyGroup
 from smtp_proxy.__main__ import commands as signoff_smtp
 
 _HEAD = """\
@@ -37,12 +38,12 @@ def page() -> str:
 
 
 def _sections(path: str, group: TyperGroup) -> Iterator[str]:
+    if isinstance(group, LazyGroup):
+        group.import_all()
     for name, command in group.commands.items():
-        if command.hidden:
-            continue
         if isinstance(command, TyperGroup):
             yield from _sections(f"{path} {name}", command)
-        elif isinstance(command, TyperCommand):
+        elif isinstance(command, TyperCommand) and not command.hidden:
             yield _section(f"{path} {name}", command)
 
 

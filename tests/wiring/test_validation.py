@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-import app.__main__ as app_commands
-import smtp_proxy.__main__ as smtp_commands
+import app.cli.services as app_commands
+import smtp_proxy.cli.services as smtp_commands
 from app.cli.config import show_config
 from app.core.errors import Misconfigured
 from app.settings.keyring_file import dump, new_key, new_pepper, write_secret
