@@ -1,12 +1,23 @@
-"""Tells, after a run with the tests of the architecture, which requirements no test names yet.
+"""What holds for every test, and what a run with the tests of the architecture tells at its end:
+which requirements no test names yet.
 
-It stands here, and not in `architecture`, because with several workers the process that writes the
-summary collects no tests: it knows only this file.
+That stands here, and not in `architecture`, because with several workers the process that writes
+the summary collects no tests: it knows only this file.
 """
 
+from collections.abc import Iterator
+
 import pytest
+import structlog
 
 from tests.architecture.catalogue import P0, P1, named_ids
+
+
+@pytest.fixture(autouse=True)
+def logging_of_its_own() -> Iterator[None]:
+    """Take back how a test set up logging: the next one, whichever that is, reads other lines."""
+    yield
+    structlog.reset_defaults()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.lazy import Place, lazy
+from app.cli.lazy import LazyCommand, lazy
 from app.cli.output import show
 from app.core.errors import Conflict, Misconfigured
 from app.core.mail.dkim_record import record_of, zone_line
@@ -14,7 +14,7 @@ from app.settings import keyring_file
 
 commands = lazy(
     {
-        "api": Place(
+        "api": LazyCommand(
             at="app.cli.api_keys:commands", help="Make, list and revoke keys of the admin API."
         )
     },

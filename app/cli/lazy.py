@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # typer keeps these names to itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class LazyCommand:
     """Where a command stands, as `module:name` of a function or a `typer.Typer`; and what the help
     of the program says of it, which is the first sentence of its own.
     """
@@ -48,7 +48,7 @@ class LazyGroup(TyperGroup):
     that it means.
     """
 
-    places: ClassVar[Mapping[str, Place]]
+    places: ClassVar[Mapping[str, LazyCommand]]
 
     def import_all(self) -> None:
         """Import every command, for those who ask what all of them are."""
@@ -66,7 +66,7 @@ class LazyGroup(TyperGroup):
         return name, command, rest
 
 
-def lazy(places: Mapping[str, Place], *, about: str) -> typer.Typer:
+def lazy(places: Mapping[str, LazyCommand], *, about: str) -> typer.Typer:
     """Return a command line, or a group of one, with the commands at these places; others can be
     added. `about` is what its help says first.
     """
