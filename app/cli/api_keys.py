@@ -8,10 +8,11 @@ import typer
 
 from app import wiring
 from app.cli.brands import THE_ONLY_ONE, chosen
-from app.cli.output import moment, show
+from app.cli.output import show
 from app.core.api_key import INSTALLATION, ApiKey, KeyScope
 from app.core.audit import AuditAction
 from app.core.model import BrandId
+from app.core.times import readable
 from app.observe.log import logger
 from app.settings.load import load
 from app.usecases.administration import Administration
@@ -108,6 +109,6 @@ def _row(key: ApiKey) -> dict[str, object]:
         "brand": key.brand,
         "name": key.name,
         "scopes": ", ".join(sorted(key.scopes)),
-        "created": moment(key.created_ms),
-        "revoked": moment(key.revoked_ms),
+        "created": readable(key.created_ms),
+        "revoked": readable(key.revoked_ms),
     }

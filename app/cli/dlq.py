@@ -10,10 +10,11 @@ import typer
 
 from app import wiring
 from app.cli.brands import chosen
-from app.cli.output import moment, show
+from app.cli.output import show
 from app.core.audit import AuditAction
 from app.core.events import event_name
 from app.core.model import BrandNumber
+from app.core.times import readable
 from app.core.webhook import DeadLetter
 from app.observe.log import logger
 from app.settings.load import load
@@ -137,6 +138,6 @@ def _row(letter: DeadLetter, brand: str) -> dict[str, object]:
         "id": delivery.statement.id.hex(),
         "attempts": delivery.attempts,
         "reason": delivery.reason,
-        "asked": moment(delivery.statement.at_ms),
-        "given up": moment(letter.at_ms),
+        "asked": readable(delivery.statement.at_ms),
+        "given up": readable(letter.at_ms),
     }

@@ -8,13 +8,13 @@ import typer
 
 from app import wiring
 from app.cli.brands import chosen
-from app.cli.output import moment
 from app.cli.times import read_moment
 from app.core.events import Event, facts
 from app.core.group_words import GroupWords
 from app.core.groups import EVERYTHING
 from app.core.identifiers import identifier_of
 from app.core.model import Brand, HistoryEntry
+from app.core.times import readable
 from app.observe.log import logger
 from app.settings.load import load
 from app.settings.model import Settings
@@ -72,6 +72,6 @@ def _line(brand: Brand, entry: HistoryEntry, words: GroupWords, *, as_json: bool
         (*(("all",) if event.everything else ()), *(group.id for group in event.groups))
     )
     return (
-        f"{moment(entry.statement.at_ms)}  {brand.id}  {event.name}  {event.identity}  {scope}  by"
+        f"{readable(entry.statement.at_ms)}  {brand.id}  {event.name}  {event.identity}  {scope}  by"
         f" {entry.statement.source.label}"
     )

@@ -7,10 +7,11 @@ from typing import Annotated, TypeVar
 import typer
 
 from app.cli.brands import THE_ONLY_ONE, BrandOption, chosen
-from app.cli.output import moment, show
+from app.cli.output import show
 from app.core.audit import AuditAction
 from app.core.groups import group_key
 from app.core.model import Brand, BrandNumber, GroupId, SubscriptionGroup
+from app.core.times import readable
 from app.observe.log import logger
 from app.settings.load import load
 from app.usecases.administration import Administration
@@ -135,6 +136,6 @@ def _row(group: SubscriptionGroup) -> dict[str, object]:
         "name": group.name,
         "description": group.description,
         "state": "archived" if group.archived else "active",
-        "created": moment(group.created_ms),
+        "created": readable(group.created_ms),
         "key": f"{group_key(group.id):08x}",
     }

@@ -10,6 +10,7 @@ from app.cli.lazy import LazyCommand, lazy
 from app.cli.output import show
 from app.core.errors import Conflict, Misconfigured
 from app.core.mail.dkim_record import record_of, zone_line
+from app.core.times import readable
 from app.settings import keyring_file
 
 commands = lazy(
@@ -79,7 +80,7 @@ def list_keys(
     """List the keys of a keyring, without their secrets."""
     keys, _ = keyring_file.read(path or _path_in_settings())
     rows = [
-        {"id": key.id, "status": str(key.status), "not before": _moment(key.not_before_ms)}
+        {"id": key.id, "status": str(key.status), "not before": readable(key.not_before_ms)}
         for key in keys
     ]
     show(rows, as_json=as_json)
@@ -107,7 +108,3 @@ def _path_in_settings() -> Path:
 
 def _now_ms() -> int:
     return int(time.time()) * 1000
-
-
-def _moment(at_ms: int) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(at_ms / 1000))

@@ -25,7 +25,7 @@ from app.cli.brands import THE_ONLY_ONE, BrandOption, chosen
 from app.cli.output import Exit, show
 from app.core.audit import AuditAction
 from app.core.lists.formats import ListFormat
-from app.core.lists.rows import moment
+from app.core.times import iso
 from app.core.visible import visible
 from app.observe.log import logger
 from app.settings.load import load
@@ -125,7 +125,7 @@ def import_facts(report: ImportReport, *, dry_run: bool) -> dict[str, object]:
                 "line": one.line,
                 "recipient": one.recipient,
                 "groups": list(one.groups),
-                "at": moment(one.at_ms or 0) or None,
+                "at": iso(one.at_ms or 0) or None,
             }
             for one in report.first
         ],
@@ -142,10 +142,10 @@ def list_imports(brand: BrandOption = THE_ONLY_ONE, as_json: _Json = False) -> N
         return [
             {
                 "id": one.id,
-                "at": moment(one.at_ms),
+                "at": iso(one.at_ms),
                 "by": one.actor,
                 **one.counts,
-                "undone": moment(one.undone_ms or 0) or None,
+                "undone": iso(one.undone_ms or 0) or None,
             }
             for one in found
         ]

@@ -4,7 +4,6 @@ clear line for what is wrong.
 
 import json
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import Annotated, NoReturn
@@ -57,11 +56,6 @@ def show(rows: Sequence[Mapping[str, object]], *, as_json: bool) -> None:
     from app.cli.table import print_rows  # a library that JSON and messages need not wait for
 
     print_rows(rows)
-
-
-def moment(at_ms: int) -> str:
-    """Return a time as people read it, UTC; a dash for none."""
-    return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(at_ms / 1000)) if at_ms else "-"
 
 
 def fail(error: SignoffError) -> NoReturn:

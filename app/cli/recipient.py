@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from app.cli.brands import THE_ONLY_ONE, BrandOption, chosen
-from app.cli.output import moment, show
+from app.cli.output import show
 from app.core.audit import AuditAction
 from app.core.events import event_name
 from app.core.group_words import GroupWords
@@ -19,6 +19,7 @@ from app.core.model import (
     Statement,
     Subscription,
 )
+from app.core.times import readable
 from app.core.visible import is_one_line
 from app.observe.log import logger
 from app.settings.load import load
@@ -208,7 +209,7 @@ def _state(
         "scope": scope,
         "state": "subscribed" if subscription.subscribed else "unsubscribed",
         "source": subscription.source.label if subscription.source else "-",
-        "since": moment(subscription.since_ms),
+        "since": readable(subscription.since_ms),
         "sequence": sequence,
     }
 
@@ -216,7 +217,7 @@ def _state(
 def _change(entry: HistoryEntry, words: GroupWords) -> dict[str, object]:
     statement = entry.statement
     return {
-        "at": moment(statement.at_ms),
+        "at": readable(statement.at_ms),
         "event": (
             event_name(
                 subscribed=statement.subscribed, source=statement.source, changed=entry.changed

@@ -1,4 +1,4 @@
-"""`signoff suppressions`: who has left, listed, taken out, brought in."""
+"""`signoff suppressions`: who has unsubscribed, listed, taken out, brought in."""
 
 import asyncio
 import sys
@@ -24,12 +24,16 @@ from app.settings.load import load
 from app.settings.model import Settings
 from app.wiring.administration import opened_services
 
-commands = typer.Typer(help="List, export and import those who have left.", no_args_is_help=True)
+commands = typer.Typer(
+    help="List, export and import those who have unsubscribed.", no_args_is_help=True
+)
 register(commands)
 
 _PIECE = 65_536
 _PROBLEMS_SHOWN = 20
-_Group = Annotated[str, typer.Option(help="only who has left this: `all`, a group's id or name")]
+_Group = Annotated[
+    str, typer.Option(help="only who has unsubscribed this: `all`, a group's id or name")
+]
 _Source = Annotated[
     str,
     typer.Option(
@@ -64,7 +68,7 @@ def list_suppressions(  # noqa: PLR0913, PLR0917 - the options of a command
     ] = 100,
     as_json: _Json = False,
 ) -> None:
-    """List who has left what, with the address where the brand stores addresses."""
+    """List who has unsubscribed what, with the address where the brand stores addresses."""
     settings, said = load(), _said(source, since, until)
 
     async def listed() -> list[dict[str, object]]:
@@ -100,7 +104,7 @@ def export(  # noqa: PLR0913, PLR0917 - the options of a command
         bool, typer.Option("--ndjson", help="a JSON object a line, in the place of CSV")
     ] = False,
 ) -> None:
-    """Write everybody who has left to a file. A file is there only once it is whole."""
+    """Write everybody who has unsubscribed to a file. A file is there only once it is whole."""
     settings, said = load(), _said(source, since, until)
     if path is None or str(path) == "-":
         asyncio.run(_export(settings, brand, group, said, sys.stdout.buffer, ndjson=as_ndjson))

@@ -13,9 +13,8 @@ import zlib
 from collections.abc import Iterator, Sequence
 
 from app.core.errors import RuleViolation
-from app.core.model import DIGEST_BYTES, RecipientDigest
+from app.core.model import DIGEST_BYTES, PARTITIONS, RecipientDigest
 
-PARTITIONS = 256
 MAX_CURSOR_CHARS = 4_096
 
 _ROSTER, _JOURNAL = b"r", b"j"

@@ -1,6 +1,6 @@
 """The words of the product as records: immutable, keyword-only, free of I/O.
 
-Records are frozen dataclasses; the two that every click makes anew are named tuples, which cost a
+Records are frozen dataclasses; the two that every click makes again are named tuples, which cost a
 fifth to make.
 
 Units: times are UTC milliseconds since 1970 (`*_ms`), digests are raw bytes, addresses are `str` as
@@ -25,6 +25,7 @@ NO_CAMPAIGN = CampaignId("")
 RecipientDigest = NewType("RecipientDigest", bytes)
 
 DIGEST_BYTES = 10
+PARTITIONS = 256  # into which the recipients of each brand are divided, by their digest
 
 
 class Management(StrEnum):
@@ -78,7 +79,7 @@ class Recency(IntEnum):
 
 
 class OnSuppressed(StrEnum):
-    """What the upstream hears about a recipient who has left (catalogue X17)."""
+    """What the upstream hears about a recipient who has unsubscribed (catalogue X17)."""
 
     DISCARD = "discard"
     REJECT = "reject"

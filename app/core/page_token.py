@@ -5,7 +5,7 @@ reader had seen.
    (catalogue L7).
 2. It says which form it belongs to, when the page was made, the sequence of the state it showed,
    and which groups it showed as on or off.
-3. It holds for a day. Whoever answers later is shown the page anew with what they chose: an old
+3. It holds for a day. Whoever answers later is shown the page again with what they chose: an old
    view must not decide.
 4. It is no secret and gives no right: the right is the link's. HMAC-SHA256 under a key of the
    keyring, cut to 16 bytes.

@@ -1,12 +1,12 @@
 """The decision whether a promotional mail may go to a recipient.
 
-Two things decide. What the recipient said: who has left everything, or one of the campaign's
-groups, gets no mail of that campaign, unless the sender overrides it for this one mail. And whom
-the sender means: only those subscribed to all of some groups, and not those subscribed to any of
-others; that no override changes.
+Two things decide. What the recipient said: who has unsubscribed everything, or one of the
+campaign's groups, gets no mail of that campaign, unless the sender overrides it for this one mail.
+And whom the sender means: only those subscribed to all of some groups, and not those subscribed to
+any of others; that no override changes.
 
-Groups are there to be left: who has said nothing is subscribed to each of them, and who has left
-everything to none.
+Groups are there to be left: who has said nothing is subscribed to each of them, and who has
+unsubscribed everything to none.
 """
 
 from collections.abc import Iterable

@@ -3,7 +3,8 @@ all mail by default).
 
 1. Who is subscribed to every included group and to no excluded one belongs to it. `EVERYTHING`
    stands for All: who has not left all mail.
-2. With neither, All is included. So `exclude` All alone gives those who have left everything.
+2. With neither, All is included. So `exclude` All alone gives those who have unsubscribed
+   everything.
 3. `sources` and time ask for one statement that made a state of the recipient: about all mail or
    one of the named groups, any when none is named. Both must be true of the same statement.
 """

@@ -6,8 +6,8 @@
 2. Its right to act is a seal by the keyring that all data centres share: HMAC-SHA256 over the body,
    under a key of its own use. Whoever has only a token can state neither a time nor a way; a body
    with one changed byte does not open.
-3. The seal names its key, so a key is rotated here as it is for tokens: each attempt is sealed anew
-   with the key that mints then.
+3. The seal names its key, so a key is rotated here as it is for tokens: each attempt is sealed
+   again with the key that mints then.
 4. The body names the home. A data centre takes only what is its own, so an address that leads to
    the wrong one is noticed and loses nothing.
 """

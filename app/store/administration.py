@@ -40,7 +40,7 @@ class RedisApiKeys:
         )
 
     async def put(self, key: ApiKey) -> None:
-        """Write a key, or write it anew."""
+        """Write a key, or write it again."""
         (reply,) = await self._connection.run(
             [("HSET", keys.api_keys(), key.id, _packed(key))], replicated=self._replicated
         )

@@ -8,7 +8,7 @@ tag; what changes more than one of them together is a script.
 
 from collections.abc import Collection, Mapping, Sequence
 
-from app.core.model import BrandNumber
+from app.core.model import PARTITIONS, BrandNumber
 from app.core.webhook import (
     ENDPOINT_KEY_BYTES,
     DeadLetter,
@@ -106,7 +106,7 @@ class RedisDeliveries:
         partition that wait longest.
         """
         found: list[tuple[Delivery, int]] = []
-        for number in range(keys.PARTITIONS):
+        for number in range(PARTITIONS):
             (ids,) = await self._connection.run([("ZRANGE", keys.ages(number), 0, _LISTED - 1)])
             own = [field for field in map(as_bytes, as_list(ids)) if _brand(field) == brand][
                 : limit - len(found)
@@ -133,7 +133,7 @@ class RedisDeliveries:
         """
         start, last = place_of(after) if after else (0, "")
         found: list[DeadLetter] = []
-        for number in range(start, keys.PARTITIONS):
+        for number in range(start, PARTITIONS):
             found += await self._dead_of(
                 number, brand, last if number == start else "", limit - len(found)
             )

@@ -7,6 +7,7 @@ microseconds of that moment, above every number that can have been told.
 """
 
 from app.core.errors import StoreUnavailable
+from app.core.model import PARTITIONS
 from app.store import keys
 from app.store.connection import StoreConnection
 from app.store.replies import raise_for
@@ -20,9 +21,7 @@ async def epoch_of(connection: StoreConnection) -> int:
     """Return the highest epoch of all partitions; 0 before the first restore. Raises
     StoreUnavailable.
     """
-    replies = await connection.run(
-        [("GET", keys.epoch(number)) for number in range(keys.PARTITIONS)]
-    )
+    replies = await connection.run([("GET", keys.epoch(number)) for number in range(PARTITIONS)])
     for reply in replies:
         raise_for(reply)
     return max(int(reply) if isinstance(reply, bytes) else 0 for reply in replies)
@@ -42,7 +41,7 @@ async def raise_epoch(
             f"the store's clock lies in the year 2255 or beyond: epoch {epoch} would not be exact"
             " in JSON"
         )
-    commands = [_RAISE.command([keys.epoch(number)], epoch) for number in range(keys.PARTITIONS)]
+    commands = [_RAISE.command([keys.epoch(number)], epoch) for number in range(PARTITIONS)]
     for reply in await run(connection, commands, replicated=replicated):
         raise_for(reply)
     return epoch

@@ -10,7 +10,7 @@ last id of the first such stream.
 from collections.abc import Sequence
 
 from app.core.errors import StoreUnavailable
-from app.core.model import BrandNumber, HistoryEntry
+from app.core.model import PARTITIONS, BrandNumber, HistoryEntry
 from app.store import keys
 from app.store.connection import StoreConnection
 from app.store.replies import as_list, history_entry
@@ -33,7 +33,7 @@ class RedisJournal:
         found: list[HistoryEntry] = []
         more = True
         while more and len(found) < limit:
-            each = max(_LEAST, 2 * (limit - len(found)) // keys.PARTITIONS)
+            each = max(_LEAST, 2 * (limit - len(found)) // PARTITIONS)
             pages = await self._pages(brand, positions, each)
             ends = [position_of(page[-1]) for page in pages if len(page) == each]
             more = bool(ends)

@@ -12,9 +12,8 @@ Cluster specification, hash tags).
 from binascii import crc_hqx
 from itertools import count
 
-from app.core.model import BrandNumber, RecipientDigest
+from app.core.model import PARTITIONS, BrandNumber, RecipientDigest
 
-PARTITIONS = 256
 # of one brand in one partition: 16384 hashes a brand, 61 recipients each at a million
 DEFAULT_BUCKETS = 64
 WORKERS = "so:workers"  # sorted set: the workers that are alive, by the time of their last sign

@@ -2,18 +2,19 @@
 which keyring it was made.
 
 1. Layout, pepper and keys are written at the first start and compared at every other. Another
-   pepper would find nobody who has left, so it is refused; so is a token key whose bytes have
-   changed under its id, since no link that was sent by it would open.
+   pepper would find nobody who has unsubscribed, so it is refused; so is a token key whose bytes
+   have changed under its id, since no link that was sent by it would open.
 2. A store from before there were fingerprints gets one at the next start, from the keyring that is
    in force then.
-3. While a restore has not ended, the store is unavailable: half of those who have left are missing
-   from it.
+3. While a restore has not ended, the store is unavailable: half of those who have unsubscribed are
+   missing from it.
 """
 
 from collections.abc import Mapping
 
 from app.core.errors import Misconfigured, StoreUnavailable
 from app.core.keyring import Identity
+from app.core.model import PARTITIONS
 from app.store import keys
 from app.store.batching import Reply
 from app.store.connection import StoreConnection
@@ -43,7 +44,7 @@ async def claim_layout(
     Without an identity only the numbers of the layout are compared. `restoring`: also of a store
     whose restore has not ended.
     """
-    wanted = {"partitions": str(keys.PARTITIONS), "buckets": str(buckets), **_fields(identity)}
+    wanted = {"partitions": str(PARTITIONS), "buckets": str(buckets), **_fields(identity)}
     found = await _remembered(connection, wanted, restoring=restoring)
     _compare(found, wanted)
     if found.keys() >= wanted.keys():
@@ -107,7 +108,7 @@ def _difference(name: str, stored: str, wanted: str) -> str:
     if name == _PEPPER:
         return (
             f"keyring_file: the pepper (fingerprint {wanted}) is not the one that this store was"
-            f" made with (fingerprint {stored}): nobody who has left would be found, and they would"
+            f" made with (fingerprint {stored}): nobody who has unsubscribed would be found, and they would"
             " get mail again. Bring back the keyring that belongs to this store, or name the store"
             " that belongs to this keyring (docs/operations.md, The keyring and the store)"
         )

@@ -9,7 +9,7 @@ that of the buckets in one exchange: a few of a large brand's, many of a small o
 from collections.abc import Iterator, Sequence
 
 from app.core.errors import StoreUnavailable
-from app.core.model import BrandNumber, KnownRecipient, RecipientDigest
+from app.core.model import PARTITIONS, BrandNumber, KnownRecipient, RecipientDigest
 from app.store import codec, keys
 from app.store.batching import Reply
 from app.store.connection import StoreConnection
@@ -44,7 +44,7 @@ class RedisRecipientIndex:
         place = 0 if after is None else keys.place(after, self._buckets)
         found: list[KnownRecipient] = []
         size = _FIRST_BUCKETS
-        while len(found) < limit and place < keys.PARTITIONS * self._buckets:
+        while len(found) < limit and place < PARTITIONS * self._buckets:
             batch = await self._read(brand, place, size)
             found += [
                 one
@@ -75,7 +75,7 @@ class RedisRecipientIndex:
         """Yield the keys of these buckets, partition by partition, since one script may touch one
         partition only.
         """
-        end = min(place + size, keys.PARTITIONS * self._buckets)
+        end = min(place + size, PARTITIONS * self._buckets)
         while place < end:
             number, first = divmod(place, self._buckets)
             last = min(self._buckets, first + end - place)

@@ -14,14 +14,13 @@ from typing import Protocol
 
 from app.core.brands import Brands
 from app.core.errors import NotFound, SpoolUnavailable, StoreUnavailable
-from app.core.model import Brand, BrandNumber, Management, Source, Statement
+from app.core.model import PARTITIONS, Brand, BrandNumber, Management, Source, Statement
 from app.core.webhook import PROMISED_MS
 from app.usecases.delivery_ports import Deliveries, WorkQueue
 from app.usecases.ports import Spool
 
 ALARM_MS = 3_600_000
 LOOK_SECONDS = 5.0
-_PARTITIONS = 256
 _AT_ONCE = 64
 _ROWS = 250
 
@@ -106,7 +105,7 @@ class Backlog:
         lag = dead = unknown = 0
         returns: Mapping[BrandNumber, int] = {}
         try:
-            for start in range(0, _PARTITIONS, _AT_ONCE):
+            for start in range(0, PARTITIONS, _AT_ONCE):
                 some = range(start, start + _AT_ONCE)
                 unread += [
                     (work.statement.brand, work.statement.at_ms)

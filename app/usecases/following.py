@@ -4,10 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 from app.core.errors import StoreUnavailable
-from app.core.model import Brand, BrandId, HistoryEntry
+from app.core.model import PARTITIONS, Brand, BrandId, HistoryEntry
 from app.usecases.ports import Journal, Position
 
-_PARTITIONS = 256
 _BEHIND_ALL = 2**63 - 1  # the number behind every entry of its millisecond
 _EVERY_SECONDS = 0.5
 _PAGE = 500
@@ -23,7 +22,7 @@ async def changes(
     one, and raises StoreUnavailable.
     """
     positions: dict[BrandId, list[Position]] = {
-        brand.id: [(max(0, begin_ms - 1), _BEHIND_ALL)] * _PARTITIONS for brand in brands
+        brand.id: [(max(0, begin_ms - 1), _BEHIND_ALL)] * PARTITIONS for brand in brands
     }
     while True:
         found = False

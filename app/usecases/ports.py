@@ -187,7 +187,7 @@ class ApiKeyBook(Protocol):
         ...
 
     async def put(self, key: ApiKey) -> None:
-        """Write a key, or write it anew."""
+        """Write a key, or write it again."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Everybody who has left a brand, page by page or whole, and the members of a segment.
+"""Everybody who has unsubscribed a brand, page by page or whole, and the members of a segment.
 
 A page ends after `MOST_LOOKED_AT` recipients even when few of them were asked for: it may be short,
 or empty, while there is more. So one request never reads a whole store, and a reader that goes on
@@ -11,9 +11,10 @@ from typing import NamedTuple
 from app.core.cursors import after_recipient, recipient_of
 from app.core.errors import TokenError
 from app.core.group_words import GroupWords
-from app.core.lists.rows import Row, moment
+from app.core.lists.rows import Row
 from app.core.model import Brand, KnownRecipient, RecipientDigest
 from app.core.segments import Left, Segment
+from app.core.times import iso
 from app.core.token import TokenCodec
 from app.usecases.ports import RecipientIndex
 
@@ -39,8 +40,8 @@ class Suppressions:
     async def page(
         self, brand: Brand, left: Left, words: GroupWords, *, cursor: str, limit: int
     ) -> tuple[Sequence[Row], str]:
-        """Return the rows of the next recipients who have left, at most `limit` of them, and the
-        next cursor, empty at the end.
+        """Return the rows of the next recipients who have unsubscribed, at most `limit` of them,
+        and the next cursor, empty at the end.
         """
         found, following = await self._page(
             brand, lambda one: any(left.of(one.preferences)), cursor, limit
@@ -96,8 +97,8 @@ class Suppressions:
                 address=address,
                 group=words.word(group),
                 source=state.source.label if state.source else "",
-                since=moment(state.since_ms),
-                last=moment(state.last_ms),
+                since=iso(state.since_ms),
+                last=iso(state.last_ms),
                 sequence=one.preferences.sequence,
             )
             for group, state in states

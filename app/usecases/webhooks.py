@@ -64,7 +64,7 @@ class Webhooks:
         return await self._deliveries.dead_letters(brand, after=after, limit=limit)
 
     async def resend(self, brand: BrandNumber | None, cursors: Sequence[str] | None = None) -> int:
-        """Deliver dead letters anew, those named or all, and return how many; their endpoints are
+        """Deliver dead letters again, those named or all, and return how many; their endpoints are
         switched on again.
         """
         return await self._each_page(brand, cursors, self._resend)

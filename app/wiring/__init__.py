@@ -299,13 +299,13 @@ async def reading_again(
             hangups.clear()
             service_manager.tell_reloading(time.monotonic_ns() // 1000)
             try:
-                anew, warnings = await asyncio.to_thread(read)
+                reread, warnings = await asyncio.to_thread(read)
                 if confirm:
                     await confirm()
             except Misconfigured as exc:
                 log.error(LogEvent.CONFIGURATION_REFUSED, problems=list(exc.problems))
             else:
-                adopt(anew)
+                adopt(reread)
                 for warning in warnings:
                     log.warning(LogEvent.CONFIGURATION_WARNING, problem=warning)
                 log.info(LogEvent.CONFIGURATION_RELOADED)

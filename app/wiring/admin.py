@@ -98,10 +98,10 @@ async def _serve_admin(settings: Settings) -> None:
 
         admin = Replaceable(private(settings))
 
-        def adopt(anew: Settings, records: Records) -> None:
+        def adopt(reread: Settings, records: Records) -> None:
             known.adopt(records)
             store.keep_addresses_of(keeping(records))
-            admin.app = private(anew)
+            admin.app = private(reread)
 
         listeners = {"admin": Listener(admin, settings.web.admin_listen, limits=ADMIN_LIMITS)}
         async with following(

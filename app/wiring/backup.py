@@ -14,6 +14,7 @@ from typing import IO
 from app import wiring
 from app.core.errors import Conflict, InvalidInput, Misconfigured
 from app.core.keyring import Keyring
+from app.core.model import PARTITIONS
 from app.observe.log import Logger
 from app.settings import keyring_file
 from app.settings.model import Settings
@@ -66,7 +67,7 @@ async def back_up(  # noqa: PLR0913 - a file and how it is made
                 id=secrets.token_hex(8),
                 made_at=made,
                 data_centre=settings.data_centre,
-                partitions=keys.PARTITIONS,
+                partitions=PARTITIONS,
                 buckets=keys.DEFAULT_BUCKETS,
                 epoch=await epoch_of(store.connection),
                 pepper=known.pepper,
@@ -144,7 +145,7 @@ def _refuse_foreign(header: Header, keyring: Keyring, settings: Settings) -> Non
                 f" {settings.data_centre}"
             ]
         )
-    if (header.partitions, header.buckets) != (keys.PARTITIONS, keys.DEFAULT_BUCKETS):
+    if (header.partitions, header.buckets) != (PARTITIONS, keys.DEFAULT_BUCKETS):
         raise InvalidInput(
             f"the backup was laid out with {header.partitions} partitions of {header.buckets}"
             " buckets"

@@ -53,14 +53,16 @@ async def following(  # noqa: PLR0913 - a process and what it follows
     """
 
     def read() -> tuple[tuple[Settings, Records, Keyring], Sequence[str]]:
-        anew = load()
-        keys = successor(keyring, anew)
-        return (anew, anew.brand_records(), keys), needing_restart(settings, anew, (*FIXED, *fixed))
+        reread = load()
+        keys = successor(keyring, reread)
+        return (reread, reread.brand_records(), keys), needing_restart(
+            settings, reread, (*FIXED, *fixed)
+        )
 
     def take(read: tuple[Settings, Records, Keyring]) -> None:
-        anew, records, keys = read
+        reread, records, keys = read
         keyring.adopt(keys)
-        adopt(anew, records)
+        adopt(reread, records)
 
     async with reading_again(hangups, read, take, log, confirm=confirm):
         yield

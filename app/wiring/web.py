@@ -78,12 +78,12 @@ async def _serve_web(settings: Settings) -> None:
             settings.web.health_listen, durability_checks(settings, store, spool)
         )
 
-        def adopt(anew: Settings, records: Records) -> None:
+        def adopt(reread: Settings, records: Records) -> None:
             known.adopt(records)
             store.keep_addresses_of(keeping(records))
-            if anew.web.tls_cert_file and "public_tls" in listeners:
-                listeners["public_tls"].show(anew.web.tls_cert_file, anew.web.tls_key_file)
-            public.app = _public(anew, keyring, known, store, unsubscribe, log)
+            if reread.web.tls_cert_file and "public_tls" in listeners:
+                listeners["public_tls"].show(reread.web.tls_cert_file, reread.web.tls_key_file)
+            public.app = _public(reread, keyring, known, store, unsubscribe, log)
 
         async with following(
             settings,

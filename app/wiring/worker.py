@@ -73,12 +73,12 @@ async def _serve_worker(settings: Settings) -> None:
             _working(settings, known, store, client, keyring, log)
         )
 
-        def adopt(anew: Settings, records: Records) -> None:
+        def adopt(reread: Settings, records: Records) -> None:
             known.adopt(records)
             store.keep_addresses_of(wiring.keeping(records))
-            scheduler.adopt(_endpoints(anew))
+            scheduler.adopt(_endpoints(reread))
             worker.adopt(
-                _endpoints(anew), brands=_numbers(known), self_managed=_self_managed(known)
+                _endpoints(reread), brands=_numbers(known), self_managed=_self_managed(known)
             )
 
         await stack.enter_async_context(

@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 from app.core.brands import Brands
 from app.core.errors import StoreUnavailable
+from app.core.model import PARTITIONS
 from app.usecases.delivery_ports import WorkQueue
 from app.worker.witness import DeliveryWitness
-from app.worker.worker import PARTITIONS
 
 _EVERY_SECONDS = 3600.0
 _DAY_MS = 86_400_000

@@ -2,9 +2,8 @@
 a credential.
 """
 
-from datetime import UTC, datetime
-
 from app.core.shipment import home_of
+from app.core.times import iso
 from app.core.webhook import DeliveryVerdict, Endpoint, EndpointKey, ReceiverAnswer
 from app.observe import metrics
 from app.observe.log import LogEvent, Logger
@@ -79,12 +78,8 @@ class DeliveryWitness:
         store differ by hours.
         """
         metrics.DELETIONS_REFUSED.inc()
-        self._log.error(LogEvent.DELETION_REFUSED, here=_moment(here_ms), store=_moment(there_ms))
+        self._log.error(LogEvent.DELETION_REFUSED, here=iso(here_ms), store=iso(there_ms))
 
     def trimmed(self, entries: int) -> None:
         """Log how much of the history was forgotten."""
         self._log.info(LogEvent.HISTORY_TRIMMED, entries=entries)
-
-
-def _moment(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds")

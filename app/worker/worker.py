@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from app.core.errors import StoreUnavailable
 from app.core.events import event_name, scopes_of
-from app.core.model import BrandNumber, Source
+from app.core.model import PARTITIONS, BrandNumber, Source
 from app.core.shipment import home_key
 from app.core.tally import Count, ticks_of
 from app.core.webhook import Delivery, Endpoint, EndpointKey, Work
@@ -29,7 +29,6 @@ from app.worker.intervals import has_come
 from app.worker.scheduler import Scheduler
 from app.worker.witness import DeliveryWitness
 
-PARTITIONS = 256
 _EVERYWHERE = range(PARTITIONS)
 _SIGNS = 5  # signs of life in the time after which a worker counts as dead
 _AWAY_SECONDS = 1.0

@@ -2,7 +2,7 @@
 comes there.
 
 The folder often shares its disk with the spool and the store. What is in `new` and `cur` counts,
-until somebody reads and removes it. The sizes are added up anew every minute, and what was filed
+until somebody reads and removes it. The sizes are added up again every minute, and what was filed
 since is added to that, so a mail costs no walk through the folder.
 """
 

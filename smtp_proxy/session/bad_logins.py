@@ -17,8 +17,8 @@ _IPV6_PREFIX = 64  # what one customer has
 
 
 class BadLogins:
-    """Counts from the first failure of a network until `Limits.bad_login_seconds` later, then anew.
-    `now` only goes forward, in seconds.
+    """Counts from the first failure of a network until `Limits.bad_login_seconds` later, then
+    again. `now` only goes forward, in seconds.
     """
 
     __slots__ = ("_failed", "_pending")

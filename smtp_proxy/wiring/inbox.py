@@ -76,9 +76,9 @@ async def _serve_inbox(settings: Settings) -> None:
             """Return the terms of the configuration as it is now, and what of it needs a restart.
             Raises Misconfigured.
             """
-            anew = validated(inbox=True)
-            known.adopt(anew.brand_records())
-            return _terms(anew, unsubscribe, throttle, log), _needing_restart(settings, anew)
+            reread = validated(inbox=True)
+            known.adopt(reread.brand_records())
+            return _terms(reread, unsubscribe, throttle, log), _needing_restart(settings, reread)
 
         await stack.enter_async_context(
             health(inbox.health_listen, web_side.durability_checks(settings, store, spool))

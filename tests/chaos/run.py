@@ -121,7 +121,7 @@ async def _settled(load: Load) -> None:
 
 
 async def _probes(load: Load) -> list[Message]:
-    """Mail some of those who have left."""
+    """Mail some of those who have unsubscribed."""
     left = [
         address for address in load.clickers.told if load.clickers.asked[address].brand == "acme"
     ]

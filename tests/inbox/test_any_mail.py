@@ -15,9 +15,9 @@ from app.core.mail.inbound import Incoming
 from app.core.mail.inbound_budget import ReadingBudget
 from app.core.mail.inbound_mailbox import Mailboxes, Role
 from app.core.token import TokenCodec
-from app.store.memory import MemoryStore
 from app.usecases.mailto import MailtoVerdict, Outcome
 from tests.support.inbox import Inbox, mailto_of, receiving
+from tests.support.memory_store import MemoryStore
 from tests.support.people import DOMAIN, mail, person
 
 CORPUS = Path(__file__).parents[1] / "corpus/inbound"

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from app.observe.metrics import INBOX_UNFILED
-from app.store.memory import MemoryStore
 from tests.support.inbox import Inbox, receiving
+from tests.support.memory_store import MemoryStore
 from tests.support.people import DOMAIN, mail, person
 
 

@@ -4,9 +4,9 @@ import itertools
 
 import pytest
 
-from app.store.memory import MemoryStore
 from smtp_proxy.session.limits import Limits
 from tests.support.inbox import Inbox, receiving
+from tests.support.memory_store import MemoryStore
 from tests.support.people import DOMAIN, codec_of, mail, person
 from tests.support.upstream import connected
 

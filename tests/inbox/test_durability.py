@@ -10,11 +10,11 @@ import pytest
 
 from app.core.errors import StoreUnavailable
 from app.core.model import Change, Recency, Statement
-from app.store.memory import MemoryStore
 from app.store.redis import RedisStore
 from app.store.spool import SqliteSpool
 from app.usecases.replay import Replayer
 from tests.support.inbox import receiving
+from tests.support.memory_store import MemoryStore
 from tests.support.people import DOMAIN, mail, person
 from tests.support.upstream import connected
 

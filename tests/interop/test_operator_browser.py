@@ -158,7 +158,7 @@ async def test_an_operator_signs_in_looks_acts_and_signs_out_without_a_script(
         await page.goto(site.base + ACME_PAGE)
 
         assert "1 h 25 min" in overview and "spring-24 412 98,000 0.42 %" in overview
-        assert "2 will be delivered anew." in resent and "Nothing was given up." in resent
+        assert "2 will be delivered again." in resent and "Nothing was given up." in resent
         assert "after 0 changes" in before
         assert "product-news unsubscribed API" in left
         assert "Erased." in erased

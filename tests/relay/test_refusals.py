@@ -7,8 +7,8 @@ import pytest
 
 from app.core.errors import StoreUnavailable
 from app.core.model import BrandNumber, OnStoreDown, Preferences, RecipientDigest
-from app.store.memory import MemoryStore
 from smtp_proxy.relay.policy import Policy
+from tests.support.memory_store import MemoryStore
 from tests.support.relay import ACME, PROMOTIONAL, relaying, without_trace
 
 PLAIN = PROMOTIONAL.replace(b"X-Signoff-Campaign: spring-24\r\n", b"")

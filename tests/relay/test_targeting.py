@@ -14,10 +14,10 @@ from app.core.groups import group_key
 from app.core.model import BrandNumber, GroupId, OnStoreDown, OnSuppressed, SubscriptionGroup
 from app.core.preferences import SuppressionReason
 from app.observe.log import logger
-from app.store.memory_queries import MemoryAudit
 from app.usecases.auditing import Auditing
 from smtp_proxy.relay.send import CopyTimes
 from tests.relay.test_refusals import DeadStore
+from tests.support.memory_queries import MemoryAudit
 from tests.support.relay import ACME, NOW_MS, PROMOTIONAL, Relay, relaying
 
 NEWS, OFFERS = group_key(GroupId("news")), group_key(GroupId("offers"))
@@ -114,8 +114,8 @@ class HungBook:
 async def test_a_mail_for_groups_waits_while_nobody_can_say_which_groups_they_are(
     book: AwayBook | HungBook,
 ) -> None:
-    """Catalogue Q5, Q11: taken for an id, the name of a group would reach those who have left the
-    group.
+    """Catalogue Q5, Q11: taken for an id, the name of a group would reach those who have
+    unsubscribed the group.
     """
     async with relaying(groups=book) as relay:
         await relay.leave("ann@example.net", NEWS)

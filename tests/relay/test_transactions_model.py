@@ -2,8 +2,8 @@
 nobody twice, nobody lost, the reply true.
 
 The relay is whole but for its sockets: a peer takes the place of the downstream client and says of
-each recipient what the script has next. Before every try the relay is made anew, as after a restart
-or on another machine; the ledger in the store and the states live on.
+each recipient what the script has next. Before every try the relay is made again, as after a
+restart or on another machine; the ledger in the store and the states live on.
 """
 
 import itertools
@@ -22,9 +22,7 @@ from app.core.keyring import Keyring, KeyStatus, MasterKey
 from app.core.model import Management, Source, Statement
 from app.core.token import TokenCodec
 from app.observe.log import logger
-from app.store.groups_memory import MemoryGroups
 from app.store.ledger_memory import MemoryLedger
-from app.store.memory import MemoryStore
 from smtp_proxy.downstream.pool import Downstream, Veto
 from smtp_proxy.downstream.transaction import Transaction
 from smtp_proxy.relay.ledger import Ledger
@@ -33,6 +31,8 @@ from smtp_proxy.relay.sign import SigningThread
 from smtp_proxy.replies import Deferred, Delivered, Outcome, RefusedCopy, Reply
 from smtp_proxy.session.memory import MemoryBudget
 from smtp_proxy.session.submission import Client, Envelope
+from tests.support.memory_groups import MemoryGroups
+from tests.support.memory_store import MemoryStore
 from tests.support.relay import ACME, NOW_MS, PROMOTIONAL, relay_on
 
 # what becomes of one copy, try by try: any number of temporary ends, then a last one

@@ -192,7 +192,7 @@ async def test_an_entry_that_cannot_be_read_is_as_good_as_none() -> None:
 async def test_an_upstream_that_left_before_the_answer_and_comes_again_causes_no_second_copy(
     lmtp: bool, reset: bool
 ) -> None:
-    """Catalogue X14, RFC 1047: it has heard nothing, so it sends everything anew, perhaps by
+    """Catalogue X14, RFC 1047: it has heard nothing, so it sends everything again, perhaps by
     another relay; refused ones are told once.
     """
     sink, copies, hello = Sink(), ledger(), "LHLO c" if lmtp else "EHLO c"

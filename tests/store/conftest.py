@@ -13,8 +13,8 @@ import redis
 
 from app.core.model import BrandNumber, GroupKey, RecipientDigest, Source, Statement
 from app.store.embedded import EmbeddedStore, find_binary
-from app.store.memory import MemoryStore
 from app.store.redis import RedisStore
+from tests.support.memory_store import MemoryStore
 from tests.support.ports import free_port
 
 StatementMaker = Callable[..., Statement]

@@ -233,7 +233,7 @@ async def test_a_restore_replaces_all_that_is_there(one: RedisStore, make_statem
 async def test_a_restore_that_is_broken_off_leaves_a_store_that_nobody_may_use_until_it_is_run_again(
     one: RedisStore, one_url: str, make_statement: Make
 ) -> None:
-    """Catalogue N26: half of those who have left would be missing from it."""
+    """Catalogue N26: half of those who have unsubscribed would be missing from it."""
     await fill(one, make_statement, people=600)
     packed = await written(one)
 

@@ -52,7 +52,7 @@ async def test_another_pepper_is_refused_with_its_reason_and_what_to_do_and_chan
 
     assert ((), ()) == (first, again)
     assert told.startswith("keyring_file: the pepper (fingerprint ")
-    assert "nobody who has left would be found" in told
+    assert "nobody who has unsubscribed would be found" in told
     assert "Bring back the keyring that belongs to this store" in told
     assert before == operator.hgetall(keys.META)
 

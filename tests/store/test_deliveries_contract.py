@@ -14,11 +14,11 @@ from app.core.groups import EVERYTHING
 from app.core.model import BrandNumber, RecipientDigest, Source, Statement
 from app.core.webhook import Delivery, EndpointKey, WebhookFormat, Work, endpoint_key
 from app.store.deliveries import RedisDeliveries
-from app.store.deliveries_memory import MemoryCrew, MemoryDeliveries, MemoryWork
-from app.store.memory import MemoryStore
 from app.store.redis import RedisStore
 from app.store.work import RedisCrew, RedisWork
 from app.usecases.delivery_ports import Crew, Deliveries, WorkQueue
+from tests.support.memory_deliveries import MemoryCrew, MemoryDeliveries, MemoryWork
+from tests.support.memory_store import MemoryStore
 
 BRAND = BrandNumber(7)
 ENDPOINT = endpoint_key(BRAND, "https://hooks.example/a", WebhookFormat.STANDARD)

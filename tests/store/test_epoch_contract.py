@@ -13,11 +13,11 @@ from app.store import keys
 from app.store.codec import decode_known, decode_statement, encode_statement
 from app.store.embedded import EmbeddedStore
 from app.store.epoch import MOST, epoch_of, raise_epoch
-from app.store.memory import MemoryStore
 from app.store.recipient_index import RedisRecipientIndex
 from app.store.redis import RedisStore
 from app.store.work import RedisWork
 from app.usecases.ports import Store
+from tests.support.memory_store import MemoryStore
 
 BRAND = BrandNumber(7)
 Make = Callable[..., Statement]

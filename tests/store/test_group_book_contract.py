@@ -14,10 +14,10 @@ from app.core.groups import MOST_GROUPS
 from app.core.model import BrandNumber, GroupId, SubscriptionGroup
 from app.store import groups, keys
 from app.store.groups import RedisGroups
-from app.store.groups_memory import MemoryGroups
 from app.store.redis import RedisStore
 from app.usecases.groups import Groups
 from app.usecases.ports import GroupBook
+from tests.support.memory_groups import MemoryGroups
 
 _brands = itertools.count(100)
 

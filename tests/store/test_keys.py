@@ -5,7 +5,7 @@ import hashlib
 import pytest
 from redis.crc import key_slot
 
-from app.core.model import BrandNumber, RecipientDigest
+from app.core.model import PARTITIONS, BrandNumber, RecipientDigest
 from app.store import keys
 
 DIGEST = RecipientDigest(bytes.fromhex("ab0102030405060708ff"))
@@ -18,7 +18,7 @@ def test_the_tags_never_change() -> None:
 
 
 def test_each_partition_owns_its_own_range_of_64_slots() -> None:
-    ranges = [key_slot(keys.work(number).encode()) // 64 for number in range(keys.PARTITIONS)]
+    ranges = [key_slot(keys.work(number).encode()) // 64 for number in range(PARTITIONS)]
 
     assert list(range(256)) == ranges
 
@@ -26,8 +26,7 @@ def test_each_partition_owns_its_own_range_of_64_slots() -> None:
 @pytest.mark.parametrize("primaries", [2, 3, 5, 16])
 def test_every_even_split_of_the_slots_splits_the_partitions_evenly(primaries: int) -> None:
     owners = [
-        key_slot(keys.work(number).encode()) * primaries // 16384
-        for number in range(keys.PARTITIONS)
+        key_slot(keys.work(number).encode()) * primaries // 16384 for number in range(PARTITIONS)
     ]
 
     shares = [owners.count(owner) for owner in range(primaries)]

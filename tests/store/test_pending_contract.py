@@ -13,14 +13,14 @@ from app.core.model import BrandNumber, RecipientDigest, Source, Statement
 from app.core.webhook import Delivery, WebhookFormat, endpoint_key
 from app.store import keys
 from app.store.deliveries import RedisDeliveries
-from app.store.deliveries_memory import MemoryDeliveries, MemoryPending, MemoryWork
-from app.store.memory import MemoryStore
 from app.store.pending import RedisPending
 from app.store.redis import RedisStore
 from app.store.work import RedisWork
 from app.usecases.delivery_ports import Deliveries, WorkQueue
 from app.usecases.erase import Pending
 from app.usecases.ports import Store
+from tests.support.memory_deliveries import MemoryDeliveries, MemoryPending, MemoryWork
+from tests.support.memory_store import MemoryStore
 
 _brands = itertools.count(900)
 DIGEST = RecipientDigest(b"\x63forgetful")

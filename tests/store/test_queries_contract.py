@@ -12,6 +12,7 @@ import pytest
 from app.core.api_key import ApiKey, KeyScope
 from app.core.audit import AuditAction, AuditEntry
 from app.core.model import (
+    PARTITIONS,
     BrandId,
     BrandNumber,
     GroupKey,
@@ -24,15 +25,6 @@ from app.core.model import (
 from app.store import keys
 from app.store.administration import RedisApiKeys, RedisAudit, RedisCallCounter, RedisEndedSessions
 from app.store.journal import RedisJournal, position_of
-from app.store.memory import MemoryStore
-from app.store.memory_queries import (
-    MemoryApiKeys,
-    MemoryAudit,
-    MemoryCallCounter,
-    MemoryEndedSessions,
-    MemoryJournal,
-    MemoryRoster,
-)
 from app.store.recipient_index import RedisRecipientIndex
 from app.store.redis import RedisStore
 from app.usecases.ports import (
@@ -45,9 +37,18 @@ from app.usecases.ports import (
     RecipientIndex,
     Store,
 )
+from tests.support.memory_queries import (
+    MemoryApiKeys,
+    MemoryAudit,
+    MemoryCallCounter,
+    MemoryEndedSessions,
+    MemoryJournal,
+    MemoryRoster,
+)
+from tests.support.memory_store import MemoryStore
 
 _brands = itertools.count(500)
-NEWLY = [(0, 0)] * keys.PARTITIONS
+NEWLY = [(0, 0)] * PARTITIONS
 
 
 @dataclass(frozen=True)

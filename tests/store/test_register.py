@@ -20,9 +20,9 @@ from app.core.model import (
     Statement,
     Subscription,
 )
-from app.store.memory import MemoryStore
 from app.store.redis import RedisStore
 from app.usecases.ports import Store
+from tests.support.memory_store import MemoryStore
 
 BRAND = BrandNumber(9)
 _numbers = itertools.count()

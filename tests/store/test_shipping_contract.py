@@ -12,11 +12,11 @@ from app.core.model import RecipientDigest, Statement
 from app.core.shipment import home_key
 from app.core.webhook import Delivery, Work
 from app.store.deliveries import RedisDeliveries
-from app.store.deliveries_memory import MemoryDeliveries, MemoryWork
-from app.store.memory import MemoryStore
 from app.store.redis import RedisStore
 from app.store.work import RedisWork
 from app.usecases.delivery_ports import Deliveries, WorkQueue
+from tests.support.memory_deliveries import MemoryDeliveries, MemoryWork
+from tests.support.memory_store import MemoryStore
 
 Make = Callable[..., Statement]
 Kit = tuple[MemoryStore | RedisStore, WorkQueue, Deliveries]

@@ -15,9 +15,9 @@ from app.core.model import BrandNumber
 from app.core.tally import KEPT_DAYS, OTHERS, TallyKind, Tick
 from app.store import keys
 from app.store.counters import RedisTallies
-from app.store.counters_memory import MemoryTallies
 from app.store.redis import RedisStore
 from app.usecases.ports import Tallies
+from tests.support.memory_counters import MemoryTallies
 
 DAY = 20_000
 MOST = 3

@@ -1,4 +1,4 @@
-"""docs/command-line.md, made of what the two command lines know of themselves. Write it anew with
+"""docs/command-line.md, made of what the two command lines know of themselves. Write it again with
 
 python -m tests.support.command_line > docs/command-line.md
 """

@@ -55,7 +55,7 @@ def exim(
     """
     assert PROGRAM.exists(), "Exim is missing: sh .ci/exim"
     (folder / "spool").mkdir(parents=True)
-    # it starts itself anew for each delivery, and its user need not reach this checkout
+    # it starts itself again for each delivery, and its user need not reach this checkout
     shutil.copy(PROGRAM, folder / "exim")
     shutil.chown(folder / "spool", USER, USER)
     configuration = folder / "exim.conf"

@@ -25,10 +25,7 @@ from app.core.model import (
 from app.core.tally import copy_tick
 from app.core.token import TokenCodec
 from app.observe.log import logger
-from app.store.counters_memory import MemoryTallies
-from app.store.groups_memory import MemoryGroups
 from app.store.ledger_memory import MemoryLedger
-from app.store.memory import MemoryStore
 from app.usecases.audience import Audience
 from app.usecases.auditing import Auditing
 from app.usecases.counting import Counting
@@ -46,6 +43,9 @@ from smtp_proxy.session.listener import Server
 from smtp_proxy.session.memory import MemoryBudget
 from smtp_proxy.wiring.build import build_relay
 from tests.support.dkim_keys import dkim_key
+from tests.support.memory_counters import MemoryTallies
+from tests.support.memory_groups import MemoryGroups
+from tests.support.memory_store import MemoryStore
 from tests.support.sink import Sink
 from tests.support.upstream import connected, listening
 

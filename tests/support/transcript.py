@@ -1,5 +1,5 @@
-"""The `console` blocks of the documentation: commands with what they print. Run one page's anew and
-see it with fresh output by
+"""The `console` blocks of the documentation: commands with what they print. Run one page's again
+and see it with fresh output by
 
     python -m tests.support.transcript docs/quick-start.md
 

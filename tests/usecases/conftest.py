@@ -21,8 +21,8 @@ from app.core.model import (
     Source,
     Statement,
 )
-from app.store.memory import MemoryStore
 from app.store.spool import SqliteSpool
+from tests.support.memory_store import MemoryStore
 
 _numbers = itertools.count(1)
 

@@ -8,9 +8,9 @@ import pytest
 
 from app.core.errors import StoreUnavailable
 from app.core.model import BrandNumber, GroupId, RecipientDigest, Statement, SubscriptionGroup
-from app.store.groups_memory import MemoryGroups
 from app.usecases.audience import Audience
 from app.usecases.ports import Store
+from tests.support.memory_groups import MemoryGroups
 
 
 class Switched(Store, Protocol):

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from app.core.brands import Brands
 from app.core.model import Brand, BrandId, BrandNumber, Management, Source, Statement
 from app.core.webhook import Delivery, WebhookFormat, endpoint_key
-from app.store.deliveries_memory import MemoryDeliveries, MemoryWork
-from app.store.memory import MemoryStore
 from app.store.spool import SqliteSpool
 from app.usecases.backlog import Backlog, Measure
+from tests.support.memory_deliveries import MemoryDeliveries, MemoryWork
+from tests.support.memory_store import MemoryStore
 
 HOUR = 3_600_000
 BRANDS = Brands(

@@ -1,8 +1,8 @@
 """The limit of calls by key: shared by all nodes, sliding, and never in the way of an outage."""
 
 from app.core.errors import StoreUnavailable
-from app.store.memory_queries import MemoryCallCounter
 from app.usecases.call_limit import WINDOW_MS, CallLimit
+from tests.support.memory_queries import MemoryCallCounter
 
 
 class AwayCounter:

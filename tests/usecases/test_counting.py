@@ -7,8 +7,8 @@ import pytest
 from app.core.errors import StoreUnavailable
 from app.core.model import BrandNumber
 from app.core.tally import TallyKind, Tick
-from app.store.counters_memory import MemoryTallies
 from app.usecases.counting import Counting
+from tests.support.memory_counters import MemoryTallies
 
 BRAND = BrandNumber(7)
 CLICK = Tick(BRAND, 20_000, TallyKind.LEFT, "list_unsubscribe")

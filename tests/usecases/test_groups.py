@@ -8,9 +8,9 @@ import pytest
 from app.core.errors import Conflict, NotFound, RuleViolation, StoreUnavailable
 from app.core.groups import MOST_ACTIVE, group_key, slug
 from app.core.model import BrandNumber, GroupId, SubscriptionGroup
-from app.store.groups_memory import MemoryGroups
 from app.usecases.group_cache import CachedGroups
 from app.usecases.groups import Groups
+from tests.support.memory_groups import MemoryGroups
 
 BRAND = BrandNumber(7)
 

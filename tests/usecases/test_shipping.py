@@ -10,12 +10,12 @@ from app.core.keyring import Keyring, KeyStatus, MasterKey
 from app.core.model import BrandNumber, Claims, Purpose, Source
 from app.core.shipment import pack, seal
 from app.core.token import TokenCodec
-from app.store.memory import MemoryStore
 from app.usecases.recency import AHEAD_MS
 from app.usecases.record_statement import RecordStatement
 from app.usecases.routing import HERE, Routing
 from app.usecases.shipping import TakeShipment
 from app.usecases.token_links import TokenLinks
+from tests.support.memory_store import MemoryStore
 
 NOW_MS = 1_790_000_000_000
 BRAND = BrandNumber(7)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from app.core.groups import EVERYTHING
 from app.core.model import BrandNumber, RecipientDigest, Source, Statement
 from app.core.webhook import DeadLetter, Delivery, WebhookFormat, endpoint_key
-from app.store.deliveries_memory import MemoryDeliveries
 from app.usecases.webhooks import PAGE, Webhooks
+from tests.support.memory_deliveries import MemoryDeliveries
 
 BRAND = BrandNumber(7)
 NOW = 1_700_000_000_000

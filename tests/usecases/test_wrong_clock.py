@@ -25,7 +25,6 @@ from app.core.model import (
 )
 from app.core.preference_form import Wish
 from app.core.token import TokenCodec
-from app.store.memory import MemoryStore
 from app.store.spool import SqliteSpool
 from app.usecases.import_list import ImportTerms, ListImporter
 from app.usecases.recipients import Recipients
@@ -33,6 +32,7 @@ from app.usecases.record_statement import RecordStatement
 from app.usecases.replay import Replayer
 from app.usecases.save_preferences import SavePreferences
 from app.usecases.token_links import TokenLinks
+from tests.support.memory_store import MemoryStore
 from tests.usecases.conftest import SwitchedStore
 
 DAY = 86_400_000

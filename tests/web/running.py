@@ -31,8 +31,6 @@ from app.core.page_token import PageTokens
 from app.core.token import TokenCodec
 from app.http.connection import HttpLimits
 from app.http.server import ADMIN_LIMITS, Listener, ServerSettings, public_listeners, serve
-from app.store.groups_memory import MemoryGroups
-from app.store.memory import MemoryStore
 from app.usecases.audience import Audience
 from app.usecases.group_cache import CachedGroups
 from app.usecases.ports import Spool
@@ -42,6 +40,8 @@ from app.usecases.shipping import TakeShipment
 from app.usecases.token_links import TokenLinks
 from app.web import application
 from app.web.preference_request import PreferenceParts
+from tests.support.memory_groups import MemoryGroups
+from tests.support.memory_store import MemoryStore
 
 NOW_MS = 1_790_000_000_000
 ACME = BrandNumber(1)

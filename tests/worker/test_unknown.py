@@ -10,13 +10,13 @@ from app.observe.backlog import LoggingBacklogWitness
 from app.observe.log import logger
 from app.observe.metrics import SLA_BREACHES, UNKNOWN_BRANDS
 from app.store.deliveries import RedisDeliveries
-from app.store.deliveries_memory import MemoryDeliveries
 from app.store.redis import RedisStore
 from app.store.work import RedisWork
 from app.usecases.backlog import Backlog, Measure
 from app.usecases.webhooks import Webhooks
 from app.worker.scheduler import Scheduler
 from app.worker.witness import DeliveryWitness
+from tests.support.memory_deliveries import MemoryDeliveries
 from tests.support.receiver import Receiver, receiving
 from tests.worker.running import (
     ALL,

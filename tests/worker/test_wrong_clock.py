@@ -12,7 +12,6 @@ from app.store import codec, keys
 from app.store.clock import StoreClock, wall_ms
 from app.store.deliveries import RedisDeliveries
 from app.store.epoch import time_ms
-from app.store.memory import MemoryStore
 from app.store.recipient_index import RedisRecipientIndex
 from app.store.redis import RedisStore
 from app.store.work import RedisWork
@@ -20,6 +19,7 @@ from app.worker.breaker import Breaker
 from app.worker.history import MOST_APART_MS, Trimmer
 from app.worker.intervals import has_come
 from app.worker.witness import DeliveryWitness
+from tests.support.memory_store import MemoryStore
 from tests.support.receiver import receiving
 from tests.worker.running import endpoint_of, eventually, now_ms, settled, statement_of, working
 

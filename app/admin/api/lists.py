@@ -166,7 +166,7 @@ class ListEndpoints:
         )
 
     async def suppressions(self, call: Call, query: SuppressionQuery, _body: NoBody) -> Sendable:
-        """Give a page of who has left, or all of them as a file."""
+        """Give a page of who has unsubscribed, or all of them as a file."""
         words = await self._services.words(call.brand)
         left = Left(
             group=None if query.group is None else words.key(query.group),

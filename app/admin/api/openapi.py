@@ -73,7 +73,7 @@ def document(operations: Sequence[AnyOperation], *, version: str) -> Json:
             "title": "Signoff admin API",
             "version": version,
             "description": (
-                "Who may be written to, and who has left. Every request needs an API key:"
+                "Who may be written to, and who has unsubscribed. Every request needs an API key:"
                 " `Authorization: Bearer so_…`."
             ),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},

@@ -23,7 +23,7 @@ from app.core.audit import AuditAction
 from app.core.cursors import entry_of
 from app.core.errors import RuleViolation
 from app.core.events import event_name, facts
-from app.core.lists.rows import moment
+from app.core.times import iso
 from app.core.webhook import Delivery, EndpointKey
 from app.http.answers import Answer, answer
 from app.usecases.administration import Administration
@@ -93,7 +93,7 @@ class OperatorEndpoints:
                 id="resendDeadLetters",
                 method="POST",
                 path=f"{OF_BRAND}/webhooks/resend",
-                summary="Deliver dead letters anew",
+                summary="Deliver dead letters again",
                 endpoint=self.resend,
                 query=NoQuery,
                 body=Resend,
@@ -159,7 +159,7 @@ class OperatorEndpoints:
         arrivals, following = await self._services.feed.page(
             call.brand, words, cursor=query.cursor, since_ms=since_ms, limit=query.limit
         )
-        events = [facts(one.event) | {"arrived": moment(one.arrived_ms)} for one in arrivals]
+        events = [facts(one.event) | {"arrived": iso(one.arrived_ms)} for one in arrivals]
         return shown(200, EventPage(events=events, next=following))
 
     async def webhooks(self, call: Call, _query: NoQuery, _body: NoBody) -> Answer:
@@ -188,14 +188,14 @@ class OperatorEndpoints:
         )
         urls = await self._urls(call)
         views = [
-            _delivery_view(one.delivery, urls, cursor=one.cursor, given_up=moment(one.at_ms))
+            _delivery_view(one.delivery, urls, cursor=one.cursor, given_up=iso(one.at_ms))
             for one in letters
         ]
         following = letters[-1].cursor if len(letters) == query.limit else None
         return shown(200, DeadLetterPage(dead_letters=views, next=following))
 
     async def resend(self, call: Call, _query: NoQuery, body: Resend) -> Answer:
-        """Deliver dead letters anew."""
+        """Deliver dead letters again."""
         resent = await self._services.webhooks.resend(call.brand.number, body.cursors)
         await self._services.auditing.note(
             call.brand, call.key.id, AuditAction.WEBHOOK_RESENT, "", resent=str(resent)
@@ -242,9 +242,7 @@ class OperatorEndpoints:
             await self._services.webhooks.waiting(call.brand.number, limit=limit),
             await self._urls(call),
         )
-        return [
-            _delivery_view(one.delivery, urls, next_attempt=moment(one.due_ms)) for one in waiting
-        ]
+        return [_delivery_view(one.delivery, urls, next_attempt=iso(one.due_ms)) for one in waiting]
 
     async def _urls(self, call: Call) -> dict[EndpointKey, str]:
         return {

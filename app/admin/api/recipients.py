@@ -12,8 +12,8 @@ from app.core.audit import AuditAction
 from app.core.errors import RuleViolation, StoreUnavailable
 from app.core.events import facts
 from app.core.group_words import GroupWords
-from app.core.lists.rows import moment
 from app.core.model import Acknowledgement, GroupKey, Source, Statement
+from app.core.times import iso
 from app.http.answers import Answer, answer
 from app.observe.metrics import UNSUBSCRIBES
 from app.usecases.administration import Administration
@@ -141,7 +141,7 @@ class RecipientEndpoints:
         return shown(
             200,
             EventPage(
-                events=[facts(one.event) | {"arrived": moment(one.arrived_ms)} for one in arrivals]
+                events=[facts(one.event) | {"arrived": iso(one.arrived_ms)} for one in arrivals]
             ),
         )
 

@@ -197,7 +197,7 @@ class KeyNew(Model):
 
 
 class Resend(Model):
-    """Which dead letters to deliver anew: those with these cursors, or all of the brand."""
+    """Which dead letters to deliver again: those with these cursors, or all of the brand."""
 
     cursors: (
         Annotated[tuple[Annotated[str, Field(max_length=64)], ...], Field(max_length=MAX_PAGE)]
@@ -226,7 +226,8 @@ class SuppressionQuery(PageQuery):
 
     group: (
         Annotated[
-            GroupWord, Field(description="only who has left this: `all`, a group's id or name")
+            GroupWord,
+            Field(description="only who has unsubscribed this: `all`, a group's id or name"),
         ]
         | None
     ) = None
@@ -267,7 +268,8 @@ class SegmentQuery(PageQuery):
         QueryWords, Field(description="subscribed to all of these; `all` is the default")
     ] = ()
     exclude: Annotated[
-        QueryWords, Field(description="subscribed to none of these; `all`: who has left everything")
+        QueryWords,
+        Field(description="subscribed to none of these; `all`: who has unsubscribed everything"),
     ] = ()
     source: SourceName | None = None
     since: Moment | None = None

@@ -19,8 +19,9 @@ from app.admin.api.responses import (
 from app.core.api_key import ApiKey
 from app.core.audit import AuditEntry
 from app.core.group_words import GroupWords
-from app.core.lists.rows import Row, moment
+from app.core.lists.rows import Row
 from app.core.model import Brand, Preferences, RecipientDigest, Subscription, SubscriptionGroup
+from app.core.times import iso
 from app.core.webhook import Endpoint
 from app.usecases.import_list import ImportReport
 from app.usecases.undo_import import Imported
@@ -45,7 +46,7 @@ def group_view(group: SubscriptionGroup) -> GroupView:
         name=group.name,
         description=group.description,
         archived=group.archived,
-        created=moment(group.created_ms),
+        created=iso(group.created_ms),
     )
 
 
@@ -69,15 +70,15 @@ def key_view(key: ApiKey) -> KeyView:
         brand=key.brand,
         name=key.name,
         scopes=sorted(key.scopes),
-        created=moment(key.created_ms),
-        revoked=moment(key.revoked_ms) or None,
+        created=iso(key.created_ms),
+        revoked=iso(key.revoked_ms) or None,
     )
 
 
 def audit_view(entry: AuditEntry) -> AuditView:
     """Return an entry of the audit as the API shows it."""
     return AuditView(
-        at=moment(entry.at_ms),
+        at=iso(entry.at_ms),
         actor=entry.actor,
         action=entry.action.value,
         target=entry.target,
@@ -121,7 +122,7 @@ def import_view(report: ImportReport, *, dry_run: bool) -> ImportView:
                 line=one.line,
                 recipient=one.recipient,
                 groups=list(one.groups),
-                at=moment(one.at_ms or 0) or None,
+                at=iso(one.at_ms or 0) or None,
             )
             for one in report.first
         ],
@@ -132,10 +133,10 @@ def imported_view(one: Imported) -> ImportedView:
     """Return an import as the API shows it."""
     return ImportedView(
         id=one.id,
-        at=moment(one.at_ms),
+        at=iso(one.at_ms),
         by=one.actor,
         counts=one.counts,
-        undone=moment(one.undone_ms) if one.undone_ms else None,
+        undone=iso(one.undone_ms) if one.undone_ms else None,
     )
 
 
@@ -143,6 +144,6 @@ def _subscription(one: Subscription) -> SubscriptionView:
     return SubscriptionView(
         subscribed=one.subscribed,
         source=one.source.label if one.source else None,
-        since=moment(one.since_ms) or None,
-        last=moment(one.last_ms) or None,
+        since=iso(one.since_ms) or None,
+        last=iso(one.last_ms) or None,
     )

@@ -87,7 +87,7 @@ class DeliveryPages:
         return self._renderer.page("deliveries", {**about, **values})
 
     async def act(self, visit: OperatorRequest, form: Fields) -> Answer:
-        """Deliver dead letters anew: those named, or all."""
+        """Deliver dead letters again: those named, or all."""
         if not visit.may_write:
             return trouble(
                 self._renderer,

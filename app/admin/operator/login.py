@@ -124,7 +124,7 @@ class Login:
             return False
 
     def with_session(self, answer: Answer, operator: Operator, scope: Scope) -> Answer:
-        """Return the answer with the session's cookie, which lasts anew from now."""
+        """Return the answer with the session's cookie, which lasts again from now."""
         return _with_cookie(
             answer, self._sessions.sign(operator.session, operator.key), LONGEST_MS // 1000, scope
         )

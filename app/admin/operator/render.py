@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from app.core.model import Source
+from app.core.times import readable
 from app.http.answers import Answer, answer
 
 HOME = "/operator"
@@ -100,9 +101,7 @@ def age(milliseconds: float) -> str:
 
 def moment(at_ms: int) -> str:
     """Return a time in UTC, to the second; a dash for none."""
-    return (
-        datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y-%m-%d %H:%M:%S") if at_ms else "–"
-    )
+    return readable(at_ms, none="–").removesuffix("Z")
 
 
 def day(number_of_day: int) -> str:

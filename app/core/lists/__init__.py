@@ -1,3 +1,3 @@
-"""Lists of people who have left: files of other services read, our own written. Pure: bytes and
-text in, rows out.
+"""Lists of people who have unsubscribed: files of other services read, our own written. Pure: bytes
+and text in, rows out.
 """

@@ -174,7 +174,7 @@ class RecordReader:
             yield record
 
     def _give_up(self, problem: str = "a quote that is never closed") -> Iterator[Record]:
-        """Yield the first open line as broken, and read those after it anew."""
+        """Yield the first open line as broken, and read those after it again."""
         (first, _), *rest = self._open
         self._open.clear()
         yield Record(first, problem=problem)

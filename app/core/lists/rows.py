@@ -10,7 +10,6 @@ import csv
 import io
 import json
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 _DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "'")
@@ -47,16 +46,6 @@ def json_row(row: Row) -> bytes:
 def safe_cell(text: str) -> str:
     """Return a cell that no spreadsheet takes for a formula."""
     return f"'{text}" if text.startswith(_DANGEROUS) else text
-
-
-def moment(at_ms: int) -> str:
-    """Return a time as ISO 8601 in UTC with milliseconds; empty for 0."""
-    if not at_ms:
-        return ""
-    return (
-        datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        + f".{at_ms % 1000:03d}Z"
-    )
 
 
 def _line(cells: Iterable[str]) -> bytes:

@@ -1,9 +1,9 @@
 """Mail that a machine writes to one person for a cause: bounces, reports, automatic and calendar
 replies, list administration.
 
-It belongs to no sending that anybody could leave, so it must reach people who have left too,
-whatever marks its software puts into every mail (RFC 3834, RFC 3462, RFC 5546). What is written to
-many by a machine (`Auto-Submitted: auto-generated`) is not meant.
+It belongs to no sending that anybody could leave, so it must reach people who have unsubscribed
+too, whatever marks its software puts into every mail (RFC 3834, RFC 3462, RFC 5546). What is
+written to many by a machine (`Auto-Submitted: auto-generated`) is not meant.
 """
 
 import re

@@ -18,8 +18,8 @@ their own, and more groups than a mail may have, are refused.
 
 A Mailgun tag is a group only where the brand has such a group: most are labels of one sending, and
 whoever left such a label would have left nothing. Where a field or a name in it stands more than
-once, each group counts, so who has left one of them gets no mail of the others either; the first
-campaign that can be used is the campaign.
+once, each group counts, so who has unsubscribed one of them gets no mail of the others either; the
+first campaign that can be used is the campaign.
 """
 
 import json

@@ -109,7 +109,7 @@ class PreferencesEndpoint:
         return self._pages.saved(visitor.visit, centre, link=self._requests.centre_link(visitor))
 
     async def _now(self, visitor: Visitor, chosen: Shown, *, all_on_again: bool) -> Centre | None:
-        """Return the state as it is read anew, or for a test link what would have been saved; None
+        """Return the state as it is read again, or for a test link what would have been saved; None
         when it cannot be read.
         """
         try:

@@ -104,7 +104,7 @@ class PreferencePages:
         note: Note | None = None,
         status: int = 200,
     ) -> Answer:
-        """Return what a group unsubscribe link shows to who has left already."""
+        """Return what a group unsubscribe link shows to who has unsubscribed already."""
         return self._page("already", visit, status=status, scope=scope, manage=manage, note=note)
 
     def left(self, visit: Visit, scope: Scope, *, page_token: str, manage: str) -> Answer:

@@ -25,16 +25,6 @@ from app.core.token import TokenCodec
 from app.core.webhook import Endpoint, WebhookFormat, endpoint_key
 from app.http.server import ADMIN_LIMITS, Listener
 from app.observe.log import logger
-from app.store.deliveries_memory import MemoryDeliveries, MemoryPending
-from app.store.groups_memory import MemoryGroups
-from app.store.memory import MemoryStore
-from app.store.memory_queries import (
-    MemoryApiKeys,
-    MemoryAudit,
-    MemoryCallCounter,
-    MemoryJournal,
-    MemoryRoster,
-)
 from app.usecases.administration import Administration
 from app.usecases.api_keys import ApiKeys
 from app.usecases.auditing import Auditing
@@ -50,6 +40,16 @@ from app.usecases.record_statement import RecordStatement
 from app.usecases.suppressions import Suppressions
 from app.usecases.undo_import import Imports
 from app.usecases.webhooks import Webhooks
+from tests.support.memory_deliveries import MemoryDeliveries, MemoryPending
+from tests.support.memory_groups import MemoryGroups
+from tests.support.memory_queries import (
+    MemoryApiKeys,
+    MemoryAudit,
+    MemoryCallCounter,
+    MemoryJournal,
+    MemoryRoster,
+)
+from tests.support.memory_store import MemoryStore
 
 ACME, OTHER = BrandNumber(1), BrandNumber(2)
 FILE_KEY = "file-key-of-the-installation-0123456789"

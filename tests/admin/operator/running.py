@@ -22,13 +22,13 @@ from app.core.links import LinkMaker
 from app.core.operator_session import Sessions
 from app.http.server import ADMIN_LIMITS, Listener
 from app.observe.log import logger
-from app.store.counters_memory import MemoryTallies
-from app.store.memory_queries import MemoryCallCounter, MemoryEndedSessions
 from app.usecases.backlog import Measure
 from app.usecases.call_limit import CallLimit
 from app.usecases.overview import Overview
 from app.usecases.ports import Spool
 from tests.admin.api.running import BRANDS, FILE_KEY, Api, plugged
+from tests.support.memory_counters import MemoryTallies
+from tests.support.memory_queries import MemoryCallCounter, MemoryEndedSessions
 
 HOME = "/operator"
 NO_FIELDS: Mapping[str, str] = {}

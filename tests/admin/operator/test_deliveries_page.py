@@ -89,7 +89,7 @@ async def test_one_letter_is_sent_again_and_then_all_the_others(site: Site) -> N
 
     assert (303, f"{DELIVERIES}?resent=1") == (one.status, one.fields["location"])
     assert [2, 0] == [after_one, await left(site)]
-    assert "2 will be delivered anew." in told.text
+    assert "2 will be delivered again." in told.text
     assert 3 == len(await site.api.services.webhooks.waiting(ACME))
     assert [AuditAction.WEBHOOK_RESENT] * 2 == [
         entry.action for entry in await site.api.audit.entries(ACME, after="", limit=10)

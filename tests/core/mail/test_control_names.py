@@ -72,7 +72,7 @@ def _refusal(name: str) -> str:
     ],
 )
 def test_a_slip_of_the_pen_is_refused_by_name(name: str, meant: str) -> None:
-    """Catalogue N3: such a mail would go to who has left, as if it were not marked."""
+    """Catalogue N3: such a mail would go to who has unsubscribed, as if it were not marked."""
     assert f"{name} is no field of ours; did you mean {meant}?" == _refusal(name)
 
 

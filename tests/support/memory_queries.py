@@ -11,8 +11,8 @@ from app.core.audit import AuditEntry
 from app.core.model import BrandNumber, HistoryEntry, KnownRecipient, RecipientDigest
 from app.store import keys
 from app.store.journal import position_of
-from app.store.memory import MemoryStore
 from app.usecases.ports import Position
+from tests.support.memory_store import MemoryStore
 
 
 class MemoryRoster:
@@ -66,7 +66,7 @@ class MemoryApiKeys:
         return sorted(self._keys.values(), key=lambda key: (key.created_ms, key.id))
 
     async def put(self, key: ApiKey) -> None:
-        """Write a key, or write it anew."""
+        """Write a key, or write it again."""
         self._keys[key.id] = key
 
 

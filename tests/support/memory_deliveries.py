@@ -9,7 +9,7 @@ from dataclasses import replace
 from app.core.model import BrandNumber, RecipientDigest, Source, Statement
 from app.core.webhook import DeadLetter, Delivery, EndpointKey, Work, brand_of, place_of
 from app.store import keys
-from app.store.memory import MemoryStore
+from tests.support.memory_store import MemoryStore
 
 
 class MemoryDeliveries:
