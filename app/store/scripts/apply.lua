@@ -1,6 +1,6 @@
 #!lua
 -- Apply one statement to one recipient: a last-writer-wins register for each group, compared, written and announced in one step.
--- The rules, and why two times are kept, stand in docs/adr/0003-statement-register.md; app/store/memory.py says the same in Python.
+-- The rules, and why two times are kept, stand in docs/adr/0003-statement-register.md; tests/support/memory_store.py says the same in Python.
 --
 -- KEYS  1 state bucket (hash: digest -> record)   2 work stream   3 history stream   4 epoch (number)        all of one hash tag
 -- ARGV  1 digest, 10 bytes                        2 at_ms, decimal
