@@ -57,7 +57,8 @@ commands = lazy(
             at="app.cli.recipient:commands", help="Look at one recipient, or speak for one."
         ),
         "suppressions": LazyCommand(
-            at="app.cli.suppressions:commands", help="List, export and import unsubscribed recipients."
+            at="app.cli.suppressions:commands",
+            help="List, export and import unsubscribed recipients.",
         ),
         "groups": LazyCommand(
             at="app.cli.groups:commands",
