@@ -37,7 +37,6 @@ from app.core.page_token import PageTokens
 from app.core.token import TokenCodec
 from app.http.server import ServerSettings, public_listeners, run, serve
 from app.observe.log import configure, logger
-from app.observe.witness import LoggingWitness
 from app.store.embedded import EmbeddedStore
 from app.store.groups import RedisGroups
 from app.store.redis import RedisStore
@@ -139,7 +138,7 @@ async def serve_click(folder: Path) -> None:
     await store.start()
     spool = SqliteSpool(folder / "spool")
     tokens = codec()
-    unsubscribe = RecordStatement(store, spool, now_ms, witness=LoggingWitness(logger("web")))
+    unsubscribe = RecordStatement(store, spool, now_ms, log=logger("web"))
     click = TokenLinks(
         codec=tokens,
         unsubscribe=unsubscribe,

@@ -10,12 +10,13 @@ import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from app.core.brands import Brands
 from app.core.errors import NotFound, SpoolUnavailable, StoreUnavailable
 from app.core.model import PARTITIONS, Brand, BrandNumber, Management, Source, Statement
 from app.core.webhook import PROMISED_MS
+from app.observe import metrics
+from app.observe.log import LogEvent, Logger
 from app.usecases.delivery_ports import Deliveries, WorkQueue
 from app.usecases.ports import Spool
 
@@ -42,28 +43,6 @@ class Measure:
     unreturned_ms: Mapping[str, float]
 
 
-class BacklogWitness(Protocol):
-    """Who is told how long requests wait."""
-
-    def measured(self, measure: Measure) -> None:
-        """Hear what waits now."""
-        ...
-
-    def too_old(self, age_ms: int) -> None:
-        """Hear that the oldest request waits for longer than the alarm allows; said once until it
-        is over.
-        """
-        ...
-
-    def caught_up(self) -> None:
-        """Hear that it is over."""
-        ...
-
-    def breached(self, requests: int) -> None:
-        """Hear of requests that were not even effective within 48 hours."""
-        ...
-
-
 class Backlog:
     """Looks at the store, and at this process's spool if it has one. `clock` in milliseconds."""
 
@@ -75,7 +54,7 @@ class Backlog:
         spool: Spool | None,
         brands: Brands,
         clock: Callable[[], int],
-        witness: BacklogWitness,
+        log: Logger,
         alarm_ms: int = ALARM_MS,
     ) -> None:
         self._work = work
@@ -83,7 +62,7 @@ class Backlog:
         self._spool = spool
         self._brands = brands
         self._clock = clock
-        self._witness = witness
+        self._log = log
         self._alarm_ms = alarm_ms
         self._alarmed = False
         self.latest: Measure | None = None  # what the last look saw
@@ -96,7 +75,7 @@ class Backlog:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> Measure:
-        """Look once and tell the witness. While the store is away, what waits in the spool is what
+        """Look once and set the gauges. While the store is away, what waits in the spool is what
         is known.
         """
         spooled = await self._spooled()
@@ -127,7 +106,7 @@ class Backlog:
             unknown=unknown,
         )
         self.latest = measure
-        self._witness.measured(measure)
+        _set_gauges(measure)
         self._alarm(measure.pending_ms)
         return measure
 
@@ -151,7 +130,7 @@ class Backlog:
         ]
         if late:
             self._counted_row = max(late)
-            self._witness.breached(len(late))
+            metrics.SLA_BREACHES.inc(len(late))
 
     def _measure(  # noqa: PLR0913 - what a look has seen
         self,
@@ -194,11 +173,23 @@ class Backlog:
     def _alarm(self, age_ms: int) -> None:
         if age_ms >= self._alarm_ms and not self._alarmed:
             self._alarmed = True
-            self._witness.too_old(age_ms)
+            self._log.error(LogEvent.PENDING_TOO_OLD, seconds=age_ms // 1000)
         elif age_ms < self._alarm_ms and self._alarmed:
             self._alarmed = False
-            self._witness.caught_up()
+            self._log.info(LogEvent.PENDING_CAUGHT_UP)
 
 
 def _oldest(waiting: Sequence[tuple[BrandNumber, int]], now: int) -> int:
     return max((max(0, now - at_ms) for _, at_ms in waiting), default=0)
+
+
+def _set_gauges(measure: Measure) -> None:
+    metrics.PENDING_OLDEST.set(measure.pending_ms / 1000)
+    metrics.WEBHOOK_OLDEST.set(measure.undelivered_ms / 1000)
+    metrics.STREAM_LAG.set(measure.lag)
+    metrics.WEBHOOK_DEAD_LETTERS.set(measure.dead)
+    metrics.UNKNOWN_BRANDS.set(measure.unknown)
+    for brand, age_ms in measure.by_brand.items():
+        metrics.BRAND_PENDING_OLDEST.labels(brand).set(age_ms / 1000)
+    for brand, since_ms in measure.unreturned_ms.items():
+        metrics.SELF_MANAGED_RETURN.labels(brand).set(since_ms / 1000)

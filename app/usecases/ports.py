@@ -273,29 +273,3 @@ class Clock(Protocol):
     def __call__(self) -> int:
         """Return UTC milliseconds since 1970."""
         ...
-
-
-class Witness(Protocol):
-    """Who is told what became of clicks and of the store: logs and metrics, which the use cases do
-    not know.
-    """
-
-    def acknowledged(self, copies: int) -> None:
-        """Hear that a statement was acknowledged with that many durable copies."""
-        ...
-
-    def not_durable(self, reason: str) -> None:
-        """Hear that a statement could not be made durable, and the caller was told so."""
-        ...
-
-    def replayed(self, rows: int) -> None:
-        """Hear that rows of the spool were applied to the store again."""
-        ...
-
-    def store_failed(self, reason: str) -> None:
-        """Hear that the store stopped answering; said once an outage."""
-        ...
-
-    def store_recovered(self) -> None:
-        """Hear that the store answers again."""
-        ...

@@ -14,26 +14,28 @@ from collections.abc import Callable
 
 from app.core.errors import RuleViolation, SpoolUnavailable, StoreUnavailable
 from app.core.model import Acknowledgement, Change, Recency, Source, Statement
-from app.usecases.ports import Clock, Spool, Store, Witness
+from app.observe.log import LogEvent, Logger
+from app.observe.metrics import ACK
+from app.usecases.ports import Clock, Spool, Store
 from app.usecases.recency import AHEAD_MS, recency_of, told_late
-from app.usecases.silence import Silence
 
 STORE_SECONDS = 0.4
 LAST_SECONDS = 5.0
 
 
 class RecordStatement:
-    """Makes statements durable. One for each process; calls may run side by side in one event
-    loop.
+    """Makes statements durable and counts the copies. One for each process; calls may run side by
+    side in one event loop. Without a `log`, the caller alone tells what could not be kept.
     """
 
     def __init__(
-        self, store: Store, spool: Spool | None, clock: Clock, *, witness: Witness | None = None
+        self, store: Store, spool: Spool | None, clock: Clock, *, log: Logger | None = None
     ) -> None:
         self._store = store
         self._spool = spool
         self._clock = clock
-        self._witness = witness or Silence()
+        self._log = log
+        self._counts = {copies: ACK.labels(str(copies)) for copies in (1, 2)}
 
     async def __call__(self, statement: Statement) -> Acknowledgement:
         """Return once the statement is durable, with the number of copies; idempotent, since the
@@ -61,9 +63,10 @@ class RecordStatement:
             else:
                 copies = await self._race(statement, recency)
         except StoreUnavailable as exc:
-            self._witness.not_durable(str(exc))
+            if self._log:
+                self._log.error(LogEvent.CLICK_NOT_DURABLE, reason=str(exc))
             raise
-        self._witness.acknowledged(copies)
+        self._counts[copies].inc()
         return Acknowledgement(copies=copies, id=statement.id)
 
     async def _race(self, statement: Statement, recency: Recency) -> int:

@@ -12,9 +12,9 @@ from typing import Protocol
 
 from app.core.errors import Conflict, SpoolUnavailable, StoreUnavailable
 from app.core.model import Recency, Statement
-from app.usecases.ports import Spool, Store, Witness
+from app.observe.log import LogEvent, Logger
+from app.usecases.ports import Spool, Store
 from app.usecases.recency import told_late
-from app.usecases.silence import Silence
 
 PAGE = 250
 
@@ -32,14 +32,14 @@ class Replayer:
         self,
         store: Store,
         spool: Spool,
+        log: Logger,
         *,
-        witness: Witness | None = None,
         interval: float = 1.0,
         longest_pause: float = 10.0,
     ) -> None:
         self._store = store
         self._spool = spool
-        self._witness = witness or Silence()
+        self._log = log
         self._interval = interval
         self._longest_pause = longest_pause
         self._generation: str | None = None
@@ -70,14 +70,14 @@ class Replayer:
                 self._generation = generation
         except (StoreUnavailable, SpoolUnavailable) as exc:
             if not self._failing:
-                self._witness.store_failed(str(exc))
+                self._log.error(LogEvent.STORE_FAILED, reason=str(exc))
             self._failing = True
             return False
         if self._failing:
-            self._witness.store_recovered()
+            self._log.info(LogEvent.STORE_RECOVERED)
         self._failing = False
         if rows:
-            self._witness.replayed(rows)
+            self._log.info(LogEvent.SPOOL_REPLAYED, rows=rows)
         return True
 
     async def _replay(self, fetch: _Fetch, *, upto: int | None) -> int:

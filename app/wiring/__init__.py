@@ -18,7 +18,6 @@ from app.core.token import MAX_TOKEN_CHARS, TokenCodec
 from app.observe import service_manager
 from app.observe.background import Part, kept_running
 from app.observe.log import LogEvent, Logger
-from app.observe.witness import LoggingWitness
 from app.settings import keyring_file
 from app.settings.model import Settings
 from app.store.embedded import EmbeddedStore
@@ -235,14 +234,12 @@ async def _no_spool() -> None:
 
 
 @asynccontextmanager
-async def replaying(
-    store: RedisStore, spool: Spool | None, witness: LoggingWitness, log: Logger
-) -> AsyncIterator[None]:
+async def replaying(store: RedisStore, spool: Spool | None, log: Logger) -> AsyncIterator[None]:
     """Bring the spool's rows to the store for as long as the context is open."""
     if spool is None:
         yield
         return
-    async with kept_running(Part.REPLAY, Replayer(store, spool, witness=witness).run, log):
+    async with kept_running(Part.REPLAY, Replayer(store, spool, log).run, log):
         yield
 
 

@@ -20,7 +20,6 @@ from app.http.rim import Application, Replaceable
 from app.http.server import ADMIN_LIMITS, Listener, run, serve
 from app.observe import log as logs
 from app.observe.log import LogEvent, Logger
-from app.observe.witness import LoggingWitness
 from app.settings import keyring_file
 from app.settings.model import Settings
 from app.store.administration import RedisCallCounter, RedisEndedSessions
@@ -65,14 +64,13 @@ async def _serve_admin(settings: Settings) -> None:
     hung_up = hangups()
     keyring = keyring_file.load(settings.keyring_file)
     known = brands(settings)
-    witness = LoggingWitness(log)
     async with (
         opened_store(settings, log, patience=PATIENCE) as store,
         opened_spool(settings, log) as spool,
-        replaying(store, spool, witness, log),
+        replaying(store, spool, log),
         watching_backlog(known, store, spool, log) as backlog,
     ):
-        unsubscribe = RecordStatement(store, spool, now_ms, witness=witness)
+        unsubscribe = RecordStatement(store, spool, now_ms, log=log)
         checks = durability_checks(settings, store, spool)
 
         def private(settings: Settings) -> Application:

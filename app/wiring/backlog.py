@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 
 from app.core.brands import Brands
 from app.observe.background import Part, kept_running
-from app.observe.backlog import LoggingBacklogWitness
 from app.observe.log import Logger
 from app.store.deliveries import RedisDeliveries
 from app.store.redis import RedisStore
@@ -29,7 +28,7 @@ async def watching_backlog(
         spool=spool,
         brands=brands,
         clock=store.clock,
-        witness=LoggingBacklogWitness(log),
+        log=log,
     )
     async with kept_running(Part.BACKLOG, backlog.run, log):
         yield backlog

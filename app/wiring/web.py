@@ -14,7 +14,6 @@ from app.http.rim import Application, Replaceable
 from app.http.server import ServerSettings, public_listeners, run, serve
 from app.observe import log as logs
 from app.observe.log import LogEvent, Logger
-from app.observe.witness import LoggingWitness
 from app.settings import keyring_file
 from app.settings.model import Settings
 from app.store.clock import monotonic_ms
@@ -64,14 +63,13 @@ async def _serve_web(settings: Settings) -> None:
     hung_up = hangups()
     keyring = keyring_file.load(settings.keyring_file)
     known = brands(settings)
-    witness = LoggingWitness(log)
     async with (
         opened_store(settings, log) as store,
         opened_spool(settings, log) as spool,
-        replaying(store, spool, witness, log),
+        replaying(store, spool, log),
         watching_backlog(known, store, spool, log),
     ):
-        unsubscribe = RecordStatement(store, spool, now_ms, witness=witness)
+        unsubscribe = RecordStatement(store, spool, now_ms, log=log)
         public = Replaceable(_public(settings, keyring, known, store, unsubscribe, log))
         listeners = public_listeners(public, _server_settings(settings))
         listeners["health"] = health_listener(

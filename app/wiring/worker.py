@@ -39,7 +39,6 @@ from app.worker.history import Trimmer
 from app.worker.scheduler import Scheduler
 from app.worker.shipping import Shipper
 from app.worker.webhook_request import DeliveryEvents, request_of
-from app.worker.witness import DeliveryWitness
 from app.worker.worker import Pace, Worker
 
 STORE_SECONDS = 5.0  # nobody waits for the worker, so it may wait for the store
@@ -143,7 +142,6 @@ async def _working(  # noqa: PLR0913, PLR0917 - the parts of the process
     """Work for as long as the context is open; the tasks that are yielded run until then."""
     endpoints = _endpoints(settings)
     work, deliveries = RedisWork(store.connection), RedisDeliveries(store.connection)
-    witness = DeliveryWitness(log)
     counting = Counting(RedisTallies(store.connection))
     delivery_events = DeliveryEvents(
         codec=wiring.token_codec(settings, keyring),
@@ -156,7 +154,7 @@ async def _working(  # noqa: PLR0913, PLR0917 - the parts of the process
         send=parting(sender(client, delivery_events, clock=store.clock), shipping(client, shipper)),
         clock=store.clock,
         chance=random.SystemRandom().random,
-        witness=witness,
+        log=log,
     )
     worker = Worker(
         name=secrets.token_hex(8),
@@ -169,7 +167,7 @@ async def _working(  # noqa: PLR0913, PLR0917 - the parts of the process
         brands=_numbers(known),
         self_managed=_self_managed(known),
         clock=store.clock,
-        witness=witness,
+        log=log,
         pace=Pace(claim_ms=1000 * settings.worker.claim_seconds),
     )
     trimmer = Trimmer(
@@ -177,7 +175,7 @@ async def _working(  # noqa: PLR0913, PLR0917 - the parts of the process
         brands=known,
         days=settings.worker.history_days,
         clock=wiring.now_ms,
-        witness=witness,
+        log=log,
     )
     writing, *turning = (
         asyncio.create_task(part.run()) for part in (scheduler, worker, trimmer, counting)

@@ -12,8 +12,10 @@ from collections.abc import Callable
 from app.core.brands import Brands
 from app.core.errors import StoreUnavailable
 from app.core.model import PARTITIONS
+from app.core.times import iso
+from app.observe import metrics
+from app.observe.log import LogEvent, Logger
 from app.usecases.delivery_ports import WorkQueue
-from app.worker.witness import DeliveryWitness
 
 _EVERY_SECONDS = 3600.0
 _DAY_MS = 86_400_000
@@ -33,13 +35,13 @@ class Trimmer:
         brands: Brands,
         days: int,
         clock: Callable[[], int],
-        witness: DeliveryWitness,
+        log: Logger,
     ) -> None:
         self._work = work
         self._brands = brands
         self._days = days
         self._clock = clock
-        self._witness = witness
+        self._log = log
 
     async def run(self) -> None:
         """Trim once an hour until cancelled; an outage of the store is met again the next time."""
@@ -47,7 +49,7 @@ class Trimmer:
             try:
                 await self.trim()
             except StoreUnavailable as exc:
-                self._witness.store_failed(str(exc))
+                self._log.error(LogEvent.STORE_FAILED, reason=str(exc))
             await asyncio.sleep(_EVERY_SECONDS)
 
     async def trim(self) -> int:
@@ -56,7 +58,8 @@ class Trimmer:
         """
         here, there = self._clock(), await self._work.time_ms()
         if abs(here - there) > MOST_APART_MS:
-            self._witness.deletion_refused(here_ms=here, there_ms=there)
+            metrics.DELETIONS_REFUSED.inc()
+            self._log.error(LogEvent.DELETION_REFUSED, here=iso(here), store=iso(there))
             return 0
         trimmed = 0
         for brand in self._brands:
@@ -65,5 +68,5 @@ class Trimmer:
                     brand.number, range(start, start + _AT_ONCE), keep_ms=self._days * _DAY_MS
                 )
         if trimmed:
-            self._witness.trimmed(trimmed)
+            self._log.info(LogEvent.HISTORY_TRIMMED, entries=trimmed)
         return trimmed

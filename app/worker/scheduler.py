@@ -27,11 +27,13 @@ from app.core.webhook import (
     judge,
     lateness,
 )
+from app.observe import metrics
+from app.observe.log import LogEvent, Logger
 from app.usecases.delivery_ports import Deliveries
+from app.worker.attempts import count_verdict, log_answer
 from app.worker.breaker import Breaker
 from app.worker.endpoint_queue import EndpointQueue, Send
 from app.worker.intervals import has_come
-from app.worker.witness import DeliveryWitness
 
 SPREAD_MS = 10_000  # over which what a breaker held back comes again
 _PAUSE_SECONDS = 0.5
@@ -52,7 +54,7 @@ class Scheduler:
         send: Send,
         clock: Callable[[], int],
         chance: Callable[[], float],
-        witness: DeliveryWitness,
+        log: Logger,
         schedule: Sequence[float] = SCHEDULE,
         home_schedule: Sequence[float] = shipment.SCHEDULE,
         breaker: Callable[[], Breaker] = Breaker,
@@ -63,7 +65,7 @@ class Scheduler:
         self._send = send
         self._clock = clock
         self._chance = chance
-        self._witness = witness
+        self._log = log
         self._schedule = schedule
         self._home_schedule = home_schedule
         self._breaker = breaker
@@ -166,7 +168,7 @@ class Scheduler:
         self, endpoint: Endpoint, batch: Sequence[Delivery], answer: ReceiverAnswer
     ) -> None:
         now = self._clock()
-        self._witness.answered(endpoint, len(batch), answer)
+        log_answer(self._log, endpoint, len(batch), answer)
         for delivery in batch:
             self._judge(delivery, answer, now)
         queue = self._queues[endpoint.key]
@@ -177,7 +179,7 @@ class Scheduler:
     def _judge(self, delivery: Delivery, answer: ReceiverAnswer, now: int) -> None:
         marked, breach = lateness(delivery, now)
         if breach:
-            self._witness.breached()
+            metrics.SLA_BREACHES.inc()
         endless = self._is_endless(delivery)
         schedule = self._home_schedule if endless else self._schedule
         self._decide(
@@ -198,7 +200,7 @@ class Scheduler:
         return bool(shipment.home_of(delivery.endpoint)) and delivery.endpoint in self._endpoints
 
     def _decide(self, verdict: DeliveryVerdict) -> None:
-        self._witness.judged(verdict)
+        count_verdict(self._log, verdict)
         self._verdicts.append(verdict)
         self._news.set()
 
@@ -259,7 +261,7 @@ class Scheduler:
             with suppress(StoreUnavailable):  # whoever is told 410 next writes it
                 await self._deliveries.switch_off(endpoint, at_ms=self._clock())
             self._off |= {endpoint}
-            self._witness.switched_off(endpoint)
+            self._log.error(LogEvent.WEBHOOK_SWITCHED_OFF, endpoint=endpoint.hex())
         await self._deliveries.bury(
             [verdict.delivery for verdict in verdicts if verdict.is_dead], at_ms=self._clock()
         )

@@ -24,10 +24,10 @@ from app.core.model import PARTITIONS, BrandNumber, Source
 from app.core.shipment import home_key
 from app.core.tally import Count, ticks_of
 from app.core.webhook import Delivery, Endpoint, EndpointKey, Work
+from app.observe.log import LogEvent, Logger
 from app.usecases.delivery_ports import Crew, Deliveries, WorkQueue
 from app.worker.intervals import has_come
 from app.worker.scheduler import Scheduler
-from app.worker.witness import DeliveryWitness
 
 _EVERYWHERE = range(PARTITIONS)
 _SIGNS = 5  # signs of life in the time after which a worker counts as dead
@@ -69,7 +69,7 @@ class Worker:
         self_managed: Collection[BrandNumber] = (),
         tally: Count,
         clock: Callable[[], int],
-        witness: DeliveryWitness,
+        log: Logger,
         pace: Pace = Pace(),
     ) -> None:
         self._name = name
@@ -80,7 +80,7 @@ class Worker:
         self.adopt(endpoints, brands=brands, self_managed=self_managed)
         self._tally = tally
         self._clock = clock
-        self._witness = witness
+        self._log = log
         self._pace = pace
         self._alive: Sequence[str] = ()
         self._next_sign = self._next_due = self._next_aside = 0
@@ -106,12 +106,12 @@ class Worker:
                 found = await self.turn()
             except StoreUnavailable as exc:
                 if not failing:
-                    self._witness.store_failed(str(exc))
+                    self._log.error(LogEvent.STORE_FAILED, reason=str(exc))
                 failing = True
                 await asyncio.sleep(_AWAY_SECONDS)
                 continue
             if failing:
-                self._witness.store_recovered()
+                self._log.info(LogEvent.STORE_RECOVERED)
             failing = False
             await asyncio.sleep(self._pace.busy_seconds if found else self._pace.idle_seconds)
 
@@ -159,7 +159,9 @@ class Worker:
         if alive != self._alive:
             self._alive = alive
             self.partitions = range(alive.index(self._name), PARTITIONS, len(alive))
-            self._witness.workers(len(alive), len(self.partitions))
+            self._log.info(
+                LogEvent.WORKERS_CHANGED, alive=len(alive), partitions=len(self.partitions)
+            )
 
     async def _take_up(self, now: int) -> int:
         """Raise what was set aside of brands that are known here, in every partition: whoever owns
@@ -179,8 +181,8 @@ class Worker:
             for work in found
             if work.statement.brand not in self._known and not work.statement.home
         ]
-        if strange:
-            self._witness.set_aside(await self._work.set_aside(strange))
+        if strange and (waiting := await self._work.set_aside(strange)):
+            self._log.warning(LogEvent.EVENTS_SET_ASIDE, events=waiting)
         entries = [
             work for work in found if work.statement.brand in self._known or work.statement.home
         ]

@@ -16,7 +16,6 @@ from app.http.throttle import Throttle, network_of
 from app.observe import log as logs
 from app.observe import service_manager
 from app.observe.log import LogEvent, Logger
-from app.observe.witness import LoggingWitness
 from app.settings.model import Settings
 from app.settings.types import split_address
 from app.store.clock import monotonic_ms
@@ -59,7 +58,6 @@ def serve_inbox(settings: Settings) -> None:
 async def _serve_inbox(settings: Settings) -> None:
     log = logs.logger("inbox")
     inbox = settings.inbox
-    witness = LoggingWitness(log)
     throttle = Throttle(limit=_MISSES_PER_MINUTE, window_ms=60_000, clock=monotonic_ms)
     # listens at once: who is stopped while it starts still stops its store
     stop = asyncio.create_task(web_side.stopped())
@@ -68,9 +66,9 @@ async def _serve_inbox(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(web_side.opened_store(settings, log))
         spool = await stack.enter_async_context(web_side.opened_spool(settings, log))
-        await stack.enter_async_context(web_side.replaying(store, spool, witness, log))
+        await stack.enter_async_context(web_side.replaying(store, spool, log))
         await stack.enter_async_context(watching_backlog(known, store, spool, log))
-        unsubscribe = RecordStatement(store, spool, web_side.now_ms, witness=witness)
+        unsubscribe = RecordStatement(store, spool, web_side.now_ms, log=log)
 
         def read_again() -> tuple[SessionConfig, Sequence[str]]:
             """Return the terms of the configuration as it is now, and what of it needs a restart.

@@ -10,6 +10,7 @@ import pytest
 
 from app.core.errors import StoreUnavailable
 from app.core.model import Change, Recency, Statement
+from app.observe.log import logger
 from app.store.redis import RedisStore
 from app.store.spool import SqliteSpool
 from app.usecases.replay import Replayer
@@ -64,8 +65,8 @@ async def test_the_spool_alone_is_enough_and_its_row_reaches_the_store_later(
         reply = await inbox.takes(mail(subject=ann.subject), ann.box)
     async with receiving(valkey) as inbox:
         before = await inbox.events(ann)
-        await Replayer(valkey, spool).look()
-        await Replayer(valkey, spool).look()
+        await Replayer(valkey, spool, logger("test")).look()
+        await Replayer(valkey, spool, logger("test")).look()
         after = await inbox.events(ann)
     await spool.close()
 

@@ -15,6 +15,7 @@ from redis.crc import key_slot
 
 from app.core.errors import StoreUnavailable
 from app.core.model import BrandNumber, RecipientDigest, Statement
+from app.observe.log import logger
 from app.store import keys
 from app.store.redis import Durability, RedisStore
 from app.store.spool import SqliteSpool
@@ -124,7 +125,7 @@ async def test_a_whole_cluster_that_comes_back_gets_every_spooled_row(
     everybody = people(30)
     spool = SqliteSpool(tmp_path / "spool")
     async with cluster(tmp_path) as nodes, opened(nodes.url) as store:
-        replayer = Replayer(store, spool)
+        replayer = Replayer(store, spool, logger("test"))
         assert await replayer.look()
         await nodes.kill()
         for one in everybody:
@@ -154,7 +155,7 @@ async def test_rows_for_a_primary_that_is_away_hold_up_no_page_behind_them(
         await nodes.nodes[2].kill()
         for one in (*dead, *alive):
             await spool.append(make_statement(digest=one))
-        replayer = Replayer(store, spool)
+        replayer = Replayer(store, spool, logger("test"))
         assert await replayer.look()
         found = await store.preferences(BRAND, alive)
         waiting = await spool.rows()

@@ -11,6 +11,7 @@ import redis
 
 from app.core.errors import Misconfigured, StoreUnavailable
 from app.core.model import Statement
+from app.observe.log import logger
 from app.store.embedded import EmbeddedStore
 from app.store.redis import RedisStore
 from app.store.spool import SqliteSpool
@@ -51,7 +52,7 @@ async def test_without_info_and_config_every_spooled_click_is_applied_and_the_st
     spool = SqliteSpool(tmp_path / "spool")
     async with aclosing(Opened(url, timeout=5)) as store:
         warnings = await store.start()
-        replayer = Replayer(store, spool)
+        replayer = Replayer(store, spool, logger("test"))
         click = make_statement()
         await spool.append(click)
         looks = [await replayer.look(), await replayer.look()]
@@ -72,7 +73,7 @@ async def test_without_info_a_broken_connection_makes_every_kept_row_due_again(
     url = let(operator, server, "~*", "+@all", "-@dangerous")
     spool = SqliteSpool(tmp_path / "spool")
     async with aclosing(Opened(url, timeout=5)) as store:
-        replayer = Replayer(store, spool)
+        replayer = Replayer(store, spool, logger("test"))
         click = make_statement()
         await spool.append(click)
         assert await replayer.look()

@@ -293,6 +293,7 @@ def _settings_of(sink: int) -> dict[str, str]:
         "RELAY__LMTP_LISTEN",
         "RELAY__HEALTH_LISTEN",
         "WEB__LISTEN",
+        "WEB__TLS_LISTEN",
         "WEB__HEALTH_LISTEN",
         "WEB__ADMIN_LISTEN",
     )

@@ -7,11 +7,15 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from structlog.testing import capture_logs
+
 from app.core.brands import Brands
 from app.core.model import Brand, BrandId, BrandNumber, Management, Source, Statement
 from app.core.webhook import Delivery, WebhookFormat, endpoint_key
+from app.observe import metrics
+from app.observe.log import LogEvent, logger
 from app.store.spool import SqliteSpool
-from app.usecases.backlog import Backlog, Measure
+from app.usecases.backlog import Backlog
 from tests.support.memory_deliveries import MemoryDeliveries, MemoryWork
 from tests.support.memory_store import MemoryStore
 
@@ -38,13 +42,12 @@ Make = Callable[..., Statement]
 
 @dataclass
 class Desk:
-    """A backlog with everything it looks at; also its witness."""
+    """A backlog with everything it looks at."""
 
     spool: SqliteSpool | None = None
     store: MemoryStore = field(default_factory=MemoryStore)
     deliveries: MemoryDeliveries = field(default_factory=MemoryDeliveries)
     now_ms: int = 0
-    said: list[object] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.work = MemoryWork(self.store, self.deliveries)
@@ -54,20 +57,8 @@ class Desk:
             spool=self.spool,
             brands=BRANDS,
             clock=lambda: self.now_ms,
-            witness=self,
+            log=logger("test"),
         )
-
-    def measured(self, measure: Measure) -> None:
-        self.measure = measure
-
-    def too_old(self, age_ms: int) -> None:
-        self.said.append(("too old", age_ms))
-
-    def caught_up(self) -> None:
-        self.said.append("caught up")
-
-    def breached(self, requests: int) -> None:
-        self.said.append(("breached", requests))
 
     async def move(self) -> list[Delivery]:
         """Do what a worker does with all that waits."""
@@ -95,15 +86,20 @@ async def test_while_the_worker_is_away_the_age_grows_and_after_an_hour_there_is
     desk = Desk(now_ms=1000)
     await desk.store.apply(make_statement(at_ms=1000))
     ages = []
-    for hours in (0, 0.5, 1, 2):
-        desk.now_ms = 1000 + round(hours * HOUR)
-        ages.append((await desk.backlog.look()).pending_ms)
+    with capture_logs() as lines:
+        for hours in (0, 0.5, 1, 2):
+            desk.now_ms = 1000 + round(hours * HOUR)
+            ages.append((await desk.backlog.look()).pending_ms)
+        gauge = metrics.PENDING_OLDEST._value.get()
 
-    await desk.deliveries.finish(await desk.move())
-    after = await desk.backlog.look()
+        await desk.deliveries.finish(await desk.move())
+        after = await desk.backlog.look()
 
     assert [0, HOUR // 2, HOUR, 2 * HOUR] == ages
-    assert [("too old", HOUR), "caught up"] == desk.said
+    assert [(LogEvent.PENDING_TOO_OLD, HOUR // 1000), (LogEvent.PENDING_CAUGHT_UP, None)] == [
+        (line["event"], line.get("seconds")) for line in lines
+    ]
+    assert (2 * HOUR // 1000, 0) == (gauge, metrics.PENDING_OLDEST._value.get())
     assert (0, 0, 0) == (after.pending_ms, after.undelivered_ms, after.lag)
 
 
@@ -131,13 +127,15 @@ async def test_what_lies_in_the_spool_waits_and_is_a_breach_once_after_48_hours(
     await spool.append(make_statement(at_ms=1000, source=Source.IMPORT))
     desk.now_ms = 1000 + 49 * HOUR
 
+    breaches = metrics.SLA_BREACHES._value.get()
+
     first = await desk.backlog.look()
     await desk.backlog.look()
     spool.confirm(row)
     after = await desk.backlog.look()
 
     assert (49 * HOUR, 0) == (first.pending_ms, after.pending_ms)
-    assert [("breached", 1), ("too old", 49 * HOUR), "caught up"] == desk.said
+    assert breaches + 1 == metrics.SLA_BREACHES._value.get()
 
 
 async def test_dead_letters_no_longer_wait_and_are_counted(make_statement: Make) -> None:

@@ -5,12 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from structlog.testing import capture_logs
+
 from app.core.model import RecipientDigest, Statement
+from app.observe.log import LogEvent, logger
 from app.store.spool import SqliteSpool
 from app.usecases.ports import Store
 from app.usecases.record_statement import RecordStatement
 from app.usecases.replay import PAGE, Replayer
-from app.usecases.silence import Silence
 
 Make = Callable[..., Statement]
 
@@ -23,50 +25,37 @@ class Switched(Store, Protocol):
     applied: list[Statement]
 
 
-class Notes(Silence):
-    """A witness that writes down what it hears."""
-
-    def __init__(self) -> None:
-        self.heard: list[str] = []
-
-    def replayed(self, rows: int) -> None:
-        self.heard.append(f"replayed {rows}")
-
-    def store_failed(self, reason: str) -> None:
-        self.heard.append("failed")
-
-    def store_recovered(self) -> None:
-        self.heard.append("recovered")
-
-
 async def test_clicks_of_an_outage_are_applied_in_the_order_of_their_time(
     store: Switched, spool: SqliteSpool, make_statement: Make
 ) -> None:
     """Catalogue E8."""
-    notes = Notes()
-    replayer = Replayer(store, spool, witness=notes)
+    replayer = Replayer(store, spool, logger("test"))
     await replayer.look()
     store.state = "off"
     unsubscribe = RecordStatement(store, spool, lambda: 10_000)
     clicks = [make_statement(at_ms=at) for at in range(1, 11)]
     for click in reversed(clicks):
         await unsubscribe(click)
-    answered = [await replayer.look(), await replayer.look()]
-    store.state = "on"
-    store.name = "restarted"
+    with capture_logs() as lines:
+        answered = [await replayer.look(), await replayer.look()]
+        store.state = "on"
+        store.name = "restarted"
 
-    answered.append(await replayer.look())
+        answered.append(await replayer.look())
 
     assert [False, False, True] == answered
     assert clicks == store.applied
     assert 0 == await spool.rows()
-    assert ["failed", "recovered", "replayed 10"] == notes.heard
+    assert [LogEvent.STORE_FAILED, LogEvent.STORE_RECOVERED, LogEvent.SPOOL_REPLAYED] == [
+        line["event"] for line in lines
+    ]
+    assert 10 == lines[-1]["rows"]
 
 
 async def test_a_row_that_waited_since_the_last_look_is_applied_without_any_outage_being_noticed(
     store: Switched, spool: SqliteSpool, make_statement: Make
 ) -> None:
-    replayer = Replayer(store, spool)
+    replayer = Replayer(store, spool, logger("test"))
     await replayer.look()
     click = make_statement()
     await spool.append(click)
@@ -82,7 +71,7 @@ async def test_after_a_failover_every_kept_row_is_applied_again_and_changes_noth
     store: Switched, spool: SqliteSpool, make_statement: Make
 ) -> None:
     unsubscribe = RecordStatement(store, spool, lambda: 10_000)
-    replayer = Replayer(store, spool)
+    replayer = Replayer(store, spool, logger("test"))
     await replayer.look()
     clicks = [make_statement(at_ms=1 + number) for number in range(2 * PAGE + 10)]
     await asyncio.gather(*(unsubscribe(click) for click in clicks))
@@ -106,7 +95,7 @@ async def test_rows_of_the_process_before_are_applied_at_start(
     await before.close()
     spool = SqliteSpool(tmp_path)
 
-    await Replayer(store, spool).look()
+    await Replayer(store, spool, logger("test")).look()
 
     rows = await spool.rows()
     await spool.close()
@@ -124,7 +113,7 @@ async def test_a_conflict_is_the_stores_last_word(
         )
     )
 
-    await Replayer(store, spool).look()
+    await Replayer(store, spool, logger("test")).look()
 
     (found,) = await store.preferences(left.brand, [left.digest])
     assert 0 == await spool.rows()
@@ -136,7 +125,7 @@ async def test_the_watch_goes_on_until_it_is_cancelled(
 ) -> None:
     store.state = "off"
     await spool.append(make_statement())
-    watch = asyncio.create_task(Replayer(store, spool, interval=0.01).run())
+    watch = asyncio.create_task(Replayer(store, spool, logger("test"), interval=0.01).run())
     await asyncio.sleep(0)
     store.state = "on"
 

@@ -25,6 +25,7 @@ from app.core.model import (
 )
 from app.core.preference_form import Wish
 from app.core.token import TokenCodec
+from app.observe.log import logger
 from app.store.spool import SqliteSpool
 from app.usecases.import_list import ImportTerms, ListImporter
 from app.usecases.recipients import Recipients
@@ -181,9 +182,9 @@ async def test_a_click_that_only_the_spool_had_takes_effect_and_one_that_is_brou
     await heard.apply(said())
     await heard.apply(ahead)
 
-    await Replayer(unheard, spool).look()
+    await Replayer(unheard, spool, logger("test")).look()
     spool.confirm(row)
-    await Replayer(heard, spool).look()
+    await Replayer(heard, spool, logger("test")).look()
 
     (left,), (back,) = [
         await store.preferences(BRAND.number, [DIGEST]) for store in (unheard, heard)

@@ -34,7 +34,6 @@ from app.worker.breaker import Breaker
 from app.worker.scheduler import Scheduler
 from app.worker.shipping import Shipper
 from app.worker.webhook_request import DeliveryEvents
-from app.worker.witness import DeliveryWitness
 from app.worker.worker import Pace, Worker
 
 KEYRING = Keyring(
@@ -109,7 +108,7 @@ async def working(
         own = RedisStore(url, timeout=10)
         stack.push_async_callback(own.close)
         client = await stack.enter_async_context(WebhookClient(seconds=seconds))
-        witness = DeliveryWitness(logger("test"))
+        log = logger("test")
         by_key = {endpoint.key: endpoint for endpoint in endpoints}
         deliveries = RedisDeliveries(own.connection)
         scheduler = Scheduler(
@@ -127,7 +126,7 @@ async def working(
             ),
             clock=clock,
             chance=random.Random(1).random,
-            witness=witness,
+            log=log,
             schedule=schedule,
             home_schedule=schedule,
             breaker=breaker,
@@ -145,7 +144,7 @@ async def working(
             self_managed=self_managed,
             tally=counting.count,
             clock=clock,
-            witness=witness,
+            log=log,
             pace=pace,
         )
         tasks = [asyncio.create_task(part.run()) for part in (worker, scheduler)]

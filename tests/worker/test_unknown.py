@@ -6,7 +6,6 @@ from app.core.brands import Brands
 from app.core.groups import EVERYTHING
 from app.core.model import Brand, BrandId, BrandNumber, RecipientDigest
 from app.core.webhook import Delivery, ReceiverAnswer
-from app.observe.backlog import LoggingBacklogWitness
 from app.observe.log import logger
 from app.observe.metrics import SLA_BREACHES, UNKNOWN_BRANDS
 from app.store.deliveries import RedisDeliveries
@@ -15,7 +14,6 @@ from app.store.work import RedisWork
 from app.usecases.backlog import Backlog, Measure
 from app.usecases.webhooks import Webhooks
 from app.worker.scheduler import Scheduler
-from app.worker.witness import DeliveryWitness
 from tests.support.memory_deliveries import MemoryDeliveries
 from tests.support.receiver import Receiver, receiving
 from tests.worker.running import (
@@ -53,7 +51,7 @@ async def measured(store: RedisStore, *, later_ms: int = 0) -> Measure:
         spool=None,
         brands=brands,
         clock=lambda: now_ms() + later_ms,
-        witness=LoggingBacklogWitness(logger("test")),
+        log=logger("test"),
     ).look()
 
 
@@ -185,7 +183,7 @@ async def test_what_waits_for_an_endpoint_that_another_process_has_is_not_cancel
         send=_nowhere,
         clock=lambda: now[0],
         chance=lambda: 0.0,
-        witness=DeliveryWitness(logger("test")),
+        log=logger("test"),
         gone_ms=1000,
     )
 

@@ -18,7 +18,6 @@ from app.store.work import RedisWork
 from app.worker.breaker import Breaker
 from app.worker.history import MOST_APART_MS, Trimmer
 from app.worker.intervals import has_come
-from app.worker.witness import DeliveryWitness
 from tests.support.memory_store import MemoryStore
 from tests.support.receiver import receiving
 from tests.worker.running import endpoint_of, eventually, now_ms, settled, statement_of, working
@@ -92,11 +91,14 @@ async def test_the_stores_time_is_told_though_our_own_clock_is_wrong(store: Redi
 
 async def trimmed(store: RedisStore, *, ahead_ms: int, days: int) -> int:
     brands = Brands((BRAND,))
-    witness = DeliveryWitness(logger("test"))
     machine = Settable()
     machine.ahead_ms = ahead_ms
     return await Trimmer(
-        work=RedisWork(store.connection), brands=brands, days=days, clock=machine, witness=witness
+        work=RedisWork(store.connection),
+        brands=brands,
+        days=days,
+        clock=machine,
+        log=logger("test"),
     ).trim()
 
 
