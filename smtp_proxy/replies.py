@@ -8,6 +8,7 @@ and 354 have none, as RFC 2034 section 4 wants it.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from types import MappingProxyType
 
 from app.core import errors
@@ -206,6 +207,7 @@ def for_error(error: Exception) -> Reply:
     return reply
 
 
+@lru_cache(maxsize=256)  # nearly all are of the constants above
 def wire(reply: Reply) -> bytes:
     """Return the reply as one line for the wire; anything that is not printable ASCII becomes `?`,
     so no text can end the line early.

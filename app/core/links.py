@@ -10,7 +10,7 @@ from typing import Protocol
 
 from app.core.errors import MarkingInvalid
 from app.core.groups import group_key
-from app.core.mail.controls import NO_ATTRIBUTES, Attributes
+from app.core.mail.attributes import NO_ATTRIBUTES, Attributes
 from app.core.mail.stamp import MAX_URI_CHARS, Links
 from app.core.managed import Identifier, ManagedLinks
 from app.core.model import Brand, Campaign, Management, Purpose, Recipient
@@ -77,7 +77,7 @@ class LinkMaker:
     ) -> ManagedLinks:
         short = None
         if self.inbox_domain:
-            groups = tuple(group_key(group) for group in campaign.groups)
+            groups = tuple(map(group_key, campaign.groups))
             short = self.codec.short_minter(
                 brand=brand.number, groups=groups, at_ms=at_ms, test=campaign.test
             )
@@ -95,7 +95,7 @@ class LinkMaker:
             purpose=purpose,
             at_ms=at_ms,
             campaign=campaign.id,
-            groups=tuple(group_key(group) for group in campaign.groups),
+            groups=tuple(map(group_key, campaign.groups)),
             test=campaign.test,
         )
 

@@ -7,7 +7,7 @@ of the mail-to is MoEngage's, `Unsubscribe | cattr:<identifier>-<token>`, for bo
 import base64
 from dataclasses import dataclass
 
-from app.core.mail.controls import NO_ATTRIBUTES, Attributes
+from app.core.mail.attributes import NO_ATTRIBUTES, Attributes
 from app.core.mail.stamp import MAX_MAILTO_CHARS, Links
 from app.core.model import Recipient
 from app.core.short_token import ShortMinter

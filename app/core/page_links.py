@@ -92,7 +92,7 @@ class PageLinkMaker:
         """
         if not self.inbox_domain or brand.management is Management.SELF_MANAGED:
             return None
-        groups = tuple(group_key(group) for group in campaign.groups)
+        groups = tuple(map(group_key, campaign.groups))
         short = self.codec.short_minter(
             brand=brand.number, groups=groups, at_ms=at_ms, test=campaign.test
         )
@@ -108,7 +108,7 @@ class PageLinkMaker:
             purpose=Purpose.PREFERENCES,
             at_ms=at_ms,
             campaign=campaign.id,
-            groups=tuple(group_key(group) for group in campaign.groups),
+            groups=tuple(map(group_key, campaign.groups)),
             test=campaign.test,
         )
 

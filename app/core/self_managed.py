@@ -20,7 +20,7 @@ from functools import lru_cache
 
 from app.core.address import ascii_domain
 from app.core.errors import AddressInvalid, RuleViolation
-from app.core.mail.controls import Attributes
+from app.core.mail.attributes import Attributes
 from app.core.mail.stamp import MAX_URI_CHARS, Links, is_plain
 from app.core.managed import Identifier, ManagedLinks, mailto_uri
 from app.core.model import Recipient

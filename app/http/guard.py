@@ -169,9 +169,7 @@ class GuardedH11(H11Protocol):
         whether the connection stays open.
         """
         if isinstance(event, Response):
-            await self._send_h11_event(
-                _response(event.status_code, tuple(self._head(event.headers)))
-            )
+            await self._send_h11_event(_response(event.status_code, self._head(event.headers)))
         else:
             await super().stream_send(event)
 
@@ -214,9 +212,8 @@ class GuardedH11(H11Protocol):
         )
         self.keep_alive_requests += 1
 
-    def _head(self, headers: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[bytes, bytes]]:
-        yield from headers
-        yield from self.config.response_headers("h11")
+    def _head(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes], ...]:
+        head = (*headers, *self.config.response_headers("h11"))
         last = self.keep_alive_requests >= self.config.keep_alive_max_requests or is_leaving(
             self.context
         )
@@ -227,7 +224,8 @@ class GuardedH11(H11Protocol):
             or self.connection.their_state is h11.SEND_BODY
             or (received and received.is_surplus())
         ):
-            yield b"connection", b"close"
+            return (*head, (b"connection", b"close"))
+        return head
 
     async def _send_h11_event(self, event: H11SendableEvent) -> None:
         try:

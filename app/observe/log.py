@@ -122,7 +122,10 @@ def _as_json(_: object, level: str, event: MutableMapping[str, Any]) -> str:
     """
     record = {"timestamp": _now(), "level": level, **event}
     line = _encode(record)
-    return _encode(_hidden(record)) if any(mark in line for mark in _MARKS) else line
+    for mark in _MARKS:  # not `any`: a generator costs twice as much
+        if mark in line:
+            return _encode(_hidden(record))
+    return line
 
 
 def _as_text(given: object, level: str, event: MutableMapping[str, Any]) -> str:  # Any: as above

@@ -33,7 +33,9 @@ class MemoryLedger:
 
     def known(self, message: bytes) -> Mapping[bytes, bytes]:
         """Return every entry of a message, at once."""
-        until, entries = self._messages.get(message, (0, {}))
+        if message not in self._messages:  # nearly always
+            return {}
+        until, entries = self._messages[message]
         return dict(entries) if self._clock() < until else {}
 
     def keep(self, message: bytes, entries: Mapping[bytes, bytes], *, keep_seconds: int) -> None:

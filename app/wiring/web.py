@@ -47,6 +47,7 @@ from app.wiring.belonging import belong
 from app.wiring.health import health_listener
 from app.wiring.reload import Records, following
 
+_new_id = partial(secrets.token_bytes, 16)  # of a statement
 _FIXED = ("web.listen", "web.tls_listen", "web.health_listen")
 
 
@@ -155,10 +156,6 @@ def _preference_parts(
         public_url=settings.public_url,
         new_id=_new_id,
     )
-
-
-def _new_id() -> bytes:
-    return secrets.token_bytes(16)
 
 
 def _server_settings(settings: Settings) -> ServerSettings:

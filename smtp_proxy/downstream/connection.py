@@ -65,7 +65,7 @@ class PeerConnection(asyncio.BufferedProtocol):
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._transport: asyncio.Transport | None = None
+        self._transport: asyncio.Transport | None = None  # from `connection_made` on
         # a view, because asyncio's TLS fills a slice of what it is lent
         self._received = memoryview(bytearray(RECEIVE_OCTETS))
         self._replies = ReplyReader()

@@ -74,7 +74,8 @@ class Dialogue:
         if transaction.forwarded:
             self._forwards.extend(xforward.commands(transaction.forwarded, capabilities.xforward))
         self._commands = _commands(transaction, capabilities)
-        self._stage = _Stage.RESET if reset else self._after(_Stage.RESET)
+        self._first = _Stage.FORWARD if self._forwards else _Stage.MAIL
+        self._stage = _Stage.RESET if reset else self._first
         self._refusal: Deferred | RefusedCopy | None = None
         self._content: Iterator[Buffer] = iter(())
 
@@ -127,13 +128,13 @@ class Dialogue:
             self._finish(Deferred(reply=VIOLATION))
             self._connection.abort()
             return
-        self._next()
+        self._go_on(self._first)
 
     def _on_forward(self, _: PeerReply) -> None:
         """Go on whatever the peer says: the mail does not depend on it."""
         self._forwards.popleft()
         if not self._forwards:
-            self._next()
+            self._go_on(_Stage.MAIL)
         elif not self._pipelining:
             self._connection.expect_within(self._timeouts.command)
             self._write_command()
@@ -148,7 +149,7 @@ class Dialogue:
             # a recipient taken without its sender: with a lone dot we would send that person an
             # empty mail
             raise ProtocolViolation("not an answer to the command")
-        self._next()
+        self._go_on(_Stage(self._stage + 1))
 
     def _on_data(self, reply: PeerReply) -> None:
         if reply.negative:
@@ -181,15 +182,11 @@ class Dialogue:
         if self._refusal is not None:
             self._finish(self._refusal)
 
-    def _next(self) -> None:
-        self._stage = self._after(self._stage)
+    def _go_on(self, stage: _Stage) -> None:
+        self._stage = stage
         if not self._pipelining:
             self._connection.expect_within(self._timeouts.command)
             self._write_command()
-
-    def _after(self, stage: _Stage) -> _Stage:
-        following = _Stage(stage + 1)
-        return _Stage.MAIL if following is _Stage.FORWARD and not self._forwards else following
 
     def _write_command(self) -> None:
         self._connection.write(

@@ -102,9 +102,13 @@ class Transaction:
 def wire_body(body: Buffer) -> WireBody:
     """Return the wire form of a body: call it once a message and give it to all copies."""
     view = memoryview(body)
-    return WireBody(
-        view, _has_dotted_line(view), not view or bytes(view[-2:]) == b"\r\n", _is_ascii(view)
-    )
+    ends_line = not view or bytes(view[-2:]) == b"\r\n"
+    if len(view) <= SLICE:  # nearly all mail
+        octets = bytes(view)
+        return WireBody(
+            view, octets.startswith(b".") or b"\r\n." in octets, ends_line, octets.isascii()
+        )
+    return WireBody(view, _has_dotted_line(view), ends_line, _is_ascii(view))
 
 
 def unsendable(transaction: Transaction) -> RefusedCopy | None:
@@ -139,8 +143,6 @@ def _is_ascii(view: memoryview) -> bool:
 def _has_dotted_line(view: memoryview) -> bool:
     if bytes(view[:1]) == b".":
         return True
-    if len(view) <= SLICE:
-        return b"\r\n." in bytes(view)
     return any(
         b"\r\n." in bytes(view[start : start + SLICE + 2]) for start in range(0, len(view), SLICE)
     )

@@ -22,7 +22,8 @@ from collections.abc import Callable, Mapping
 
 from app.core.audit import AuditAction
 from app.core.errors import AddressInvalid
-from app.core.model import Brand, BrandNumber, CampaignId, RecipientDigest
+from app.core.model import Brand, BrandNumber, RecipientDigest
+from app.core.tally import Count, copy_tick
 from app.observe import metrics
 from app.observe.log import LogEvent, Logger
 from app.observe.metrics import labelled
@@ -45,12 +46,11 @@ from smtp_proxy.replies import (
 NO_BRAND = BrandNumber(0)
 
 Identify = Callable[..., RecipientDigest]  # (address, *, brand)
-CountCopy = Callable[[BrandNumber, CampaignId], None]
 
 
 class Finisher:
-    """Ends messages. `identify` gives the digest by which the log names a recipient; `count_copy`
-    counts each copy of a campaign.
+    """Ends messages. `identify` gives the digest by which the log names a recipient; `count` counts
+    each copy of a campaign, by day.
     """
 
     def __init__(  # noqa: PLR0913 - everybody who is told of a message's end
@@ -59,13 +59,15 @@ class Finisher:
         ledger: Ledger,
         notifier: Notifier,
         identify: Identify,
-        count_copy: CountCopy,
+        count: Count,
+        clock: Callable[[], int],
         log: Logger,
         auditing: Auditing | None = None,
     ) -> None:
         self._ledger = ledger
         self._notifier = notifier
-        self._count_copy = count_copy
+        self._count = count
+        self._clock = clock
         self._identify = identify
         self._log = log
         self._auditing = auditing
@@ -195,7 +197,7 @@ class Finisher:
         labelled(metrics.COPIES, mail.class_, OUTCOME_LABELS[type(outcome)]).inc()
         if isinstance(outcome, Delivered):
             if mail.brand and mail.campaign and mail.campaign.id and not mail.campaign.test:
-                self._count_copy(mail.brand.number, mail.campaign.id)
+                self._count(copy_tick(mail.brand.number, mail.campaign.id, now_ms=self._clock()))
             return
         if isinstance(outcome, Suppressed):
             return

@@ -192,9 +192,11 @@ class Stamper:
         SignerUnavailable.
         """
         message, url_chars = mail.message, self.pages.longest(mail.brand)
-        plan = await beside_the_loop(message.body, lambda: plan_body(message, url_chars=url_chars))
-        if plan is None:
-            return await beside_the_loop(message.body, lambda: wire_body(message.body))
+        plan = await beside_the_loop(
+            message.body, lambda: plan_body(message, url_chars=url_chars) or wire_body(message.body)
+        )
+        if isinstance(plan, WireBody):
+            return plan
         has_groups = await self.has_groups(mail.brand.number)
         pages = self.pages.for_message(
             mail.brand, mail.campaign, at_ms=now_ms, has_groups=has_groups

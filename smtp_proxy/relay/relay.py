@@ -25,8 +25,15 @@ from app.core.mail import controls
 from app.core.mail.automatic import is_automatic
 from app.core.mail.classify import classify
 from app.core.mail.macros_plan import stray_placeholder
-from app.core.mail.message import Field, Message, from_domains, parse, parse_loosely, sender_field
-from app.core.mail.unique_fields import repeated
+from app.core.mail.message import (
+    Field,
+    Message,
+    from_domains,
+    parse,
+    parse_loosely,
+    repeated,
+    sender_field,
+)
 from app.core.model import (
     Brand,
     MailClass,

@@ -12,11 +12,10 @@ from types import MappingProxyType
 from smtp_proxy import replies
 from smtp_proxy.replies import Reply
 from smtp_proxy.session.auth import auth
-from smtp_proxy.session.data import data
-from smtp_proxy.session.envelope_commands import mail, rcpt, rset
 from smtp_proxy.session.hello import ehlo, helo, starttls
 from smtp_proxy.session.line_protocol import Farewell, Waiting
 from smtp_proxy.session.state import SessionState
+from smtp_proxy.session.transaction_commands import data, mail, rcpt, rset
 from smtp_proxy.session.xclient import xclient, xforward
 
 Command = Callable[[SessionState, bytes], Reply | Waiting[Reply | None] | None]

@@ -28,8 +28,7 @@ RecipientPolicy = Callable[[str, str], Reply | None]
 
 def transaction_ids() -> Callable[[], str]:
     """Return a source of ids: unlike those of any other process, and short."""
-    prefix, numbers = secrets.token_hex(5), count(1)
-    return lambda: f"{prefix}{next(numbers):x}"
+    return map(f"{secrets.token_hex(5)}{{:x}}".format, count(1)).__next__
 
 
 def plain_ip(peer: str) -> str:
@@ -72,11 +71,6 @@ class SessionConfig:
     one_recipient: bool = False  # answer 452 to a second recipient (catalogue X1)
     new_id: Callable[[], str] = field(default_factory=transaction_ids)
     log: Logger = field(default_factory=lambda: logger("relay"))
-
-    @property
-    def max_recipients(self) -> int:
-        """Return how many recipients one transaction may have."""
-        return 1 if self.one_recipient else self.limits.max_recipients
 
     def content_rules(self) -> ContentRules:
         """Return what the sessions demand of content."""

@@ -175,8 +175,10 @@ def _undecided(buffer: bytearray) -> int:
     A CR before them waits with them: whether it stood before the end mark must not depend on how
     the octets were cut into packets.
     """
-    length = next((length for length in (4, 3, 2, 1) if buffer.endswith(_END[:length])), 0)
-    return length + 1 if 0 < length < len(buffer) and buffer[-length - 1] == _CR else length
+    for length in (4, 3, 2, 1):
+        if buffer.endswith(_END[:length]):
+            return length + 1 if length < len(buffer) and buffer[-length - 1] == _CR else length
+    return 0
 
 
 def _lawful(piece: bytearray) -> bool:

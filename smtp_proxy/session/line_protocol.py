@@ -92,6 +92,7 @@ class LineProtocol(asyncio.Protocol):
         self.lines = Lines()  # what has come and is unread; more will arrive in the same buffer
         self.unsent: list[bytes] = []  # what was said and leaves when the dialogue waits next
         self.over_tls = False
+        self.now = self._loop.time  # the loop's clock, in seconds
 
     # What the dialogue uses.
 
@@ -136,11 +137,7 @@ class LineProtocol(asyncio.Protocol):
 
     def renew(self, seconds: float) -> None:
         """Give the client this long from now for its next progress."""
-        self._deadline = self._loop.time() + seconds
-
-    def now(self) -> float:
-        """Return the time of the loop's clock, in seconds."""
-        return self._loop.time()
+        self._deadline = self.now() + seconds
 
     def secure(self, context: ssl.SSLContext) -> Waiting[bool]:
         """Turn TLS on and say whether it succeeded; octets that came in clear after the command are
@@ -299,7 +296,7 @@ class LineProtocol(asyncio.Protocol):
         self._timer = self._loop.call_later(_LINGER_SECONDS, transport.abort)
 
     def _tick(self) -> None:
-        if self._pending is None and self._loop.time() >= self._deadline:
+        if self._pending is None and self.now() >= self._deadline:
             if self._writing_paused:
                 self.abort()  # it has not read what we said before
             else:

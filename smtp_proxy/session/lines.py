@@ -24,7 +24,9 @@ class Lines:
         buffer = self.buffer
         end = buffer.find(b"\n")
         if end < 0:
-            self._drop_overlong()
+            if len(buffer) > MAX_LINE:
+                self._overlong = True
+                del buffer[:-1]  # the last may be a CR
             return None
         if end == 0 or buffer[end - 1] != ord("\r"):
             return self._take_bad(end)
@@ -34,11 +36,6 @@ class Lines:
         if overlong:
             return COMMAND_TOO_LONG
         return COMMAND_MALFORMED if b"\r" in line or b"\0" in line else line
-
-    def _drop_overlong(self) -> None:
-        if len(self.buffer) > MAX_LINE:
-            self._overlong = True
-            del self.buffer[:-1]  # the last may be a CR
 
     def _take_bad(self, end: int) -> Reply:
         """Take a line with a bare LF: it ends nothing, so what stands behind it is of the same bad

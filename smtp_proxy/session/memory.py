@@ -56,45 +56,32 @@ class MemoryBudget:
         """
         return self.capacity - self.used
 
-    def reservation(self, holder: Callable[[], str] = nobody) -> "Reservation":
-        """Return an empty reservation for one message. `holder` is asked for only when the message
-        is large.
-        """
-        return Reservation(self, holder)
-
     def has_room(self, holder: str, octets: int, *, held: int = 0) -> bool:
         """Say whether a message may grow to these octets, of which it holds some already: within
         the memory, and within the share.
         """
-        if octets - held > self.free:
+        free = self.free
+        if octets - held > free:
             return False
         others = self._messages[holder] - (held > SMALL)
         if not holder or octets <= SMALL or others <= 0:
             return True
         before = self._octets[holder]
-        return before + octets - (held if held > SMALL else 0) <= (self.free + before) // 2
+        return before + octets - (held if held > SMALL else 0) <= (free + before) // 2
 
-    def count(self, holder: str, *, held: int, octets: int) -> None:
-        """Note that a message of this holder has gone from `held` to `octets`; only large ones are
-        counted.
+    def change(self, *, held: int, octets: int, holder: str = "") -> None:
+        """Let a message or a copy hold `octets` in the place of `held`; of a holder's messages only
+        large ones are counted.
         """
-        was, now = (held if held > SMALL else 0), (octets if octets > SMALL else 0)
-        if was == now or not holder:
-            return
-        self._octets[holder] += now - was
-        self._messages[holder] += (now > 0) - (was > 0)
-        if not self._messages[holder]:
-            del self._messages[holder], self._octets[holder]
-
-    def hold(self, octets: int) -> None:
-        """Count these octets as held, whether they fit or not."""
-        self.used += octets
+        self.used += octets - held
         self.peak = max(self.peak, self.used)
-
-    def give_back(self, octets: int) -> None:
-        """Count these octets as free, and let in the copies that fit now."""
-        self.used -= octets
-        if self._waiting:
+        was, now = (held if held > SMALL else 0), (octets if octets > SMALL else 0)
+        if was != now and holder:
+            self._octets[holder] += now - was
+            self._messages[holder] += (now > 0) - (was > 0)
+            if not self._messages[holder]:
+                del self._messages[holder], self._octets[holder]
+        if octets < held and self._waiting:
             self._let_in()
 
     @asynccontextmanager
@@ -144,11 +131,11 @@ class MemoryBudget:
 
     def _enter(self, octets: int) -> None:
         self._copies += octets
-        self.hold(octets)
+        self.change(held=0, octets=octets)
 
     def _leave(self, octets: int) -> None:
         self._copies -= octets
-        self.give_back(octets)
+        self.change(held=octets, octets=0)
 
 
 class Reservation:
@@ -166,20 +153,17 @@ class Reservation:
         """Hold at least this many octets, and say whether that was possible; when not, what is held
         stays as it was.
         """
-        more = octets - self.held
-        if more <= 0:
+        if octets <= self.held:
             return True
         if octets > SMALL and self.held <= SMALL:
             self._name = self._holder()
         if not self._budget.has_room(self._name, octets, held=self.held):
             return False
-        self._budget.hold(more)
-        self._budget.count(self._name, held=self.held, octets=octets)
+        self._budget.change(held=self.held, octets=octets, holder=self._name)
         self.held = octets
         return True
 
     def release(self) -> None:
         """Give everything back; a second call changes nothing."""
         held, self.held = self.held, 0
-        self._budget.count(self._name, held=held, octets=0)
-        self._budget.give_back(held)
+        self._budget.change(held=held, octets=0, holder=self._name)

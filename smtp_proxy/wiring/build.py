@@ -8,13 +8,14 @@ from app.core.brands import Brands
 from app.core.links import LinkMaker
 from app.core.model import BrandId
 from app.core.page_links import PageLinkMaker
+from app.core.tally import Count
 from app.core.token import TokenCodec
 from app.observe.log import Logger
 from app.usecases.audience import Audience
 from app.usecases.auditing import Auditing
 from smtp_proxy.downstream.pool import Downstream
 from smtp_proxy.relay.dsn import Notifier
-from smtp_proxy.relay.finish import CountCopy, Finisher
+from smtp_proxy.relay.finish import Finisher
 from smtp_proxy.relay.ledger import Ledger
 from smtp_proxy.relay.outgoing import Stamper
 from smtp_proxy.relay.policy import Policy
@@ -37,7 +38,7 @@ def build_relay(  # noqa: PLR0913 - what a relay is made of
     ledger: Ledger,
     downstream: Downstream,
     sender: Sender,
-    count_copy: CountCopy,
+    count: Count,
     clock: Callable[[], int],
     new_id: Callable[[], str],
     log: Logger,
@@ -64,7 +65,8 @@ def build_relay(  # noqa: PLR0913 - what a relay is made of
             ledger=ledger,
             notifier=Notifier(downstream, hostname=policy.hostname, clock=clock, new_id=new_id),
             identify=codec.digest,
-            count_copy=count_copy,
+            count=count,
+            clock=clock,
             log=log,
             auditing=auditing,
         ),

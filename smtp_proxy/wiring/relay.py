@@ -11,7 +11,7 @@ from app.core.downstream import Target
 from app.core.errors import DownstreamUnavailable, StoreUnavailable
 from app.core.mail.dkim import BodyMode, Profile
 from app.core.model import BrandId
-from app.core.tally import copy_tick
+from app.core.tally import Count
 from app.http.server import run
 from app.observe import log as logs
 from app.observe import service_manager
@@ -38,7 +38,6 @@ from app.wiring.certificates import trusting
 from app.wiring.validation import validated
 from smtp_proxy.downstream.connection import Timeouts
 from smtp_proxy.downstream.pool import Downstream
-from smtp_proxy.relay.finish import CountCopy
 from smtp_proxy.relay.ledger import Ledger
 from smtp_proxy.relay.policy import Policy, UnknownOutcome
 from smtp_proxy.relay.send import CopyTimes, Sender
@@ -110,7 +109,7 @@ async def _serve(
             clock=web_side.now_ms,
         )
         await stack.enter_async_context(ledger.running())
-        count_copy = await stack.enter_async_context(_counting_copies(store, log))
+        count = await stack.enter_async_context(_counting_copies(store, log))
         signing = stack.enter_context(closing(SigningThread()))
         memory = MemoryBudget(relay.max_in_flight_bytes)
         sender = Sender(downstream, memory=memory, log=log, times=_times(relay))
@@ -129,7 +128,7 @@ async def _serve(
                 ledger=ledger,
                 downstream=downstream,
                 sender=sender,
-                count_copy=count_copy,
+                count=count,
                 clock=web_side.now_ms,
                 new_id=partial(secrets.token_hex, 12),
                 log=log,
@@ -235,16 +234,14 @@ def _shared_ledger(store: RedisStore, settings: Settings) -> RedisLedger:
 
 
 @asynccontextmanager
-async def _counting_copies(store: RedisStore, log: Logger) -> AsyncIterator[CountCopy]:
+async def _counting_copies(store: RedisStore, log: Logger) -> AsyncIterator[Count]:
     """Count copies by campaign for as long as the context is open; write the counts every few
     seconds, and at the end.
     """
     counting = Counting(RedisTallies(store.connection))
     try:
         async with kept_running(Part.COUNTING, counting.run, log):
-            yield lambda brand, campaign: counting.count(
-                copy_tick(brand, campaign, now_ms=web_side.now_ms())
-            )
+            yield counting.count
     finally:
         with suppress(StoreUnavailable):  # an overview may miss a few
             await counting.write()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from app.core import subject
 from app.core.errors import RuleViolation, TokenPurposeWrong
 from app.core.links import LinkMaker
-from app.core.mail.controls import Attributes
+from app.core.mail.attributes import Attributes
 from app.core.mail.stamp import MAX_LINE_OCTETS, MAX_URI_CHARS, Links
 from app.core.model import (
     Brand,

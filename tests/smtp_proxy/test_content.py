@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from smtp_proxy import replies
 from smtp_proxy.replies import Reply
 from smtp_proxy.session.content import Content, ContentRules, LineEndings, LongLines
-from smtp_proxy.session.memory import MemoryBudget
+from smtp_proxy.session.memory import MemoryBudget, Reservation
 
 PIECES = st.lists(
     st.lists(
@@ -30,7 +30,7 @@ def received(
     """Feed the pieces one after the other; return content, rest and refusal, or None when the end
     mark did not come.
     """
-    memory = (budget or MemoryBudget(10**7)).reservation()
+    memory = Reservation(budget or MemoryBudget(10**7))
     buffer = bytearray()
     content = Content(
         buffer,
@@ -149,7 +149,7 @@ def test_size_counts_neither_stuffed_dots_nor_the_end_mark() -> None:
 def test_content_that_is_refused_gives_its_memory_back_while_the_rest_is_read() -> None:
     """Catalogue S7."""
     budget = MemoryBudget(100)
-    memory, buffer = budget.reservation(), bytearray()
+    memory, buffer = Reservation(budget), bytearray()
     content = Content(buffer, ContentRules(max_bytes=10**6), memory)
 
     for _ in range(50):

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core.errors import Overloaded
-from smtp_proxy.session.memory import MemoryBudget
+from smtp_proxy.session.memory import MemoryBudget, Reservation
 
 
 class Copies:
@@ -94,20 +94,20 @@ async def test_one_copy_goes_even_when_sessions_hold_everything_and_the_next_as_
     None
 ):
     async with copies_in(100) as copies:
-        session = copies.memory.reservation()
+        session = Reservation(copies.memory)
         assert session.cover(100)
         await copies.come("a", 20)
         await copies.come("b", 20)
         before = list(copies.inside)
-        refused = copies.memory.reservation().cover(1)
+        refused = Reservation(copies.memory).cover(1)
         session.release()
         await settled()
 
         assert ["a"] == before
         assert not refused
         assert ["a", "b"] == copies.inside
-        assert copies.memory.reservation().cover(60)
-        copies.memory.give_back(60)
+        assert Reservation(copies.memory).cover(60)
+        copies.memory.change(held=60, octets=0)
 
 
 @pytest.mark.parametrize("given_up", ["b", "c"])
@@ -125,7 +125,7 @@ async def test_who_gives_up_in_line_takes_no_place_and_keeps_nobody_out(given_up
 
 async def test_who_is_cancelled_in_the_turn_in_which_it_is_let_in_gives_its_place_on() -> None:
     async with copies_in(100) as copies:
-        session = copies.memory.reservation()
+        session = Reservation(copies.memory)
         assert session.cover(80)
         for name in ("a", "b", "c"):
             await copies.come(name, 20)
@@ -177,7 +177,7 @@ def test_whatever_comes_and_goes_the_bound_holds_and_nobody_waits_for_nothing(
                     octets_of[str(number)] = octets
                     await copies.come(str(number), octets)
                 elif verb == "cover":
-                    held.append(memory.reservation())
+                    held.append(Reservation(memory))
                     stack.callback(held[-1].release)
                     held[-1].cover(octets)
                 elif verb == "release" and held:

@@ -12,7 +12,7 @@ import pytest
 
 from app.core.model import BrandId
 from smtp_proxy.session.limits import Connections, Limits, network_of
-from smtp_proxy.session.memory import SMALL, MemoryBudget
+from smtp_proxy.session.memory import SMALL, MemoryBudget, Reservation
 from tests.smtp_proxy.test_server_security import secured, server_context
 from tests.support.upstream import Recorder, Upstream, connected, listening
 
@@ -120,7 +120,7 @@ def test_one_holder_gets_half_two_a_third_each_and_as_much_stays_free() -> None:
     """Catalogue N16."""
     memory = MemoryBudget(12_000_000)
     one, two = (
-        [memory.reservation(partial(str, name)) for _ in range(100)] for name in ("one", "two")
+        [Reservation(memory, partial(str, name)) for _ in range(100)] for name in ("one", "two")
     )
 
     for message in one:
@@ -128,7 +128,7 @@ def test_one_holder_gets_half_two_a_third_each_and_as_much_stays_free() -> None:
     alone = memory.used
     for _ in range(100):
         one.pop().release()
-        one.insert(0, memory.reservation(lambda: "one"))
+        one.insert(0, Reservation(memory, lambda: "one"))
         for mine, other in zip(one, two, strict=True):
             mine.cover(100_000)
             other.cover(100_000)
@@ -146,7 +146,7 @@ def test_the_only_message_of_a_holder_and_every_small_one_is_held_to_no_share() 
     whoever is greedy.
     """
     memory = MemoryBudget(1_000_000)
-    only, further, small = (memory.reservation(lambda: "one") for _ in range(3))
+    only, further, small = (Reservation(memory, lambda: "one") for _ in range(3))
 
     assert only.cover(600_000)
     assert not further.cover(SMALL + 1)

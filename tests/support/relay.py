@@ -22,7 +22,6 @@ from app.core.model import (
     Statement,
     SubscriptionGroup,
 )
-from app.core.tally import copy_tick
 from app.core.token import TokenCodec
 from app.observe.log import logger
 from app.store.ledger_memory import MemoryLedger
@@ -179,7 +178,7 @@ def relay_on(
         ledger=ledger,
         downstream=downstream,
         sender=Sender(downstream, memory=memory, log=log, times=times),
-        count_copy=lambda brand, campaign: counted.count(copy_tick(brand, campaign, now_ms=NOW_MS)),
+        count=counted.count,
         clock=clock,
         new_id=lambda: f"id{next(numbers)}",
         log=log,

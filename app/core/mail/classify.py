@@ -19,8 +19,9 @@ from dataclasses import dataclass
 
 from app.core.errors import MarkingInvalid
 from app.core.mail import controls, markers
+from app.core.mail.attributes import NO_ATTRIBUTES, Attributes
 from app.core.mail.automatic import is_automatic
-from app.core.mail.controls import NO_ATTRIBUTES, Attributes, Controls
+from app.core.mail.controls import Controls
 from app.core.mail.markers import Markers
 from app.core.mail.message import Message
 from app.core.model import NO_CAMPAIGN, Campaign, GroupId, MailClass, Promotional
@@ -47,10 +48,11 @@ def classify(message: Message, default: Promotional, *, null_sender: bool = Fals
     rules, or contradicts another, and for another sender's field that names recipients.
     """
     said, others = controls.read(message), markers.read(message)
-    class_ = said.class_ or _implied_class(said, others, default)
+    claims = _claims(said)
+    class_ = said.class_ or _implied_class(claims, others, default)
     if (
         class_ is MailClass.PROMOTIONAL
-        and not _claims(said)
+        and not claims
         and is_automatic(message, null_sender=null_sender)
     ):
         class_ = MailClass.TRANSACTIONAL
@@ -80,9 +82,9 @@ def _claims(said: Controls) -> bool:
     )
 
 
-def _implied_class(said: Controls, others: Markers, default: Promotional) -> MailClass:
+def _implied_class(claims: bool, others: Markers, default: Promotional) -> MailClass:
     if (
-        _claims(said)
+        claims
         or default is Promotional.ALWAYS
         or (default is Promotional.MARKED and others.promotional)
     ):

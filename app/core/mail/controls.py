@@ -1,77 +1,70 @@
 """The `X-Signoff-*` fields: what the sender says about one mail, read strictly.
 
-A field that cannot be understood is refused, and so is a name that we do not know, or one so close
-to ours that nobody else can be meant (`app.core.mail.control_names`): guessing would send wrong
-mail. Mail software encodes and folds what it does not know, so encoded words (RFC 2047) are read,
-and a fold is a space. Every `X-Signoff-*` field is dropped before a mail leaves
-(`app.core.mail.stamp`).
+1. A field that cannot be understood is refused: guessing would send wrong mail. So is a name that
+   begins as ours and is none of them.
+2. So is a name that only a sender of ours can mean: with at most one slip in `Signoff` and one in
+   what follows (`X-Singoff-Groups`, `X-Signof-Campain`), or one of ours but for its punctuation and
+   one slip (`Signoff-Groups`, `X-Sign-Off-Group`). A slip of the pen is one letter too many, one
+   too few, another one, or two that changed places. All of a name counts, so no field of other
+   software is that close: `X-Sign-Off-By`, `X-Signup-Groups` and `X-Spinoff-Test` are left alone.
+3. Mail software encodes and folds what it does not know, so encoded words (RFC 2047) are read, and
+   a fold is a space.
+4. Every `X-Signoff-*` field is dropped before a mail leaves (`app.core.mail.stamp`).
 
 The text of each error names the field and the fault. The sender reads it in the SMTP reply, so
 foreign text in it is bounded and escaped.
 """
 
-import json
+import difflib
+import re
 import unicodedata
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
-from typing import NoReturn
 
-from app.core.address import checked, identity
-from app.core.errors import AddressInvalid, MarkingInvalid
+from app.core.errors import MarkingInvalid
 from app.core.groups import ALL, folded_name
-from app.core.mail.control_names import (
-    ATTRIBUTES,
-    CAMPAIGN,
-    CLASS,
-    EXCLUDED,
-    GROUPS,
-    NAMES,
-    OVERRIDE,
-    REQUIRED,
-    TEST,
-    controls_among,
-    unknown,
-)
+from app.core.mail.attributes import NO_ATTRIBUTES, Attributes, read_attributes
 from app.core.mail.field_text import decoded
 from app.core.mail.message import Field, Message
 from app.core.model import NO_CAMPAIGN, CampaignId, GroupId, MailClass
 from app.core.visible import plain
 
+CONTROL_PREFIX = b"x-signoff"
+
+CLASS, CAMPAIGN, TEST = b"x-signoff-class", b"x-signoff-campaign", b"x-signoff-test"
+GROUPS, REQUIRED, EXCLUDED = (
+    b"x-signoff-groups",
+    b"x-signoff-require-groups",
+    b"x-signoff-exclude-groups",
+)
+OVERRIDE, ATTRIBUTES = b"x-signoff-override-opt-out", b"x-signoff-user-attributes"
+NAMES: Mapping[bytes, str] = MappingProxyType(
+    {
+        CLASS: "X-Signoff-Class",
+        CAMPAIGN: "X-Signoff-Campaign",
+        TEST: "X-Signoff-Test",
+        GROUPS: "X-Signoff-Groups",
+        REQUIRED: "X-Signoff-Require-Groups",
+        EXCLUDED: "X-Signoff-Exclude-Groups",
+        OVERRIDE: "X-Signoff-Override-Opt-Out",
+        ATTRIBUTES: "X-Signoff-User-Attributes",
+    }
+)
+
 MAX_CAMPAIGN_OCTETS = 200
 MAX_GROUPS = 50
 MAX_GROUP_CHARS = 100
-MAX_ATTRIBUTES_OCTETS = 8192  # of one recipient
-MAX_ATTRIBUTE_MAP_OCTETS = 65_536  # of all recipients of a message
 
 _FORBIDDEN_IN_GROUP = frozenset("<>")  # as `app.core.groups`: no group is called so
 # Unicode categories: control, surrogate, line and paragraph separator
 _UNPRINTABLE = frozenset(("Cc", "Cs", "Zl", "Zp"))
 _YES_NO: Mapping[str, bool] = MappingProxyType({"yes": True, "no": False})
-_NOTHING: Mapping[str, str] = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attributes:
-    """What the sender says of people: of the one recipient (`flat`), or of each (`by_address`,
-    whose keys are as `identity` gives them).
-    """
-
-    flat: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
-    by_address: Mapping[str, Mapping[str, str]] | None = None
-
-    def of(self, address: str) -> Mapping[str, str]:
-        """Return what is said of one recipient, nothing for an address that a map does not name.
-        Raises AddressInvalid.
-        """
-        return (
-            self.flat
-            if self.by_address is None
-            else self.by_address.get(identity(address), _NOTHING)
-        )
-
-
-NO_ATTRIBUTES = Attributes()
+_LIKE_OURS = 0.8  # how close a name must come to one of ours to be told as the one that was meant
+_PUNCTUATION = re.compile(rb"[^a-z0-9]+")
+_OURS = b"signoff"
+_ENDINGS = tuple(_PUNCTUATION.sub(b"", name.removeprefix(CONTROL_PREFIX)) for name in NAMES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,13 +92,13 @@ def read(message: Message) -> Controls:
     Raises MarkingInvalid for a name that is none of theirs, and for a field that is repeated or has
     a value outside its rules.
     """
-    found = controls_among(message.fields)
+    found = _controls_among(message.fields)
     if not found:
         return _SILENT
     texts: dict[bytes, str] = {}
     for one in found:
         if one.name not in NAMES:
-            raise MarkingInvalid(unknown(one))
+            raise MarkingInvalid(_unknown(one))
         if one.name in texts:
             raise MarkingInvalid(f"{NAMES[one.name]} stands more than once")
         texts[one.name] = _text(one)
@@ -117,7 +110,7 @@ def read(message: Message) -> Controls:
         excluded=_groups(texts, EXCLUDED),
         override=_yes(texts, OVERRIDE),
         test=_yes(texts, TEST),
-        attributes=_attributes(texts),
+        attributes=read_attributes(texts[ATTRIBUTES]) if ATTRIBUTES in texts else NO_ATTRIBUTES,
     )
 
 
@@ -125,7 +118,7 @@ def refuse_unheard(message: Message, whose: str) -> None:
     """Raise MarkingInvalid when a mail whose marks nobody will obey bears some; `whose` says why
     nobody will.
     """
-    found = controls_among(message.fields)
+    found = _controls_among(message.fields)
     if found:
         raise MarkingInvalid(
             f"{plain(found[0].raw[: len(found[0].name)].decode('ascii'))} stands in a mail {whose}"
@@ -191,8 +184,7 @@ def _groups(texts: Mapping[bytes, str], field: bytes) -> tuple[GroupId, ...]:
     for name in names:
         if folded_name(name) == ALL:
             raise MarkingInvalid(
-                f'{NAMES[field]} holds "{plain(name)}", the word for all mail of the brand, which'
-                " is no group"
+                f'{NAMES[field]} holds "{plain(name)}", the word for all mail of the brand, which is no group'
             )
         if not is_group_name(name):
             raise MarkingInvalid(
@@ -208,92 +200,51 @@ def _yes(texts: Mapping[bytes, str], field: bytes) -> bool:
     return _YES_NO[answer]
 
 
-def _attributes(texts: Mapping[bytes, str]) -> Attributes:
-    """Return the attributes as text, numbers spelled as they came; null is as good as absent."""
-    if ATTRIBUTES not in texts:
-        return NO_ATTRIBUTES
-    text = texts[ATTRIBUTES]
-    _check_length(text, MAX_ATTRIBUTE_MAP_OCTETS, "")
-    try:
-        found = json.loads(
-            text,
-            object_pairs_hook=_object,
-            parse_int=str,
-            parse_float=str,
-            parse_constant=_refuse_constant,
-        )
-    except (ValueError, RecursionError) as exc:
-        raise MarkingInvalid("X-Signoff-User-Attributes is no JSON") from exc
-    if not isinstance(found, dict):
-        raise MarkingInvalid("X-Signoff-User-Attributes is no JSON object")
-    people = {address: values for address, values in found.items() if isinstance(values, dict)}
-    if not people:
-        _check_length(text, MAX_ATTRIBUTES_OCTETS, " for one recipient")
-        return Attributes(flat=_values(found))
-    if len(people) < len(found):
-        raise MarkingInvalid(
-            "X-Signoff-User-Attributes holds values beside objects: write values, or one object for"
-            " each address"
-        )
-    return Attributes(by_address=_by_address(people))
+def _controls_among(fields: Iterable[Field]) -> list[Field]:
+    """Return the fields that are ours by their names, or are meant to be."""
+    return [field for field in fields if _is_meant(field[0])]
 
 
-def _check_length(text: str, most: int, whose: str) -> None:
-    if len(text.encode()) > most:
-        raise MarkingInvalid(f"X-Signoff-User-Attributes is longer than {most} octets{whose}")
-
-
-def _by_address(found: Mapping[str, Mapping[str, object]]) -> Mapping[str, Mapping[str, str]]:
-    people: dict[str, Mapping[str, str]] = {}
-    for number, (address, values) in enumerate(found.items(), start=1):
-        try:
-            key = identity(checked(address))
-        except (AddressInvalid, UnicodeEncodeError) as exc:
-            raise MarkingInvalid(
-                f"X-Signoff-User-Attributes: name {number} is no address, though it has an object"
-            ) from exc
-        if key in people:
-            raise MarkingInvalid(
-                f"X-Signoff-User-Attributes: name {number} is an address that stands there already"
-            )
-        people[key] = _values(values)
-    return MappingProxyType(people)
-
-
-def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise MarkingInvalid("X-Signoff-User-Attributes holds a name twice")
-    return found
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
-
-
-def _values(found: Mapping[str, object]) -> Mapping[str, str]:
-    if any(not _is_whole(name) for name in found):
-        raise MarkingInvalid("X-Signoff-User-Attributes holds half a character in a name")
-    return MappingProxyType(
-        {name: _value(value) for name, value in found.items() if value is not None}
+def _unknown(field: Field) -> str:
+    """Say which field nobody knows, and which one may have been meant."""
+    name = field.raw[: len(field.name)].decode("ascii")
+    known = {ours.lower(): ours for ours in NAMES.values()}
+    meant = difflib.get_close_matches(name[:100].lower(), known, n=1, cutoff=_LIKE_OURS)
+    return f"{plain(name)} is no field of ours" + "".join(
+        f"; did you mean {known[one]}?" for one in meant
     )
 
 
-def _value(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if not isinstance(value, str):
-        raise MarkingInvalid(
-            "X-Signoff-User-Attributes holds a value that is neither text nor number, true, false"
-            " or null"
-        )
-    if not _is_whole(value):
-        raise MarkingInvalid("X-Signoff-User-Attributes holds half a character")
-    return value
+@lru_cache(maxsize=1024)  # the mails of a sender have the same fields
+def _is_meant(name: bytes) -> bool:
+    if name.startswith(CONTROL_PREFIX):
+        return True
+    if b"ff" not in name and b"sig" not in name:  # one slip leaves one of them
+        return False
+    letters = _PUNCTUATION.sub(b"", name).removeprefix(b"x")
+    word, _, rest = name.replace(b"_", b"-").removeprefix(b"x-").partition(b"-")
+    ending = _PUNCTUATION.sub(b"", rest)
+    return any(
+        _are_within_a_slip(letters, _OURS + ours)
+        or (_are_within_a_slip(word, _OURS) and _are_within_a_slip(ending, ours))
+        for ours in _ENDINGS
+    )
 
 
-def _is_whole(text: str) -> bool:
-    """Say whether no half of a character stands alone in a text, as JSON can spell it; it could
-    neither be encoded nor hashed.
+def _are_within_a_slip(one: bytes, other: bytes) -> bool:
+    """Say whether one slip at most makes one of the other: the edit distance, with two letters that
+    changed places as one edit.
     """
-    return text.isascii() or not any(unicodedata.category(char) == "Cs" for char in text)
+    if abs(len(one) - len(other)) > 1:
+        return False
+    start = next(
+        (at for at, (left, right) in enumerate(zip(one, other, strict=False)) if left != right),
+        min(len(one), len(other)),
+    )
+    one, other = one[start:], other[start:]
+    return (
+        one[1:] == other[1:]
+        or one[1:] == other
+        or one == other[1:]
+        or (one[:2] == other[1::-1] and one[2:] == other[2:])
+    )

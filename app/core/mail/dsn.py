@@ -18,7 +18,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.core.mail.control_names import CONTROL_PREFIX
+from app.core.mail.controls import CONTROL_PREFIX
 from app.core.mail.message import Headed
 
 _XTEXT = re.compile(r"\+([0-9A-F]{2})")

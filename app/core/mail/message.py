@@ -10,11 +10,13 @@ not dropped leaves as it came.
    the obsolete white space before the colon (catalogue D9), stray CR, LF or NUL (S1). Caps are
    those that large receivers state (H16).
 
-Which domains a From field speaks for is the business of `app.core.mail.sender`.
+Which domains a From field speaks for is the business of `app.core.mail.sender`. `repeated` knows
+the fields that may stand once (RFC 5322 3.6, RFC 2045): large receivers refuse mail that repeats
+them (catalogue H15).
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -22,11 +24,31 @@ from app.core.errors import MalformedMessage, MarkingInvalid, MessageTooLarge
 from app.core.mail.sender import from_domains
 from app.core.visible import plain
 
-__all__ = ["Field", "Headed", "Message", "from_domains", "parse", "sender_field"]
+__all__ = ["Field", "Headed", "Message", "from_domains", "parse", "repeated", "sender_field"]
 
 MAX_HEAD_BYTES = 500 * 1024
 MAX_FIELDS = 5000
 MAX_FIELD_BYTES = 102_400  # as Postfix takes it (header_size_limit)
+
+_ONCE = frozenset(
+    (
+        b"date",
+        b"from",
+        b"sender",
+        b"reply-to",
+        b"to",
+        b"cc",
+        b"message-id",
+        b"in-reply-to",
+        b"references",
+        b"subject",
+        b"mime-version",
+        b"content-type",
+        b"content-transfer-encoding",
+    )
+)
+# twice the same: every reader reads the same
+_HARMLESS = frozenset((b"mime-version", b"content-type", b"content-transfer-encoding"))
 
 _PROBE_BYTES = 16 * 1024  # most heads end within; only others cost a second, longer copy
 _EMPTY_LINE = b"\r\n"
@@ -138,6 +160,23 @@ def sender_field(message: Headed) -> Field:
     if len(found) != 1:
         raise MalformedMessage(f"a message has exactly one From field, this one has {len(found)}")
     return found[0]
+
+
+def repeated(fields: Iterable[Field]) -> tuple[str, ...]:
+    """Return the names, in lower case and order, of those fields that stand more than once and may
+    not.
+    """
+    found = [field for field in fields if field[0] in _ONCE]
+    names = [field[0] for field in found]
+    if len(names) == len(set(names)):
+        return ()
+    several = {name for name in names if names.count(name) > 1}
+    harmless = {
+        name
+        for name in several & _HARMLESS
+        if len({field.value.strip() for field in found if field.name == name}) == 1
+    }
+    return tuple(sorted(name.decode("ascii") for name in several - harmless))
 
 
 def _head(view: memoryview) -> tuple[bytes, bytes]:

@@ -34,7 +34,7 @@ from collections.abc import Collection, Set
 from dataclasses import dataclass, replace
 
 from app.core.errors import RuleViolation
-from app.core.mail.control_names import CONTROL_PREFIX
+from app.core.mail.controls import CONTROL_PREFIX
 from app.core.mail.existing_fields import (
     DKIM_SIGNATURE,
     LINK_FIELDS,

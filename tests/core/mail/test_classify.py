@@ -3,8 +3,8 @@
 import pytest
 
 from app.core.errors import MarkingInvalid
+from app.core.mail.attributes import Attributes
 from app.core.mail.classify import Marking, classify
-from app.core.mail.controls import Attributes
 from app.core.mail.message import parse
 from app.core.model import Campaign, CampaignId, GroupId, MailClass, Promotional
 from tests.support.corpus import NAMED

@@ -11,9 +11,10 @@ from app.core.mail.message import (
     MAX_HEAD_BYTES,
     Message,
     parse,
+    repeated,
     sender_field,
 )
-from tests.support.corpus import MAILS, SAMPLES_DIR
+from tests.support.corpus import MAILS, NAMED, SAMPLES_DIR
 
 _NAMES = st.text(alphabet="abcXYZ-_!~", min_size=1, max_size=12).map(str.encode)
 _LINES = st.binary(max_size=40).map(lambda line: line.translate(None, b"\r\n\0"))
@@ -161,3 +162,24 @@ def test_a_message_without_exactly_one_from_has_no_sender(head: bytes) -> None:
 
     with pytest.raises(MalformedMessage):
         sender_field(message)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        (b"", ()),
+        (b"Subject: a\r\n", ()),
+        (b"Subject: a\r\nSUBJECT:\r\n b\r\n", ("subject",)),
+        (b"To: a\r\nTo: b\r\nto: c\r\nDate: a\r\nDate: b\r\n", ("date", "to")),
+        (b"Received: a\r\nReceived: b\r\nX-A: 1\r\nX-A: 2\r\nComments: a\r\nComments: b\r\n", ()),
+    ],
+)
+def test_the_names_of_repeated_fields(fields: bytes, expected: tuple[str, ...]) -> None:
+    """Catalogue H15."""
+    assert expected == repeated(parse(fields + b"\r\n").fields)
+
+
+@pytest.mark.parametrize("name", sorted(NAMED))
+def test_of_the_samples_only_one_repeats_fields(name: str) -> None:
+    """Catalogue H15."""
+    assert bool(repeated(parse(NAMED[name]).fields)) == (name == "repeated_fields")

@@ -9,11 +9,11 @@ from app.core.model import BrandId
 from smtp_proxy import replies
 from smtp_proxy.replies import Reply
 from smtp_proxy.session.auth import auth
-from smtp_proxy.session.envelope_commands import mail
 from smtp_proxy.session.hello import ehlo
 from smtp_proxy.session.limits import Limits
 from smtp_proxy.session.line_protocol import Farewell
 from smtp_proxy.session.state import SessionState
+from smtp_proxy.session.transaction_commands import mail
 from tests.support.commands import obey, said, session_state
 
 RIGHT = base64.b64encode(b"\0news\0correct horse")

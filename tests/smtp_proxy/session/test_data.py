@@ -9,14 +9,13 @@ import pytest
 from app.core.errors import StoreUnavailable
 from smtp_proxy import replies
 from smtp_proxy.replies import Reply
-from smtp_proxy.session.data import data
-from smtp_proxy.session.envelope_commands import mail, rcpt
 from smtp_proxy.session.hello import ehlo
 from smtp_proxy.session.limits import Limits
 from smtp_proxy.session.line_protocol import Farewell
 from smtp_proxy.session.memory import MemoryBudget
 from smtp_proxy.session.state import SessionState
 from smtp_proxy.session.submission import Client, Envelope
+from smtp_proxy.session.transaction_commands import data, mail, rcpt
 from tests.support.commands import obey, said, session_state
 from tests.support.upstream import Recorder
 

@@ -9,9 +9,9 @@ import pytest
 from app.core.model import BrandId
 from smtp_proxy import replies
 from smtp_proxy.session.commands import Command, commands_of
-from smtp_proxy.session.envelope_commands import mail
 from smtp_proxy.session.hello import ehlo, greet, helo, starttls
 from smtp_proxy.session.submission import Offers
+from smtp_proxy.session.transaction_commands import mail
 from tests.support.commands import StoreConnection, obey, said, session_state
 from tests.support.upstream import LOOPBACK
 

@@ -9,11 +9,11 @@ import pytest
 from smtp_proxy import replies
 from smtp_proxy.replies import Reply
 from smtp_proxy.session.commands import Command
-from smtp_proxy.session.envelope_commands import mail, rset
 from smtp_proxy.session.hello import ehlo
 from smtp_proxy.session.limits import Limits
 from smtp_proxy.session.line_protocol import Farewell
 from smtp_proxy.session.state import SessionState
+from smtp_proxy.session.transaction_commands import mail, rset
 from smtp_proxy.session.xclient import xclient, xforward
 from tests.support.commands import obey, session_state
 from tests.support.upstream import LOOPBACK

@@ -1,12 +1,14 @@
-"""DATA: the content is read, and the message is handed on.
+"""MAIL, RCPT, DATA and RSET: a transaction begins, gets its recipients and its content, and is
+handed on or given up.
 
-Serves RFC 5321 4.1.1.4 and RFC 2033 4.2 (LMTP: one reply for each accepted recipient). What must
-hold:
+Serves RFC 5321 4.1.1.2 to 4.1.1.5 and RFC 2033 4.2 (LMTP: one reply for each accepted recipient).
+What must hold:
 
-1. Once the content is complete, its fate no longer depends on the connection: it is handed on,
+1. Nobody relays without authentication over TLS or a trusted network.
+2. Once the content is complete, its fate no longer depends on the connection: it is handed on,
    whether the answer is heard or not. Before that, nothing of it is handed on.
-2. An error of ours is 451 with a general text, and is logged with all it has to say.
-3. When it is in doubt where the content ends, the session ends: the rest must never be read as
+3. An error of ours is 451 with a general text, and is logged with all it has to say.
+4. When it is in doubt where the content ends, the session ends: the rest must never be read as
    commands.
 """
 
@@ -18,12 +20,53 @@ from app.observe.log import LogEvent
 from smtp_proxy import replies
 from smtp_proxy.replies import Answer, Reply
 from smtp_proxy.session.content import Content
+from smtp_proxy.session.delivery_options import NOTHING_ASKED
 from smtp_proxy.session.line_protocol import Farewell, Waiting
-from smtp_proxy.session.memory import Reservation
+from smtp_proxy.session.memory import SMALL, Reservation
 from smtp_proxy.session.state import SessionState
-from smtp_proxy.session.submission import Envelope, Submission
+from smtp_proxy.session.submission import Envelope, Submission, read_mail, read_rcpt
 
 _BLOCK = 1024  # octets of content that count as progress: one octet every half minute does not
+
+
+def mail(state: SessionState, argument: bytes) -> Reply:
+    """Obey MAIL: open a transaction, when a message of the declared size may be taken now."""
+    if not state.may_relay():
+        return replies.RELAY_DENIED
+    if not state.helo:
+        return replies.HELLO_FIRST
+    if state.submission is not None:
+        return replies.MAIL_AGAIN
+    submission = read_mail(argument, extended=state.extended, offers=state.offers)
+    if isinstance(submission, Reply):
+        return submission
+    if submission.size > state.config.limits.max_message_bytes:
+        return replies.MESSAGE_TOO_LARGE
+    kept = state.rules.kept(submission.size)
+    if kept and not state.listener.memory.has_room(state.holder() if kept > SMALL else "", kept):
+        return replies.OUT_OF_MEMORY
+    state.submission = submission
+    return replies.SENDER_OK
+
+
+def rcpt(state: SessionState, argument: bytes) -> Reply:
+    """Obey RCPT: add a recipient, when the listener's policy lets it in and there is room."""
+    if not state.may_relay():
+        return replies.RELAY_DENIED
+    if state.submission is None:
+        return replies.MAIL_FIRST
+    config = state.config
+    found = read_rcpt(argument, smtputf8=state.submission.smtputf8, dsn=state.offers.dsn)
+    if found is replies.RECIPIENT_WITHOUT_DOMAIN and config.postmaster:
+        found = config.postmaster, NOTHING_ASKED
+    if isinstance(found, Reply):
+        return found
+    recipient, options = found
+    if config.recipient_policy and (refusal := config.recipient_policy(recipient, state.peer)):
+        return refusal
+    limit = 1 if config.one_recipient else config.limits.max_recipients
+    is_in = state.submission.add(recipient, limit=limit, options=options)
+    return replies.RECIPIENT_OK if is_in else replies.TOO_MANY_RECIPIENTS
 
 
 def data(state: SessionState, argument: bytes) -> Reply | Waiting[Reply | None]:
@@ -36,7 +79,15 @@ def data(state: SessionState, argument: bytes) -> Reply | Waiting[Reply | None]:
         return replies.NO_ARGUMENT_ALLOWED
     if not state.submission.recipients:
         return replies.NO_RECIPIENTS_LMTP if state.config.lmtp else replies.NO_RECIPIENTS
-    return _receive(state, state.submission, state.listener.memory.reservation(state.holder))
+    return _receive(state, state.submission, Reservation(state.listener.memory, state.holder))
+
+
+def rset(state: SessionState, argument: bytes) -> Reply:
+    """Obey RSET: give the transaction up."""
+    if argument:
+        return replies.NO_ARGUMENT_ALLOWED
+    state.end_transaction()
+    return replies.OK
 
 
 def _receive(state: SessionState, submission: Submission, memory: Reservation) -> Waiting[Reply]:
@@ -80,7 +131,7 @@ def _receive(state: SessionState, submission: Submission, memory: Reservation) -
 def _refuse(state: SessionState, refusal: Reply, submission: Submission) -> Reply:
     state.config.log.info(LogEvent.MESSAGE_REFUSED, peer=state.peer, reply=str(refusal))
     last = _tell(state, refusal, submission)
-    # rule 3: the client may have seen its message end elsewhere
+    # rule 4: the client may have seen its message end elsewhere
     if refusal is replies.CONTENT_MALFORMED:
         state.line.say(last)
         raise Farewell(replies.END_IN_DOUBT)

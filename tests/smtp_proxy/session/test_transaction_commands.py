@@ -7,12 +7,11 @@ import pytest
 from smtp_proxy import replies
 from smtp_proxy.replies import Reply
 from smtp_proxy.session.commands import Command
-from smtp_proxy.session.data import data
-from smtp_proxy.session.envelope_commands import mail, rcpt, rset
 from smtp_proxy.session.hello import ehlo
 from smtp_proxy.session.limits import Limits
 from smtp_proxy.session.memory import MemoryBudget
 from smtp_proxy.session.state import SessionState
+from smtp_proxy.session.transaction_commands import data, mail, rcpt, rset
 from tests.support.commands import obey, session_state
 
 
