@@ -38,7 +38,8 @@ from hypercorn.typing import (
 from hypercorn.utils import parse_socket_addr
 from starlette.exceptions import HTTPException
 
-from app.http.guard import GuardedH2, GuardedH11
+from app.http.http1 import GuardedH11
+from app.http.http2 import GuardedH2
 from app.observe.log import LogEvent, logger
 
 # bytes of one request that wait for the application before reading pauses

@@ -26,7 +26,7 @@ from starlette.types import ASGIApp
 
 from app.core.errors import Misconfigured
 from app.http.connection import HttpConnection, HttpLimits, Phase
-from app.http.leaving import Context
+from app.http.http1 import Context
 from app.observe.background import Part, keep_running
 from app.observe.log import logger
 

@@ -74,7 +74,7 @@ class PeerConnection(asyncio.BufferedProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = NEVER
         self._due = NEVER
-        self._limit = NEVER
+        self.limit = NEVER  # no deadline is later than this moment of the loop's clock
         self.full = False
         self.gone = loop.create_future()  # done when the socket is closed
 
@@ -101,15 +101,11 @@ class PeerConnection(asyncio.BufferedProtocol):
             self._listener = None
             listener.ended(self._ending)
 
-    def limit(self, when: float) -> None:
-        """Let no deadline be later than this moment of the loop's clock."""
-        self._limit = when
-
     def expect_within(self, seconds: float) -> None:
         """End the connection unless this or `listen(None)` is called within so many seconds; an
         idle one says goodbye first.
         """
-        self._due = min(self._loop.time() + seconds, self._limit)
+        self._due = min(self._loop.time() + seconds, self.limit)
         if self._due < self._timer_at and self._ending is None:
             self._start_timer()
 

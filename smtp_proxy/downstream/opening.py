@@ -134,7 +134,7 @@ class SessionOpener:
     async def _open(self, limit: float, tls: Tls) -> OpenSession:
         loop = asyncio.get_running_loop()
         connection = PeerConnection(loop)
-        connection.limit(limit)
+        connection.limit = limit
         # asked before there is a connection, because a greeting may be delivered before this task
         # runs again
         greeting = _Question(loop, connection)

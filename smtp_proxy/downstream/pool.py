@@ -177,7 +177,7 @@ class Downstream:
         if refused is not None:
             self._give_back(session)
             return refused, False
-        session.connection.limit(limit)
+        session.connection.limit = limit
         dialogue = Dialogue(
             session.connection,
             transaction,
@@ -217,7 +217,7 @@ class Downstream:
         elif self._closed or session.mails >= self._mails_per_session:
             session.connection.quit()
         else:
-            session.connection.limit(NEVER)
+            session.connection.limit = NEVER
             session.connection.expect_within(self._timeouts.idle)
             self._idle.append(session)
 

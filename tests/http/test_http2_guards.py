@@ -14,7 +14,7 @@ import trustme
 
 from app.http import requests
 from app.http.connection import HttpLimits
-from app.http.guard import MAX_RESETS
+from app.http.http2 import MAX_RESETS
 from tests.web.running import QUICK, Site, StoreConnection, running
 
 

@@ -1,11 +1,10 @@
-"""What a connection may say before any of it counts as a request: the strict side of HTTP/1.1 and
-HTTP/2.
+"""What a connection may say over HTTP/1 before any of it counts as a request.
 
-Hypercorn and its parsers accept more than a public port should. What is refused on the wire is
+Hypercorn and its parser accept more than a public port should. What is refused on the wire is
 refused here, and only here:
 
-1. A line of an HTTP/1 head or trailer ends with CRLF. h11 takes a bare LF too (RFC 9112 2.2 allows
-   it); a proxy in front may not, and then the two see different requests (catalogue L5).
+1. A line of a head or trailer ends with CRLF. h11 takes a bare LF too (RFC 9112 2.2 allows it); a
+   proxy in front may not, and then the two see different requests (catalogue L5).
 2. Content-Length together with Transfer-Encoding is refused (RFC 9112 6.1), and so is
    Transfer-Encoding in HTTP/1.0.
 3. No CONNECT, no Upgrade, no HTTP/2 by prior knowledge on a clear port: nothing here switches
@@ -15,44 +14,35 @@ refused here, and only here:
    request of a connection it is dropped (RFC 9112 9.6). Behind another one, where it cannot be a
    request, the answer says `Connection: close`, and what cannot be read is not answered.
 5. A head is at most `h11_max_incomplete_size` bytes, also when it arrives in one piece.
-6. An HTTP/2 connection serves `keep_alive_max_requests` requests and survives `MAX_RESETS` streams
-   that were reset or refused; one more ends it (CVE-2023-44487, L12). Priority frames are dropped:
-   RFC 9113 5.3.2 retired them, and Hypercorn's tree of them is bounded only by an exception. Data
-   for a stream that is already answered is acknowledged and dropped; Hypercorn would end the
-   connection.
-7. A stream that is answered before its request has ended is reset with NO_ERROR, which asks the
-   client to stop sending and to keep the answer (RFC 9113 8.1).
 
 `h11._receivebuffer` is private to h11: the tests over raw sockets notice when a new h11 changes it.
+HTTP/2 is guarded in `app.http.http2`.
 """
 
-import contextlib
 import functools
 import re
 from collections.abc import Iterable
-from typing import Any
 
-import h2.errors
-import h2.events
-import h2.exceptions
-import h2.settings
 import h11
 from h11._receivebuffer import ReceiveBuffer
-from hypercorn.events import Closed, RawData
-from hypercorn.events import Event as WireEvent
-from hypercorn.protocol.events import Event, Request, Response, StreamClosed
-from hypercorn.protocol.h2 import H2Protocol
+from hypercorn.asyncio.worker_context import WorkerContext
+from hypercorn.events import RawData
+from hypercorn.protocol.events import Event, Request, Response
 from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
 from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.typing import H11SendableEvent
 
-from app.http.leaving import LAST_CALL, is_leaving
-
-MAX_RESETS = 100
-
 _HTTP_1 = (b"1.1", b"1.0")
 # how a request begins whose client sends the next one at once
 _REQUEST = re.compile(rb"[A-Z]{1,20}+(?: |\Z)")
+
+
+class Context(WorkerContext):
+    """What the connections of a listener share; `leaving`: it stops soon, and each answer is its
+    connection's last.
+    """
+
+    leaving = False
 
 
 class StrictBuffer(ReceiveBuffer):
@@ -214,9 +204,8 @@ class GuardedH11(H11Protocol):
 
     def _head(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes], ...]:
         head = (*headers, *self.config.response_headers("h11"))
-        last = self.keep_alive_requests >= self.config.keep_alive_max_requests or is_leaving(
-            self.context
-        )
+        spent = self.keep_alive_requests >= self.config.keep_alive_max_requests
+        last = spent or (isinstance(self.context, Context) and self.context.leaving)
         received = self._strict.received
         # What is left of an unread body, or stands behind a body, must not pass for a request.
         if (
@@ -238,119 +227,3 @@ class GuardedH11(H11Protocol):
         self._held = data if isinstance(event, h11.Response) else b""
         if data and not self._held:
             await self.send(RawData(data=data))
-
-
-class GuardedH2(H2Protocol):
-    """Hypercorn's HTTP/2 side with bounded resets and an orderly end."""
-
-    _faults = 0
-
-    def __init__(self, *args: Any) -> None:  # Any: what Hypercorn's constructor takes
-        super().__init__(*args)
-        self._incomplete: set[int] = set()  # streams whose request has not ended
-
-    async def initiate(
-        self, headers: list[tuple[bytes, bytes]] | None = None, settings: bytes | None = None
-    ) -> None:
-        """Announce our settings: no extended CONNECT (RFC 8441), since there is no WebSocket
-        here.
-        """
-        without = h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL
-        offered = {
-            h2.settings.SettingCodes(code): value
-            for code, value in self.connection.local_settings.items()
-            if code != without
-        }
-        self.connection.local_settings = h2.settings.Settings(client=False, initial_values=offered)
-        await super().initiate(headers, settings)
-
-    async def stream_send(self, event: Event) -> None:
-        """Send one event of an answer; after the last answer of a spent or stopping connection, end
-        the connection.
-        """
-        await super().stream_send(event)
-        if (
-            isinstance(event, StreamClosed)
-            and not self.streams
-            and (self._spent() or self.context.terminated.is_set())
-        ):
-            await self._end(h2.errors.ErrorCodes.NO_ERROR)
-
-    async def announce_end(self) -> None:
-        """Ask the client to open no more streams, and still answer those that it has on the way
-        (RFC 9113 6.8).
-        """
-        if not self.closed:
-            await self._flush()
-            await self.send(RawData(data=LAST_CALL))
-
-    async def handle(self, event: WireEvent) -> None:
-        """Take bytes or the end of the connection; at the end, wake every answer that waits for its
-        bytes to leave (Hypercorn does not).
-        """
-        await super().handle(event)
-        if isinstance(event, Closed):
-            for buffer in list(self.stream_buffers.values()):
-                await buffer.close()
-
-    async def _handle_events(self, events: list[h2.events.Event]) -> None:
-        for event in events:
-            if self.closed:
-                return
-            if isinstance(event, h2.events.PriorityUpdated):
-                continue
-            if isinstance(event, h2.events.StreamReset):
-                await self._count_fault()
-            if isinstance(event, h2.events.StreamReset | h2.events.StreamEnded):
-                self._incomplete.discard(event.stream_id)
-            if isinstance(event, h2.events.DataReceived) and event.stream_id not in self.streams:
-                self.connection.acknowledge_received_data(
-                    event.flow_controlled_length, event.stream_id
-                )
-                continue
-            await super()._handle_events([event])
-        await self._flush()
-
-    async def _create_stream(self, request: h2.events.RequestReceived) -> None:
-        fields = dict(request.headers or ())
-        if self._spent():
-            # REFUSED_STREAM promises that nothing was done, so the client may send the request
-            # again (RFC 9113 8.7)
-            await self._refuse(request.stream_id, h2.errors.ErrorCodes.REFUSED_STREAM)
-        elif fields.get(b":method") == b"CONNECT" or not fields.get(b":path", b"").isascii():
-            await self._refuse(request.stream_id, h2.errors.ErrorCodes.PROTOCOL_ERROR)
-        else:
-            self._incomplete.add(request.stream_id)
-            await super()._create_stream(request)
-
-    async def _send_data(self, stream_id: int) -> None:
-        await super()._send_data(stream_id)
-        # the whole answer has left
-        if stream_id in self._incomplete and stream_id not in self.stream_buffers:
-            self._incomplete.discard(stream_id)
-            # the end of the request has come in the same breath
-            with contextlib.suppress(h2.exceptions.ProtocolError):
-                self.connection.reset_stream(stream_id, h2.errors.ErrorCodes.NO_ERROR)
-            await self._flush()
-
-    async def _refuse(self, stream_id: int, code: h2.errors.ErrorCodes) -> None:
-        # the client has reset it in the same breath
-        with contextlib.suppress(h2.exceptions.StreamClosedError):
-            self.connection.reset_stream(stream_id, code)
-        await self._count_fault()
-
-    async def _count_fault(self) -> None:
-        self._faults += 1
-        if self._faults > MAX_RESETS:
-            await self._end(h2.errors.ErrorCodes.ENHANCE_YOUR_CALM)
-
-    async def _end(self, code: h2.errors.ErrorCodes) -> None:
-        if not self.closed:
-            with contextlib.suppress(h2.exceptions.ProtocolError):
-                self.connection.close_connection(code)
-                await self._flush()
-            await self.handle(Closed())
-            await self.send(Closed())
-
-    def _spent(self) -> bool:
-        return self.keep_alive_requests >= self.config.keep_alive_max_requests
