@@ -89,11 +89,13 @@ class Keyring:
         A click must not wait for a not-before that lies ahead. Raises SignerUnavailable when every
         key is revoked.
         """
-        usable = [key for key in self._keys.values() if key.status is not KeyStatus.REVOKED]
-        due = [key for key in self._primaries if key.not_before_ms <= at_ms]
-        if not usable:
-            raise SignerUnavailable("every key of the keyring is revoked")
-        return due[-1] if due else max(usable, key=lambda key: key.id)
+        try:
+            return self.minting_key(at_ms)
+        except SignerUnavailable:
+            usable = [key for key in self._keys.values() if key.status is not KeyStatus.REVOKED]
+            if not usable:
+                raise SignerUnavailable("every key of the keyring is revoked") from None
+            return max(usable, key=lambda key: key.id)
 
     def opening_key(self, key_id: int) -> MasterKey:
         """Return the key with this id. Raises TokenKeyUnknown when it is missing or revoked."""

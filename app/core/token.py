@@ -257,7 +257,7 @@ class TokenCodec:
             campaign=_named_by_hash(name)
             if flags & _CAMPAIGN_HASHED
             else CampaignId(name.decode()),
-            groups=tuple(GroupKey(group) for group in groups),
+            groups=tuple(map(GroupKey, groups)),
             issued_day=day,
             test=bool(flags & _TEST),
             address=address,

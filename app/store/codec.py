@@ -134,7 +134,7 @@ def _source(number: int) -> Source:
 
 def encode_groups(groups: tuple[GroupKey, ...]) -> bytes:
     """Return group keys as 4 bytes each; no groups stand for all mail."""
-    return b"".join(_U32.pack(group) for group in groups or (EVERYTHING,))
+    return b"".join(map(_U32.pack, groups or (EVERYTHING,)))
 
 
 def decode_groups(packed: bytes) -> tuple[GroupKey, ...]:
