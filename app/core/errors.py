@@ -107,6 +107,10 @@ class PlaceholderUnusable(InvalidInput):
     code = "placeholder_unusable"
     told = True
 
+    def __init__(self, detail: str, *, written: str = "") -> None:
+        super().__init__(detail)
+        self.written = written  # the placeholder as the mail has it, where there is one
+
 
 class MailLoop(InvalidInput):
     """The mail has been here, or everywhere, too often (catalogue X8)."""

@@ -46,8 +46,8 @@ def checked_name(text: str) -> str:
     name = _checked(text, "name", most=MAX_NAME_CHARS)
     if not name:
         raise RuleViolation("the name of a group is empty")
-    if folded_name(name) == ALL:
-        raise RuleViolation(f"`{ALL}` stands for all mail, so no group can be called so")
+    if folded_name(name) in (ALL, "*"):
+        raise RuleViolation(f"`{name}` stands for all mail, so no group can be called so")
     return name
 
 

@@ -249,6 +249,8 @@ AUTOMATIC = {
     ),
     "vacation folded": marked("Auto-submitted:\r\n auto-replied"),
     "list administration": marked("X-List-Administrivia: yes"),
+    "old autoresponder": marked("X-Autoreply: yes"),
+    "autoresponder of a panel": marked("X-Autorespond: away"),
     "calendar reply": marked("Content-Type: text/calendar; method=REPLY"),
     "calendar counter": marked(
         'Content-Type: multipart/mixed; boundary="z"', body=calendar("COUNTER")
@@ -306,6 +308,7 @@ async def test_our_own_fields_say_otherwise(mail: bytes, field: str) -> None:
         marked("Auto-Submitted: auto-generated"),
         marked("Auto-Submitted: no"),
         marked("X-List-Administrivia: no"),
+        marked("X-Autoreply: no"),
         marked("Content-Type: text/calendar; method=REQUEST"),
         marked("Content-Type: multipart/mixed; boundary=z", body=calendar("PUBLISH")),
         marked(

@@ -278,6 +278,24 @@ async def test_a_stray_placeholder_is_found_in_every_encoding_and_counted(
     assert stray() == before | {policy: before[policy] + 1}
 
 
+@pytest.mark.parametrize(
+    "mail",
+    [
+        b"Comments: *|UNSUBSCRIBE|*\r\n" + PLAIN + b"\r\nhello\r\n",
+        PLAIN + b"Content-Transfer-Encoding: x-uuencode\r\n\r\n*|UNSUBSCRIBE|*\r\n",
+    ],
+)
+async def test_a_stray_placeholder_that_could_not_be_filled_in_has_the_same_reason(
+    mail: bytes,
+) -> None:
+    """Catalogue N6: one sentence, wherever it stands."""
+    async with relaying() as relay:
+        reply = await relay.relayed(mail)
+
+    assert reply.startswith("554 5.6.0 ")
+    assert "): *|UNSUBSCRIBE|* is filled in in promotional mail alone" in reply
+
+
 QUOTING = {
     "attachment": (
         b"Content-Type: text/plain\r\nContent-Disposition: attachment\r\n\r\n*|UNSUBSCRIBE|*\r\n"

@@ -236,3 +236,10 @@ async def test_a_name_is_kept_as_it_was_entered(groups: Groups, name: str) -> No
     await groups.create(BRAND, name=name)
 
     assert name in {group.name for group in await groups.list(BRAND)}
+
+
+@pytest.mark.parametrize("name", ["all", "ALL", "*", " * "])
+async def test_a_word_for_all_mail_is_no_name(groups: Groups, name: str) -> None:
+    """Catalogue N1: in lists `*` and `all` mean all mail, and a group could not be told apart."""
+    with pytest.raises(RuleViolation, match="stands for all mail"):
+        await groups.create(BRAND, name=name)

@@ -10,6 +10,8 @@ import re
 from enum import Enum
 from functools import lru_cache
 
+from app.core.lists.words import COMING_ELSEWHERE
+
 SCOPE = (  # columns that say what was left; those of one row name one and the same group
     ("group", "groups", "groupname", "groupid"),
     ("asmgroupid",),
@@ -38,7 +40,7 @@ SCOPE = (  # columns that say what was left; those of one row name one and the s
     ("subscriptiongroup", "subscriptiongroups", "suppressiongroup", "unsubscribegroup", "asmgroup"),
     ("preference", "preferences", "emailpreference", "emailpreferences"),
 )
-_SCOPES = frozenset(name for columns in SCOPE for name in columns)
+SCOPES = frozenset(name for columns in SCOPE for name in columns)
 _LEAVES = (
     r"unsubscribed?|unsub|opted?out|optout|suppressed|suppression|suppress"
     r"|blacklisted|blacklist|blocklisted|blocklist"
@@ -51,10 +53,31 @@ _FILLERS = re.compile(
     r"(?:is|has|have|hs|ever|currently|e?mails?|e|all|any|global(?:ly)?|marketing|from|of|to|the|user|contact|customer|member)*\Z"
 )
 _OF_GROUPS = re.compile(
-    r"(?:groups?|lists?|topics?|messagetypes?|types?|categor(?:y|ies)|streams?|audiences?|segments?)(?:ids?|names?|uuids?|keys?)?\Z"
+    r"(?:groups?|lists?|topics?|messagetypes?|types?|categor(?:y|ies)|streams?|audiences?|segments?|channels?)(?:ids?|names?|uuids?|keys?)?\Z"
 )
 _CHANNEL = re.compile(
     r"sms|phone|push|whatsapp|mobile|fax|call|postal|directmail|viber|telegram|(?:\A|_)web"
+)
+
+
+# no word of these columns says whether the groups in them were left or are still wanted
+_UNSAID_GROUPS = re.compile(
+    r"(?:topics|lists|groups|categories|streams|audiences|segments|channels|newsletters)"
+    r"(?:ids?|names?|uuids?|keys?)?\Z"
+)
+# the members of an object, such as `{"topics": {"news": "OPT_OUT"}}`
+_MEMBER_OF_GROUPS = re.compile(
+    r"(?:topics?|lists?|groups?|categories|streams?|audiences?|segments?|channels?|newsletters?"
+    r"|preferences?|subscriptions?|unsubscribes?)."
+)
+# when somebody came: `Subscribed at`, `opt_in_time`, `Date of consent`
+_COMING = (
+    r"(?:subscribed|subscription|subscribe|optin|optedin|consent|consented"
+    r"|confirm|confirmed|confirmation)"
+)
+_COMING_TIME = re.compile(
+    rf"{_COMING}(?:at|on|date|time|timestamp|datetime)+(?:utc)?\Z|(?:date|time)(?:of)?{_COMING}\Z"
+    rf"|(?:{'|'.join(map(re.escape, COMING_ELSEWHERE))})\Z"
 )
 
 
@@ -74,7 +97,7 @@ class Asks(Enum):
 def asks(column: str) -> Asks:
     """Return what a column asks, by its name as `plain_name` gives it."""
     found = _CORE.search(column)
-    if found is None or column in _SCOPES:
+    if found is None or column in SCOPES:
         return Asks.NOTHING
     rest = column[: found.start()] + column[found.end() :]
     if _CHANNEL.search(rest):
@@ -89,6 +112,21 @@ def asks(column: str) -> Asks:
 def is_of_channel(column: str) -> bool:
     """Say whether a column is about another way than mail, by its name."""
     return _CHANNEL.search(column) is not None
+
+
+def is_of_groups(column: str) -> bool:
+    """Say whether a column names groups, and not whether they were left."""
+    return _UNSAID_GROUPS.search(column) is not None
+
+
+def is_member_of_groups(column: str) -> bool:
+    """Say whether a column is of an object of groups: what it holds is about one of them."""
+    return _MEMBER_OF_GROUPS.match(column) is not None
+
+
+def says_when_they_came(column: str) -> bool:
+    """Say whether a column holds the time of subscribing, as lists of contacts do."""
+    return _COMING_TIME.match(column) is not None
 
 
 def stem(column: str) -> str:

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
+from app.core.lists.words import LEAVING_ELSEWHERE
+
 
 class ListFormat(StrEnum):
     """A kind of file."""
@@ -71,7 +73,9 @@ LEAVING_TIMES = (
         "cleantime",
         "bouncedat",
         "complainedat",
+        "blockedat",
     ),
+    *LEAVING_ELSEWHERE,
 )
 
 
@@ -213,6 +217,12 @@ FORMATS: Mapping[ListFormat, tuple[FormatRules, ...]] = MappingProxyType(
                 marks=_set("email emailblacklisted"),
                 topics=("listunsubscribed",),
                 silent=_set("smsblacklisted whatsappblacklisted listids listunsubscribed tags"),
+                within=("attributes",),
+                contacts=True,
+            ),
+            FormatRules(
+                marks=_set("email emailblocklisted"),
+                silent=_set("smsblocklisted whatsappblocklisted"),
                 contacts=True,
             ),
         ),

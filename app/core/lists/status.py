@@ -16,7 +16,15 @@ from collections.abc import Iterator, Mapping
 from enum import Enum
 
 from app.core.errors import RuleViolation
-from app.core.lists.columns import Asks, asks, is_of_channel
+from app.core.lists.columns import (
+    SCOPES,
+    Asks,
+    asks,
+    is_member_of_groups,
+    is_of_channel,
+    is_of_groups,
+    says_when_they_came,
+)
 from app.core.lists.formats import LEAVING_TIMES, FormatRules
 from app.core.lists.times import read_time
 from app.core.lists.words import (
@@ -86,8 +94,21 @@ def verdict_of(cells: Mapping[str, str], row: FormatRules) -> LineVerdict | None
             "the file lists contacts, and nothing in this line says whether they have left"
         )
     if not row.marks:
+        _refuse_contacts(cells)
         _refuse_answers(cells, row)
     return None
+
+
+def _refuse_contacts(cells: Mapping[str, str]) -> None:
+    """Refuse a line that says when they subscribed, and nowhere that they have left."""
+    column = next(
+        (name for name, value in cells.items() if value and says_when_they_came(name)), None
+    )
+    if column:
+        raise RuleViolation(
+            f"the column {visible(column, most=40)} says when they subscribed, and nothing in this"
+            " line says that they have left"
+        )
 
 
 def _is_doubtful(column: str, row: FormatRules) -> bool:
@@ -132,13 +153,24 @@ def _refuse_answers(cells: Mapping[str, str], row: FormatRules) -> None:
     for column, value in cells.items():
         if (
             column in row.address
+            or column in row.scope_columns
+            or column in SCOPES
             or ":" in column
-            or SAYS_NOTHING.search(column)
-            or is_of_channel(column)
         ):
             continue
+        of_groups = asks(column) is Asks.NOTHING and (
+            (word(value) not in NO_VALUE and is_of_groups(column))
+            or (read_word(value, row) is not None and is_member_of_groups(column))
+        )
+        if not of_groups and (SAYS_NOTHING.search(column) or is_of_channel(column)):
+            continue
         asked = word(value) in YES | NO - {""} and ASKS_FOR_MAIL.search(column)
-        if is_answer(value) or asked or (read_word(value, row) is LineVerdict.SUBSCRIBED):
+        if (
+            of_groups
+            or is_answer(value)
+            or asked
+            or (read_word(value, row) is LineVerdict.SUBSCRIBED)
+        ):
             raise RuleViolation(
                 f'the column {visible(column, most=40)} holds "{visible(value, most=40)}", and what'
                 " it asks is not known"

@@ -107,6 +107,112 @@ STATUS = frozenset(
         "stato",
     ]
 )
+# columns as the exports of other languages call them; accents stand as they are written
+LEAVING_ELSEWHERE = (
+    "abgemeldetam",
+    "abmeldedatum",
+    "abbestelltam",
+    "ausgetragenam",
+    "datedésinscription",
+    "datededésinscription",
+    "datededesinscription",
+    "désinscritle",
+    "désabonnéle",
+    "fechadebaja",
+    "fechabaja",
+    "fechadecancelación",
+    "datadidisiscrizione",
+    "datadisiscrizione",
+    "disiscrittoil",
+    "uitgeschrevenop",
+    "afgemeldop",
+    "uitschrijfdatum",
+    "datadecancelamento",
+    "datadedescadastro",
+    "avregistreringsdatum",
+    "avmeldtdato",
+    "afmeldtdato",
+    "datawypisania",
+    "datarezygnacji",
+    "datumodhlášení",
+    "dátumodhlásenia",
+    "leiratkozásdátuma",
+    "leiratkozásideje",
+    "ayrılmatarihi",
+    "aboneliktençıkmatarihi",
+    "датаотписки",
+    "датавідписки",
+    "退订时间",
+    "退订日期",
+    "退訂時間",
+    "取消訂閱時間",
+    "配信停止日",
+    "配信停止日時",
+    "수신거부일",
+    "수신거부일시",
+)
+COMING_ELSEWHERE = (
+    "angemeldetam",
+    "anmeldedatum",
+    "bestätigtam",
+    "dateinscription",
+    "datedinscription",
+    "inscritle",
+    "fechadealta",
+    "fechadesuscripción",
+    "datadiiscrizione",
+    "dataiscrizione",
+    "ingeschrevenop",
+    "aangemeldop",
+    "inschrijfdatum",
+    "datadeinscrição",
+    "datazapisu",
+    "датаподписки",
+    "订阅时间",
+    "登録日",
+)
+LEFT_ELSEWHERE = frozenset(
+    [
+        "abgemeldet",
+        "abbestellt",
+        "ausgetragen",
+        "désinscrit",
+        "désabonné",
+        "desuscrito",
+        "dadodebaja",
+        "disiscritto",
+        "uitgeschreven",
+        "afgemeld",
+        "descadastrado",
+        "avregistrerad",
+        "avmeldt",
+        "afmeldt",
+        "wypisany",
+        "odhlášen",
+        "leiratkozott",
+        "отписался",
+        "отписан",
+        "відписався",
+        "已退订",
+        "已退訂",
+    ]
+)
+COMES_ELSEWHERE = frozenset(
+    [
+        "angemeldet",
+        "abonniert",
+        "inscrit",
+        "abonné",
+        "suscrito",
+        "iscritto",
+        "ingeschreven",
+        "aangemeld",
+        "inscrito",
+        "zapisany",
+        "подписан",
+        "已订阅",
+    ]
+)
 LEFT_IF_YES = frozenset(
     [
         "unsubscribed",
@@ -147,6 +253,7 @@ LEFT_IF_YES = frozenset(
         "isbounced",
         "complained",
         "removed",
+        *LEFT_ELSEWHERE,
     ]
 )
 LEFT_IF_NO = frozenset(
@@ -164,6 +271,7 @@ LEFT_IF_NO = frozenset(
         "marketingoptin",
         "emailmarketing",
         "emailallowed",
+        *COMES_ELSEWHERE,
     ]
 )
 SUBSCRIBED_IF_YES = frozenset(

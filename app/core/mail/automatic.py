@@ -14,8 +14,12 @@ from app.core.mail.mime import leaf_fields
 from app.core.mail.mime_fields import part_fields
 
 _AUTO_SUBMITTED, _ADMINISTRIVIA = b"auto-submitted", b"x-list-administrivia"
+# what answering machines wrote before RFC 3834, and write still
+_REPLY_FIELDS = frozenset(
+    (b"x-autoreply", b"x-autoreply-from", b"x-autorespond", b"x-auto-reply", b"x-mail-autoreply")
+)
 _KEYWORD = re.compile(r"[a-z-]+")
-_NO = frozenset(("", "no"))
+_NO = frozenset(("", "no", "none", "false"))
 _REPORTS = frozenset(
     ("multipart/report", "message/delivery-status", "message/disposition-notification")
 )
@@ -37,7 +41,7 @@ def _says_so(field: Field) -> bool:
         # RFC 3834 5: comments stand anywhere, and parameters may follow
         keyword = _KEYWORD.match(word_of(field))
         return keyword is not None and keyword[0] == "auto-replied"
-    return field[0] == _ADMINISTRIVIA and word_of(field) not in _NO
+    return (field[0] == _ADMINISTRIVIA or field[0] in _REPLY_FIELDS) and word_of(field) not in _NO
 
 
 def _is_report_or_reply(message: Message) -> bool:

@@ -125,7 +125,8 @@ def refuse_in_fields(fields: Iterable[Field]) -> None:
             if hits := find_in_charset(reading.encode(), ASCII, html=False)[1]:
                 raise PlaceholderUnusable(
                     f"{hits[0].written} stands in the {field.name.decode('ascii').title()} field;"
-                    " only bodies are filled in"
+                    " only bodies are filled in",
+                    written=hits[0].written,
                 )
 
 
@@ -142,7 +143,7 @@ def stray_placeholder(message: Message) -> str | None:
                 html=part.html,
             )[1]
         except PlaceholderUnusable as exc:
-            return str(exc)
+            return exc.written or str(exc)
         if hits:
             return hits[0].written
     try:
@@ -150,7 +151,7 @@ def stray_placeholder(message: Message) -> str | None:
             _refuse_visible(bytes(message.body[start:end]))
         refuse_in_fields(message.fields)
     except PlaceholderUnusable as exc:
-        return str(exc)
+        return exc.written or str(exc)
     return None
 
 
@@ -183,7 +184,9 @@ def _refuse_visible(
             (charset, ASCII, *(("utf-16-le", "utf-16-be") if b"\0" in reading else ()))
         ):
             if hits := find_in_charset(reading, one, html=True)[1]:
-                raise PlaceholderUnusable(f"{hits[0].written} stands {where}")
+                raise PlaceholderUnusable(
+                    f"{hits[0].written} stands {where}", written=hits[0].written
+                )
 
 
 def _readings(octets: bytes) -> Iterator[bytes]:
@@ -255,7 +258,9 @@ def _quoted(part: TextPart, view: memoryview) -> FillableText | None:
     if [quoted_printable.decode(encoded[hit.start : hit.end]) for hit in placed] != [
         decoded[hit.start : hit.end] for hit in hits
     ]:
-        raise PlaceholderUnusable(f"{hits[0].written} stands in broken quoted-printable")
+        raise PlaceholderUnusable(
+            f"{hits[0].written} stands in broken quoted-printable", written=hits[0].written
+        )
     return QuotedText(pieces=cut(view, placed, codec=codec, html=part.html))
 
 
@@ -272,7 +277,7 @@ _READERS: Mapping[str, Callable[[TextPart, memoryview], FillableText | None]] = 
 
 def _refuse_hits(part: TextPart, decoded: bytes, where: str) -> None:
     if hits := _hits(part, decoded)[1]:
-        raise PlaceholderUnusable(f"{hits[0].written} stands {where}")
+        raise PlaceholderUnusable(f"{hits[0].written} stands {where}", written=hits[0].written)
 
 
 def _hits(part: TextPart, decoded: bytes) -> tuple[str, Sequence[Hit]]:

@@ -155,3 +155,78 @@ def test_a_group_of_the_brand_wins_over_a_word_for_all_mail() -> None:
     assert (group_key(GroupId("global")),) == import_list._scope(named.groups, GROUPS)
     assert () == import_list._scope(any_.groups, GROUPS)
     assert EVERYTHING != group_key(GroupId("global"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "email,emailListIds,unsubscribedChannelIds\na@x.com,[1],[]\n",
+        "email,disabled topics\na@x.com,News\n",
+        "email,interest groups\na@x.com,News\n",
+        "email,favourite newsletters\na@x.com,News\n",
+        '{"email":"a@x.com","topics":{"News":"OPT_OUT"}}',
+        '{"email":"a@x.com","lists":{"News":"unsubscribed"}}',
+        '{"email":"a@x.com","preferences":{"News":"OPT_OUT"}}',
+        "email,subscribed_at\na@x.com,2024-01-02\n",
+        "email,Subscription date\na@x.com,2024-01-02\n",
+        "email,opt_in_time\na@x.com,2024-01-02 03:04:05\n",
+        "email,Consent date\na@x.com,2024-01-02\n",
+        "email,Date of subscription\na@x.com,2024-01-02\n",
+        "email;Angemeldet\na@x.com;2024-01-02\n",
+        "email;Angemeldet am\na@x.com;2024-01-02\n",
+        "email;Inscrit le\na@x.com;2024-01-02\n",
+        "email;Abgemeldet\na@x.com;vielleicht\n",
+    ],
+)
+def test_groups_and_times_of_coming_are_never_all_mail(content: str) -> None:
+    """Catalogue N1: what names groups, or when somebody came, does not say that they left all."""
+    assert {"refused"} == {line.partition(":")[0] for line in said(content)}
+
+
+def test_ids_of_channels_that_were_left_are_groups_or_refused() -> None:
+    """Catalogue N1: Iterable's columns."""
+    assert ["12"] == said("email,unsubscribedChannelIds\na@x.com,[12]\n")
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        "Abgemeldet am",
+        "Date de désinscription",
+        "Fecha de baja",
+        "Data di disiscrizione",
+        "Uitgeschreven op",
+        "Дата отписки",
+        "退订时间",
+        "配信停止日",
+        "Désinscrit",
+        "Blocked At",
+    ],
+)
+def test_an_empty_time_of_leaving_means_subscribed_in_other_languages_too(column: str) -> None:
+    """Catalogue N1, N33."""
+    assert ["default", "subscribed"] == said(f"email;{column}\na@x.com;2024-01-02\nb@x.com;\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "left"),
+    [
+        ("email,subscribed_at,unsubscribed_at\na@x.com,2023-01-01,2024-01-02\n", ["default"]),
+        ("email,subscribed_at,unsubscribed_at\na@x.com,2023-01-01,\n", ["subscribed"]),
+        ("email,opt_in_time,status\na@x.com,2023-01-01,unsubscribed\n", ["default"]),
+        ("email,topics\na@x.com,News\n", ["News"]),
+        ("email,interest groups,unsubscribed\na@x.com,News,yes\n", ["default"]),
+        (
+            "EMAIL;EMAIL_BLOCKLISTED;SMS_BLOCKLISTED\na@x.com;Yes;No\nb@x.com;No;Yes\n",
+            ["default", "subscribed"],
+        ),
+        (
+            '{"contacts":[{"email":"a@x.com","emailBlacklisted":false,'
+            '"attributes":{"BLACKLISTED":"yes"}}]}',
+            ["subscribed"],
+        ),
+    ],
+)
+def test_what_else_stands_in_the_line_decides(content: str, left: list[str]) -> None:
+    """Catalogue N1."""
+    assert left == said(content)

@@ -12,6 +12,9 @@ from app.core.mail.lint.phrases import PHRASES
 from tests.core.mail.test_lint import HEAD, LU, LUP
 
 LABELS = {
+    "bn": "আনসাবস্ক্রাইব করুন", "eu": "Utzi harpidetza", "ga": "Díliostáil",
+    "is": "Afskrá mig", "mt": "Neħħi s-sottoskrizzjoni", "sq": "Çabonohu", "ta": "குழுவிலகு",
+    "ur": "ان سبسکرائب کریں",
     "ar": "إلغاء الاشتراك", "ca": "Donar-se de baixa", "cs": "Odhlásit odběr",
     "cy": "Dad-danysgrifio", "da": "Afmeld nyhedsbrev", "de": "Vom Newsletter abmelden",
     "en": "Unsubscribe", "es": "Cancelar suscripción", "et": "Loobu tellimusest",
@@ -73,6 +76,12 @@ def test_a_way_out_is_found_in_every_language(language: str, label: str) -> None
 def test_a_way_out_is_found_in_every_charset(charset: str, label: str) -> None:
     """Catalogue N15."""
     assert found(page(label).encode(charset), charset=charset) == set()
+
+
+@pytest.mark.parametrize("label", ["הסרה", "Iratkozzon le itt", "メルマガ解除はこちら"])
+def test_short_ways_to_say_it_are_found(label: str) -> None:
+    """Catalogue N15."""
+    assert "body-no-link" not in found(page(label).encode())
 
 
 def test_named_references_and_urls_name_a_way_out() -> None:

@@ -134,7 +134,7 @@ PHRASES: dict[str, tuple[str, str]] = {
     ),
     "hu": (
         (
-            "leiratkoz*, feliratkozás törlése, feliratkozás lemondása, hírlevél lemondása,"
+            "leiratkoz*, iratkozzon le, iratkozz le, feliratkozás törlése, feliratkozás lemondása, hírlevél lemondása,"
             " lemondás, nem szeretne több, nem kíván több, beállítások kezelése,"
             " hírlevél-beállítások"
         ),
@@ -232,7 +232,7 @@ PHRASES: dict[str, tuple[str, str]] = {
     ),
     "he": (
         (
-            "הסרה מרשימת, הסר מרשימת, להסרה מרשימת, הסרה מהרשימה, הסירו אותי, הסר אותי, להסרה, הסרה"
+            "הסרה מרשימת, הסר מרשימת, להסרה מרשימת, הסרה מהרשימה, הסירו אותי, הסר אותי, להסרה, הסרה, הסרה"
             " מהדיוור, ביטול רישום, ביטול הרשמה, ביטול מינוי, ביטול המנוי, בטל הרשמה, בטל מנוי,"
             " לבטל את ההרשמה, הפסק את ההרשמה, ניהול העדפות"
         ),
@@ -281,7 +281,8 @@ PHRASES: dict[str, tuple[str, str]] = {
             " 購読を解除, 購読の解除, 購読停止, "
             "購読を停止, 購読を中止, 登録解除, 登録を解除, 登録の解除, 登録を取り消, 退会, 解約,"
             " 受信停止, 受信を停止, 受信拒否, "
-            "メール停止, 登録抹消, 配信設定, 受信設定, 配信不要, 配信をご希望されない, 設定変更"
+            "メール停止, メルマガ解除, 解除はこちら, 登録抹消,"
+            " 配信設定, 受信設定, 配信不要, 配信をご希望されない, 設定変更"
         ),
         "配信停止はできません, 退会しない",
     ),
@@ -344,4 +345,18 @@ PHRASES: dict[str, tuple[str, str]] = {
         "odjav*, одјав*, otkaži pretplatu, откажи претплату",
         "",
     ),
+    "eu": (
+        "utzi harpidetza, harpidetza utzi, harpidetza kendu, baja eman, eman baja",
+        "ez utzi harpidetza",
+    ),
+    "ga": ("díliostáil*, stop ag fáil, cealaigh an síntiús", ""),
+    "is": ("afskrá*, segja upp áskrift, hætta áskrift, hætta í áskrift, skrá mig af", ""),
+    "mt": ("neħħi s-sottoskrizzjoni, ħassar is-sottoskrizzjoni, ikkanċella l-abbonament", ""),
+    "sq": (
+        "çabonohu, çabonohuni, çregjistrohu, çregjistrohuni, anulo abonimin, hiqni abonimin",
+        "",
+    ),
+    "bn": ("আনসাবস্ক্রাইব, সাবস্ক্রিপশন বাতিল, সদস্যতা বাতিল", ""),
+    "ta": ("குழுவிலக, சந்தாவை ரத்து, சந்தாவிலிருந்து விலக", ""),
+    "ur": ("ان سبسکرائب, سبسکرپشن منسوخ, رکنیت ختم, رکنیت منسوخ", ""),
 }
