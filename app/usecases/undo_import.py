@@ -40,7 +40,7 @@ class Imported:
     id: str
     at_ms: int
     actor: str
-    counts: dict[str, str]
+    counts: dict[str, int]
     undone_ms: int | None = None
 
 
@@ -88,7 +88,7 @@ class Imports:
                 id=name,
                 at_ms=one.at_ms,
                 actor=one.actor,
-                counts=dict(one.detail),
+                counts={name: int(text) for name, text in one.detail.items() if text.isdigit()},
                 undone_ms=undone.get(name),
             )
             for name, one in reversed(made.items())

@@ -149,7 +149,7 @@ class ImportedView(View):
     id: str
     at: Time
     by: Annotated[str, Field(description="the API key's id, or `cli`")]
-    counts: dict[str, str]
+    counts: dict[str, int]
     undone: Time | None = None
 
 

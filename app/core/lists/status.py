@@ -101,9 +101,7 @@ def verdict_of(cells: Mapping[str, str], row: FormatRules) -> LineVerdict | None
 
 def _refuse_contacts(cells: Mapping[str, str]) -> None:
     """Refuse a line that says when they subscribed, and nowhere that they have left."""
-    column = next(
-        (name for name, value in cells.items() if value and says_when_they_came(name)), None
-    )
+    column = next(filter(says_when_they_came, cells), None)
     if column:
         raise RuleViolation(
             f"the column {visible(column, most=40)} says when they subscribed, and nothing in this"
@@ -159,7 +157,7 @@ def _refuse_answers(cells: Mapping[str, str], row: FormatRules) -> None:
         ):
             continue
         of_groups = asks(column) is Asks.NOTHING and (
-            (word(value) not in NO_VALUE and is_of_groups(column))
+            is_of_groups(column)
             or (read_word(value, row) is not None and is_member_of_groups(column))
         )
         if not of_groups and (SAYS_NOTHING.search(column) or is_of_channel(column)):

@@ -388,6 +388,7 @@ async def test_an_import_is_undone_but_for_who_has_spoken_since(api: Api) -> Non
     await leave(api, "clicked@x.com")
 
     listed = (await api.get("/v1/brands/acme/imports")).json["imports"]
+    assert {int} == {type(count) for one in listed for count in one["counts"].values()}
     first = (await api.post(f"/v1/brands/acme/imports/{made['id']}/undo")).json
     second = (await api.post(f"/v1/brands/acme/imports/{made['id']}/undo")).json
     away = await api.post("/v1/brands/acme/imports/0123456789abcdef/undo")

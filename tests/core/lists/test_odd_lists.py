@@ -163,6 +163,8 @@ def test_a_group_of_the_brand_wins_over_a_word_for_all_mail() -> None:
         "email,emailListIds,unsubscribedChannelIds\na@x.com,[1],[]\n",
         "email,disabled topics\na@x.com,News\n",
         "email,interest groups\na@x.com,News\n",
+        "email,disabled topics\na@x.com,\n",
+        "email,subscribed_at\na@x.com,\n",
         "email,favourite newsletters\na@x.com,News\n",
         '{"email":"a@x.com","topics":{"News":"OPT_OUT"}}',
         '{"email":"a@x.com","lists":{"News":"unsubscribed"}}',
