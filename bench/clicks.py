@@ -165,7 +165,9 @@ async def serve_click(folder: Path) -> None:
             public_url="https://unsubscribe.example.com",
             new_id=lambda: os.urandom(16),
         ),
-        shipments=TakeShipment(keyring=KEYRING, data_centre=1, unsubscribe=unsubscribe),
+        shipments=TakeShipment(
+            keyring=KEYRING, data_centre=1, unsubscribe=unsubscribe, log=logger("web")
+        ),
         brands=Brands([brand]),
         clock=now_ms,
         security_contact="mailto:security@example.com",

@@ -24,7 +24,7 @@ LAST_SECONDS = 5.0
 
 
 class RecordStatement:
-    """Makes statements durable and counts the copies. One for each process; calls may run side by
+    """Makes statements durable, and counts and logs each. One for each process; calls may run side by
     side in one event loop. Without a `log`, the caller alone tells what could not be kept.
     """
 
@@ -67,6 +67,14 @@ class RecordStatement:
                 self._log.error(LogEvent.CLICK_NOT_DURABLE, reason=str(exc))
             raise
         self._counts[copies].inc()
+        if self._log:
+            self._log.debug(
+                LogEvent.CLICK_ACKNOWLEDGED,
+                id=statement.id.hex(),
+                source=statement.source.label,
+                copies=copies,
+                recipient=statement.digest.hex(),
+            )
         return Acknowledgement(copies=copies, id=statement.id)
 
     async def _race(self, statement: Statement, recency: Recency) -> int:

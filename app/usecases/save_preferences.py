@@ -9,11 +9,13 @@ an unsubscribe always wins (catalogue Q6).
 from collections.abc import Callable
 from enum import StrEnum
 
-from app.core.errors import Conflict, StoreUnavailable
+from app.core.errors import Conflict, StoreUnavailable, Unavailable
 from app.core.groups import EVERYTHING
 from app.core.model import Claims, GroupKey, Source
 from app.core.preference_form import Wish
+from app.observe.metrics import ClickResult
 from app.usecases.ports import Clock
+from app.usecases.request_counts import request_counts
 from app.usecases.routing import HomeOf, here
 from app.usecases.statements import Seal, Statements
 from app.usecases.token_links import Unsubscriber
@@ -32,7 +34,7 @@ class SavedPreferences(StrEnum):
 
 
 class SavePreferences:
-    """Makes wishes durable. One for each process."""
+    """Makes wishes durable, and counts each that unsubscribes. One for each process."""
 
     def __init__(
         self,
@@ -44,6 +46,7 @@ class SavePreferences:
         home: HomeOf = here,
     ) -> None:
         self._unsubscribe = unsubscribe
+        self._counts = request_counts()
         self._statements = Statements(clock=clock, new_id=new_id, seal=seal, home=home)
 
     async def __call__(
@@ -56,6 +59,18 @@ class SavePreferences:
         off could not be made durable, or when there was nothing to switch off and the store is
         away; then something may have been saved all the same.
         """
+        try:
+            saved = await self._saved(claims, wish, source, expected_sequence)
+        except Unavailable:
+            self._counts[source, ClickResult.UNAVAILABLE].inc()
+            raise
+        if wish.leave:
+            self._counts[source, ClickResult.TEST if claims.test else ClickResult.SAVED].inc()
+        return saved
+
+    async def _saved(
+        self, claims: Claims, wish: Wish, source: Source, expected_sequence: int
+    ) -> SavedPreferences:
         if claims.test:
             return SavedPreferences.TEST
         joined = await self._join(

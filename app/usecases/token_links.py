@@ -7,9 +7,12 @@ does everything but save (H12).
 
 from collections.abc import Awaitable, Callable
 
+from app.core.errors import Unavailable
 from app.core.model import Acknowledgement, Claims, Purpose, Source, Statement
 from app.core.token import TokenCodec
+from app.observe.metrics import ClickResult
 from app.usecases.ports import Clock
+from app.usecases.request_counts import request_counts
 from app.usecases.routing import HomeOf, here
 from app.usecases.statements import Seal, Statements
 
@@ -18,7 +21,7 @@ Unsubscriber = Callable[[Statement], Awaitable[Acknowledgement]]
 
 
 class TokenLinks:
-    """Opens tokens and turns them into statements."""
+    """Opens tokens, turns them into statements, and counts these."""
 
     def __init__(  # noqa: PLR0913 - the parts of the use case
         self,
@@ -32,6 +35,7 @@ class TokenLinks:
     ) -> None:
         self._codec = codec
         self._unsubscribe = unsubscribe
+        self._counts = request_counts()
         self._statements = Statements(clock=clock, new_id=new_id, seal=seal, home=home)
 
     def look(self, text: str, *, purpose: Purpose) -> Claims:
@@ -49,5 +53,12 @@ class TokenLinks:
         could be made durable.
         """
         if claims.test:
+            self._counts[source, ClickResult.TEST].inc()
             return Acknowledgement(copies=0)
-        return await self._unsubscribe(self._statements.of(claims, claims.groups, source))
+        try:
+            saved = await self._unsubscribe(self._statements.of(claims, claims.groups, source))
+        except Unavailable:
+            self._counts[source, ClickResult.UNAVAILABLE].inc()
+            raise
+        self._counts[source, ClickResult.SAVED].inc()
+        return saved

@@ -63,7 +63,6 @@ def public(  # noqa: PLR0913 - the composition root names each part
     throttle = Throttle(limit=bad_tokens_per_minute, window_ms=60_000, clock=clock)
     tokens = TokenRequests(
         one_click=one_click,
-        save=preferences.save,
         shipments=shipments,
         throttle=throttle,
         clients=Clients(trusted_proxies),
@@ -72,7 +71,7 @@ def public(  # noqa: PLR0913 - the composition root names each part
         brands=brands, languages=Languages(), base=urlsplit(preferences.public_url).path
     )
     pages, choosing = Pages(renderer), PreferencePages(renderer)
-    click = OneClickEndpoint(tokens=tokens, pages=pages)
+    click = OneClickEndpoint(tokens=tokens, links=one_click, pages=pages)
     requests = PreferenceRequests(
         tokens=tokens, parts=preferences, renderer=renderer, pages=pages, clock=clock
     )
@@ -80,22 +79,26 @@ def public(  # noqa: PLR0913 - the composition root names each part
         Route("/", Answering(), methods=["GET", "OPTIONS"]),
         Route("/u", click, methods=["GET", "POST"]),
         Route("/u/{token:path}", click, methods=["GET", "POST"]),
-        Route("/v1/emailunsubscribe", CallbackEndpoint(tokens=tokens), methods=["GET", "POST"]),
+        Route(
+            "/v1/emailunsubscribe",
+            CallbackEndpoint(tokens=tokens, links=one_click, shipments=shipments),
+            methods=["GET", "POST"],
+        ),
         Route(
             PREFERENCES_PATH,
-            PreferencesEndpoint(requests=requests, tokens=tokens, pages=choosing),
+            PreferencesEndpoint(requests=requests, save=preferences.save, pages=choosing),
             methods=["GET", "POST"],
         ),
         Route(
             UNSUBSCRIBE_PATH,
-            GroupUnsubscribeEndpoint(requests=requests, tokens=tokens, pages=choosing),
+            GroupUnsubscribeEndpoint(requests=requests, save=preferences.save, pages=choosing),
             methods=["GET", "POST"],
         ),
         Route(
             "/e",
             PageEndpoint(
                 tokens=tokens,
-                page=LandingPage(tokens=tokens, parts=preferences, clock=clock),
+                page=LandingPage(parts=preferences, clock=clock),
                 brands=brands,
             ),
         ),

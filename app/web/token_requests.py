@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, unquote_plus
 
-from app.core.errors import InvalidInput, Unavailable
-from app.core.model import Acknowledgement, Claims, Purpose, Source
-from app.core.preference_form import Wish
+from app.core.errors import InvalidInput
+from app.core.model import Claims, Purpose
 from app.core.shipment import Shipment
 from app.http.throttle import Clients, Throttle
 from app.observe.log import LogEvent, logger
-from app.observe.metrics import SHIPMENTS_TAKEN, TOKEN_ERRORS, UNSUBSCRIBES, ClickResult, labelled
-from app.usecases.save_preferences import SavedPreferences, SavePreferences
+from app.observe.metrics import TOKEN_ERRORS
 from app.usecases.shipping import TakeShipment
 from app.usecases.token_links import TokenLinks
 
@@ -35,28 +33,21 @@ class RefusedToken:
 
 
 class TokenRequests:
-    """Opens the tokens of requests and saves what they state."""
+    """Opens the tokens of requests."""
 
     def __init__(
         self,
         *,
         one_click: TokenLinks,
-        save: SavePreferences,
         shipments: TakeShipment,
         throttle: Throttle,
         clients: Clients,
     ) -> None:
         self._one_click = one_click
-        self._save = save
         self._shipments = shipments
         self._throttle = throttle
         self._clients = clients
         self._log = logger("web").bind()
-        self._counts = {
-            (source, result): UNSUBSCRIBES.labels(source.label, result.value)
-            for source in Source
-            for result in ClickResult
-        }
 
     def open(
         self,
@@ -72,40 +63,6 @@ class TokenRequests:
             return self._one_click.look(token_text(scope, parameter), purpose=purpose)
         except InvalidInput as exc:
             return self._refused(scope, exc)
-
-    async def leave(self, claims: Claims, *, source: Source) -> Acknowledgement:
-        """Unsubscribe the holder and return once that is durable. Raises Unavailable when nothing
-        could be made durable.
-        """
-        try:
-            acknowledgement = await self._one_click.leave(claims, source=source)
-        except Unavailable:
-            self._counts[source, ClickResult.UNAVAILABLE].inc()
-            raise
-        self._counts[source, ClickResult.TEST if claims.test else ClickResult.SAVED].inc()
-        self._log.debug(
-            LogEvent.CLICK_ACKNOWLEDGED,
-            id=acknowledgement.id.hex(),
-            source=source.label,
-            copies=acknowledgement.copies,
-            recipient=claims.digest.hex(),
-        )
-        return acknowledgement
-
-    async def save(
-        self, claims: Claims, wish: Wish, *, source: Source, sequence: int
-    ) -> SavedPreferences:
-        """Save what the holder chose on a page that had seen this sequence. Raises Unavailable; see
-        `SavePreferences`.
-        """
-        try:
-            saved = await self._save(claims, wish, source=source, expected_sequence=sequence)
-        except Unavailable:
-            self._counts[source, ClickResult.UNAVAILABLE].inc()
-            raise
-        if wish.leave:
-            self._counts[source, ClickResult.TEST if claims.test else ClickResult.SAVED].inc()
-        return saved
 
     def open_shipment(
         self,
@@ -123,20 +80,6 @@ class TokenRequests:
             if not refused.throttled:
                 self._log.warning(LogEvent.SHIPMENT_REFUSED, reason=str(exc))
             return refused
-
-    async def take(self, shipment: Shipment) -> Acknowledgement:
-        """Apply a shipment and return once it is durable. Raises Unavailable."""
-        acknowledgement = await self._shipments.take(shipment)
-        statement = shipment.statement
-        labelled(SHIPMENTS_TAKEN, statement.source.label).inc()
-        self._log.info(
-            LogEvent.SHIPMENT_TAKEN,
-            data_centre=shipment.sender,
-            source=statement.source.label,
-            copies=acknowledgement.copies,
-            recipient=statement.digest.hex(),
-        )
-        return acknowledgement
 
     # Any: as above
     def _refused(self, scope: Mapping[str, Any], error: InvalidInput) -> RefusedToken:

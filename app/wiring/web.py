@@ -125,7 +125,7 @@ def _public(  # noqa: PLR0913, PLR0917 - what a configuration is made an applica
         ),
         preferences=_preference_parts(settings, store, save, PageTokens(keyring)),
         shipments=TakeShipment(
-            keyring=keyring, data_centre=settings.data_centre, unsubscribe=unsubscribe
+            keyring=keyring, data_centre=settings.data_centre, unsubscribe=unsubscribe, log=log
         ),
         brands=known,
         clock=now_ms,

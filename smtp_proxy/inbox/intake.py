@@ -25,8 +25,6 @@ from app.observe.metrics import (
     INBOX_MAILS,
     INBOX_UNFILED,
     TOKEN_ERRORS,
-    UNSUBSCRIBES,
-    ClickResult,
     labelled,
 )
 from app.usecases.mailto import Mailto, MailtoRequest, MailtoVerdict, Outcome
@@ -100,21 +98,13 @@ class Intake:
     async def _obey(
         self, request: MailtoRequest, verdict: MailtoVerdict, envelope: Envelope
     ) -> None:
-        source = request.source.label
-        try:
-            copies = await self._mailto.obey(request)
-        except Unavailable:
-            labelled(UNSUBSCRIBES, source, ClickResult.UNAVAILABLE).inc()
-            raise
-        labelled(
-            UNSUBSCRIBES, source, ClickResult.TEST if request.claims.test else ClickResult.SAVED
-        ).inc()
+        copies = await self._mailto.obey(request)
         self._log.info(
             LogEvent.MAILTO_OBEYED,
             id=envelope.id,
             mailbox=verdict.role.value,
             place=request.place.value,
-            source=source,
+            source=request.source.label,
             recipient=request.claims.digest.hex(),
             sender=self._sender(envelope, request.claims.brand),
             copies=copies,

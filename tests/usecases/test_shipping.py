@@ -42,7 +42,9 @@ class Centre:
             seal=self.codec.seal_address,
             home=Routing(own=number, listed=listed, log=LOG),
         )
-        self.take = TakeShipment(keyring=KEYRING, data_centre=number, unsubscribe=unsubscribe)
+        self.take = TakeShipment(
+            keyring=KEYRING, data_centre=number, unsubscribe=unsubscribe, log=LOG
+        )
 
     def claims(self, *, centre: int, address: str = "bob@example.com") -> Claims:
         mint = TokenCodec(keyring=KEYRING, data_centre=centre)

@@ -31,6 +31,7 @@ from app.core.page_token import PageTokens
 from app.core.token import TokenCodec
 from app.http.connection import HttpLimits
 from app.http.server import ADMIN_LIMITS, Listener, ServerSettings, public_listeners, serve
+from app.observe.log import logger
 from app.usecases.audience import Audience
 from app.usecases.group_cache import CachedGroups
 from app.usecases.ports import Spool
@@ -250,6 +251,7 @@ def shipments_of(site: Site) -> TakeShipment:
         keyring=Keyring(keys=(*KEYS, PRIMARY), pepper=b"p" * 32),
         data_centre=1,
         unsubscribe=unsubscribe,
+        log=logger("test"),
     )
 
 

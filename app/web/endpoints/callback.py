@@ -17,6 +17,8 @@ from app.core.shipment import SEAL_FIELD
 from app.http.answers import Answer, document
 from app.http.errors import problem, problem_of_status
 from app.http.requests import read_body
+from app.usecases.shipping import TakeShipment
+from app.usecases.token_links import TokenLinks
 from app.web.token_requests import RefusedToken, TokenRequests
 
 _SEAL = SEAL_FIELD.encode("ascii")
@@ -28,8 +30,12 @@ class CallbackEndpoint:
     one does.
     """
 
-    def __init__(self, *, tokens: TokenRequests) -> None:
+    def __init__(
+        self, *, tokens: TokenRequests, links: TokenLinks, shipments: TakeShipment
+    ) -> None:
         self._tokens = tokens
+        self._links = links
+        self._shipments = shipments
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Lets Unavailable pass to the table of errors."""
@@ -49,14 +55,14 @@ class CallbackEndpoint:
         opened = self._tokens.open(scope, purpose=Purpose.CALLBACK)
         if isinstance(opened, RefusedToken):
             return _problem(opened)
-        await self._tokens.leave(opened, source=Source.CALLBACK)
+        await self._links.leave(opened, source=Source.CALLBACK)
         return _SUCCESS
 
     async def _take(self, scope: Scope, body: bytes, seal: str) -> Answer:
         shipment = self._tokens.open_shipment(scope, body, seal)
         if isinstance(shipment, RefusedToken):
             return _problem(shipment)
-        await self._tokens.take(shipment)
+        await self._shipments.take(shipment)
         return _SUCCESS
 
 

@@ -18,21 +18,20 @@ from app.core.model import GroupKey, Preferences, Source, SubscriptionGroup
 from app.core.page_token import Form
 from app.core.preference_form import Wish
 from app.http.answers import Answer
-from app.usecases.save_preferences import SavedPreferences
+from app.usecases.save_preferences import SavedPreferences, SavePreferences
 from app.web.pages import Trouble
 from app.web.pages.preference_pages import GroupLine, Note, PreferencePages, Scope
 from app.web.preference_request import AGAIN, PreferenceRequests, SentForm, Visitor
-from app.web.token_requests import TokenRequests
 
 
 class GroupUnsubscribeEndpoint:
     """Answers GET, HEAD and POST on `/unsubscribe`."""
 
     def __init__(
-        self, *, requests: PreferenceRequests, tokens: TokenRequests, pages: PreferencePages
+        self, *, requests: PreferenceRequests, save: SavePreferences, pages: PreferencePages
     ) -> None:
         self._requests = requests
-        self._tokens = tokens
+        self._save_preferences = save
         self._pages = pages
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
@@ -67,11 +66,11 @@ class GroupUnsubscribeEndpoint:
     async def _leave(self, visitor: Visitor, reply: SentForm) -> Answer:
         claims = visitor.visit.claims
         try:
-            await self._tokens.save(
+            await self._save_preferences(
                 claims,
                 Wish(leave=claims.groups or (EVERYTHING,)),
                 source=Source.GROUP_PAGE,
-                sequence=reply.page.sequence,
+                expected_sequence=reply.page.sequence,
             )
         except Unavailable:
             return self._requests.trouble(
@@ -106,8 +105,11 @@ class GroupUnsubscribeEndpoint:
         keys = tuple(reply.page.shown.groups)
         wish = Wish(join=keys or (EVERYTHING,))
         try:
-            saved = await self._tokens.save(
-                visitor.visit.claims, wish, source=Source.GROUP_PAGE, sequence=reply.page.sequence
+            saved = await self._save_preferences(
+                visitor.visit.claims,
+                wish,
+                source=Source.GROUP_PAGE,
+                expected_sequence=reply.page.sequence,
             )
         except Unavailable:
             return self._requests.trouble(

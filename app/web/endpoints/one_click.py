@@ -15,6 +15,7 @@ from app.http.answers import Answer, text
 from app.http.errors import RETRY_AFTER_SECONDS
 from app.http.requests import accept_language, read_body
 from app.observe.metrics import SCANNER_GETS_IGNORED
+from app.usecases.token_links import TokenLinks
 from app.web.pages import Pages, Trouble
 from app.web.token_requests import RefusedToken, TokenRequests
 
@@ -32,8 +33,9 @@ _NOT_SAVED = text(503, "This could not be saved now. Please try again.", **_AGAI
 class OneClickEndpoint:
     """Answers GET, HEAD and POST on `/u`."""
 
-    def __init__(self, *, tokens: TokenRequests, pages: Pages) -> None:
+    def __init__(self, *, tokens: TokenRequests, links: TokenLinks, pages: Pages) -> None:
         self._tokens = tokens
+        self._links = links
         self._pages = pages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,14 +56,14 @@ class OneClickEndpoint:
         if from_page:
             return await self._leave_by_page(opened, accept_language(scope))
         try:
-            await self._tokens.leave(opened, source=Source.LIST_UNSUBSCRIBE)
+            await self._links.leave(opened, source=Source.LIST_UNSUBSCRIBE)
         except Unavailable:
             return _NOT_SAVED
         return _DONE
 
     async def _leave_by_page(self, claims: Claims, languages: str) -> Answer:
         try:
-            await self._tokens.leave(claims, source=Source.LANDING_PAGE)
+            await self._links.leave(claims, source=Source.LANDING_PAGE)
         except Unavailable:
             return self._pages.trouble(
                 503, Trouble.UNAVAILABLE, languages, again=_FORM, fields=_AGAIN

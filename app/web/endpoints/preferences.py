@@ -17,11 +17,10 @@ from app.core.page_token import Form, PageState
 from app.core.preference_form import Shown
 from app.http.answers import Answer
 from app.http.forms import Fields
-from app.usecases.save_preferences import SavedPreferences
+from app.usecases.save_preferences import SavedPreferences, SavePreferences
 from app.web.pages import Trouble
 from app.web.pages.preference_pages import Centre, GroupLine, Note, PreferencePages
 from app.web.preference_request import AGAIN, PreferenceRequests, SentForm, Visitor
-from app.web.token_requests import TokenRequests
 
 _KEY = re.compile(r"[0-9a-f]{8}")
 
@@ -30,10 +29,10 @@ class PreferencesEndpoint:
     """Answers GET, HEAD and POST on `/preferences`."""
 
     def __init__(
-        self, *, requests: PreferenceRequests, tokens: TokenRequests, pages: PreferencePages
+        self, *, requests: PreferenceRequests, save: SavePreferences, pages: PreferencePages
     ) -> None:
         self._requests = requests
-        self._tokens = tokens
+        self._save_preferences = save
         self._pages = pages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -87,11 +86,11 @@ class PreferencesEndpoint:
         on = {group for group, is_on in chosen.groups.items() if is_on}
         wish = preference_form.wish(reply.page.shown, everything=chosen.everything, on=on)
         try:
-            saved = await self._tokens.save(
+            saved = await self._save_preferences(
                 visitor.visit.claims,
                 wish,
                 source=Source.PREFERENCE_CENTRE,
-                sequence=reply.page.sequence,
+                expected_sequence=reply.page.sequence,
             )
         except Unavailable:
             return self._requests.trouble(

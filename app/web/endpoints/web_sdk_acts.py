@@ -27,7 +27,6 @@ from app.usecases.save_preferences import SavedPreferences
 from app.web.endpoints.web_sdk_call import Act, SdkCall
 from app.web.endpoints.web_sdk_script import Reason, failed, fetched, group_lines, subscription
 from app.web.preference_request import PreferenceParts
-from app.web.token_requests import TokenRequests
 
 _NOT_SAVED = {SavedPreferences.STALE: Reason.CHANGED, SavedPreferences.ONLY_LEFT: Reason.PARTLY}
 _BETWEEN = "."  # no page token holds one
@@ -37,8 +36,7 @@ _NOTHING = "-"  # makes the page forget what it was told before, which no longer
 class LandingPage:
     """Does what the page of a brand asks for."""
 
-    def __init__(self, *, tokens: TokenRequests, parts: PreferenceParts, clock: Clock) -> None:
-        self._tokens = tokens
+    def __init__(self, *, parts: PreferenceParts, clock: Clock) -> None:
         self._parts = parts
         self._clock = clock
         self._acts = {
@@ -76,7 +74,9 @@ class LandingPage:
     async def _leave(self, call: SdkCall, claims: Claims) -> Answer:
         scope = _scope(call, claims)
         before = await self._readable(claims)
-        await self._tokens.save(claims, Wish(leave=scope), source=Source.LANDING_PAGE, sequence=0)
+        await self._parts.save(
+            claims, Wish(leave=scope), source=Source.LANDING_PAGE, expected_sequence=0
+        )
         return await self._done(
             claims, subscribed=False, taken_back=_left_here(before, scope) if before else ()
         )
@@ -102,8 +102,8 @@ class LandingPage:
         keys = tuple(page.shown.groups) or (EVERYTHING,)
         if any(_said(now, key).source is not Source.LANDING_PAGE for key in keys):
             return failed(Reason.CHANGED, looking=False)
-        saved = await self._tokens.save(
-            claims, Wish(join=keys), source=Source.LANDING_PAGE, sequence=page.sequence
+        saved = await self._parts.save(
+            claims, Wish(join=keys), source=Source.LANDING_PAGE, expected_sequence=page.sequence
         )
         if saved in _NOT_SAVED:
             return failed(_NOT_SAVED[saved], looking=False)
@@ -129,15 +129,15 @@ class LandingPage:
         on = {group for group, was_on in seen.groups.items() if chosen.get(group, was_on)}
         wish = preference_form.wish(seen, everything=seen.everything, on=on)
         if wish.join and page is None:
-            await self._tokens.save(
+            await self._parts.save(
                 claims,
                 Wish(leave=wish.leave if seen.everything else ()),
                 source=Source.LANDING_PAGE,
-                sequence=0,
+                expected_sequence=0,
             )
             return failed(Reason.CHANGED, looking=False)
-        saved = await self._tokens.save(
-            claims, wish, source=Source.LANDING_PAGE, sequence=page.sequence if page else 0
+        saved = await self._parts.save(
+            claims, wish, source=Source.LANDING_PAGE, expected_sequence=page.sequence if page else 0
         )
         if saved in _NOT_SAVED:
             return failed(_NOT_SAVED[saved], looking=False)
