@@ -23,7 +23,6 @@ from rich.progress import (
 
 from app.cli.brands import THE_ONLY_ONE, BrandOption, chosen
 from app.cli.output import Exit, show
-from app.core.audit import AuditAction
 from app.core.lists.formats import ListFormat
 from app.core.times import iso
 from app.core.visible import visible
@@ -164,22 +163,14 @@ def undo(
     async def undone(progress: Progress) -> UndoReport:
         async with opened_services(settings, logger("cli")) as services:
             owner = chosen(settings, brand)
-            report = await services.imports.undo(
+            return await services.imports.undo(
                 owner,
                 import_id,
+                actor="cli",
                 progress=lambda so_far: progress.update(
                     progress.task_ids[0], completed=so_far.changed
                 ),
             )
-            counts = {
-                "changed": str(report.changed),
-                "put_back": str(report.put_back),
-                "kept": str(report.kept),
-            }
-            await services.auditing.note(
-                owner, "cli", AuditAction.IMPORT_UNDONE, import_id, **counts
-            )
-            return report
 
     with progress_of("undoing", 0, unit="recipients") as progress:
         report = asyncio.run(undone(progress))
@@ -219,12 +210,7 @@ async def _import(  # noqa: PLR0913 - the options of the command
         owner = chosen(settings, brand)
         words = await services.words(owner)
         terms = ImportTerms(words=words, format=format, groups=words.scope(groups), dry_run=dry_run)
-        report = await services.import_list(owner, pieces(), terms)
-        if not dry_run:
-            await services.auditing.note(
-                owner, "cli", AuditAction.SUPPRESSIONS_IMPORTED, report.id, **report.counts()
-            )
-    return report
+        return await services.import_list(owner, pieces(), terms, actor="cli")
 
 
 @contextmanager

@@ -8,11 +8,9 @@ import typer
 
 from app.cli.brands import THE_ONLY_ONE, BrandOption, chosen
 from app.cli.output import show
-from app.core.audit import AuditAction
 from app.core.events import event_name
 from app.core.group_words import GroupWords
 from app.core.model import (
-    Acknowledgement,
     Brand,
     HistoryEntry,
     Preferences,
@@ -72,11 +70,10 @@ def unsubscribe(
     """Unsubscribe a recipient from all mail, or from groups; a second time changes nothing."""
 
     async def leave(services: Administration, owner: Brand) -> dict[str, object]:
-        scope = (await services.words(owner)).scope(group) if group else ()
-        said = await services.recipients.unsubscribe(owner, address, scope)
-        return await _noted(
-            services, owner, AuditAction.RECIPIENT_UNSUBSCRIBED, said, groups=" ".join(group or ())
+        statement, _ = await services.recipients.unsubscribe(
+            owner, address, group or (), actor="cli"
         )
+        return _saved(statement)
 
     show([_with(load(), brand, leave)], as_json=as_json)
 
@@ -104,12 +101,10 @@ def resubscribe(  # noqa: PLR0913, PLR0917 - the options of a command
         )
 
     async def join(services: Administration, owner: Brand) -> dict[str, object]:
-        scope = (await services.words(owner)).scope(group) if group else ()
-        said = await services.recipients.resubscribe(owner, address, scope, sequence=sequence)
-        action = AuditAction.RECIPIENT_RESUBSCRIBED
-        return await _noted(
-            services, owner, action, said, consent=consent, groups=" ".join(group or ())
+        statement, _ = await services.recipients.resubscribe(
+            owner, address, group or (), sequence=sequence, consent=consent, actor="cli"
         )
+        return _saved(statement)
 
     show([_with(load(), brand, join)], as_json=as_json)
 
@@ -132,8 +127,7 @@ def erase(
 
     async def forget(services: Administration, owner: Brand) -> dict[str, object]:
         digest = services.recipients.digest(owner, address)
-        known = await services.erase(owner, digest)
-        await services.auditing.note(owner, "cli", AuditAction.RECIPIENT_ERASED, digest.hex())
+        known = await services.erase(owner, digest, actor="cli")
         return {"recipient": digest.hex(), "was known": known}
 
     show([_with(load(), brand, forget)], as_json=as_json)
@@ -181,19 +175,7 @@ def _with(
     return asyncio.run(run())
 
 
-async def _noted(
-    services: Administration,
-    owner: Brand,
-    action: AuditAction,
-    said: tuple[Statement, Acknowledgement],
-    **detail: str,
-) -> dict[str, object]:
-    """Write a saved statement into the audit and return the row that tells of it."""
-    statement, _ = said
-    kept = {name: text for name, text in detail.items() if text}
-    await services.auditing.note(
-        owner, "cli", action, statement.digest.hex(), statement=statement.id.hex(), **kept
-    )
+def _saved(statement: Statement) -> dict[str, object]:
     return {
         "recipient": statement.digest.hex(),
         "subscribed": statement.subscribed,

@@ -8,7 +8,9 @@ suppressed. The local spools forget within 15 minutes by themselves.
 
 from typing import Protocol
 
+from app.core.audit import AuditAction
 from app.core.model import Brand, BrandNumber, RecipientDigest
+from app.usecases.auditing import Auditing
 from app.usecases.ports import Clock, RecipientIndex
 from app.usecases.recency import AHEAD_MS
 
@@ -26,14 +28,22 @@ class Pending(Protocol):
 class Erase:
     """Erases one recipient at a time; idempotent."""
 
-    def __init__(self, *, recipient_index: RecipientIndex, pending: Pending, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        recipient_index: RecipientIndex,
+        pending: Pending,
+        clock: Clock,
+        auditing: Auditing,
+    ) -> None:
         self._recipient_index = recipient_index
         self._pending = pending
         self._clock = clock
+        self._auditing = auditing
 
-    async def __call__(self, brand: Brand, digest: RecipientDigest) -> bool:
-        """Erase, and return whether anything was known. Raises StoreUnavailable; then some of it
-        may be erased: do it again.
+    async def __call__(self, brand: Brand, digest: RecipientDigest, *, actor: str) -> bool:
+        """Erase, and return whether anything was known; the audit names `actor`. Raises
+        StoreUnavailable; then some of it may be erased: do it again.
 
         Events that still wait are delivered with the digest in the place of the address.
         """
@@ -41,4 +51,6 @@ class Erase:
         known = await self._recipient_index.erase(
             brand.number, digest, erased_ms=self._clock() + AHEAD_MS
         )
-        return bool(await self._pending.forget_address(brand.number, digest)) or known
+        was_pending = bool(await self._pending.forget_address(brand.number, digest))
+        await self._auditing.note(brand, actor, AuditAction.RECIPIENT_ERASED, digest.hex())
+        return was_pending or known

@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from app.core.address import checked
+from app.core.audit import AuditAction
 from app.core.errors import AddressInvalid, RuleViolation
 from app.core.group_words import GroupWords
 from app.core.groups import ALL, EVERYTHING
@@ -35,7 +36,10 @@ from app.core.model import (
 )
 from app.core.token import TokenCodec
 from app.core.visible import visible
+from app.observe.metrics import ClickResult
+from app.usecases.auditing import Auditing
 from app.usecases.ports import Clock, Store
+from app.usecases.request_counts import request_counts
 from app.usecases.token_links import Unsubscriber
 
 MOST_REPORTED = 1_000  # refused lines that are told one by one; all are counted
@@ -93,9 +97,9 @@ class ImportTerms:
 
 
 class ListImporter:
-    """Imports lists."""
+    """Imports lists, each counted and kept in the audit."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of the use case
         self,
         *,
         unsubscribe: Unsubscriber,
@@ -103,12 +107,15 @@ class ListImporter:
         codec: TokenCodec,
         clock: Clock,
         new_id: Callable[[], bytes],
+        auditing: Auditing,
     ) -> None:
         self._unsubscribe = unsubscribe
         self._store = store
         self._codec = codec
         self._clock = clock
         self._new_id = new_id
+        self._auditing = auditing
+        self._counts = request_counts()
 
     async def __call__(
         self,
@@ -116,10 +123,11 @@ class ListImporter:
         pieces: AsyncIterator[bytes],
         terms: ImportTerms,
         *,
+        actor: str,
         progress: Callable[[ImportReport], None] = lambda _: None,
     ) -> ImportReport:
         """Read a file in pieces of any size and return the report once everything accepted is
-        durable.
+        durable. `actor` is who the audit names; a dry run is in no audit.
 
         Raises StoreUnavailable when nothing can be made durable or looked up any more; what was
         accepted until then stays, and importing again is free.
@@ -145,6 +153,11 @@ class ListImporter:
         await take(records.end())
         await self._save(waiting, terms, report)
         progress(report)
+        if not terms.dry_run:
+            self._counts[Source.IMPORT, ClickResult.SAVED].inc(report.accepted)
+            await self._auditing.note(
+                brand, actor, AuditAction.SUPPRESSIONS_IMPORTED, report.id, **report.counts()
+            )
         return report
 
     async def _save(

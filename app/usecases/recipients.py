@@ -8,6 +8,9 @@ sequence that the operator saw makes a later unsubscribe win (catalogue Q6).
 from collections.abc import Callable, Sequence
 
 from app.core.address import checked
+from app.core.audit import AuditAction
+from app.core.errors import StoreUnavailable
+from app.core.group_words import GroupWords
 from app.core.model import (
     Acknowledgement,
     Brand,
@@ -19,23 +22,31 @@ from app.core.model import (
     Statement,
 )
 from app.core.token import TokenCodec
-from app.usecases.ports import Clock, Store
+from app.observe.metrics import ClickResult
+from app.usecases.auditing import Auditing
+from app.usecases.ports import Clock, GroupBook, Store
+from app.usecases.request_counts import request_counts
 from app.usecases.token_links import Unsubscriber
 
 
 class Recipients:
-    """Looks at one recipient, and speaks for one."""
+    """Looks at one recipient, and speaks for one, which is counted and kept in the audit."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of the use case
         self,
         *,
         store: Store,
+        book: GroupBook,
         unsubscribe: Unsubscriber,
+        auditing: Auditing,
         codec: TokenCodec,
         clock: Clock,
         new_id: Callable[[], bytes],
     ) -> None:
         self._store = store
+        self._book = book
+        self._auditing = auditing
+        self._counts = request_counts()
         self._unsubscribe = unsubscribe
         self._codec = codec
         self._clock = clock
@@ -57,24 +68,59 @@ class Recipients:
         return await self._store.history(brand.number, self.digest(brand, address), limit=limit)
 
     async def unsubscribe(
-        self, brand: Brand, address: str, groups: tuple[GroupKey, ...]
+        self, brand: Brand, address: str, groups: Sequence[str] = (), *, actor: str
     ) -> tuple[Statement, Acknowledgement]:
-        """Unsubscribe a recipient from groups, none meaning all mail, and return once that is
-        durable. Raises StoreUnavailable.
-        """
-        statement = self._statement(brand, address, groups)
-        return statement, await self._unsubscribe(statement)
+        """Unsubscribe a recipient from the groups of these names or ids, none meaning all mail, and
+        return once that is durable. `actor` is who the audit names.
 
-    async def resubscribe(
-        self, brand: Brand, address: str, groups: tuple[GroupKey, ...], *, sequence: int
-    ) -> tuple[Statement, Acknowledgement]:
-        """Subscribe a recipient again who has consented to it. Raises Conflict when the state has
-        moved on since `sequence`.
+        All mail needs no list of groups, so it works while the store is away. Raises
+        StoreUnavailable, and RuleViolation for a group that the brand has not.
         """
-        statement = self._statement(brand, address, groups)._replace(
+        statement = self._statement(brand, address, await self._scope(brand, groups))
+        try:
+            saved = await self._unsubscribe(statement)
+        except StoreUnavailable:
+            self._counts[Source.API, ClickResult.UNAVAILABLE].inc()
+            raise
+        self._counts[Source.API, ClickResult.SAVED].inc()
+        await self._note(
+            brand, actor, AuditAction.RECIPIENT_UNSUBSCRIBED, statement, groups=" ".join(groups)
+        )
+        return statement, saved
+
+    async def resubscribe(  # noqa: PLR0913 - what is said, and by whom
+        self,
+        brand: Brand,
+        address: str,
+        groups: Sequence[str] = (),
+        *,
+        sequence: int,
+        consent: str,
+        actor: str,
+    ) -> tuple[Statement, Acknowledgement]:
+        """Subscribe a recipient again who has consented to it; the audit keeps the consent. Raises
+        Conflict when the state has moved on since `sequence`, else as `unsubscribe`.
+        """
+        statement = self._statement(brand, address, await self._scope(brand, groups))._replace(
             subscribed=True, expected_sequence=sequence
         )
-        return statement, await self._unsubscribe(statement)
+        saved = await self._unsubscribe(statement)
+        detail = {"consent": consent, "groups": " ".join(groups)}
+        await self._note(brand, actor, AuditAction.RECIPIENT_RESUBSCRIBED, statement, **detail)
+        return statement, saved
+
+    async def _scope(self, brand: Brand, groups: Sequence[str]) -> tuple[GroupKey, ...]:
+        if not groups:
+            return ()
+        return GroupWords(await self._book.groups(brand.number)).scope(groups)
+
+    async def _note(
+        self, brand: Brand, actor: str, action: AuditAction, statement: Statement, **detail: str
+    ) -> None:
+        said = {name: text for name, text in detail.items() if text}
+        await self._auditing.note(
+            brand, actor, action, statement.digest.hex(), statement=statement.id.hex(), **said
+        )
 
     def _statement(self, brand: Brand, address: str, groups: tuple[GroupKey, ...]) -> Statement:
         at_ms = self._clock()

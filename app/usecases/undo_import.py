@@ -26,6 +26,7 @@ from app.core.model import (
     Statement,
     Subscription,
 )
+from app.usecases.auditing import Auditing
 from app.usecases.import_list import IMPORT_ID_BYTES
 from app.usecases.ports import AuditTrail, Journal, Store
 from app.usecases.token_links import Unsubscriber
@@ -52,11 +53,15 @@ class UndoReport:
     put_back: int = 0
     kept: int = 0  # who has spoken since, or was put back before
 
+    def counts(self) -> dict[str, str]:
+        """Return the numbers that the audit keeps."""
+        return {name: str(getattr(self, name)) for name in ("changed", "put_back", "kept")}
+
 
 class Imports:
     """The imports of a brand, as the audit has them, and their undoing."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of the use case
         self,
         *,
         trail: AuditTrail,
@@ -64,12 +69,14 @@ class Imports:
         store: Store,
         unsubscribe: Unsubscriber,
         new_id: Callable[[], bytes],
+        auditing: Auditing,
     ) -> None:
         self._trail = trail
         self._journal = journal
         self._store = store
         self._unsubscribe = unsubscribe
         self._new_id = new_id
+        self._auditing = auditing
 
     async def all(self, brand: Brand) -> list[Imported]:
         """Return the imports of a brand, newest first. Raises StoreUnavailable."""
@@ -99,10 +106,11 @@ class Imports:
         brand: Brand,
         import_id: str,
         *,
+        actor: str,
         progress: Callable[[UndoReport], None] = lambda _: None,
     ) -> UndoReport:
-        """Put back what an import changed. May be repeated. Raises NotFound for an import that the
-        brand has not, and StoreUnavailable.
+        """Put back what an import changed; the audit names `actor`. May be repeated. Raises
+        NotFound for an import that the brand has not, and StoreUnavailable.
         """
         found = next((one for one in await self.all(brand) if one.id == import_id), None)
         if found is None:
@@ -116,6 +124,9 @@ class Imports:
                 brand, [entry for entry in entries if entry.statement.id.startswith(stem)], report
             )
             progress(report)
+        await self._auditing.note(
+            brand, actor, AuditAction.IMPORT_UNDONE, import_id, **report.counts()
+        )
         return report
 
     async def _put_back(

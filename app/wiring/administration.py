@@ -49,24 +49,43 @@ def admin_services(
     audit = RedisAudit(connection, replicated=replicated)
     journal = RedisJournal(connection)
     recipient_index = RedisRecipientIndex(connection, replicated=replicated)
+    auditing = Auditing(audit, now_ms, log)
+    book = RedisGroups(connection, replicated=replicated)
     return Administration(
-        groups=Groups(RedisGroups(connection, replicated=replicated), now_ms),
+        groups=Groups(book, now_ms),
         recipients=Recipients(
-            store=store, unsubscribe=unsubscribe, codec=codec, clock=now_ms, new_id=_new_id
+            store=store,
+            book=book,
+            unsubscribe=unsubscribe,
+            auditing=auditing,
+            codec=codec,
+            clock=now_ms,
+            new_id=_new_id,
         ),
         suppressions=Suppressions(recipient_index=recipient_index, codec=codec),
         check=CheckAudience(store=store, codec=codec),
         import_list=ListImporter(
-            unsubscribe=unsubscribe, store=store, codec=codec, clock=now_ms, new_id=_new_id
+            unsubscribe=unsubscribe,
+            store=store,
+            codec=codec,
+            clock=now_ms,
+            new_id=_new_id,
+            auditing=auditing,
         ),
         imports=Imports(
-            trail=audit, journal=journal, store=store, unsubscribe=unsubscribe, new_id=_new_id
+            trail=audit,
+            journal=journal,
+            store=store,
+            unsubscribe=unsubscribe,
+            new_id=_new_id,
+            auditing=auditing,
         ),
         feed=Feed(journal=journal, codec=codec),
         erase=Erase(
             recipient_index=recipient_index,
             pending=RedisPending(connection, replicated=replicated),
             clock=now_ms,
+            auditing=auditing,
         ),
         webhooks=Webhooks(
             deliveries=RedisDeliveries(connection),
@@ -79,7 +98,7 @@ def admin_services(
             secrets.token_bytes,
             file_key=file_key(settings.web.admin_key_file),
         ),
-        auditing=Auditing(audit, now_ms, log),
+        auditing=auditing,
         audit=audit,
     )
 

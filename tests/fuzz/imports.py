@@ -28,11 +28,16 @@ async def _twice(octets: bytes) -> None:
         return await unsubscribe(statement)
 
     use_case = ListImporter(
-        unsubscribe=noted, store=edge.store, codec=CODEC, clock=edge.clock, new_id=lambda: _ID
+        unsubscribe=noted,
+        store=edge.store,
+        codec=CODEC,
+        clock=edge.clock,
+        new_id=lambda: _ID,
+        auditing=edge.auditing,
     )
 
     async def once() -> ImportReport:
-        return await use_case(BRAND, _pieces(octets), ImportTerms(words=WORDS))
+        return await use_case(BRAND, _pieces(octets), ImportTerms(words=WORDS), actor="test")
 
     report = await once()
     assert report.read == report.accepted + report.refused + report.skipped_subscribed

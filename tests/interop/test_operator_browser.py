@@ -91,7 +91,7 @@ async def busy(site: Site) -> None:
     await site.api.services.groups.create(ACME, name="Product news")
     for address in ("bob@example.com", "cid@example.com"):
         statement, _ = await site.api.services.recipients.unsubscribe(
-            BRANDS.by_id(BrandId("acme")), address, ()
+            BRANDS.by_id(BrandId("acme")), address, actor="test"
         )
         key = endpoint_key(ACME, HOOK, WebhookFormat.STANDARD)
         letter = Delivery(

@@ -27,12 +27,16 @@ from app.core.preference_form import Wish
 from app.core.token import TokenCodec
 from app.observe.log import logger
 from app.store.spool import SqliteSpool
+from app.usecases.auditing import Auditing
+from app.usecases.groups import Groups
 from app.usecases.import_list import ImportTerms, ListImporter
 from app.usecases.recipients import Recipients
 from app.usecases.record_statement import RecordStatement
 from app.usecases.replay import Replayer
 from app.usecases.save_preferences import SavePreferences
 from app.usecases.token_links import TokenLinks
+from tests.support.memory_groups import MemoryGroups
+from tests.support.memory_queries import MemoryAudit
 from tests.support.memory_store import MemoryStore
 from tests.usecases.conftest import SwitchedStore
 
@@ -61,6 +65,8 @@ class Edge:
     def __init__(self) -> None:
         self.now_ms = NOW
         self.store = MemoryStore(clock=lambda: NOW)
+        self.auditing = Auditing(MemoryAudit(), self.clock, logger("test"))
+        self.book = MemoryGroups()
         numbers = itertools.count(1)
         unsubscribe = RecordStatement(self.store, None, self.clock)
 
@@ -78,10 +84,21 @@ class Edge:
             unsubscribe=unsubscribe, clock=self.clock, new_id=new_id, seal=CODEC.seal_address
         )
         self.recipients = Recipients(
-            store=self.store, unsubscribe=unsubscribe, codec=CODEC, clock=self.clock, new_id=new_id
+            store=self.store,
+            book=self.book,
+            unsubscribe=unsubscribe,
+            auditing=self.auditing,
+            codec=CODEC,
+            clock=self.clock,
+            new_id=new_id,
         )
         self.import_list = ListImporter(
-            unsubscribe=unsubscribe, store=self.store, codec=CODEC, clock=self.clock, new_id=new_id
+            unsubscribe=unsubscribe,
+            store=self.store,
+            codec=CODEC,
+            clock=self.clock,
+            new_id=new_id,
+            auditing=self.auditing,
         )
 
     def clock(self) -> int:
@@ -109,6 +126,11 @@ def save(source: Source, *groups: GroupId) -> Callable[[Edge], object]:
     return lambda edge: edge.save(edge.claims(), wish, source=source, expected_sequence=0)
 
 
+async def by_operator_from_a_group(edge: Edge) -> None:
+    await Groups(edge.book, edge.clock).create(BRAND.number, name="News", id=NEWS)
+    await edge.recipients.unsubscribe(BRAND, ADDRESS, [NEWS], actor="test")
+
+
 WAYS: Mapping[str, Callable[[Edge], object]] = {
     "one-click": lambda edge: edge.click.leave(edge.claims(), source=Source.LIST_UNSUBSCRIBE),
     "mail": lambda edge: edge.click.leave(edge.claims(), source=Source.MAILTO),
@@ -117,12 +139,10 @@ WAYS: Mapping[str, Callable[[Edge], object]] = {
     "preference centre": save(Source.PREFERENCE_CENTRE),
     "landing page": save(Source.LANDING_PAGE),
     "group page": save(Source.GROUP_PAGE, NEWS),
-    "admin API": lambda edge: edge.recipients.unsubscribe(BRAND, ADDRESS, ()),
-    "admin API, a group": lambda edge: edge.recipients.unsubscribe(
-        BRAND, ADDRESS, (group_key(NEWS),)
-    ),
+    "admin API": lambda edge: edge.recipients.unsubscribe(BRAND, ADDRESS, actor="test"),
+    "admin API, a group": by_operator_from_a_group,
     "import without a time": lambda edge: edge.import_list(
-        BRAND, one_line(), ImportTerms(words=WORDS)
+        BRAND, one_line(), ImportTerms(words=WORDS), actor="test"
     ),
 }
 
@@ -153,7 +173,7 @@ async def test_a_list_that_dates_its_lines_is_still_judged_by_its_dates() -> Non
     async def dated() -> AsyncIterator[bytes]:
         yield f"email,unsubscribed_at\n{ADDRESS},2020-01-01T00:00:00Z\n".encode()
 
-    await edge.import_list(BRAND, dated(), ImportTerms(words=GroupWords([])))
+    await edge.import_list(BRAND, dated(), ImportTerms(words=GroupWords([])), actor="test")
 
     assert (await edge.subscribed())[EVERYTHING]
 

@@ -28,7 +28,6 @@ from app.core.model import Source
 from app.core.preferences import Targeting
 from app.core.segments import Left, Segment
 from app.http.answers import Answer
-from app.observe.metrics import UNSUBSCRIBES
 from app.usecases.administration import Administration
 from app.usecases.import_list import ImportTerms
 
@@ -210,16 +209,9 @@ class ListEndpoints:
         terms = ImportTerms(
             words=words, format=query.format, groups=words.scope(query.group), dry_run=query.dry_run
         )
-        report = await self._services.import_list(call.brand, call.pieces(), terms)
-        if not query.dry_run:
-            UNSUBSCRIBES.labels(Source.IMPORT.label, "saved").inc(report.accepted)
-            await self._services.auditing.note(
-                call.brand,
-                call.key.id,
-                AuditAction.SUPPRESSIONS_IMPORTED,
-                report.id,
-                **report.counts(),
-            )
+        report = await self._services.import_list(
+            call.brand, call.pieces(), terms, actor=call.key.id
+        )
         return shown(200, import_view(report, dry_run=query.dry_run))
 
     async def imports(self, call: Call, _query: NoQuery, _body: NoBody) -> Answer:
@@ -234,15 +226,7 @@ class ListEndpoints:
     async def undo(self, call: Call, _query: NoQuery, _body: NoBody) -> Answer:
         """Undo one import."""
         import_id = call.path["import_id"]
-        report = await self._services.imports.undo(call.brand, import_id)
-        counts = {
-            "changed": str(report.changed),
-            "put_back": str(report.put_back),
-            "kept": str(report.kept),
-        }
-        await self._services.auditing.note(
-            call.brand, call.key.id, AuditAction.IMPORT_UNDONE, import_id, **counts
-        )
+        report = await self._services.imports.undo(call.brand, import_id, actor=call.key.id)
         return shown(
             200,
             UndoView(

@@ -8,14 +8,11 @@ from app.admin.api.requests import LimitQuery, Resubscribe, Unsubscribe
 from app.admin.api.responses import EventPage, RecipientView, Saved, shown
 from app.admin.api.serialize import recipient_view
 from app.core.api_key import KeyScope
-from app.core.audit import AuditAction
-from app.core.errors import RuleViolation, StoreUnavailable
+from app.core.errors import RuleViolation
 from app.core.events import facts
-from app.core.group_words import GroupWords
-from app.core.model import Acknowledgement, GroupKey, Source, Statement
+from app.core.model import Acknowledgement, Statement
 from app.core.times import iso
 from app.http.answers import Answer, answer
-from app.observe.metrics import UNSUBSCRIBES
 from app.usecases.administration import Administration
 
 _PATH = f"{OF_BRAND}/recipients/{{address}}"
@@ -146,60 +143,31 @@ class RecipientEndpoints:
         )
 
     async def unsubscribe(self, call: Call, _query: NoQuery, body: Unsubscribe) -> Answer:
-        """Unsubscribe, durably, as a click does. All mail needs no list of groups, so it works
-        while the store is away.
-        """
-        scope = (await self._services.words(call.brand)).scope(body.groups) if body.groups else ()
-        try:
-            statement, copies = await self._services.recipients.unsubscribe(
-                call.brand, call.path["address"], scope
-            )
-        except StoreUnavailable:
-            UNSUBSCRIBES.labels(Source.API.label, "unavailable").inc()
-            raise
-        UNSUBSCRIBES.labels(Source.API.label, "saved").inc()
-        await self._note(
-            call, AuditAction.RECIPIENT_UNSUBSCRIBED, statement, groups=" ".join(body.groups)
+        """Unsubscribe, durably, as a click does."""
+        statement, saved = await self._services.recipients.unsubscribe(
+            call.brand, call.path["address"], body.groups, actor=call.key.id
         )
-        return _saved(statement, copies)
+        return _saved(statement, saved)
 
     async def resubscribe(self, call: Call, _query: NoQuery, body: Resubscribe) -> Answer:
         """Subscribe again, with the recipient's consent, if nothing has happened since the state
         was read (catalogue Q6).
         """
-        scope: tuple[GroupKey, ...] = ()
-        if body.groups:
-            words: GroupWords = await self._services.words(call.brand)
-            scope = words.scope(body.groups)
-        sequence = _sequence(call, body)
-        statement, copies = await self._services.recipients.resubscribe(
-            call.brand, call.path["address"], scope, sequence=sequence
+        statement, saved = await self._services.recipients.resubscribe(
+            call.brand,
+            call.path["address"],
+            body.groups,
+            sequence=_sequence(call, body),
+            consent=body.consent,
+            actor=call.key.id,
         )
-        detail = {"consent": body.consent, "groups": " ".join(body.groups)}
-        await self._note(call, AuditAction.RECIPIENT_RESUBSCRIBED, statement, **detail)
-        return _saved(statement, copies)
+        return _saved(statement, saved)
 
     async def erase(self, call: Call, _query: NoQuery, _body: NoBody) -> Answer:
         """Erase everything but the keyed hash and what it is suppressed from (catalogue Q12)."""
         digest = self._services.recipients.digest(call.brand, call.path["address"])
-        await self._services.erase(call.brand, digest)
-        await self._services.auditing.note(
-            call.brand, call.key.id, AuditAction.RECIPIENT_ERASED, digest.hex()
-        )
+        await self._services.erase(call.brand, digest, actor=call.key.id)
         return answer(204, "application/json", b"")
-
-    async def _note(
-        self, call: Call, action: AuditAction, statement: Statement, **detail: str
-    ) -> None:
-        said = {name: text for name, text in detail.items() if text}
-        await self._services.auditing.note(
-            call.brand,
-            call.key.id,
-            action,
-            statement.digest.hex(),
-            statement=statement.id.hex(),
-            **said,
-        )
 
 
 def _saved(statement: Statement, acknowledgement: Acknowledgement) -> Answer:

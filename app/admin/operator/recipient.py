@@ -10,15 +10,13 @@ from typing import NamedTuple
 
 from app.admin.operator.handler import OperatorRequest, trouble
 from app.admin.operator.render import OperatorRenderer
-from app.core.audit import AuditAction
 from app.core.errors import AddressInvalid, StoreUnavailable
 from app.core.events import SOURCE_NAMES, Event
 from app.core.group_words import GroupWords
 from app.core.groups import ALL
-from app.core.model import Source, Subscription
+from app.core.model import Subscription
 from app.http.answers import Answer
 from app.http.forms import Fields
-from app.observe.metrics import UNSUBSCRIBES, ClickResult
 from app.usecases.administration import Administration
 
 _HISTORY_SHOWN = 50
@@ -80,21 +78,11 @@ class RecipientPages:
         )
 
     async def _unsubscribe(self, visit: OperatorRequest, address: str, scope: str) -> Answer:
-        # All mail needs no list of groups, so it works while the store is away.
-        groups = () if scope == ALL else (await self._services.words(visit.brand)).scope((scope,))
-        try:
-            statement, copies = await self._services.recipients.unsubscribe(
-                visit.brand, address, groups
-            )
-        except StoreUnavailable:
-            UNSUBSCRIBES.labels(Source.API.label, ClickResult.UNAVAILABLE).inc()
-            raise
-        UNSUBSCRIBES.labels(Source.API.label, ClickResult.SAVED).inc()
-        detail = {"statement": statement.id.hex(), "groups": "" if scope == ALL else scope}
-        action = AuditAction.RECIPIENT_UNSUBSCRIBED
-        said = {name: text for name, text in detail.items() if text}
-        await self._services.auditing.note(
-            visit.brand, visit.operator.key.id, action, statement.digest.hex(), **said
+        _, copies = await self._services.recipients.unsubscribe(
+            visit.brand,
+            address,
+            () if scope == ALL else (scope,),
+            actor=visit.operator.key.id,
         )
         places = "in two places" if copies.copies > 1 else "in one place"
         return await self._found(
@@ -105,10 +93,7 @@ class RecipientPages:
 
     async def _erase(self, visit: OperatorRequest, address: str) -> Answer:
         digest = self._services.recipients.digest(visit.brand, address)
-        known = await self._services.erase(visit.brand, digest)
-        await self._services.auditing.note(
-            visit.brand, visit.operator.key.id, AuditAction.RECIPIENT_ERASED, digest.hex()
-        )
+        known = await self._services.erase(visit.brand, digest, actor=visit.operator.key.id)
         erased = "Erased. What this recipient had left stays suppressed under the keyed hash."
         return await self._found(
             visit, address, note=erased if known else "There was nothing to erase."

@@ -206,30 +206,49 @@ def plugged(*, spool: Spool | None = None) -> Api:
         brand_name="Acme",
         url=HOOK,
     )
+    auditing = Auditing(audit, clock, logger("test"))
+    book = MemoryGroups()
     services = Administration(
-        groups=Groups(MemoryGroups(), clock),
+        groups=Groups(book, clock),
         recipients=Recipients(
-            store=store, unsubscribe=unsubscribe, codec=codec, clock=clock, new_id=new_id
+            store=store,
+            book=book,
+            unsubscribe=unsubscribe,
+            auditing=auditing,
+            codec=codec,
+            clock=clock,
+            new_id=new_id,
         ),
         suppressions=Suppressions(recipient_index=MemoryRoster(store), codec=codec),
         check=CheckAudience(store=store, codec=codec),
         import_list=ListImporter(
-            unsubscribe=unsubscribe, store=store, codec=codec, clock=clock, new_id=new_id
+            unsubscribe=unsubscribe,
+            store=store,
+            codec=codec,
+            clock=clock,
+            new_id=new_id,
+            auditing=auditing,
         ),
         imports=Imports(
-            trail=audit, journal=journal, store=store, unsubscribe=unsubscribe, new_id=new_id
+            trail=audit,
+            journal=journal,
+            store=store,
+            unsubscribe=unsubscribe,
+            new_id=new_id,
+            auditing=auditing,
         ),
         feed=Feed(journal=journal, codec=codec),
         erase=Erase(
             recipient_index=MemoryRoster(store),
             pending=MemoryPending(store, deliveries),
             clock=clock,
+            auditing=auditing,
         ),
         webhooks=Webhooks(deliveries=deliveries, endpoints=[endpoint], clock=clock),
         api_keys=ApiKeys(
             PluggedKeys(store), clock, lambda size: next(numbers).to_bytes(size), file_key=FILE_KEY
         ),
-        auditing=Auditing(audit, clock, logger("test")),
+        auditing=auditing,
         audit=audit,
     )
     api = Api(store=store, codec=codec, services=services, deliveries=deliveries, audit=audit)

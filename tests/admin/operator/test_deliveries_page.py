@@ -18,7 +18,7 @@ KEY = endpoint_key(ACME, HOOK, WebhookFormat.STANDARD)
 
 async def delivery(api: Api, address: str) -> Delivery:
     brand = BRANDS.by_id(BrandId("acme"))
-    statement, _ = await api.services.recipients.unsubscribe(brand, address, ())
+    statement, _ = await api.services.recipients.unsubscribe(brand, address, actor="test")
     return Delivery(
         endpoint=KEY,
         statement=statement,
