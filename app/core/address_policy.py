@@ -65,6 +65,17 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
     )
 
 
+def may_be_public(host: str) -> bool:
+    """Tell whether a host of a URL may be reached from outside: a plainly public IP address, or a
+    name with a dot that does not say it is local.
+    """
+    name = host.strip("[]").rstrip(".").lower()
+    try:
+        return is_public(ip_address(name))
+    except ValueError:
+        return "." in name and not name.endswith((".localhost", ".local", ".internal"))
+
+
 def is_public_host(host: str) -> bool:
     """Tell whether a host of a URL or an address can be on the public internet: a name with a dot,
     or a plainly public IP address.

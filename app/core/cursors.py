@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 
 from app.core.errors import RuleViolation
-from app.core.model import DIGEST_BYTES, PARTITIONS, RecipientDigest
+from app.core.model import DIGEST_BYTES, PARTITIONS, HistoryEntry, RecipientDigest
 
 MAX_CURSOR_CHARS = 4_096
 
@@ -22,6 +22,12 @@ _MAX_PACKED = 8_192
 _ENTRY_ID = re.compile(r"[0-9]{1,18}-[0-9]{1,18}")
 _CONTINUES, _SEVEN = 0x80, 0x7F
 _MAX_SHIFT = 63
+
+
+def position_of(entry: HistoryEntry) -> tuple[int, int]:
+    """Return the position in its partition right behind which the next entry is."""
+    at_ms, _, count = entry.entry_id.partition("-")
+    return int(at_ms), int(count)
 
 
 def after_recipient(digest: RecipientDigest) -> str:

@@ -13,7 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.core.model import GroupKey, Preferences
+from app.core.groups import EVERYTHING
+from app.core.model import GroupKey, Preferences, Subscription
 
 
 class SuppressionReason(StrEnum):
@@ -69,3 +70,10 @@ def is_in(preferences: Preferences, group: GroupKey) -> bool:
     """Tell whether the recipient is subscribed to a group: has left neither it nor everything."""
     said = preferences.groups.get(group)
     return preferences.everything.subscribed and (said is None or said.subscribed)
+
+
+def state_of(preferences: Preferences, group: GroupKey) -> Subscription:
+    """Return what the recipient said of a group, or with `EVERYTHING` of all mail."""
+    if group == EVERYTHING:
+        return preferences.everything
+    return preferences.groups.get(group, Subscription())

@@ -7,12 +7,10 @@ addresses a lever. Two dictionaries do it in constant time and bounded memory.
 """
 
 from collections.abc import Iterable, Mapping
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 
+from app.core.networks import Network, network_of, stands_in
 from app.usecases.ports import Clock
-
-Network = IPv4Network | IPv6Network
 
 MAX_NETWORKS = 50_000
 _OTHERS = "others"  # every network beyond the bound shares one count
@@ -62,17 +60,10 @@ class Clients:
         client = scope.get("client")
         address = client[0] if client else ""
         for said in reversed(_forwarded(scope)):
-            if not self._trusts(address):
+            if not stands_in(address, self._trusted):
                 break
             address = said
         return network_of(address)
-
-    def _trusts(self, address: str) -> bool:
-        try:
-            parsed = ip_address(address)
-        except ValueError:
-            return False
-        return any(parsed in network for network in self._trusted)
 
 
 def _forwarded(scope: Mapping[str, Any]) -> list[str]:  # Any: as above
@@ -80,15 +71,3 @@ def _forwarded(scope: Mapping[str, Any]) -> list[str]:  # Any: as above
         value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"
     ]
     return [entry.strip() for entry in ",".join(fields).split(",") if entry.strip()]
-
-
-def network_of(address: str) -> str:
-    """Return the /24 or /64 of an IP address; empty for what is none."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return ""
-    if parsed.version == 6 and parsed.ipv4_mapped is not None:  # noqa: PLR2004 - the IP version
-        parsed = parsed.ipv4_mapped
-    prefix = 24 if parsed.version == 4 else 64  # noqa: PLR2004
-    return str(ip_network(f"{parsed}/{prefix}", strict=False))

@@ -14,7 +14,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from app.core import shipment
-from app.core.address_policy import is_disguised
+from app.core.address_policy import is_disguised, may_be_public
 from app.core.links import token_room
 from app.core.mail.stamp import MAX_URI_CHARS
 from app.core.model import Brand, Management
@@ -33,7 +33,6 @@ from app.settings.types import (
     Network,
     PublicUrl,
     Section,
-    is_public,
 )
 
 DEVELOPMENT_TLS_LISTEN = "127.0.0.1:8443"
@@ -171,10 +170,10 @@ class Settings(BaseSettings):
 
     @field_validator("public_url")
     @classmethod
-    def _public_url_is_public(cls, value: str, info: ValidationInfo) -> str:
+    def _public_url_may_be_public(cls, value: str, info: ValidationInfo) -> str:
         url = urllib.parse.urlsplit(value)
         if not info.data.get("development") and (
-            url.scheme != "https" or not is_public(url.hostname or "")
+            url.scheme != "https" or not may_be_public(url.hostname or "")
         ):
             raise ValueError(
                 "mailbox providers must reach it: https and a public host name are needed (or set"
@@ -199,7 +198,7 @@ class Settings(BaseSettings):
                     f"{number}: write a host name, or an address in its plain notation"
                 )
             if not info.data.get("development") and (
-                url.scheme != "https" or not is_public(url.hostname or "")
+                url.scheme != "https" or not may_be_public(url.hostname or "")
             ):
                 raise ValueError(
                     f"{number}: what recipients said is sent there: https and a public host name"
@@ -281,7 +280,7 @@ class Settings(BaseSettings):
     ) -> dict[str, BrandSettings]:
         for name, brand in value.items():
             own = brand.one_click is Management.SELF_MANAGED and not info.data.get("development")
-            if own and not is_public(url_template(brand.one_click_url).host):
+            if own and not may_be_public(url_template(brand.one_click_url).host):
                 raise ValueError(
                     f"{name}: one_click_url: mailbox providers must reach it: a public host name is"
                     " needed"

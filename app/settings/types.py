@@ -35,17 +35,6 @@ def split_address(text: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def is_public(host: str) -> bool:
-    """Tell whether a host of a URL can be reached from outside: no loopback, private or link-local
-    address, no bare name.
-    """
-    name = host.strip("[]").rstrip(".").lower()
-    try:
-        return ipaddress.ip_address(name).is_global
-    except ValueError:
-        return "." in name and not name.endswith((".localhost", ".local", ".internal"))
-
-
 def _listen(text: str) -> str:
     split_address(text)
     return text

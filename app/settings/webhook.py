@@ -4,7 +4,6 @@ that a bad one is told before the start.
 
 import base64
 import binascii
-import ipaddress
 import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from app.core.address import ascii_domain
-from app.core.address_policy import is_disguised, is_public
+from app.core.address_policy import is_disguised, may_be_public
 from app.core.errors import AddressInvalid
 from app.core.events import EventName, EventScope
 from app.core.model import Brand
@@ -123,11 +122,7 @@ class WebhookSettings(BaseModel):
             return "allow_private is for development only"
         if not self.url.reveal().startswith("https://"):
             return "https is needed"
-        if (
-            host == "localhost"
-            or host.endswith((".localhost", ".local", ".internal"))
-            or not _may_be_public(host)
-        ):
+        if not may_be_public(host):
             return "a public host is needed"
         return ""
 
@@ -167,13 +162,6 @@ class WebhookSettings(BaseModel):
                 f"Basic {base64.b64encode(f'{self.user}:{password}'.encode()).decode()}"
             )
         }
-
-
-def _may_be_public(host: str) -> bool:
-    try:
-        return is_public(ipaddress.ip_address(host))
-    except ValueError:
-        return "." in host
 
 
 def _read(headers: Mapping[str, Secret]) -> dict[str, str]:

@@ -9,6 +9,7 @@ last id of the first such stream.
 
 from collections.abc import Sequence
 
+from app.core.cursors import position_of
 from app.core.errors import StoreUnavailable
 from app.core.model import PARTITIONS, BrandNumber, HistoryEntry
 from app.store import keys
@@ -59,9 +60,3 @@ class RedisJournal:
             return [[history_entry(entry) for entry in as_list(reply)] for reply in replies]
         except (ValueError, KeyError) as exc:
             raise StoreUnavailable(f"unreadable history: {exc}") from exc
-
-
-def position_of(entry: HistoryEntry) -> Position:
-    """Return the position right behind which the next entry is."""
-    at_ms, _, count = entry.entry_id.partition("-")
-    return int(at_ms), int(count)

@@ -8,7 +8,7 @@ arrives late, and is read by whoever had read further long before.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from app.core.cursors import behind_positions, positions_at, positions_of
+from app.core.cursors import behind_positions, position_of, positions_at, positions_of
 from app.core.errors import TokenError
 from app.core.events import Event
 from app.core.group_words import GroupWords
@@ -42,7 +42,7 @@ class Feed:
         positions = list(positions_of(cursor) if cursor else positions_at(since_ms))
         entries = await self._journal.entries(brand.number, after=positions, limit=limit)
         for entry in entries:
-            positions[entry.statement.digest[0]] = _position(entry)
+            positions[entry.statement.digest[0]] = position_of(entry)
         return [self.arrival(brand, words, entry) for entry in entries], behind_positions(positions)
 
     def arrival(self, brand: Brand, words: GroupWords, entry: HistoryEntry) -> Arrival:
@@ -58,7 +58,7 @@ class Feed:
             groups=words.changed(entry.changed),
             identifier=identifier_of(brand, address=address, digest=entry.statement.digest),
         )
-        return Arrival(event, _position(entry)[0])
+        return Arrival(event, position_of(entry)[0])
 
     def _address(self, entry: HistoryEntry) -> str:
         try:
@@ -67,8 +67,3 @@ class Feed:
             )
         except TokenError:
             return ""
-
-
-def _position(entry: HistoryEntry) -> tuple[int, int]:
-    at_ms, _, count = entry.entry_id.partition("-")
-    return int(at_ms), int(count)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
+from app.core.cursors import position_of
 from app.core.errors import StoreUnavailable
 from app.core.model import PARTITIONS, Brand, BrandId, HistoryEntry
 from app.usecases.ports import Journal, Position
@@ -28,8 +29,7 @@ async def changes(
         found = False
         for brand in brands:
             for entry in await _next(journal, brand, positions[brand.id], follow=follow):
-                at_ms, _, count = entry.entry_id.partition("-")
-                positions[brand.id][entry.statement.digest[0]] = int(at_ms), int(count)
+                positions[brand.id][entry.statement.digest[0]] = position_of(entry)
                 found = True
                 yield brand, entry
         if not found and not follow:

@@ -14,18 +14,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.core.audit import AuditAction, AuditEntry
-from app.core.cursors import positions_at
+from app.core.cursors import position_of, positions_at
 from app.core.errors import Conflict, NotFound
 from app.core.groups import EVERYTHING
 from app.core.model import (
     Brand,
-    GroupKey,
     HistoryEntry,
     Preferences,
     Source,
     Statement,
     Subscription,
 )
+from app.core.preferences import state_of
 from app.usecases.auditing import Auditing
 from app.usecases.import_list import IMPORT_ID_BYTES
 from app.usecases.ports import AuditTrail, Journal, Store
@@ -119,7 +119,7 @@ class Imports:
         positions = list(positions_at(0))
         while entries := await self._journal.entries(brand.number, after=positions, limit=_PAGE):
             for entry in entries:
-                positions[entry.statement.digest[0]] = _position(entry)
+                positions[entry.statement.digest[0]] = position_of(entry)
             await self._put_back(
                 brand, [entry for entry in entries if entry.statement.id.startswith(stem)], report
             )
@@ -149,7 +149,7 @@ class Imports:
         whether there were any.
         """
         mine = tuple(
-            key for key in entry.changed if _is_as_left(_state_of(state, key), entry.statement)
+            key for key in entry.changed if _is_as_left(state_of(state, key), entry.statement)
         )
         if not mine:
             return False
@@ -168,16 +168,7 @@ class Imports:
         return True
 
 
-def _state_of(state: Preferences, key: GroupKey) -> Subscription:
-    return state.everything if key == EVERYTHING else state.groups.get(key, Subscription())
-
-
 def _is_as_left(state: Subscription, statement: Statement) -> bool:
     is_imports = not state.subscribed and state.source is Source.IMPORT
     # an older `since`: they left by themselves, and it came late
     return is_imports and state.since_ms == state.last_ms == statement.at_ms
-
-
-def _position(entry: HistoryEntry) -> tuple[int, int]:
-    at_ms, _, count = entry.entry_id.partition("-")
-    return int(at_ms), int(count)

@@ -11,13 +11,14 @@ from starlette.routing import Route
 from starlette.types import Scope
 
 from app.core.brands import Brands
+from app.core.networks import Network
 from app.core.page_links import PREFERENCES_PATH, UNSUBSCRIBE_PATH
 from app.http.answers import Answer, text
 from app.http.errors import problem_of_status
 from app.http.requests import accept_language
 from app.http.rim import Application, Rim
 from app.http.routes import Routes
-from app.http.throttle import Clients, Network, Throttle
+from app.http.throttle import Clients, Throttle
 from app.usecases.ports import Clock
 from app.usecases.shipping import TakeShipment
 from app.usecases.token_links import TokenLinks

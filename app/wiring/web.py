@@ -3,12 +3,12 @@ else.
 """
 
 import asyncio
-import ipaddress
 import secrets
 from functools import partial
 
 from app.core.brands import Brands
 from app.core.keyring import Keyring
+from app.core.networks import networks
 from app.core.page_token import PageTokens
 from app.http.rim import Application, Replaceable
 from app.http.server import ServerSettings, public_listeners, run, serve
@@ -130,9 +130,7 @@ def _public(  # noqa: PLR0913, PLR0917 - what a configuration is made an applica
         brands=known,
         clock=now_ms,
         security_contact=_security_contact(settings),
-        trusted_proxies=tuple(
-            ipaddress.ip_network(network) for network in settings.web.trusted_proxies
-        ),
+        trusted_proxies=networks(settings.web.trusted_proxies),
     )
 
 

@@ -31,8 +31,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from app.core.errors import Misconfigured, SignerUnavailable
 from app.core.mail import dkim
-from app.core.mail.dkim_private import PrivateKey, algorithm_of, read_private_key
-from app.core.mail.dkim_record import MIN_RSA_BITS
+from app.core.mail.dkim_private import PrivateKey, algorithm_of, read_private_key, refuse_short
 from app.core.mail.dkim_rotation import rotation_problems, signing_keys
 from app.core.mail.message import from_domains, sender_field
 from app.core.mail.stamp import STAMPED, Base
@@ -48,10 +47,7 @@ class SigningKey:
     __slots__ = ("_private", "algorithm")
 
     def __init__(self, private: PrivateKey) -> None:
-        if isinstance(private, rsa.RSAPrivateKey) and private.key_size < MIN_RSA_BITS:
-            raise Misconfigured(
-                [f"DKIM key: RSA of {private.key_size} bits, at least {MIN_RSA_BITS} are needed"]
-            )
+        refuse_short(private)
         self._private = private
         self.algorithm = algorithm_of(private).encode("ascii")
 

@@ -8,12 +8,11 @@ one guess.
 """
 
 from collections import Counter, OrderedDict
-from ipaddress import IPv6Address, ip_network
 
+from app.core.networks import network_of
 from smtp_proxy.session.limits import Limits
 
 _MAX_NETWORKS = 10_000  # the oldest is forgotten first
-_IPV6_PREFIX = 64  # what one customer has
 
 
 class BadLogins:
@@ -76,8 +75,4 @@ class BadLogins:
 
 
 def _network(peer: str) -> str:
-    try:
-        IPv6Address(peer)
-    except ValueError:
-        return peer
-    return str(ip_network(f"{peer}/{_IPV6_PREFIX}", strict=False))
+    return (network_of(peer) or peer) if ":" in peer else peer

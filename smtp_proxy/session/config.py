@@ -7,10 +7,11 @@ import secrets
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv6Address
 from itertools import count
 
 from app.core.model import BrandId
+from app.core.networks import Network, stands_in
 from app.observe.log import Logger, logger
 from smtp_proxy.replies import Answer, Reply
 from smtp_proxy.session.bad_logins import BadLogins
@@ -50,14 +51,14 @@ class SessionConfig:
     hostname: str
     handler: Handler  # takes one message; what it raises is answered by `replies.for_error`
     limits: Limits = field(default_factory=Limits)
-    trusted_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    trusted_networks: tuple[Network, ...] = ()
     authenticator: Authenticator | None = None
     # offers STARTTLS, and serves the listeners that are TLS from the first octet
     tls: ssl.SSLContext | None = None
     # load balancers, which must send a PROXY header (catalogue S21)
-    proxy_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    proxy_networks: tuple[Network, ...] = ()
     # proxies that may use XCLIENT and XFORWARD (catalogue S20)
-    xclient_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    xclient_networks: tuple[Network, ...] = ()
     offers: Callable[[], Offers] = Offers  # what the downstream has now, as far as it is known
     lmtp: bool = False  # LHLO instead of EHLO, and one reply a recipient (RFC 2033)
     line_endings: LineEndings = "reject"
@@ -83,28 +84,15 @@ class SessionConfig:
 
     def trusts(self, peer: str) -> bool:
         """Say whether the IP address stands in a trusted network."""
-        return _is_in(peer, self.trusted_networks)
+        return stands_in(peer, self.trusted_networks)
 
     def expects_header(self, peer: str) -> bool:
         """Say whether the IP address is that of a load balancer."""
-        return _is_in(peer, self.proxy_networks)
+        return stands_in(peer, self.proxy_networks)
 
     def lets_speak_for_others(self, peer: str) -> bool:
         """Say whether the IP address is that of a proxy which may state its client."""
-        return _is_in(peer, self.xclient_networks)
-
-
-def _is_in(peer: str, networks: tuple[IPv4Network | IPv6Network, ...]) -> bool:
-    """Say whether the IP address stands in one of the networks; anything that is no IP address does
-    not.
-    """
-    if not networks:
-        return False
-    try:
-        address = ip_address(peer)
-    except ValueError:
-        return False
-    return any(address in network for network in networks)
+        return stands_in(peer, self.xclient_networks)
 
 
 class ListenerState:

@@ -12,7 +12,7 @@ long, empty) is dropped. An ENVID must decode to printable ASCII (RFC 3461 4.4).
 import re
 from dataclasses import dataclass
 
-from app.core.mail.dsn import decoded_xtext
+from app.core.mail.xtext import shown_xtext
 
 MAIL_KEYWORDS = frozenset((b"RET", b"ENVID"))
 RCPT_KEYWORDS = frozenset((b"NOTIFY", b"ORCPT"))
@@ -109,7 +109,7 @@ def _value(given: dict[bytes, bytes | None], keyword: bytes) -> str | None:
 
 
 def _is_printable(xtext: str) -> bool:
-    decoded = decoded_xtext(xtext)
+    decoded = shown_xtext(xtext)
     return decoded.isascii() and decoded.isprintable()
 
 

@@ -8,12 +8,10 @@ one event loop and needs no lock. How much mail is in memory is counted in
 
 from collections import Counter
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
 
 from app.core.errors import Misconfigured
+from app.core.networks import network_of
 from smtp_proxy.replies import TOO_MANY_CONNECTIONS, TOO_MANY_FROM_ADDRESS, Reply
-
-_V4 = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,16 +99,12 @@ class Connections:
             del self._by_ip[name]
 
 
-def network_of(ip: str) -> str:
+def shared_network(ip: str) -> str:
     """Return the network that shares a bound: the /24 of an IPv4 address, the /56 of an IPv6
     address; what is no address, as it is.
     """
-    try:
-        address = ip_address(ip)
-    except ValueError:
-        return ip
-    return str(ip_network(f"{address}/{24 if address.version == _V4 else 56}", strict=False))
+    return network_of(ip, v6=56) or ip
 
 
 def _counted(ip: str) -> str:
-    return network_of(ip) if ":" in ip else ip
+    return shared_network(ip) if ":" in ip else ip

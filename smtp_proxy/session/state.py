@@ -11,7 +11,7 @@ from app.core.model import BrandId
 from app.observe.log import LogEvent
 from smtp_proxy.replies import Reply
 from smtp_proxy.session.config import ListenerState
-from smtp_proxy.session.limits import network_of
+from smtp_proxy.session.limits import shared_network
 from smtp_proxy.session.line_protocol import Farewell, LineProtocol
 from smtp_proxy.session.submission import Client, Offers, Submission
 
@@ -93,7 +93,7 @@ class SessionState:
         """
         if self.account is not None:
             return f"account {self.account}"
-        return network_of(self.peer) if self.config.strangers else ""
+        return shared_network(self.peer) if self.config.strangers else ""
 
     def forget(self) -> None:
         """Forget all that the client said and who it proved to be."""

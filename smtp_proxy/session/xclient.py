@@ -17,11 +17,11 @@ A value is xtext (RFC 3461 4); `[UNAVAILABLE]` and `[TEMPUNAVAIL]` stand for wha
 know, here None.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from ipaddress import IPv4Address, IPv6Address
 from types import MappingProxyType
 
+from app.core.mail.xtext import decode_xtext, encode_xtext
 from smtp_proxy import replies
 from smtp_proxy.replies import Reply
 from smtp_proxy.session.config import plain_ip
@@ -30,8 +30,6 @@ from smtp_proxy.session.state import SessionState
 
 MAX_VALUE = 255
 _UNKNOWN = frozenset({b"[UNAVAILABLE]", b"[TEMPUNAVAIL]"})
-_XTEXT = re.compile(rb"(?:[!-*,-<>-~]|\+[0-9A-Fa-f]{2})+")
-_HEX = re.compile(rb"\+([0-9A-Fa-f]{2})")
 _MAX_PORT = 65_535
 
 ReadValue = Callable[[str], str]  # the value as it will be used; ValueError: not one
@@ -166,21 +164,12 @@ def read_attributes(
 def written(attributes: Mapping[bytes, str | None]) -> tuple[tuple[bytes, bytes], ...]:
     """Return attributes as they stand in a command: name and xtext."""
     return tuple(
-        (name, b"[UNAVAILABLE]" if value is None else _encoded(value))
+        (name, b"[UNAVAILABLE]" if value is None else encode_xtext(value))
         for name, value in attributes.items()
     )
 
 
 def _decoded(value: bytes) -> str:
-    if len(value) > MAX_VALUE or not _XTEXT.fullmatch(value):
-        raise ValueError("no xtext, or too long")
-    return _HEX.sub(lambda found: bytes.fromhex(found[1].decode("ascii")), value).decode("utf-8")
-
-
-def _encoded(value: str) -> bytes:
-    return b"".join(
-        bytes((octet,))
-        if ord("!") <= octet <= ord("~") and octet not in b"+="
-        else b"+%02X" % octet
-        for octet in value.encode()
-    )
+    if len(value) > MAX_VALUE:
+        raise ValueError("too long")
+    return decode_xtext(value)

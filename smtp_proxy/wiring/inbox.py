@@ -1,7 +1,6 @@
 """How the inbox process is put together."""
 
 import asyncio
-import ipaddress
 import secrets
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -11,8 +10,9 @@ from app import wiring as web_side
 from app.core.errors import Misconfigured
 from app.core.mail.inbound_mailbox import Mailboxes
 from app.core.mail.inbound_parts import MAX_READ_BYTES
+from app.core.networks import network_of, networks
 from app.http.server import run
-from app.http.throttle import Throttle, network_of
+from app.http.throttle import Throttle
 from app.observe import log as logs
 from app.observe import service_manager
 from app.observe.log import LogEvent, Logger
@@ -43,7 +43,7 @@ _MAX_CONNECTIONS_PER_ADDRESS = 100
 _KEPT_BYTES = MAX_READ_BYTES + 1024
 _IN_FLIGHT_BYTES = 64 * _KEPT_BYTES
 # a mail exchanger: what may come in is the door's affair
-_EVERYBODY = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))
+_EVERYBODY = networks(("0.0.0.0/0", "::/0"))
 
 _FIXED_HERE = ("listen", "health_listen", "proxy_networks")
 _FIXED = ("store", "state_dir", "spool_dir", "log_level", "log_format")
@@ -127,7 +127,7 @@ def _terms(
         ),
         trusted_networks=_EVERYBODY,
         strangers=True,
-        proxy_networks=tuple(ipaddress.ip_network(network) for network in inbox.proxy_networks),
+        proxy_networks=networks(inbox.proxy_networks),
         tls=server_context(inbox.tls_cert_file, inbox.tls_key_file, key="inbox.tls_cert_file")
         if inbox.tls_cert_file
         else None,

@@ -1,12 +1,10 @@
 """What the sessions of the relay are held to, out of its settings."""
 
-import ipaddress
-from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
-from ipaddress import IPv4Network, IPv6Network
 
 from app.core.model import BrandId
+from app.core.networks import networks
 from app.observe.log import Logger
 from app.settings.model import Settings
 from app.wiring.certificates import server_context
@@ -37,9 +35,9 @@ def relay_sessions(
             max_connections=relay.max_connections,
             max_connections_per_address=relay.max_connections_per_address,
         ),
-        trusted_networks=_networks(relay.trusted_networks),
-        proxy_networks=_networks(relay.proxy_networks),
-        xclient_networks=_networks(relay.xclient_networks),
+        trusted_networks=networks(relay.trusted_networks),
+        proxy_networks=networks(relay.proxy_networks),
+        xclient_networks=networks(relay.xclient_networks),
         authenticator=Accounts(accounts) if accounts else None,
         tls=server_context(relay.tls_cert_file, relay.tls_key_file, key="relay.tls_cert_file")
         if relay.tls_cert_file
@@ -62,7 +60,3 @@ def lmtp_sessions(config: SessionConfig) -> SessionConfig:
 def _offers(downstream: Downstream) -> Offers:
     known = downstream.capabilities
     return Offers(eightbit=known.eightbit, smtputf8=known.smtputf8, dsn=known.dsn)
-
-
-def _networks(texts: Iterable[str]) -> tuple[IPv4Network | IPv6Network, ...]:
-    return tuple(ipaddress.ip_network(text) for text in texts)

@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 
 from app.core.model import BrandId
-from smtp_proxy.session.limits import Connections, Limits, network_of
+from smtp_proxy.session.limits import Connections, Limits, shared_network
 from smtp_proxy.session.memory import SMALL, MemoryBudget, Reservation
 from tests.smtp_proxy.test_server_security import secured, server_context
 from tests.support.upstream import Recorder, Upstream, connected, listening
@@ -171,7 +171,7 @@ def test_the_only_message_of_a_holder_and_every_small_one_is_held_to_no_share() 
 )
 def test_a_network_is_what_one_subscriber_has(ip: str, network: str) -> None:
     """Catalogue N16."""
-    assert network == network_of(ip)
+    assert network == shared_network(ip)
 
 
 def test_the_addresses_of_one_ipv6_subscriber_count_as_one() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from app.core.api_key import ApiKey, KeyScope
 from app.core.audit import AuditAction, AuditEntry
+from app.core.cursors import position_of
 from app.core.model import (
     PARTITIONS,
     BrandId,
@@ -24,7 +25,7 @@ from app.core.model import (
 )
 from app.store import keys
 from app.store.administration import RedisApiKeys, RedisAudit, RedisCallCounter, RedisEndedSessions
-from app.store.journal import RedisJournal, position_of
+from app.store.journal import RedisJournal
 from app.store.recipient_index import RedisRecipientIndex
 from app.store.redis import RedisStore
 from app.usecases.ports import (

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from app.core.api_key import ApiKey
 from app.core.audit import AuditEntry
+from app.core.cursors import position_of
 from app.core.model import BrandNumber, HistoryEntry, KnownRecipient, RecipientDigest
 from app.store import keys
-from app.store.journal import position_of
 from app.usecases.ports import Position
 from tests.support.memory_store import MemoryStore
 

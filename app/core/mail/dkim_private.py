@@ -29,13 +29,18 @@ def read_private_key(pem: bytes) -> PrivateKey:
         return key
     if not isinstance(key, RSAPrivateKey):
         raise Misconfigured(["DKIM key: neither RSA nor ed25519"])
-    if key.key_size < MIN_RSA_BITS:
-        raise Misconfigured(
-            [f"DKIM key: RSA of {key.key_size} bits, at least {MIN_RSA_BITS} are needed"]
-        )
+    refuse_short(key)
     if not _numbers_fit(key.private_numbers()):
         raise Misconfigured(["DKIM key: damaged: its numbers do not fit each other"])
     return key
+
+
+def refuse_short(key: PrivateKey) -> None:
+    """Raise Misconfigured for an RSA key that verifiers may not trust (RFC 8301 3.2)."""
+    if isinstance(key, RSAPrivateKey) and key.key_size < MIN_RSA_BITS:
+        raise Misconfigured(
+            [f"DKIM key: RSA of {key.key_size} bits, at least {MIN_RSA_BITS} are needed"]
+        )
 
 
 def algorithm_of(key: PrivateKey) -> str:

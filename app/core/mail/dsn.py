@@ -14,14 +14,13 @@ for machines, and the header fields of the mail it is about. Decided here:
 """
 
 import binascii
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.core.mail.controls import CONTROL_PREFIX
 from app.core.mail.message import Headed
+from app.core.mail.xtext import shown_xtext
 
-_XTEXT = re.compile(r"\+([0-9A-F]{2})")
 _AUTO_SUBMITTED = b"auto-submitted"
 _LIKE_BOUNDARY = b"--=_"
 _MAX_PLAIN_LINE = 998  # RFC 5322 2.1.1
@@ -100,7 +99,7 @@ class Report:
     def _status(self) -> str:
         groups = [[f"Reporting-MTA: dns; {self.host}", f"Arrival-Date: {self.date}"]]
         if self.envelope_id:
-            groups[0].insert(0, f"Original-Envelope-Id: {decoded_xtext(self.envelope_id)}")
+            groups[0].insert(0, f"Original-Envelope-Id: {shown_xtext(self.envelope_id)}")
         groups += [_status_of(recipient) for recipient in self.failed]
         return "\r\n\r\n".join("\r\n".join(group) for group in groups) + "\r\n"
 
@@ -122,11 +121,6 @@ def returned_fields(message: Headed) -> bytes:
     )
 
 
-def decoded_xtext(text: str) -> str:
-    """Return what a parameter value stood for (RFC 3461 4)."""
-    return _XTEXT.sub(lambda found: chr(int(found[1], 16)), text)
-
-
 def _status_of(recipient: FailedRecipient) -> list[str]:
     lines = [f"Original-Recipient: {_original(recipient.original)}"] if recipient.original else []
     kind, address = (
@@ -146,7 +140,7 @@ def _status_of(recipient: FailedRecipient) -> list[str]:
 def _original(orcpt: str) -> str:
     kind, _, address = orcpt.partition(";")
     if kind.lower() != "utf-8":
-        plain = decoded_xtext(address)
+        plain = shown_xtext(address)
         return f"{kind}; {plain if plain.isascii() and plain.isprintable() else address}"
     return f"{kind}; {address if address.isascii() else _utf8_xtext(address)}"
 

@@ -18,9 +18,10 @@ from app.core import preference_form
 from app.core.errors import InvalidInput, StoreUnavailable
 from app.core.group_names import GroupNames
 from app.core.groups import EVERYTHING, group_key
-from app.core.model import Claims, GroupKey, Preferences, Source, Subscription, SubscriptionGroup
+from app.core.model import Claims, GroupKey, Preferences, Source, SubscriptionGroup
 from app.core.page_token import Form, PageState
 from app.core.preference_form import Shown, Wish
+from app.core.preferences import state_of
 from app.http.answers import Answer
 from app.usecases.ports import Clock
 from app.usecases.save_preferences import SavedPreferences
@@ -100,7 +101,7 @@ class LandingPage:
                 else failed(Reason.NOT_HERE, looking=False)
             )
         keys = tuple(page.shown.groups) or (EVERYTHING,)
-        if any(_said(now, key).source is not Source.LANDING_PAGE for key in keys):
+        if any(state_of(now, key).source is not Source.LANDING_PAGE for key in keys):
             return failed(Reason.CHANGED, looking=False)
         saved = await self._parts.save(
             claims, Wish(join=keys), source=Source.LANDING_PAGE, expected_sequence=page.sequence
@@ -275,11 +276,5 @@ def _left_here(before: Preferences, scope: Sequence[GroupKey]) -> Sequence[Group
         key
         for key in scope
         if preference_form.subscribed(before, key)
-        or _said(before, key).source is Source.LANDING_PAGE
+        or state_of(before, key).source is Source.LANDING_PAGE
     ]
-
-
-def _said(preferences: Preferences, key: GroupKey) -> Subscription:
-    return (
-        preferences.everything if key == EVERYTHING else preferences.groups.get(key, Subscription())
-    )
