@@ -81,6 +81,7 @@ async def test_one_letter_is_sent_again_and_then_all_the_others(site: Site) -> N
     """Catalogue Q7, Q8."""
     await site.sign_in()
     first, *_ = await bury(site.api, "ann@example.com", "bob@example.com", "cid@example.com")
+    before = len(await site.api.audit.entries(ACME, after="", limit=10))
 
     one = await site.submit(DELIVERIES, letter=first.cursor)
     after_one = await left(site)
@@ -92,7 +93,7 @@ async def test_one_letter_is_sent_again_and_then_all_the_others(site: Site) -> N
     assert "2 will be delivered again." in told.text
     assert 3 == len(await site.api.services.webhooks.waiting(ACME))
     assert [AuditAction.WEBHOOK_RESENT] * 2 == [
-        entry.action for entry in await site.api.audit.entries(ACME, after="", limit=10)
+        entry.action for entry in await site.api.audit.entries(ACME, after=f"{before}-0", limit=10)
     ]
 
 
