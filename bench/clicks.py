@@ -33,7 +33,6 @@ from starlette.types import ASGIApp
 from app.core.brands import Brands
 from app.core.keyring import Keyring, KeyStatus, MasterKey
 from app.core.model import Brand, BrandId, BrandNumber, CampaignId, Purpose
-from app.core.page_token import PageTokens
 from app.core.token import TokenCodec
 from app.http.server import ServerSettings, public_listeners, run, serve
 from app.observe.log import configure, logger
@@ -41,14 +40,9 @@ from app.store.embedded import EmbeddedStore
 from app.store.groups import RedisGroups
 from app.store.redis import RedisStore
 from app.store.spool import SqliteSpool
-from app.usecases.audience import Audience
 from app.usecases.group_cache import CachedGroups
 from app.usecases.record_statement import RecordStatement
-from app.usecases.save_preferences import SavePreferences
-from app.usecases.shipping import TakeShipment
-from app.usecases.token_links import TokenLinks
-from app.web import application
-from app.web.preference_request import PreferenceParts
+from app.wiring.build_web import build_web
 
 BRAND = BrandNumber(1)
 TOKENS = 5_000
@@ -138,39 +132,23 @@ async def serve_click(folder: Path) -> None:
     await store.start()
     spool = SqliteSpool(folder / "spool")
     tokens = codec()
-    unsubscribe = RecordStatement(store, spool, now_ms, log=logger("web"))
-    click = TokenLinks(
-        codec=tokens,
-        unsubscribe=unsubscribe,
-        clock=now_ms,
-        new_id=lambda: os.urandom(16),
-        seal=tokens.seal_address,
-    )
+    record = RecordStatement(store, spool, now_ms, log=logger("web"))
     brand = Brand(
         id=BrandId("acme"), number=BRAND, name="Acme", sender_domains=frozenset({"acme.example"})
     )
-    groups = CachedGroups(RedisGroups(store.connection), now_ms)
-    public = application.public(
-        one_click=click,
-        preferences=PreferenceParts(
-            save=SavePreferences(
-                unsubscribe=unsubscribe,
-                clock=now_ms,
-                new_id=lambda: os.urandom(16),
-                seal=tokens.seal_address,
-            ),
-            groups=groups,
-            audience=Audience(store, groups),
-            page_tokens=PageTokens(KEYRING),
-            public_url="https://unsubscribe.example.com",
-            new_id=lambda: os.urandom(16),
-        ),
-        shipments=TakeShipment(
-            keyring=KEYRING, data_centre=1, unsubscribe=unsubscribe, log=logger("web")
-        ),
+    public = build_web(
+        keyring=KEYRING,
+        codec=tokens,
+        data_centre=1,
+        record=record,
+        store=store,
+        groups=CachedGroups(RedisGroups(store.connection), now_ms),
         brands=Brands([brand]),
         clock=now_ms,
+        new_id=lambda: os.urandom(16),
+        public_url="https://unsubscribe.example.com",
         security_contact="mailto:security@example.com",
+        log=logger("web"),
     )
     await _serve(public)
 

@@ -9,7 +9,6 @@ from functools import partial
 from app.core.brands import Brands
 from app.core.keyring import Keyring
 from app.core.networks import networks
-from app.core.page_token import PageTokens
 from app.http.rim import Application, Replaceable
 from app.http.server import ServerSettings, public_listeners, run, serve
 from app.observe import log as logs
@@ -19,14 +18,8 @@ from app.settings.model import Settings
 from app.store.clock import monotonic_ms
 from app.store.groups import RedisGroups
 from app.store.redis import RedisStore
-from app.usecases.audience import Audience
 from app.usecases.group_cache import CachedGroups
 from app.usecases.record_statement import RecordStatement
-from app.usecases.save_preferences import SavePreferences
-from app.usecases.shipping import TakeShipment
-from app.usecases.token_links import TokenLinks
-from app.web import application
-from app.web.preference_request import PreferenceParts
 from app.wiring import (
     asked_to_stop,
     brands,
@@ -44,6 +37,7 @@ from app.wiring import (
 )
 from app.wiring.backlog import watching_backlog
 from app.wiring.belonging import belong
+from app.wiring.build_web import build_web
 from app.wiring.health import health_listener
 from app.wiring.reload import Records, following
 
@@ -106,31 +100,24 @@ def _public(  # noqa: PLR0913, PLR0917 - what a configuration is made an applica
     keyring: Keyring,
     known: Brands,
     store: RedisStore,
-    unsubscribe: RecordStatement,
+    record: RecordStatement,
     log: Logger,
 ) -> Application:
-    codec = token_codec(settings, keyring)
-    home = routing(settings, log)
-    save = SavePreferences(
-        unsubscribe=unsubscribe, clock=now_ms, new_id=_new_id, seal=codec.seal_address, home=home
-    )
-    return application.public(
-        one_click=TokenLinks(
-            codec=codec,
-            unsubscribe=unsubscribe,
-            clock=now_ms,
-            new_id=_new_id,
-            seal=codec.seal_address,
-            home=home,
-        ),
-        preferences=_preference_parts(settings, store, save, PageTokens(keyring)),
-        shipments=TakeShipment(
-            keyring=keyring, data_centre=settings.data_centre, unsubscribe=unsubscribe, log=log
-        ),
+    return build_web(
+        keyring=keyring,
+        codec=token_codec(settings, keyring),
+        data_centre=settings.data_centre,
+        record=record,
+        store=store,
+        groups=CachedGroups(RedisGroups(store.connection), monotonic_ms),
         brands=known,
+        home=routing(settings, log),
         clock=now_ms,
+        new_id=_new_id,
+        public_url=settings.public_url,
         security_contact=_security_contact(settings),
         trusted_proxies=networks(settings.web.trusted_proxies),
+        log=log,
     )
 
 
@@ -140,20 +127,6 @@ def _security_contact(settings: Settings) -> str:
     """
     postmaster = f"mailto:postmaster@{settings.inbox.domain}" if settings.inbox.domain else ""
     return settings.web.security_contact or postmaster
-
-
-def _preference_parts(
-    settings: Settings, store: RedisStore, save: SavePreferences, page_tokens: PageTokens
-) -> PreferenceParts:
-    groups = CachedGroups(RedisGroups(store.connection), monotonic_ms)
-    return PreferenceParts(
-        save=save,
-        groups=groups,
-        audience=Audience(store, groups),
-        page_tokens=page_tokens,
-        public_url=settings.public_url,
-        new_id=_new_id,
-    )
 
 
 def _server_settings(settings: Settings) -> ServerSettings:

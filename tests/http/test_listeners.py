@@ -15,15 +15,12 @@ from app.core.errors import Misconfigured, SignoffError
 from app.core.model import Statement
 from app.http.errors import HTTP_STATUS, problem
 from app.http.server import ServerSettings, public_listeners
-from app.web import application
 from tests.web.running import (
     PRIMARY,
     BreakableStore,
     Site,
     codec_of,
-    one_click_of,
-    preferences_of,
-    shipments_of,
+    public_of,
 )
 
 
@@ -260,15 +257,7 @@ CONTACT = "mailto:security@example.com"
 
 def _applications(contact: str = CONTACT) -> tuple[ASGIApp, ASGIApp]:
     site = Site(codec=codec_of(PRIMARY), store=BreakableStore())
-    click, parts = one_click_of(site, lambda: bytes(16)), preferences_of(site, lambda: bytes(16))
-    public = application.public(
-        one_click=click,
-        preferences=parts,
-        shipments=shipments_of(site),
-        brands=Brands([]),
-        clock=lambda: 0,
-        security_contact=contact,
-    )
+    public = public_of(site, security_contact=contact)
     return public, admin(checks={}, brands=Brands([]))
 
 

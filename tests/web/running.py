@@ -4,7 +4,7 @@ and no spool unless a test gives one.
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,20 +27,15 @@ from app.core.model import (
     Recency,
     Statement,
 )
-from app.core.page_token import PageTokens
 from app.core.token import TokenCodec
 from app.http.connection import HttpLimits
+from app.http.rim import Application
 from app.http.server import ADMIN_LIMITS, Listener, ServerSettings, public_listeners, serve
 from app.observe.log import logger
-from app.usecases.audience import Audience
 from app.usecases.group_cache import CachedGroups
 from app.usecases.ports import Spool
 from app.usecases.record_statement import RecordStatement
-from app.usecases.save_preferences import SavePreferences
-from app.usecases.shipping import TakeShipment
-from app.usecases.token_links import TokenLinks
-from app.web import application
-from app.web.preference_request import PreferenceParts
+from app.wiring.build_web import build_web
 from tests.support.memory_groups import MemoryGroups
 from tests.support.memory_store import MemoryStore
 
@@ -214,44 +209,30 @@ def codec_of(*keys: MasterKey) -> TokenCodec:
     return TokenCodec(keyring=Keyring(keys=keys, pepper=b"p" * 32), data_centre=1)
 
 
-def one_click_of(site: Site, new_id: Callable[[], bytes]) -> TokenLinks:
-    unsubscribe = RecordStatement(site.store, None, lambda: site.now_ms)
-    return TokenLinks(
+def public_of(  # the public application of the product, on the twins
+    site: Site,
+    *,
+    new_id: Callable[[], bytes] = lambda: bytes(16),
+    brands: Sequence[Brand] = (),
+    spool: Spool | None = None,
+    security_contact: str = "mailto:security@example.com",
+    bad_tokens_per_minute: int = 10_000,
+) -> Application:
+    log = logger("test")
+    return build_web(
+        keyring=Keyring(keys=(*KEYS, PRIMARY), pepper=b"p" * 32),
         codec=site.codec,
-        unsubscribe=unsubscribe,
+        data_centre=1,
+        record=RecordStatement(site.store, spool, lambda: site.now_ms, log=log),
+        store=site.store,
+        groups=CachedGroups(site.book, lambda: site.now_ms, fresh_ms=0),
+        brands=Brands(brands),
         clock=lambda: site.now_ms,
         new_id=new_id,
-        seal=site.codec.seal_address,
-    )
-
-
-def preferences_of(
-    site: Site, new_id: Callable[[], bytes], *, spool: Spool | None = None
-) -> PreferenceParts:
-    unsubscribe = RecordStatement(site.store, spool, lambda: site.now_ms)
-    groups = CachedGroups(site.book, lambda: site.now_ms, fresh_ms=0)
-    return PreferenceParts(
-        save=SavePreferences(
-            unsubscribe=unsubscribe,
-            clock=lambda: site.now_ms,
-            new_id=new_id,
-            seal=site.codec.seal_address,
-        ),
-        groups=groups,
-        audience=Audience(site.store, groups),
-        page_tokens=PageTokens(Keyring(keys=(*KEYS, PRIMARY), pepper=b"p" * 32)),
         public_url="https://unsubscribe.example.com",
-        new_id=new_id,
-    )
-
-
-def shipments_of(site: Site) -> TakeShipment:
-    unsubscribe = RecordStatement(site.store, None, lambda: site.now_ms)
-    return TakeShipment(
-        keyring=Keyring(keys=(*KEYS, PRIMARY), pepper=b"p" * 32),
-        data_centre=1,
-        unsubscribe=unsubscribe,
-        log=logger("test"),
+        security_contact=security_contact,
+        bad_tokens_per_minute=bad_tokens_per_minute,
+        log=log,
     )
 
 
@@ -271,13 +252,11 @@ async def running(
     def new_id() -> bytes:
         return next(numbers).to_bytes(16, "big")
 
-    public = application.public(
-        one_click=one_click_of(site, new_id),
-        preferences=preferences_of(site, new_id, spool=spool),
-        shipments=shipments_of(site),
-        brands=Brands([brand]),
-        clock=lambda: site.now_ms,
-        security_contact="mailto:security@example.com",
+    public = public_of(
+        site,
+        new_id=new_id,
+        brands=[brand],
+        spool=spool,
         bad_tokens_per_minute=bad_tokens_per_minute,
     )
     admin = admin_application(checks={"store": site.store.ping}, brands=Brands([brand]))
