@@ -29,7 +29,7 @@ class Prober:
 
     async def __call__(self, mail: Judged) -> Judged:
         """Return the mail with what probing its URLs has shown."""
-        from app.outbound.probe import probe  # with aiohttp, which no other command needs
+        from app.outbound.probe import probe  # with h11 and h2, which no other command needs
 
         found: list[Finding] = []
         for uri in [uri for uri in mail.uris if uri.lower().startswith("https://")][:_MOST_URLS]:

@@ -1,8 +1,11 @@
 """Who may import whom: the table of CONTRIBUTING.md, held by reading every file's imports."""
 
 import ast
+import re
+import tomllib
 from collections.abc import Iterator
 from functools import cache
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -61,7 +64,6 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "typer": ("app.cli", "smtp_proxy.cli"),
     "pydantic": ("app.settings", "app.admin"),
     "dkim": ("app.outbound",),
-    "aiohttp": ("app.outbound",),
     "dns": ("app.outbound",),
     "jinja2": ("app.core.template", "app.web", "app.admin"),
 }
@@ -186,3 +188,22 @@ def test_a_public_class_name_means_one_thing() -> None:
                 places.setdefault(node.name, []).append(name)
 
     assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
+def test_every_dependency_is_imported_by_the_product() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {_plain(re.split(r"[\[>;]", text)[0]) for text in project["dependencies"]}
+    distributions = packages_distributions()
+
+    used = {
+        _plain(distribution)
+        for name, path in modules().items()
+        for found in imports(name, path)
+        for distribution in distributions.get(found.partition(".")[0], ())
+    }
+
+    assert declared - used == set()
+
+
+def _plain(distribution: str) -> str:
+    return distribution.strip().lower().replace("_", "-")
