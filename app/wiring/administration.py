@@ -17,89 +17,42 @@ from app.store.pending import RedisPending
 from app.store.recipient_index import RedisRecipientIndex
 from app.store.redis import Durability, RedisStore
 from app.usecases.administration import Administration
-from app.usecases.api_keys import ApiKeys
-from app.usecases.auditing import Auditing
-from app.usecases.check_audience import CheckAudience
-from app.usecases.erase import Erase
-from app.usecases.feed import Feed
-from app.usecases.groups import Groups
-from app.usecases.import_list import ListImporter
-from app.usecases.recipients import Recipients
 from app.usecases.record_statement import RecordStatement
-from app.usecases.suppressions import Suppressions
 from app.usecases.token_links import Unsubscriber
-from app.usecases.undo_import import Imports
-from app.usecases.webhooks import Webhooks
 from app.wiring import now_ms, opened_store, token_codec
+from app.wiring.build_admin import build_services
 
 MIN_KEY_CHARS = 32
 _COMMAND_SECONDS = 10.0
 
 
 def admin_services(
-    settings: Settings, store: RedisStore, unsubscribe: Unsubscriber, codec: TokenCodec, log: Logger
+    settings: Settings, store: RedisStore, record: Unsubscriber, codec: TokenCodec, log: Logger
 ) -> Administration:
     """Return the use cases of administration. `store` may take its time; what is said goes the way
-    of every click, by `unsubscribe`.
+    of every click, by `record`.
 
     Raises Misconfigured when the file of the installation's API key cannot be used.
     """
     connection = store.connection
     replicated = Durability(settings.store.durability) is Durability.REPLICATED
-    audit = RedisAudit(connection, replicated=replicated)
-    journal = RedisJournal(connection)
-    recipient_index = RedisRecipientIndex(connection, replicated=replicated)
-    auditing = Auditing(audit, now_ms, log)
-    book = RedisGroups(connection, replicated=replicated)
-    return Administration(
-        groups=Groups(book, now_ms),
-        recipients=Recipients(
-            store=store,
-            book=book,
-            unsubscribe=unsubscribe,
-            auditing=auditing,
-            codec=codec,
-            clock=now_ms,
-            new_id=_new_id,
-        ),
-        suppressions=Suppressions(recipient_index=recipient_index, codec=codec),
-        check=CheckAudience(store=store, codec=codec),
-        import_list=ListImporter(
-            unsubscribe=unsubscribe,
-            store=store,
-            codec=codec,
-            clock=now_ms,
-            new_id=_new_id,
-            auditing=auditing,
-        ),
-        imports=Imports(
-            trail=audit,
-            journal=journal,
-            store=store,
-            unsubscribe=unsubscribe,
-            new_id=_new_id,
-            auditing=auditing,
-        ),
-        feed=Feed(journal=journal, codec=codec),
-        erase=Erase(
-            recipient_index=recipient_index,
-            pending=RedisPending(connection, replicated=replicated),
-            clock=now_ms,
-            auditing=auditing,
-        ),
-        webhooks=Webhooks(
-            deliveries=RedisDeliveries(connection),
-            endpoints=settings.endpoints(),
-            clock=store.clock,
-        ),
-        api_keys=ApiKeys(
-            RedisApiKeys(connection, replicated=replicated),
-            now_ms,
-            secrets.token_bytes,
-            file_key=file_key(settings.web.admin_key_file),
-        ),
-        auditing=auditing,
-        audit=audit,
+    return build_services(
+        store=store,
+        record=record,
+        codec=codec,
+        book=RedisGroups(connection, replicated=replicated),
+        recipient_index=RedisRecipientIndex(connection, replicated=replicated),
+        journal=RedisJournal(connection),
+        audit=RedisAudit(connection, replicated=replicated),
+        pending=RedisPending(connection, replicated=replicated),
+        deliveries=RedisDeliveries(connection),
+        api_keys=RedisApiKeys(connection, replicated=replicated),
+        endpoints=settings.endpoints(),
+        file_key=file_key(settings.web.admin_key_file),
+        random_bytes=secrets.token_bytes,
+        clock=now_ms,
+        delivery_clock=store.clock,
+        log=log,
     )
 
 
@@ -130,7 +83,3 @@ def file_key(path: Path | None) -> str:
             ]
         )
     return text
-
-
-def _new_id() -> bytes:
-    return secrets.token_bytes(16)

@@ -3,23 +3,22 @@
 import asyncio
 import random
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 
 from app import wiring
 from app.core.brands import Brands
-from app.core.errors import SignerUnavailable, StoreUnavailable
+from app.core.errors import StoreUnavailable
 from app.core.keyring import Keyring
 from app.core.model import BrandNumber, Management
-from app.core.shipment import home_of
-from app.core.webhook import Delivery, Endpoint, EndpointKey, ReceiverAnswer
+from app.core.webhook import Endpoint, EndpointKey
 from app.http.server import run
 from app.observe import log as logs
 from app.observe import service_manager
 from app.observe.background import Part, cancelled, note_end
 from app.observe.log import LogEvent, Logger
-from app.outbound.webhooks import WebhookClient, WebhookRequest
+from app.outbound.webhooks import WebhookClient
 from app.settings import keyring_file
 from app.settings.model import Settings
 from app.store.clock import monotonic_ms
@@ -32,13 +31,11 @@ from app.usecases.counting import Counting
 from app.usecases.group_cache import CachedGroups
 from app.wiring.backlog import watching_backlog
 from app.wiring.belonging import belong
+from app.wiring.build_worker import build_worker
 from app.wiring.health import health
 from app.wiring.reload import Records, following
-from app.worker.endpoint_queue import Send
 from app.worker.history import Trimmer
 from app.worker.scheduler import Scheduler
-from app.worker.shipping import Shipper
-from app.worker.webhook_request import DeliveryEvents, request_of
 from app.worker.worker import Pace, Worker
 
 STORE_SECONDS = 5.0  # nobody waits for the worker, so it may wait for the store
@@ -141,34 +138,26 @@ async def _working(  # noqa: PLR0913, PLR0917 - the parts of the process
 ) -> AsyncIterator[tuple[Scheduler, Worker, Sequence[asyncio.Task[None]]]]:
     """Work for as long as the context is open; the tasks that are yielded run until then."""
     endpoints = _endpoints(settings)
-    work, deliveries = RedisWork(store.connection), RedisDeliveries(store.connection)
+    work = RedisWork(store.connection)
     counting = Counting(RedisTallies(store.connection))
-    delivery_events = DeliveryEvents(
-        codec=wiring.token_codec(settings, keyring),
-        groups=CachedGroups(RedisGroups(store.connection), monotonic_ms),
-    )
-    shipper = Shipper(keyring=keyring, data_centre=settings.data_centre, clock=store.clock)
-    scheduler = Scheduler(
-        endpoints=endpoints,
-        deliveries=deliveries,
-        send=parting(sender(client, delivery_events, clock=store.clock), shipping(client, shipper)),
-        clock=store.clock,
-        chance=random.SystemRandom().random,
-        log=log,
-    )
-    worker = Worker(
+    scheduler, worker = build_worker(
         name=secrets.token_hex(8),
+        client=client,
+        keyring=keyring,
+        codec=wiring.token_codec(settings, keyring),
+        data_centre=settings.data_centre,
         work=work,
-        deliveries=deliveries,
+        deliveries=RedisDeliveries(store.connection),
         crew=RedisCrew(store.connection),
-        scheduler=scheduler,
+        groups=CachedGroups(RedisGroups(store.connection), monotonic_ms),
         endpoints=endpoints,
-        tally=counting.count,
         brands=_numbers(known),
         self_managed=_self_managed(known),
+        tally=counting.count,
         clock=store.clock,
-        log=log,
+        chance=random.SystemRandom().random,
         pace=Pace(claim_ms=1000 * settings.worker.claim_seconds),
+        log=log,
     )
     trimmer = Trimmer(
         work=work,
@@ -193,45 +182,3 @@ async def _working(  # noqa: PLR0913, PLR0917 - the parts of the process
         with suppress(StoreUnavailable):
             await scheduler.close(GRACE_SECONDS)
         await cancelled(writing)
-
-
-def sender(
-    client: WebhookClient,
-    delivery_events: DeliveryEvents,
-    *,
-    clock: Callable[[], int] = wiring.now_ms,
-) -> Send:
-    """Return what sends a batch of deliveries to an endpoint; `clock` dates the signature, which
-    receivers compare with theirs.
-    """
-
-    async def send(endpoint: Endpoint, deliveries: Sequence[Delivery]) -> ReceiverAnswer:
-        try:
-            events = await delivery_events.events(endpoint, deliveries)
-        except StoreUnavailable:
-            return ReceiverAnswer(reason="the names of the groups cannot be read now")
-        body, fields = request_of(endpoint, events, at_ms=clock())
-        return await client.post(endpoint, WebhookRequest(body=body, fields=fields))
-
-    return send
-
-
-def shipping(client: WebhookClient, shipper: Shipper) -> Send:
-    """Return what ships one statement to its home data centre."""
-
-    async def send(endpoint: Endpoint, deliveries: Sequence[Delivery]) -> ReceiverAnswer:
-        (delivery,) = deliveries
-        try:
-            home, body, fields = shipper.request(endpoint, delivery.statement)
-        except SignerUnavailable as exc:
-            return ReceiverAnswer(reason=str(exc))
-        return await client.post(home, WebhookRequest(body=body, fields=fields))
-
-    return send
-
-
-def parting(tell: Send, ship: Send) -> Send:
-    """Return what sends each delivery by its own way: events to brands, statements home."""
-    return lambda endpoint, deliveries: (ship if home_of(endpoint.key) else tell)(
-        endpoint, deliveries
-    )

@@ -29,12 +29,9 @@ from app.store.redis import RedisStore
 from app.store.work import RedisCrew, RedisWork
 from app.usecases.counting import Counting
 from app.usecases.group_cache import CachedGroups
-from app.wiring.worker import parting, sender, shipping
+from app.wiring.build_worker import build_worker
 from app.worker.breaker import Breaker
-from app.worker.scheduler import Scheduler
-from app.worker.shipping import Shipper
-from app.worker.webhook_request import DeliveryEvents
-from app.worker.worker import Pace, Worker
+from app.worker.worker import Pace
 
 KEYRING = Keyring(
     keys=[MasterKey(id=1, secret=b"k" * 32, status=KeyStatus.PRIMARY)], pepper=b"p" * 32
@@ -108,44 +105,30 @@ async def working(
         own = RedisStore(url, timeout=10)
         stack.push_async_callback(own.close)
         client = await stack.enter_async_context(WebhookClient(seconds=seconds))
-        log = logger("test")
-        by_key = {endpoint.key: endpoint for endpoint in endpoints}
-        deliveries = RedisDeliveries(own.connection)
-        scheduler = Scheduler(
-            endpoints=by_key,
-            deliveries=deliveries,
-            send=parting(
-                sender(
-                    client,
-                    DeliveryEvents(
-                        codec=CODEC,
-                        groups=CachedGroups(RedisGroups(own.connection), now_ms, renewed_ms=0),
-                    ),
-                ),
-                shipping(client, Shipper(keyring=keyring, data_centre=1, clock=now_ms)),
-            ),
-            clock=clock,
-            chance=random.Random(1).random,
-            log=log,
-            schedule=schedule,
-            home_schedule=schedule,
-            breaker=breaker,
-            gone_ms=gone_ms,
-        )
-        crew, counting = RedisCrew(own.connection), Counting(RedisTallies(own.connection))
-        worker = Worker(
+        counting = Counting(RedisTallies(own.connection))
+        scheduler, worker = build_worker(
             name=name,
+            client=client,
+            keyring=keyring,
+            codec=CODEC,
+            data_centre=1,
             work=RedisWork(own.connection),
-            deliveries=deliveries,
-            crew=crew,
-            scheduler=scheduler,
-            endpoints=by_key,
+            deliveries=RedisDeliveries(own.connection),
+            crew=RedisCrew(own.connection),
+            groups=CachedGroups(RedisGroups(own.connection), now_ms, renewed_ms=0),
+            endpoints={endpoint.key: endpoint for endpoint in endpoints},
             brands=brands,
             self_managed=self_managed,
             tally=counting.count,
             clock=clock,
-            log=log,
+            chance=random.Random(1).random,
             pace=pace,
+            log=logger("test"),
+            dated_by=now_ms,
+            schedule=schedule,
+            home_schedule=schedule,
+            breaker=breaker,
+            gone_ms=gone_ms,
         )
         tasks = [asyncio.create_task(part.run()) for part in (worker, scheduler)]
         try:

@@ -26,20 +26,10 @@ from app.core.webhook import Endpoint, WebhookFormat, endpoint_key
 from app.http.server import ADMIN_LIMITS, Listener
 from app.observe.log import logger
 from app.usecases.administration import Administration
-from app.usecases.api_keys import ApiKeys
-from app.usecases.auditing import Auditing
 from app.usecases.call_limit import CallLimit
-from app.usecases.check_audience import CheckAudience
-from app.usecases.erase import Erase
-from app.usecases.feed import Feed
-from app.usecases.groups import Groups
-from app.usecases.import_list import ListImporter
 from app.usecases.ports import Spool
-from app.usecases.recipients import Recipients
 from app.usecases.record_statement import RecordStatement
-from app.usecases.suppressions import Suppressions
-from app.usecases.undo_import import Imports
-from app.usecases.webhooks import Webhooks
+from app.wiring.build_admin import build_services
 from tests.support.memory_deliveries import MemoryDeliveries, MemoryPending
 from tests.support.memory_groups import MemoryGroups
 from tests.support.memory_queries import (
@@ -194,11 +184,6 @@ def plugged(*, spool: Spool | None = None) -> Api:
     def clock() -> int:
         return api.now_ms
 
-    def new_id() -> bytes:
-        return next(numbers).to_bytes(16)
-
-    unsubscribe = RecordStatement(store, spool, clock)
-    journal = MemoryJournal(store)
     endpoint = Endpoint(
         key=endpoint_key(ACME, HOOK, WebhookFormat.STANDARD),
         brand=ACME,
@@ -206,50 +191,23 @@ def plugged(*, spool: Spool | None = None) -> Api:
         brand_name="Acme",
         url=HOOK,
     )
-    auditing = Auditing(audit, clock, logger("test"))
-    book = MemoryGroups()
-    services = Administration(
-        groups=Groups(book, clock),
-        recipients=Recipients(
-            store=store,
-            book=book,
-            unsubscribe=unsubscribe,
-            auditing=auditing,
-            codec=codec,
-            clock=clock,
-            new_id=new_id,
-        ),
-        suppressions=Suppressions(recipient_index=MemoryRoster(store), codec=codec),
-        check=CheckAudience(store=store, codec=codec),
-        import_list=ListImporter(
-            unsubscribe=unsubscribe,
-            store=store,
-            codec=codec,
-            clock=clock,
-            new_id=new_id,
-            auditing=auditing,
-        ),
-        imports=Imports(
-            trail=audit,
-            journal=journal,
-            store=store,
-            unsubscribe=unsubscribe,
-            new_id=new_id,
-            auditing=auditing,
-        ),
-        feed=Feed(journal=journal, codec=codec),
-        erase=Erase(
-            recipient_index=MemoryRoster(store),
-            pending=MemoryPending(store, deliveries),
-            clock=clock,
-            auditing=auditing,
-        ),
-        webhooks=Webhooks(deliveries=deliveries, endpoints=[endpoint], clock=clock),
-        api_keys=ApiKeys(
-            PluggedKeys(store), clock, lambda size: next(numbers).to_bytes(size), file_key=FILE_KEY
-        ),
-        auditing=auditing,
+    services = build_services(
+        store=store,
+        record=RecordStatement(store, spool, clock),
+        codec=codec,
+        book=MemoryGroups(),
+        recipient_index=MemoryRoster(store),
+        journal=MemoryJournal(store),
         audit=audit,
+        pending=MemoryPending(store, deliveries),
+        deliveries=deliveries,
+        api_keys=PluggedKeys(store),
+        endpoints=[endpoint],
+        file_key=FILE_KEY,
+        random_bytes=lambda size: next(numbers).to_bytes(size),
+        clock=clock,
+        delivery_clock=clock,
+        log=logger("test"),
     )
     api = Api(store=store, codec=codec, services=services, deliveries=deliveries, audit=audit)
     return api
