@@ -7,7 +7,7 @@ commands = lazy(
     {
         "relay": LazyCommand(
             at="smtp_proxy.cli.services:relay",
-            help="Run the relay: it stamps and signs promotional mail, and drops recipients who have unsubscribed.",
+            help="Run the relay: it stamps and signs promotional mail, and drops who unsubscribed.",
         ),
         "inbox": LazyCommand(
             at="smtp_proxy.cli.services:inbox",

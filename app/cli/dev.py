@@ -2,11 +2,11 @@
 until Ctrl-C.
 """
 
+import http.client
 import socket
 import sys
 import threading
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -119,7 +119,7 @@ def _answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=1):  # noqa: S310 - our own http address
             return True
-    except (urllib.error.URLError, OSError):
+    except (OSError, http.client.HTTPException):  # nobody listens, or somebody who still starts
         return False
 
 

@@ -25,7 +25,7 @@ from app.settings.model import Settings
 from app.wiring.administration import opened_services
 
 commands = typer.Typer(
-    help="List, export and import those who have unsubscribed.", no_args_is_help=True
+    help="List, export and import unsubscribed recipients.", no_args_is_help=True
 )
 register(commands)
 

@@ -274,6 +274,7 @@ class Subscription:
     # when this state began, exact when statements arrive in the order of their time
     since_ms: int = 0
     last_ms: int = 0  # newest statement of this state
+    imported: bool = False  # unsubscribed, and imports alone have told of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

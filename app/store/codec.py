@@ -5,8 +5,10 @@ Record (one hash field, 22 bytes for a recipient with only the global state; wri
 scripts/apply.lua and erase.lua, read here):
 
     u8 version = 1 · u32 sequence · then for each group: u32 key (0: all mail) · u8 flags · u48
-    since_ms · u48 last_ms flags: bit 0 unsubscribed · bit 1 contested (a statement for the other
-    state has been seen) · bits 2..7 source
+    since_ms · u48 last_ms
+
+    flags: bit 0 unsubscribed · bit 1 contested (a statement for the other state has been seen) ·
+    bits 2..6 source · bit 7 imports alone have told of it
 
     version = 2 says more of the recipient, between sequence and groups
     (docs/adr/0021-sealed-addresses-in-the-state.md): u16 n (bit 15: erased once) · u48 erased_ms,
@@ -58,6 +60,7 @@ _U16 = struct.Struct(">H")
 _U32 = struct.Struct(">I")
 _U64 = struct.Struct(">Q")
 _UNSUBSCRIBED = 1
+_IMPORTED = 0x80
 _SUBSCRIBED, _EXPECTED, _HOME, _LONG_EXPECTED = 1, 2, 4, 8
 _FLAGS = _SUBSCRIBED | _EXPECTED | _HOME | _LONG_EXPECTED
 _MOST_U32 = 0xFFFFFFFF
@@ -85,9 +88,10 @@ def decode_preferences(record: bytes | None) -> Preferences:
     ):
         groups[GroupKey(key)] = Subscription(
             subscribed=not flags & _UNSUBSCRIBED,
-            source=_source(flags >> 2),
+            source=_source((flags & ~_IMPORTED) >> 2),
             since_ms=since_high << 32 | since_low,
             last_ms=last_high << 32 | last_low,
+            imported=bool(flags & _IMPORTED),
         )
     everything = groups.pop(EVERYTHING, _NOTHING_KNOWN.everything)
     return Preferences(everything=everything, groups=MappingProxyType(groups), sequence=sequence)

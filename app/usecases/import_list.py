@@ -8,7 +8,7 @@ the time that the line tells.
    stays subscribed: such a line is counted as overruled.
 3. Each import has an id, which is the beginning of the id of every statement it makes: by it the
    history tells what it changed (`app.usecases.undo_import`). Importing again changes nothing.
-   Memory is that of one batch.
+   A recipient's second line says nothing new unless its time is later. Memory is bounded.
 """
 
 import asyncio
@@ -47,6 +47,7 @@ MOST_FIRST = 5  # accepted lines that are shown
 IMPORT_ID_BYTES = 8  # at the beginning of each statement's id
 _BATCH = 250
 _MOST_REASON = 300  # characters
+_MOST_SAID = 20_000  # recipients of one import whose lines are compared with later ones
 _YIELD_LINES = 500  # a long list must not keep the loop
 
 
@@ -136,11 +137,12 @@ class ListImporter:
         report = ImportReport(id="" if terms.dry_run else stem.hex())
         records, lines = RecordReader(), ListReader(terms.format)
         waiting: list[Statement] = []
+        said: dict[tuple[RecipientDigest, tuple[GroupKey, ...]], int] = {}
 
         async def take(found: Iterable[Record]) -> None:
             for record in found:
                 statement = self._statement(brand, lines.read(record), terms, report, stem)
-                if statement is not None:
+                if statement is not None and _is_news(statement, said):
                     waiting.append(statement)
                 if len(waiting) >= _BATCH:
                     await self._save(waiting, terms, report)
@@ -232,6 +234,19 @@ class ListImporter:
                 else b""
             ),
         )
+
+
+def _is_news(
+    statement: Statement, said: dict[tuple[RecipientDigest, tuple[GroupKey, ...]], int]
+) -> bool:
+    """Say whether a line tells more than an earlier one of the same recipient, and note it."""
+    key = (statement.digest, statement.groups)
+    if statement.at_ms <= said.get(key, -1):
+        return False
+    if len(said) >= _MOST_SAID:
+        said.clear()
+    said[key] = statement.at_ms
+    return True
 
 
 def _refuse_loose_groups(cells: Sequence[str], words: GroupWords) -> None:

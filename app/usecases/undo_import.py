@@ -6,7 +6,8 @@ script that every change passes: a click at the same moment wins.
 
 What puts it back says so for the millisecond after the import's own statement, not for now: a click
 that was acknowledged since and still lies in a spool alone comes later than that, and wins whenever
-it arrives.
+it arrives. Lines of imports are no later word: neither another line of the same import, nor one of
+an import that is undone itself. A later import that stands keeps whom it may have named.
 """
 
 import asyncio
@@ -112,17 +113,19 @@ class Imports:
         """Put back what an import changed; the audit names `actor`. May be repeated. Raises
         NotFound for an import that the brand has not, and StoreUnavailable.
         """
-        found = next((one for one in await self.all(brand) if one.id == import_id), None)
+        made = await self.all(brand)
+        found = next((one for one in made if one.id == import_id), None)
         if found is None:
             raise NotFound("the brand has no such import")
+        others = [one for one in made if one is not found]
+        is_last = not any(one.at_ms >= found.at_ms and one.undone_ms is None for one in others)
         stem, report = bytes.fromhex(import_id)[:IMPORT_ID_BYTES], UndoReport()
         positions = list(positions_at(0))
         while entries := await self._journal.entries(brand.number, after=positions, limit=_PAGE):
             for entry in entries:
                 positions[entry.statement.digest[0]] = position_of(entry)
-            await self._put_back(
-                brand, [entry for entry in entries if entry.statement.id.startswith(stem)], report
-            )
+            mine = [entry for entry in entries if entry.statement.id.startswith(stem)]
+            await self._put_back(brand, mine, report, is_last=is_last)
             progress(report)
         await self._auditing.note(
             brand, actor, AuditAction.IMPORT_UNDONE, import_id, **report.counts()
@@ -130,7 +133,7 @@ class Imports:
         return report
 
     async def _put_back(
-        self, brand: Brand, entries: list[HistoryEntry], report: UndoReport
+        self, brand: Brand, entries: list[HistoryEntry], report: UndoReport, *, is_last: bool
     ) -> None:
         if not entries:
             return
@@ -138,18 +141,23 @@ class Imports:
             brand.number, [entry.statement.digest for entry in entries]
         )
         results = await asyncio.gather(
-            *(self._one(entry, state) for entry, state in zip(entries, states, strict=True))
+            *(
+                self._one(entry, state, is_last=is_last)
+                for entry, state in zip(entries, states, strict=True)
+            )
         )
         report.changed += len(entries)
         report.put_back += sum(results)
         report.kept += len(entries) - sum(results)
 
-    async def _one(self, entry: HistoryEntry, state: Preferences) -> bool:
+    async def _one(self, entry: HistoryEntry, state: Preferences, *, is_last: bool) -> bool:
         """Put one recipient's states back, those that are still as the import left them, and say
         whether there were any.
         """
         mine = tuple(
-            key for key in entry.changed if _is_as_left(state_of(state, key), entry.statement)
+            key
+            for key in entry.changed
+            if _is_as_left(state_of(state, key), entry.statement, is_last=is_last)
         )
         if not mine:
             return False
@@ -168,7 +176,7 @@ class Imports:
         return True
 
 
-def _is_as_left(state: Subscription, statement: Statement) -> bool:
-    is_imports = not state.subscribed and state.source is Source.IMPORT
-    # an older `since`: they left by themselves, and it came late
-    return is_imports and state.since_ms == state.last_ms == statement.at_ms
+def _is_as_left(state: Subscription, statement: Statement, *, is_last: bool) -> bool:
+    """Say whether imports alone have spoken, and since none that stands."""
+    is_latest = is_last or state.last_ms == statement.at_ms
+    return state.imported and is_latest and state.since_ms == statement.at_ms

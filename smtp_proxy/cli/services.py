@@ -7,7 +7,7 @@ from app.wiring.validation import validated
 
 
 def relay() -> None:
-    """Run the relay: it stamps and signs promotional mail, and drops who has left."""
+    """Run the relay: it stamps and signs promotional mail, and drops who unsubscribed."""
     from smtp_proxy.wiring.relay import serve_relay
 
     serve_relay(validated(keys_here=True))

@@ -195,6 +195,51 @@ async def test_a_fresh_resubscribe_with_an_older_clock_is_a_conflict_not_a_silen
         await store.apply(make_statement(at_ms=4000, subscribed=True, expected_sequence=1))
 
 
+async def test_undoing_an_import_overrules_the_lines_of_imports_and_nothing_that_a_person_said(
+    store: Store, digest: RecipientDigest, make_statement: Make
+) -> None:
+    """Catalogue N2: the first line was of 1000, a second one of 3000; the undoing speaks for
+    1001.
+    """
+    line = make_statement(at_ms=1000, source=Source.IMPORT)
+    repeated = make_statement(at_ms=3000, source=Source.IMPORT)
+    undone = make_statement(
+        at_ms=1001, subscribed=True, source=Source.IMPORT_UNDONE, expected_sequence=1
+    )
+    await store.apply(line)
+    await store.apply(repeated)
+
+    put_back = await store.apply(undone)
+    for again in (line, repeated, undone):
+        await store.apply(again)
+    after = await state(store, digest)
+    clicked = await store.apply(make_statement(at_ms=2000))
+    with pytest.raises(Conflict):
+        await store.apply(undone)
+
+    assert Change(changed=(EVERYTHING,), sequence=2) == put_back
+    assert (True, Source.IMPORT_UNDONE, 2) == (
+        after.everything.subscribed,
+        after.everything.source,
+        after.sequence,
+    )
+    assert Change(changed=(EVERYTHING,), sequence=3) == clicked
+
+
+async def test_undoing_an_import_is_a_conflict_where_somebody_else_has_spoken_last(
+    store: Store, make_statement: Make
+) -> None:
+    await store.apply(make_statement(at_ms=1000, source=Source.IMPORT))
+    await store.apply(make_statement(at_ms=3000, source=Source.LIST_UNSUBSCRIBE))
+
+    with pytest.raises(Conflict):
+        await store.apply(
+            make_statement(
+                at_ms=1001, subscribed=True, source=Source.IMPORT_UNDONE, expected_sequence=1
+            )
+        )
+
+
 async def test_an_unsubscribe_ignores_the_expected_sequence(
     store: Store, digest: RecipientDigest, make_statement: Make
 ) -> None:

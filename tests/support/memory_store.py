@@ -42,23 +42,48 @@ class _Register:
     since_ms: int
     last_ms: int
     contested: bool = False  # a statement for the other state has been seen
+    imported: bool = False  # imports alone have told of it
 
     def after(self, statement: Statement, *, by_wrong_clock: bool = False) -> "_Register":
         at = statement.at_ms
         if statement.subscribed != self.subscribed:
             if self._precedes(self.last_ms, statement):
                 return _first(statement, contested=True)
+            if self.is_undone_by(statement):
+                return replace(_first(statement, contested=True), last_ms=self.last_ms + 1)
+            if self._is_outlived_by(statement):
+                return replace(_first(statement, contested=True), last_ms=self.last_ms)
             if by_wrong_clock:
                 return replace(
                     _first(statement, contested=True), last_ms=self.last_ms + statement.subscribed
                 )
+            if self.source is Source.IMPORT_UNDONE and statement.source is Source.IMPORT:
+                return replace(self, contested=True)
             since = self.last_ms if self._precedes(self.since_ms, statement) else self.since_ms
             return replace(self, since_ms=since, contested=True)
         since = self.since_ms if self.contested else min(self.since_ms, at)
+        same = replace(self, since_ms=since, imported=self.imported and _is_imported(statement))
         if at > self.last_ms:
-            return replace(self, since_ms=since, last_ms=at, source=statement.source)
+            return replace(same, last_ms=at, source=statement.source)
         source = min(self.source, statement.source) if at == self.last_ms else self.source
-        return replace(self, since_ms=since, source=source)
+        return replace(same, source=source)
+
+    def is_undone_by(self, statement: Statement) -> bool:
+        """Say whether the statement takes back what imports have said, whenever they said it."""
+        return (
+            statement.source is Source.IMPORT_UNDONE
+            and statement.expected_sequence is not None
+            and self.imported
+        )
+
+    def _is_outlived_by(self, statement: Statement) -> bool:
+        """Say whether the recipient has unsubscribed after the line that was undone."""
+        return (
+            not statement.subscribed
+            and statement.source is not Source.IMPORT
+            and self.source is Source.IMPORT_UNDONE
+            and statement.at_ms > self.since_ms
+        )
 
     def _precedes(self, at_ms: int, other: Statement) -> bool:
         """Say whether a statement of this state at that time is overruled by one of the other
@@ -75,7 +100,12 @@ def _first(statement: Statement, *, contested: bool = False) -> _Register:
         since_ms=at,
         last_ms=at,
         contested=contested,
+        imported=_is_imported(statement),
     )
+
+
+def _is_imported(statement: Statement) -> bool:
+    return statement.source is Source.IMPORT and not statement.subscribed
 
 
 @dataclass(slots=True)
@@ -177,7 +207,9 @@ class MemoryStore:
         late = [
             one
             for one in left
-            if statement.at_ms <= one.last_ms and not self._by_wrong_clock(one, statement, recency)
+            if statement.at_ms <= one.last_ms
+            and not one.is_undone_by(statement)
+            and not self._by_wrong_clock(one, statement, recency)
         ]
         if (stale and left) or late:
             self._refuse(record, statement)
@@ -236,6 +268,7 @@ class MemoryStore:
                 source=register.source,
                 since_ms=register.since_ms,
                 last_ms=register.last_ms,
+                imported=register.imported,
             )
             for group, register in record.registers.items()
         }

@@ -51,9 +51,12 @@ class Cluster:
 
 @asynccontextmanager
 async def cluster(folder: Path, *options: str) -> AsyncIterator[Cluster]:
-    """Run a cluster of three primaries."""
+    """Run a cluster of three primaries, of which those that live serve their slots (see
+    docs/operations.md).
+    """
     buses = [free_port() for _ in range(3)]
-    fixed = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000", *options)
+    serving = ("--cluster-require-full-coverage", "no")
+    fixed = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000", *serving, *options)
     nodes = [
         RedisServer(
             folder / f"node-{number}",

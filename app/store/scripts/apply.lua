@@ -17,6 +17,10 @@
 -- behind it: one of the clocks was wrong (docs/adr/0045-the-time-of-a-wrong-clock.md). A resubscribe does so only if its page saw the
 -- state as it is.
 --
+-- Undoing an import (sources 8 and 10) overrules an unsubscribe of which imports alone have told, and speaks for the time of its line:
+-- `since` is that time and `last` lies behind every import's word. So an import's line that is told again loses, and what the recipient
+-- said after the line wins whenever it arrives.
+--
 -- The sequence goes on above the epoch, which a restore raises (docs/adr/0046-sequences-go-on-after-a-restore.md).
 --
 -- Of several sealed addresses the record keeps the greatest by bytes, which begin with the id of the sealing key: any order, the same end.
@@ -30,7 +34,8 @@
 local VERSION, EXTENDED, LONG, ENTRY, ERASED = 1, 2, 2, 17, 32768 -- LONG: added to a version with a u64 sequence; ERASED: bit 15 of a length
 local LATE, NOW, SLACK = 1, 2, 60000 -- SLACK: ms that an edge's clock may lie behind the server's
 local SHORT = 4294967295 -- the greatest u32
-local UNSUBSCRIBED, CONTESTED, SOURCE = 1, 2, 4 -- the flags byte: bit 0, bit 1, and the source above them
+local IMPORT, UNDONE = 8, 10 -- sources, of `app.core.model`
+local UNSUBSCRIBED, CONTESTED, SOURCE, IMPORTED = 1, 2, 4, 128 -- the flags byte: bit 0, bit 1, the source above them, bit 7
 
 local at, leaving, source, expected = tonumber(ARGV[2]), ARGV[3] == '1', tonumber(ARGV[4]), tonumber(ARGV[6])
 local elsewhere, recency = ARGV[9] == '1', tonumber(ARGV[10])
@@ -75,7 +80,8 @@ if record then
     entries[group] = {
       unsubscribed = flags % 2 == 1,
       contested = flags % SOURCE >= CONTESTED,
-      source = math.floor(flags / SOURCE),
+      source = math.floor(flags % IMPORTED / SOURCE),
+      imported = flags >= IMPORTED,
       since = since,
       last = last,
     }
@@ -91,11 +97,19 @@ local function by_wrong_clock(last) -- asks for the time only where the order of
   return last > now or (recency == NOW and at < now - SLACK)
 end
 
+local function undoes(entry) -- an import's word, whenever it was said
+  return source == UNDONE and expected and entry.imported
+end
+
+local function outlives(entry) -- what was said after the line that was undone, by the recipient
+  return leaving and source ~= IMPORT and entry.source == UNDONE and at > entry.since
+end
+
 -- A resubscribe that names the sequence its page saw: refused when it would overrule something the page had not seen.
 if expected and not leaving then
   for _, group in ipairs(targets) do
     local entry = entries[group]
-    local late = entry and entry.unsubscribed and at <= entry.last and not by_wrong_clock(entry.last)
+    local late = entry and entry.unsubscribed and at <= entry.last and not undoes(entry) and not by_wrong_clock(entry.last)
     if entry and entry.unsubscribed and (expected ~= sequence or late) then
       return struct.pack('>BI8', 1, sequence)
     end
@@ -114,10 +128,12 @@ for _, group in ipairs(targets) do
   if not entry then
     order[#order + 1] = group
     entries[group] = { unsubscribed = leaving, contested = false, source = source, since = at, last = at }
+    entries[group].imported = leaving and source == IMPORT
     if leaving then
       changed[#changed + 1] = group
     end
   elseif entry.unsubscribed == leaving then
+    entry.imported = entry.imported and source == IMPORT
     if at > entry.last then
       entry.last, entry.source = at, source
     elseif at == entry.last then
@@ -130,13 +146,22 @@ for _, group in ipairs(targets) do
     entry.contested = true
     if at > entry.last or (at == entry.last and leaving) then
       entry.unsubscribed, entry.source, entry.since, entry.last = leaving, source, at, at
+      entry.imported = leaving and source == IMPORT
+      changed[#changed + 1] = group
+    elseif undoes(entry) then
+      entry.unsubscribed, entry.source, entry.since, entry.last = false, source, at, entry.last + 1
+      entry.imported = false
+      changed[#changed + 1] = group
+    elseif outlives(entry) then
+      entry.unsubscribed, entry.source, entry.since = true, source, at
       changed[#changed + 1] = group
     elseif (leaving or expected) and by_wrong_clock(entry.last) then
       -- `last` stays, so that the overruled statement, told again, loses: to an unsubscribe by the tie, else by a millisecond.
       entry.unsubscribed, entry.source, entry.since = leaving, source, at
       entry.last = leaving and entry.last or entry.last + 1
+      entry.imported = leaving and source == IMPORT
       changed[#changed + 1], verdict = group, 2
-    elseif at > entry.since or (at == entry.since and leaving) then
+    elseif (at > entry.since or (at == entry.since and leaving)) and not (source == IMPORT and entry.source == UNDONE) then
       entry.since = entry.last
     end
   end
@@ -159,7 +184,8 @@ elseif sealed ~= '' then
 end
 for _, group in ipairs(order) do
   local entry = entries[group]
-  local flags = (entry.unsubscribed and UNSUBSCRIBED or 0) + (entry.contested and CONTESTED or 0) + entry.source * SOURCE
+  local flags = (entry.unsubscribed and UNSUBSCRIBED or 0) + (entry.contested and CONTESTED or 0) + (entry.imported and IMPORTED or 0)
+    + entry.source * SOURCE
   packed[#packed + 1] = struct.pack('>c4BI6I6', group, flags, entry.since, entry.last)
 end
 local written = table.concat(packed)

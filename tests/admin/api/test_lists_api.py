@@ -453,6 +453,73 @@ async def test_who_had_clicked_before_the_import_is_not_put_back_though_the_clic
     assert not (await api.state("ann@x.com")).everything.subscribed
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "ann@x.com,1577854800\nann@x.com,1577858400\n",
+        "ann@x.com,1577858400\nann@x.com,1577854800\n",
+        "ann@x.com,1577854800\nANN@X.com,1577858400\nann@x.com,1577851200\n",
+        "ann@x.com,\nann@x.com,\n",
+        "ann@x.com,1577854800\nann@x.com,\n",
+    ],
+)
+async def test_a_recipient_with_several_lines_is_put_back_like_any_other(
+    api: Api, lines: str
+) -> None:
+    """Catalogue N2: lines of the same import are no later word."""
+    made = (await api.ask("POST", LIST, data=f"email,created\n{lines}", fields=CSV)).json
+    api.now_ms += 1_000
+
+    told = (await api.post(f"/v1/brands/acme/imports/{made['id']}/undo")).json
+
+    assert {"id": made["id"], "changed": 1, "put_back": 1, "kept": 0} == told
+    assert (await api.state("ann@x.com")).everything.subscribed
+
+
+@pytest.mark.parametrize("order", [(1, 0), (0, 1, 0)])
+@pytest.mark.parametrize("time", ["", "1577854800"])
+async def test_a_list_imported_twice_is_put_back_once_both_are_undone(
+    api: Api, order: tuple[int, ...], time: str
+) -> None:
+    """Catalogue N2: what a later import that stands may have named is kept until it is undone
+    too.
+    """
+    made = []
+    for _ in range(2):
+        content = f"email,created\nann@x.com,{time}\n"
+        made.append((await api.ask("POST", LIST, data=content, fields=CSV)).json["id"])
+        api.now_ms += 60_000
+
+    seen = []
+    for number in order:
+        await api.post(f"/v1/brands/acme/imports/{made[number]}/undo")
+        seen.append((await api.state("ann@x.com")).everything.subscribed)
+
+    assert seen[-1]
+    assert seen[:-1] == [bool(time) and order[0] == 0] * (len(order) - 1)
+
+
+@pytest.mark.parametrize("arrives", ["before the undo", "after the undo"])
+async def test_a_click_between_two_imports_outlives_the_undoing_of_both(
+    api: Api, arrives: str
+) -> None:
+    """Catalogue N2: whenever it arrives."""
+    made = []
+    for _ in range(2):
+        made.append((await api.ask("POST", LIST, data="email\nann@x.com\n", fields=CSV)).json["id"])
+        api.now_ms += 60_000
+    clicked_ms = api.now_ms - 90_000
+
+    if arrives == "before the undo":
+        await click(api, "ann@x.com", clicked_ms)
+    for one in reversed(made):
+        await api.post(f"/v1/brands/acme/imports/{one}/undo")
+    if arrives == "after the undo":
+        await click(api, "ann@x.com", clicked_ms)
+
+    assert not (await api.state("ann@x.com")).everything.subscribed
+
+
 async def click(api: Api, address: str, at_ms: int) -> None:
     digest = api.codec.digest(address, brand=ACME)
     await api.store.apply(
