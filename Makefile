@@ -46,8 +46,8 @@ bench: $(VENV)/.dev ## Measure against the peers on this machine, side by side; 
 	@python -m bench
 
 lock: $(VENV)/.dev ## Write the hashed locks anew from pyproject.toml
-	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --group run -o requirements.lock
-	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --group run --group dev -o requirements-dev.lock
+	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header pyproject.toml --group run -o requirements.lock
+	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header pyproject.toml --group run --group dev -o requirements-dev.lock
 
 clean: ## Remove the virtual environment and all caches; var/ with its keys and state stays
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis *.egg-info
