@@ -50,7 +50,7 @@ def rotate(
     after: Annotated[
         int,
         typer.Option(
-            help="seconds until the new key mints; every process must have read it by then"
+            min=1, help="seconds until the new key mints; every process must have read it by then"
         ),
     ] = _ROTATION_SECONDS,
 ) -> None:
@@ -67,8 +67,8 @@ def rotate(
     key = keyring_file.new_key(new_id, not_before_ms=_now_ms() + after * 1000)
     keyring_file.write_secret(path, keyring_file.dump((*keys, key), pepper))
     typer.echo(
-        f"Added key {new_id}. Restart every process within {after} seconds so that all can open its"
-        " tokens."
+        f"Added key {new_id}. Send every process SIGHUP, or restart it, within {after} seconds, so that all"
+        " can open its tokens."
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from app.core.groups import folded_name
+from app.core.groups import folded_name, usual_id
 from app.core.model import GroupId, SubscriptionGroup
 
 
@@ -28,10 +28,17 @@ class GroupNames:
         return GroupId(text) if text in self._ids else self._folded.get(folded_name(text))
 
     def resolve(self, names: Iterable[GroupId]) -> tuple[GroupId, ...]:
-        """Return the groups meant, each once; what no group is called is an id of its own: stamping
-        needs no list of groups.
+        """Return the groups meant, each once. What no group is called is the id that a group of this
+        name would get, so it holds once that is created: stamping needs no list of groups.
         """
-        return tuple(dict.fromkeys(self.known(name) or name for name in names))
+        return tuple(dict.fromkeys(self.known(name) or self._new(name) for name in names))
+
+    def _new(self, name: GroupId) -> GroupId:
+        """Return the id of a name that no group has; the name itself where another group has the
+        id.
+        """
+        first = usual_id(name)
+        return name if first in self._ids else first
 
     def among(self, names: Iterable[GroupId]) -> tuple[GroupId, ...]:
         """Return only those meant that the brand has."""

@@ -82,6 +82,15 @@ def slug(name: str) -> GroupId:
     return GroupId(text or f"group-{hashlib.sha256(name.encode()).hexdigest()[:8]}")
 
 
+def usual_id(name: str) -> GroupId:
+    """Return the id that a group gets from its name: the name itself where it could be an id in
+    lower case, else its slug. So what recipients say about a name that no group has yet is said
+    about the group that is made of it.
+    """
+    is_id = _ID.fullmatch(name) and name == name.lower() and name != ALL
+    return GroupId(name) if is_id else slug(name)
+
+
 def _checked(text: str, part: str, *, most: int) -> str:
     if any(
         unicodedata.category(char) in _UNPRINTABLE for char in text

@@ -13,7 +13,14 @@ from dataclasses import replace
 
 from app.core.errors import Conflict, NotFound
 from app.core.group_names import GroupNames
-from app.core.groups import ALL, MOST_ACTIVE, checked_description, checked_id, checked_name, slug
+from app.core.groups import (
+    ALL,
+    MOST_ACTIVE,
+    checked_description,
+    checked_id,
+    checked_name,
+    usual_id,
+)
 from app.core.model import BrandNumber, GroupId, SubscriptionGroup
 from app.usecases.ports import Clock, GroupBook
 
@@ -93,11 +100,11 @@ class Groups:
         return await self._change(brand, id, lambda group: replace(group, archived=False))
 
     async def _free_id(self, brand: BrandNumber, name: str) -> GroupId:
-        """Return the name's slug, or its first numbered form that is free; of two creators who find
+        """Return the name's usual id, or its first numbered form that is free; of two creators who find
         the same at once, one gets Conflict.
         """
         taken = {group.id for group in await self._book.groups(brand)} | {GroupId(ALL)}
-        first = slug(checked_name(name))
+        first = usual_id(checked_name(name))
         if first not in taken:
             return first
         return next(

@@ -25,7 +25,10 @@ NAMES = GroupNames(
         ("OFFERS", "offers"),
         ("हिन्दी tips", "tips"),
         ("unknown", "unknown"),
-        ("Unknown", "Unknown"),
+        ("Unknown", "unknown"),
+        ("Weekly Tips", "weekly-tips"),
+        ("weekly_tips", "weekly_tips"),
+        ("NEWS!", "NEWS!"),
     ],
 )
 def test_an_id_wins_then_a_name_then_an_id_in_other_case(said: str, meant: str) -> None:
@@ -45,5 +48,5 @@ def test_of_labels_only_groups_of_the_brand_count() -> None:
     )
 
 
-def test_without_a_list_of_groups_each_name_is_an_id() -> None:
-    assert (GroupId("Product News"),) == NO_NAMES.resolve([GroupId("Product News")])
+def test_without_a_list_of_groups_a_name_is_the_id_that_a_group_would_get_from_it() -> None:
+    assert (GroupId("product-news"),) == NO_NAMES.resolve([GroupId("Product News")])

@@ -115,13 +115,12 @@ def _eventually_started(store: EmbeddedStore) -> bool:
 
 
 def test_a_stopped_server_is_waited_for_and_never_doubled(folder: Path) -> None:
-    store = EmbeddedStore(folder, patience=0.1)
-    store.ensure()
+    EmbeddedStore(folder).ensure()
     number = pid(folder)
     os.kill(number, signal.SIGSTOP)
 
     with pytest.raises(StoreUnavailable):
-        store.ensure()
+        EmbeddedStore(folder, patience=0.1).ensure()
 
     os.kill(number, signal.SIGCONT)
     assert number == pid(folder)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from app.core.errors import Conflict, NotFound, RuleViolation, StoreUnavailable
+from app.core.group_names import NO_NAMES
 from app.core.groups import MOST_ACTIVE, group_key, slug
 from app.core.model import BrandNumber, GroupId, SubscriptionGroup
 from app.usecases.group_cache import CachedGroups
@@ -243,3 +244,15 @@ async def test_a_word_for_all_mail_is_no_name(groups: Groups, name: str) -> None
     """Catalogue N1: in lists `*` and `all` mean all mail, and a group could not be told apart."""
     with pytest.raises(RuleViolation, match="stands for all mail"):
         await groups.create(BRAND, name=name)
+
+
+@pytest.mark.parametrize("name", ["News", "Product News", "weekly_tips", "हिन्दी", "news.2", "7"])
+async def test_what_was_said_about_a_name_holds_for_the_group_that_is_made_of_it(
+    groups: Groups, name: str
+) -> None:
+    """Catalogue Q5: mail may name a group before somebody creates it."""
+    (before,) = NO_NAMES.resolve([GroupId(name)])
+
+    created = await groups.create(BRAND, name=name)
+
+    assert created.id == before

@@ -305,6 +305,28 @@ def test_one_url_in_two_recipients_copies_is_a_problem() -> None:
     ] == [("b", "url-shared")]
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (
+            "Delivered-To: yan@x.example\r\nTo: yan@x.example",
+            "Delivered-To: yan@x.example\r\nTo: Y",
+        ),
+        ("To: yan@x.example", "To: Yan <YAN@x.example>"),
+        ("To: yan@x.example, list@x.example", "To: <list@x.example>,\r\n Yan <yan@x.example>"),
+        ("Delivered-To: yan@x.example\r\nDelivered-To: a@x.example", "Delivered-To: yan@x.example"),
+    ],
+)
+def test_one_recipient_in_two_spellings_is_one(one: str, other: str) -> None:
+    """Catalogue H11."""
+    first, second = (
+        mail(head=HEAD.replace("To: ann@example.net", fields)) for fields in (one, other)
+    )
+    assert first != second
+
+    assert [] == list(copies.compare({"a": first, "b": second}))
+
+
 def test_the_same_copy_twice_and_urls_of_their_own_are_none() -> None:
     other = mail(head=HEAD.replace("ann@", "bob@"), lu=LU.replace("qmoe=AQ", "qmoe=BQ"))
 
