@@ -41,7 +41,8 @@ async def _twice(octets: bytes) -> None:
 
     report = await once()
     assert report.read == report.accepted + report.refused + report.skipped_subscribed
-    assert report.accepted == len(acting)
+    assert report.accepted >= len(acting)  # a recipient's second line may say nothing new
+    assert bool(report.accepted) == bool(acting)
     assert not any(statement.subscribed for statement in acting)
     digests = list(dict.fromkeys(RecipientDigest(statement.digest) for statement in acting))
     before = await edge.store.preferences(BRAND.number, digests)

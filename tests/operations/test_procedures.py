@@ -315,7 +315,9 @@ RUN_BY = {
     ),
 }
 # sections that explain, and ask nobody to do anything
-ABOUT = frozenset(("Operations", "Alerts", "The 48 hours", "Keys", "Backups"))
+ABOUT = frozenset(
+    ("Operations", "Alerts", "The 48 hours", "Keys", "Backups", "A store of several servers")
+)
 
 
 def test_every_section_of_the_page_that_asks_for_something_is_run() -> None:

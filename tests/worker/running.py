@@ -130,7 +130,7 @@ async def working(
             breaker=breaker,
             gone_ms=gone_ms,
         )
-        tasks = [asyncio.create_task(part.run()) for part in (worker, scheduler)]
+        tasks = [asyncio.create_task(part.run()) for part in (worker, scheduler, counting)]
         try:
             yield own
         finally:
