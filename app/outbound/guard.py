@@ -9,32 +9,18 @@
 address.
 """
 
-import asyncio
-import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
 from app.core.address_policy import is_disguised, may_reach
 from app.core.webhook import Reach
-
-# host and port to IP addresses; OSError when there are none
-Lookup = Callable[[str, int], Awaitable[Sequence[str]]]
+from app.outbound.lookup import Lookup
 
 
 class Blocked(Exception):
     """The request would go where no webhook may."""
 
 
-async def system_lookup(host: str, port: int) -> Sequence[str]:
-    """Return the addresses that the system's resolver knows, each once, in its order of
-    preference.
-    """
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
-
-
-async def addresses_of(
-    host: str, port: int, reach: Reach, lookup: Lookup = system_lookup
-) -> Sequence[str]:
+async def addresses_of(host: str, port: int, reach: Reach, lookup: Lookup) -> Sequence[str]:
     """Return the addresses to connect to. Raises Blocked when one of them is out of reach, OSError
     when there is none.
     """

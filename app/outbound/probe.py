@@ -24,7 +24,8 @@ from app.core.mail.lint.fields import ONE_CLICK
 from app.core.mail.lint.rules import Finding
 from app.core.webhook import Reach
 from app.outbound import probe_http2
-from app.outbound.guard import Blocked, check, check_host, system_lookup
+from app.outbound.guard import Blocked, check, check_host
+from app.outbound.lookup import SystemLookup
 from app.outbound.probe_answer import MAX_ANSWER, ProbeAnswer
 
 SECONDS = 10.0
@@ -138,7 +139,7 @@ async def _place(url: str, *, allow_private: bool) -> _Place:
         )
     port = parts.port or 443
     reach = Reach.PRIVATE if allow_private else Reach.PUBLIC
-    addresses = await system_lookup(parts.hostname, port)
+    addresses = await SystemLookup()(parts.hostname, port)
     try:
         check_host(parts.hostname, reach)
         for address in addresses:

@@ -23,6 +23,7 @@ from app.core.errors import Unavailable
 from app.core.visible import visible
 from app.core.webhook import Reach
 from app.outbound.guard import Blocked, addresses_of, check_host
+from app.outbound.lookup import SystemLookup
 
 SECONDS = 10.0
 _MOST_ANSWER = 16_384
@@ -87,7 +88,7 @@ async def _connected(
 ) -> datetime | None:
     try:
         check_host(host, reach)
-        addresses = await addresses_of(host, port, reach)
+        addresses = await addresses_of(host, port, reach, SystemLookup())
     except Blocked as exc:
         raise Unavailable(str(exc)) from exc
     _, writer = await asyncio.open_connection(

@@ -23,10 +23,13 @@ import h11
 from app.core.address import ascii_domain
 from app.core.errors import AddressInvalid
 from app.core.webhook import Endpoint, Reach, ReceiverAnswer
-from app.outbound.guard import Blocked, Lookup, addresses_of, check_host, system_lookup
+from app.outbound.guard import Blocked, addresses_of, check_host
+from app.outbound.lookup import Lookup, SystemLookup
 from app.outbound.webhook_exchange import Exchange, NotSent
 
 REQUEST_SECONDS = 15.0
+# for an address that is not the last: one that swallows all must leave time for the next
+ADDRESS_SECONDS = 4.0
 _IDLE_SECONDS = 20.0
 _MOST_IDLE = 10  # connections kept of one place: as many as a queue has requests under way
 
@@ -57,11 +60,13 @@ class WebhookClient:
         self,
         *,
         seconds: float = REQUEST_SECONDS,
-        lookup: Lookup = system_lookup,
+        address_seconds: float = ADDRESS_SECONDS,
+        lookup: Lookup | None = None,
         trust: ssl.SSLContext | None = None,
     ) -> None:
         self._seconds = seconds
-        self._lookup = lookup
+        self._address_seconds = address_seconds
+        self._lookup = lookup or SystemLookup()
         self._trust = trust or ssl.create_default_context()
         self._idle: dict[_Place, list[Exchange]] = {}
 
@@ -146,10 +151,12 @@ class WebhookClient:
         loop = asyncio.get_running_loop()
         refused: OSError | None = None
         for address in addresses:
+            seconds = None if address == addresses[-1] else self._address_seconds
             try:
-                _, connection = await loop.create_connection(
-                    Exchange, address, port, ssl=tls, server_hostname=name if tls else None
-                )
+                async with asyncio.timeout(seconds):
+                    _, connection = await loop.create_connection(
+                        Exchange, address, port, ssl=tls, server_hostname=name if tls else None
+                    )
             except ssl.SSLError:
                 raise
             except OSError as exc:

@@ -138,6 +138,40 @@ async def test_the_address_that_was_checked_is_the_one_that_is_connected_to(
     assert (1, 0) == (len(public.book), len(private.book))
 
 
+async def test_an_address_that_swallows_everything_leaves_time_for_the_next() -> None:
+    """A name with an address that is dead, as of IPv6 without a way there, and one that lives."""
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("hooks.example").configure_cert(context)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    swallowed: list[asyncio.StreamWriter] = []
+
+    async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        swallowed.append(writer)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+        writer.close()
+
+    lookup, _ = answering(["127.0.0.1", "127.0.0.2"])
+    async with await asyncio.start_server(serve, "127.0.0.2", 0, ssl=context) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with await asyncio.start_server(swallow, "127.0.0.1", port):
+            answer = await post(
+                f"https://hooks.example:{port}/",
+                lookup=lookup,
+                trust=trusting,
+                address_seconds=0.2,
+                seconds=60.0,
+            )
+            for writer in swallowed:
+                writer.transport.abort()
+
+    assert (204, 1) == (answer.status, len(swallowed))
+
+
 async def test_a_redirect_is_not_followed() -> None:
     """Catalogue L1: 302 to the metadata service."""
     async with (
