@@ -8,7 +8,9 @@ failover that forgets them.
 
 When the disk refuses, the waiting appends get SpoolUnavailable and the next ones try again, so the
 spool recovers by itself. When the file turns out to be damaged, what can be read of it goes to a
-new one, and it is set aside as `spool-N.db.damaged` for an operator.
+new one, and it is set aside as `spool-N.db.damaged` for an operator. A file that cannot be used at
+all, such as one of another user, is left for another one; the rows of one that somebody removes
+while it is open are moved to another one.
 """
 
 import asyncio
@@ -30,7 +32,7 @@ from app.store.codec import decode_statement, encode_statement
 from app.store.spool_adoption import Adoption
 from app.store.spool_file import MAX_INSERT, SpoolFile, claim_first, claim_own
 from app.store.spool_record import open_record
-from app.store.spool_salvage import is_damage, readable
+from app.store.spool_salvage import is_damage, is_unusable, readable
 
 T = TypeVar("T")
 
@@ -200,6 +202,7 @@ class SqliteSpool:
         self._file.close()
 
     def _probe(self) -> None:
+        self._move_if_gone()
         self._file.probe()
 
     def _rows(self, fetch: _Fetch, after: int, limit: int) -> list[tuple[int, bytes]]:
@@ -215,18 +218,68 @@ class SqliteSpool:
             return work()
         except Exception as exc:
             self._file.reset()
-            if not is_damage(exc):
+            if is_damage(exc):
+                self._begin_anew(exc)
+            elif is_unusable(exc):
+                self._leave(exc)
+            else:
                 raise
-            self._begin_anew(exc)
         return work()
+
+    def _leave(self, reason: Exception) -> None:
+        """Begin a new file and let go of one that cannot be used: its rows are adopted when it can
+        be. Raises the reason when no other file can be used either.
+        """
+        fresh = self._fresh()
+        try:
+            fresh.begin_after(self._last_row)
+            fresh.probe()
+        except Exception:
+            fresh.delete()
+            raise reason from None
+        self._note_failure(reason)
+        left, self._file = self._file, fresh
+        left.close()
+        self._waiting = 0
+        self._uncounted = False
+        self._next_adoption = 0.0
+
+    def _fresh(self) -> SpoolFile:
+        """Return a file that did not exist. OSError when there can be none."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fresh = claim_first(self._folder, MAX_FILES, new=True)
+        if fresh is None:
+            raise OSError(f"{MAX_FILES} processes already have a spool in {self._folder}")
+        return fresh
+
+    def _move_if_gone(self) -> None:
+        """Move all rows to a new file when somebody has removed this one: they can still be read,
+        and would be lost with the process.
+        """
+        gone = self._file
+        if not gone.is_gone():
+            return
+        fresh = self._fresh()
+        after = waiting = 0
+        try:
+            fresh.begin_after(self._last_row)
+            while rows := gone.kept(after, MAX_INSERT):
+                fresh.append_records([record for _, record in rows])
+                after, waiting = rows[-1][0], waiting + len(rows)
+        except BaseException:
+            fresh.delete()
+            raise
+        self._file = fresh
+        gone.close()
+        self._waiting, self._uncounted = waiting, False
+        reason = "somebody has removed the file; its rows are in another one"
+        self._log.error(LogEvent.SPOOL_FAILED, file=gone.path.name, reason=reason, salvaged=waiting)
 
     def _begin_anew(self, reason: Exception) -> None:
         """Bring what can be read to a new file, whose rows have numbers that nobody has heard of,
         then set the damaged one aside.
         """
-        fresh = claim_first(self._folder, MAX_FILES, new=True)
-        if fresh is None:
-            raise OSError(f"{MAX_FILES} processes already have a spool in {self._folder}")
+        fresh = self._fresh()
         rows = 0
         try:
             fresh.begin_after(self._last_row)
@@ -305,6 +358,7 @@ class SqliteSpool:
             self._uncounted = False
         if closing or now >= self._next_confirm:
             self._next_confirm = now + _CONFIRM_SECONDS
+            self._move_if_gone()
             self._write_confirms()
             SPOOL_ROWS.set(self._waiting + self._adoption.unusable)
         if now >= self._next_clean:

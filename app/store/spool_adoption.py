@@ -117,16 +117,28 @@ class Adoption:
     def _salvage_into(self, into: SpoolFile, file: SpoolFile, records: Iterator[bytes]) -> int:
         try:
             portion = list(islice(records, MAX_INSERT))
-            if portion:
+        except (sqlite3.Error, OSError) as exc:
+            return self._break_off(file, exc)
+        if portion:
+            try:
                 into.append_records(portion)
-                self._salvaged += len(portion)
-                return len(portion)
+            except (sqlite3.Error, OSError):
+                # from the beginning, when the disk takes rows again
+                self._salvage = readable(file.path)
+                raise
+            self._salvaged += len(portion)
+            return len(portion)
+        try:
             aside = file.set_aside()
-        except (sqlite3.Error, OSError):
-            # from the beginning, when the disk takes rows again
-            self._salvage = readable(file.path)
-            raise
+        except OSError as exc:
+            return self._break_off(file, exc)
         self._file = self._salvage = None
         self._unusable.pop(file.path, None)
         self._damaged(aside, self._salvaged, self._reason)
+        return 0
+
+    def _break_off(self, file: SpoolFile, error: Exception) -> int:
+        """Let go of a damaged file that cannot be read or set aside now."""
+        self._pass_over(file.path, error)
+        self.close()
         return 0

@@ -65,6 +65,7 @@ class SpoolFile:
         self._lock = lock
         self._connection: sqlite3.Connection | None = None
         self._checked = False
+        self._identity = (0, 0)  # device and inode of the file that is open
 
     @classmethod
     def claim(cls, path: Path) -> Self | None:
@@ -100,6 +101,8 @@ class SpoolFile:
                 connection.close()
                 raise
             self._connection = connection
+            found = self.path.stat()
+            self._identity = found.st_dev, found.st_ino
         return self._connection
 
     def _prepare(self, connection: sqlite3.Connection, log: bytes) -> None:
@@ -160,8 +163,28 @@ class SpoolFile:
             with suppress(sqlite3.OperationalError):
                 connection.execute("VACUUM")
 
+    def is_gone(self) -> bool:
+        """Tell whether somebody has taken the file from under its name: what is written now is lost
+        with the process.
+        """
+        if self._connection is None:
+            return False
+        try:
+            found = self.path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        except OSError:  # nobody can say
+            return False
+        return (found.st_dev, found.st_ino) != self._identity
+
     def reset(self) -> None:
-        """Close the connection after an error; the next use opens it again and keeps the lock."""
+        """Close the connection after an error; the next use opens it again and keeps the lock. Not
+        when the file is gone: its rows can be read by this connection alone.
+        """
+        if self._connection is not None and not self.is_gone():
+            self._disconnect()
+
+    def _disconnect(self) -> None:
         if self._connection is not None:
             connection, self._connection = self._connection, None
             try:
@@ -171,14 +194,14 @@ class SpoolFile:
 
     def close(self) -> None:
         """Close the file and let others claim it."""
-        self.reset()
+        self._disconnect()
         self._lock.close()
 
     def delete(self) -> None:
         """Remove the database, then close; the lock's file stays, since removing a lock is a
         race.
         """
-        self.reset()
+        self._disconnect()
         for suffix in (".db-rescued", ".db-wal", ".db-shm", ".db"):
             self.path.with_suffix(suffix).unlink(missing_ok=True)
         self.close()
@@ -187,7 +210,7 @@ class SpoolFile:
         """Rename the damaged database and its log, so that nobody opens them as a spool, and close;
         return the new name.
         """
-        self.reset()
+        self._disconnect()
         aside = _unused(self.path)
         for part in ("-wal", "-shm", "-rescued"):
             log = self.path.with_name(self.path.name + part)

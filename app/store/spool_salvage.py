@@ -14,6 +14,8 @@ from app.store.spool_record import RecordDamaged, carved, salvaged
 _DAMAGE = frozenset(
     {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_ERROR}
 )
+# of a file that belongs to somebody else, may only be read, or is no file at all
+_UNUSABLE = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM})
 _DAMAGE_BELOW = frozenset({sqlite3.SQLITE_IOERR_CORRUPTFS})  # what the file system says of it
 _PRIMARY = 0xFF
 _WINDOW = 50  # rows that are read at once
@@ -33,6 +35,14 @@ def is_damage(error: Exception) -> bool:
         return True
     code = getattr(error, "sqlite_errorcode", None)
     return isinstance(code, int) and (code & _PRIMARY in _DAMAGE or code in _DAMAGE_BELOW)
+
+
+def is_unusable(error: Exception) -> bool:
+    """Tell whether an error says that this file cannot be used, while another one perhaps can."""
+    if isinstance(error, PermissionError | IsADirectoryError):
+        return True
+    code = getattr(error, "sqlite_errorcode", None)
+    return isinstance(code, int) and code & _PRIMARY in _UNUSABLE
 
 
 def readable(path: Path) -> Iterator[bytes]:

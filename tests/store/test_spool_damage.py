@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import REGISTRY
 
+from app.core.errors import SpoolUnavailable
 from app.core.model import Statement
 from app.store import spool_record
 from app.store.codec import encode_statement
@@ -240,6 +241,120 @@ async def test_a_file_gives_back_what_it_needed_once(
 
 def size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.glob("spool-0.db*"))
+
+
+def make_a_folder(path: Path) -> None:
+    """Put something there that SQLite cannot open, as a file of another user is for a process that
+    is not root.
+    """
+    path.mkdir()
+
+
+async def test_a_file_that_cannot_be_used_is_left_for_another_one_and_adopted_when_it_can_be(
+    tmp_path: Path, make_statement: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Catalogue N23, N30: `spool-0.db` of another user took away the spool of each process that
+    started.
+    """
+    monkeypatch.setattr("app.store.spool_adoption._AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr("app.store.spool._ADOPT_SECONDS", 0.1)
+    await write(tmp_path, [make_statement(at_ms=at) for at in range(1, 4)])
+    (tmp_path / "spool-0.db").rename(tmp_path / "of another")
+    make_a_folder(tmp_path / "spool-0.db")
+    spool = SqliteSpool(tmp_path)
+
+    row = await spool.append(make_statement(at_ms=5000))
+    await spool.ping()
+    shown = REGISTRY.get_sample_value("signoff_spool_rows")
+    (tmp_path / "spool-0.db").rmdir()
+    (tmp_path / "of another").rename(tmp_path / "spool-0.db")
+
+    async def adopted() -> bool:
+        return await times(spool) == {1, 2, 3, 5000}
+
+    await eventually(adopted)
+    await spool.close()
+    assert row > 0
+    assert shown is not None
+    assert shown >= 1
+
+
+async def test_where_no_file_can_be_used_each_click_is_refused_until_one_can(
+    tmp_path: Path, make_statement: Make
+) -> None:
+    """Catalogue N30."""
+    folder = tmp_path / "spool"
+    spool = SqliteSpool(folder)
+    await spool.ping()
+    await spool._run(spool._file.reset)
+    for path in folder.iterdir():
+        path.unlink()
+    for number in range(256):
+        make_a_folder(folder / f"spool-{number}.db")
+
+    with pytest.raises(SpoolUnavailable):
+        await spool.append(make_statement(at_ms=1))
+    with pytest.raises(SpoolUnavailable):
+        await spool.ping()
+    for path in folder.glob("*.db"):
+        path.rmdir()
+    await spool.append(make_statement(at_ms=2))
+    await spool.ping()
+    found = await times(spool)
+    await spool.close()
+    assert found == {2}
+
+
+@pytest.mark.parametrize("all_of_it", [True, False])
+async def test_rows_of_a_file_that_somebody_removes_are_moved_to_another(
+    tmp_path: Path, make_statement: Make, *, all_of_it: bool
+) -> None:
+    """Catalogue N23, N30: clicks went to a file without a name, and were lost with the process."""
+    folder = tmp_path / "spool"
+    spool = SqliteSpool(folder)
+    heard = [await spool.append(make_statement(at_ms=at)) for at in (1, 2, 3)]
+    if all_of_it:
+        shutil.rmtree(folder)
+    else:
+        (folder / "spool-0.db").unlink()
+    heard.append(await spool.append(make_statement(at_ms=4)))
+
+    await spool.ping()
+    for row in heard:  # of the file that is gone: these confirm nothing of the other
+        spool.confirm(row)
+    waiting = await spool.rows()
+    later = await spool.append(make_statement(at_ms=5))
+    copy = tmp_path / "what the disk has"
+    await asyncio.to_thread(shutil.copytree, folder, copy)  # as after a SIGKILL
+    await spool.close()
+
+    heir = SqliteSpool(copy)
+    found = await times(heir)
+    await heir.close()
+    assert (4, {1, 2, 3, 4, 5}) == (waiting, found)
+    assert later not in heard
+
+
+async def test_a_damaged_file_that_cannot_be_read_keeps_no_other_waiting(
+    tmp_path: Path, make_statement: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Catalogue N23: each look began with the same file."""
+    monkeypatch.setattr("app.store.spool._ADOPT_SECONDS", 0.1)
+    for number in (1, 2):
+        await write(tmp_path / "before", [make_statement(at_ms=number)])
+        (tmp_path / "before/spool-0.db").rename(tmp_path / f"spool-{number}.db")
+    overwrite(0, b"\xff" * 100)(tmp_path / "spool-1.db")
+    # what was saved of its log: there, but not to be read
+    make_a_folder(tmp_path / "spool-1.db-rescued")
+
+    heir = SqliteSpool(tmp_path)
+
+    async def adopted() -> bool:
+        return 2 in await times(heir)
+
+    await eventually(adopted)
+    await heir.close()
+    assert (tmp_path / "spool-1.db").exists()
 
 
 async def test_a_lock_that_cannot_be_used_is_passed_over_and_tried_later(
