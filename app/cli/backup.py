@@ -1,7 +1,6 @@
 """`signoff backup` and `signoff restore`: the whole store as one file, and back."""
 
 import asyncio
-import json
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ import typer
 from rich.progress import Progress
 
 from app.cli.lists import progress_of
+from app.cli.output import json_text
 from app.observe.log import logger
 from app.settings.load import load
 from app.wiring import backup as backups
@@ -46,7 +46,7 @@ def backup(
         except OSError as exc:
             raise typer.BadParameter(str(exc), param_hint="FILE") from exc
     if as_json:
-        print(json.dumps({"file": str(path), "octets": path.stat().st_size, **counts}))
+        print(json_text({"file": str(path), "octets": path.stat().st_size, **counts}))
     else:
         print(f"{path}: {_words(counts)}")
 
@@ -81,7 +81,7 @@ def restore(
     settings = load()
     if path is None:
         epoch = asyncio.run(backups.raised(settings, logger("cli")))
-        print(json.dumps({"epoch": epoch}) if as_json else f"Sequences go on above {epoch}.")
+        print(json_text({"epoch": epoch}) if as_json else f"Sequences go on above {epoch}.")
         return
     try:
         with path.open("rb") as file:
@@ -103,7 +103,7 @@ def restore(
         )
     if as_json:
         print(
-            json.dumps(
+            json_text(
                 {
                     "file": str(path),
                     "made_at": done.header.made_at,

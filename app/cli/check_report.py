@@ -2,7 +2,6 @@
 build servers.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -11,6 +10,7 @@ from xml.etree import ElementTree
 from rich.console import Console
 from rich.markup import escape
 
+from app.cli.output import json_text
 from app.core.mail.lint.rules import RULES, Finding, Severity
 from app.core.visible import visible
 
@@ -103,9 +103,8 @@ def _json(judged: Sequence[Judged]) -> None:
         for mail in judged
     ]
     print(
-        json.dumps(
+        json_text(
             {"messages": rows, "failing": sum(mail.fails for mail in judged), "note": _NO_PROMISE},
-            ensure_ascii=False,
             indent=2,
         )
     )
@@ -143,7 +142,7 @@ def _sarif(judged: Sequence[Judged]) -> None:
         "$schema": _SARIF_SCHEMA,
         "runs": [{"tool": {"driver": driver}, "results": results}],
     }
-    print(json.dumps(log, ensure_ascii=False, indent=2))
+    print(json_text(log, indent=2))
 
 
 _SARIF_SCHEMA = (

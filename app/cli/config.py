@@ -1,11 +1,11 @@
 """`signoff config`: the settings as they are in force, without their secrets."""
 
-import json
 from collections.abc import Mapping
 from typing import Annotated
 
 import typer
 
+from app.cli.output import json_text
 from app.settings import keyring_file
 from app.wiring.validation import validated
 
@@ -19,7 +19,7 @@ def show_config(as_json: Annotated[bool, typer.Option("--json")] = False) -> Non
     keyring = keyring_file.load(in_force.keyring_file).identity()
     if as_json:
         known = {"fingerprint": keyring.pepper, "keys": dict(keyring.keys)}
-        typer.echo(json.dumps(settings | {"keyring": known}, ensure_ascii=False, indent=2))
+        typer.echo(json_text(settings | {"keyring": known}, indent=2))
         return
     for key, value in _flat("", settings).items():
         typer.echo(f"{key} = {_word(value)}")
@@ -52,4 +52,4 @@ def _word(value: object) -> str:
         )
     if isinstance(value, list):
         return "[" + ", ".join(_word(part) for part in value) + "]"
-    return json.dumps(value, ensure_ascii=False) if value is not None else '""  # unset'
+    return json_text(value) if value is not None else '""  # unset'

@@ -1,13 +1,13 @@
 """`signoff events`: the changes of every brand as they happen."""
 
 import asyncio
-import json
 from typing import Annotated
 
 import typer
 
 from app import wiring
 from app.cli.brands import chosen
+from app.cli.output import ANY_LENGTH, json_text
 from app.cli.times import read_moment
 from app.core.events import Event, facts
 from app.core.group_words import GroupWords
@@ -15,6 +15,7 @@ from app.core.groups import EVERYTHING
 from app.core.identifiers import identifier_of
 from app.core.model import Brand, HistoryEntry
 from app.core.times import readable
+from app.core.visible import visible
 from app.observe.log import logger
 from app.settings.load import load
 from app.settings.model import Settings
@@ -67,11 +68,12 @@ def _line(brand: Brand, entry: HistoryEntry, words: GroupWords, *, as_json: bool
         identifier=identifier_of(brand, address="", digest=entry.statement.digest),
     )
     if as_json:
-        return json.dumps(facts(event), ensure_ascii=False)
+        return json_text(facts(event))
     scope = ", ".join(
         (*(("all",) if event.everything else ()), *(group.id for group in event.groups))
     )
-    return (
+    return visible(
         f"{readable(entry.statement.at_ms)}  {brand.id}  {event.name}  {event.identity}  {scope}  by"
-        f" {entry.statement.source.label}"
+        f" {entry.statement.source.label}",
+        most=ANY_LENGTH,
     )

@@ -3,7 +3,6 @@ to take one back.
 """
 
 import asyncio
-import json
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ from rich.progress import (
 )
 
 from app.cli.brands import THE_ONLY_ONE, BrandOption, chosen
-from app.cli.output import Exit, show
+from app.cli.output import Exit, json_text, show
 from app.core.lists.formats import ListFormat
 from app.core.times import iso
 from app.core.visible import visible
@@ -72,7 +71,7 @@ def import_list(  # noqa: PLR0913, PLR0917 - the options of a command
             )
         )
     if as_json:
-        print(json.dumps(import_facts(report, dry_run=dry_run), ensure_ascii=False))
+        print(json_text(import_facts(report, dry_run=dry_run)))
     else:
         _tell(report, dry_run=dry_run)
     raise typer.Exit(Exit.FINDING if report.refused else Exit.GOOD)
@@ -181,7 +180,7 @@ def undo(
         "kept": report.kept,
     }
     if as_json:
-        print(json.dumps(facts))
+        print(json_text(facts))
     else:
         print(
             f"{report.put_back} put back, {report.kept} kept as they are, of {report.changed} whom"

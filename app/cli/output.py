@@ -11,6 +11,9 @@ from typing import Annotated, NoReturn
 import typer
 
 from app.core.errors import Misconfigured, SignoffError
+from app.core.visible import visible, visible_json
+
+ANY_LENGTH = 1_000_000  # characters: more than anything that is shown
 
 
 class Exit(IntEnum):
@@ -42,6 +45,11 @@ def options(version: Version = False) -> None:
     """Take the options of the program itself."""
 
 
+def json_text(value: object, *, indent: int | None = None) -> str:
+    """Return a value as JSON in which no character can steer a terminal."""
+    return visible_json(json.dumps(value, ensure_ascii=False, indent=indent))
+
+
 def show(rows: Sequence[Mapping[str, object]], *, as_json: bool) -> None:
     """Print rows: one JSON array, or a table.
 
@@ -51,7 +59,7 @@ def show(rows: Sequence[Mapping[str, object]], *, as_json: bool) -> None:
     """
     if as_json:
         named = [{name.replace(" ", "_"): value for name, value in row.items()} for row in rows]
-        print(json.dumps(named, ensure_ascii=False, indent=2))
+        print(json_text(named, indent=2))
         return
     from app.cli.table import print_rows  # a library that JSON and messages need not wait for
 
@@ -65,12 +73,12 @@ def fail(error: SignoffError) -> NoReturn:
     if isinstance(error, Misconfigured):
         print(
             "The configuration cannot be used:",
-            *(f"  {problem}" for problem in error.problems),
+            *(f"  {visible(problem, most=ANY_LENGTH)}" for problem in error.problems),
             sep="\n",
             file=sys.stderr,
         )
         sys.exit(Exit.USAGE)
-    print(f"{error.code}: {error}", file=sys.stderr)
+    print(f"{error.code}: {visible(str(error), most=ANY_LENGTH)}", file=sys.stderr)
     sys.exit(Exit.FINDING)
 
 

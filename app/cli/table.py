@@ -7,6 +7,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from app.core.visible import visible
+
 _ANY_WIDTH = 100_000  # characters
 
 
@@ -26,7 +28,9 @@ def print_rows(rows: Sequence[Mapping[str, object]]) -> None:
 def _table(names: Iterable[str], rows: Sequence[Sequence[object]]) -> Table:
     table = Table(*names, box=None, pad_edge=False, show_header=bool(names))
     for row in rows:
-        table.add_row(*(Text(str(value), overflow="fold") for value in row))
+        table.add_row(
+            *(Text(visible(str(value), most=_ANY_WIDTH), overflow="fold") for value in row)
+        )
     for at, column in enumerate(table.columns):
         column.no_wrap = not any(" " in str(row[at]) for row in rows)
     return table

@@ -1,5 +1,6 @@
 """Foreign text, made safe to show: in a reply, a log line, a terminal."""
 
+import json
 import unicodedata
 
 MOST_CHARS = 80
@@ -25,6 +26,14 @@ def visible(text: str, *, most: int = MOST_CHARS) -> str:
         for char in text[: most + 1]
     )
     return shown if len(shown) <= most else f"{shown[: most - 1]}…"
+
+
+def visible_json(text: str) -> str:
+    """Return JSON with the same characters as escapes of JSON; its line ends stay."""
+    return "".join(
+        json.dumps(char)[1:-1] if char != "\n" and unicodedata.category(char) in _HIDDEN else char
+        for char in text
+    )
 
 
 def plain(text: str, *, most: int = MOST_CHARS) -> str:
